@@ -1,0 +1,1 @@
+# sources of the allocator and the trace region

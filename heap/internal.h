@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * internal.h - what the files of heap/ promise each other.
+ *
+ * Nothing here calls malloc or stdio.  "AS-safe" means async-signal-safe.
+ */
+#ifndef MT_INTERNAL_H
+#define MT_INTERNAL_H
+
+#include "layout.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MT_LIKELY(x) __builtin_expect(!!(x), 1)
+#define MT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define MT_COLD __attribute__((cold, noinline))
+#define MT_NOINLINE __attribute__((noinline))
+#define MT_EXPORT __attribute__((visibility("default")))
+/* Initial-exec: the access is one instruction and can never allocate. */
+#define MT_TLS __thread __attribute__((tls_model("initial-exec")))
+
+#define mt_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define mt_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define mt_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define mt_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* --- lock.c: a futex lock.  Not recursive; usable before main and after
+ * fork (mt_lock_reset in the child). Lock order is at the head of heap.c. */
+struct mt_lock {
+    uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+};
+void mt_lock_acquire(struct mt_lock *);
+bool mt_lock_try(struct mt_lock *);
+void mt_lock_release(struct mt_lock *);
+void mt_lock_reset(struct mt_lock *);
+
+/* --- os.c: the only file that makes memory system calls. Each returns false
+ * or NULL with errno set.  Tests can make the Nth call fail (mt_os_fail_at). */
+void *mt_os_reserve(size_t bytes, size_t align); /* PROT_NONE, not dumped */
+bool mt_os_commit(void *, size_t bytes);   /* read-write, dumped in cores */
+bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
+bool mt_os_release(void *, size_t bytes);
+uint64_t mt_os_monotonic_ns(void);
+uint64_t mt_os_realtime_ns(void);
+uint32_t mt_os_tid(void);
+/* Is [address, address + bytes) readable?  One system call; AS-safe. */
+bool mt_os_readable(const void *address, size_t bytes);
+
+/* --- region.c: the trace region. */
+extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
+
+/* Appends `bytes` (a multiple of 8) to a section, committing as needed; the
+ * memory is zero.  NULL when the section is full or the kernel refuses (the
+ * section's overflow counter is then raised).  Takes the section's own lock,
+ * a leaf. */
+void *mt_section_alloc(unsigned section, size_t bytes);
+/* Offset of a NUL-terminated copy in the strings section, 0 when full. */
+uint32_t mt_string_add(const char *, size_t length);
+
+/* --- epoch.c: called on slow paths; opens an epoch when the last is older
+ * than the grain.  Returns the index of the current one.  AS-safe. */
+uint32_t mt_epoch_tick(void);
+uint32_t mt_epoch_mark(const char *label);
+
+/* --- capture.c and below: who is allocating.
+ *
+ * Registers of the caller of the allocation function as they are when that
+ * function returns to it: rip is the return address, rsp the CFA.  Filled by
+ * the assembly entry in traced.S. */
+struct mt_regs {
+    uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
+};
+
+/* The capture state of one thread (memo, rule cache, stack bounds).  Lives in
+ * the trace region's private section; opaque to the rest of the heap. */
+struct mt_capture;
+extern const size_t mt_capture_bytes; /* size of a struct mt_capture */
+/* `c` is zeroed memory of that size; `thread` is the thread's record, whose
+ * `counters` it fills in.  Called at attach of a thread to a new cache. */
+void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread);
+/* The thread goes, or forked away: fold its counters into the stack table,
+ * forget its stack bounds.  The state may serve another thread afterwards. */
+void mt_capture_detach(struct mt_capture *c);
+/* Returns the id of the calling stack (MT_STACK_OVERFLOW when the table is
+ * full) and adds one allocation of `bytes` to its lifetime counters.
+ * AS-safe: a capture that interrupts another one on the same thread unwinds
+ * without the memo. Never allocates from a heap, never takes a heap lock. */
+uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
+                          uint64_t bytes);
+/* In the child of a fork, once, before anything else runs. */
+void mt_capture_fork_child(void);
+/* Fold one thread's counters so that the stack table is exact for it. */
+void mt_capture_fold(struct mt_capture *c);
+
+#endif

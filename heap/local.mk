@@ -1,0 +1,18 @@
+# libmemtrace: the traced heap. It needs libc alone.
+include_HEADERS += %D%/memtrace.h
+noinst_HEADERS += %D%/layout.h %D%/internal.h
+pkgconfig_DATA += %D%/memtrace.pc
+
+# All of the heap's objects, for the two libraries and for the unit tests.
+noinst_LTLIBRARIES += %D%/libheap.la
+%C%_libheap_la_SOURCES =
+%C%_libheap_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden \
+	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
+%C%_libheap_la_CCASFLAGS = $(AM_CFLAGS) -g
+include %D%/capture.mk
+include %D%/alloc.mk
+
+lib_LTLIBRARIES += %D%/libmemtrace.la
+%C%_libmemtrace_la_SOURCES =
+%C%_libmemtrace_la_LIBADD = %D%/libheap.la
+%C%_libmemtrace_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,-z,now

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MEMTRACE_H
+#define MEMTRACE_H
+#endif
