@@ -1,1 +1,2 @@
 # coreanalyze
+include %D%/sym.mk

@@ -1,1 +1,2 @@
 # tests
+include %D%/sym.mk
