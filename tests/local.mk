@@ -1,2 +1,47 @@
-# tests
+# Tests.  A part adds, in its own fragment below:
+#
+#     UNIT_TESTS += %D%/unit_name
+#     %C%_unit_name_SOURCES = %D%/unit_name.c
+#     %C%_unit_name_LDADD = heap/libheap.la $(CUNIT_LIBS)
+#
+# SCRIPT_TESTS are run from the source tree and distributed; LONG_TESTS are
+# scripts that only `make check-long` runs.  All speak the language of
+# tests/run: PASS/FAIL/SKIP lines and a summary.
+UNIT_TESTS =
+SCRIPT_TESTS =
+LONG_TESTS =
+check_PROGRAMS += $(UNIT_TESTS)
+noinst_HEADERS += %D%/unit.h
+
+include %D%/heap.mk
+include %D%/capture.mk
+include %D%/reader.mk
 include %D%/sym.mk
+include %D%/gdb.mk
+
+SCRIPT_TESTS += %D%/include-rules
+EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS)
+
+TEST_JOBS = `getconf _NPROCESSORS_ONLN`
+TEST_TIMEOUT = 300
+TEST_FLAGS =
+TEST_ENVIRONMENT = MT_SRCDIR='$(abs_top_srcdir)' \
+	MT_BUILDDIR='$(abs_top_builddir)' CC='$(CC)' CXX='$(CXX)' \
+	PYTHONDONTWRITEBYTECODE=1
+TEST_RUN = $(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/run \
+	--jobs $(TEST_JOBS) --logs %D%/logs $(TEST_FLAGS)
+
+check-local: $(check_PROGRAMS) $(check_LTLIBRARIES)
+	$(AM_V_at)scripts=; for t in $(SCRIPT_TESTS); do \
+		scripts="$$scripts $(srcdir)/$$t"; done; \
+	$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) $$scripts
+
+check-long: all $(check_PROGRAMS) $(check_LTLIBRARIES)
+	$(AM_V_at)scripts=; for t in $(SCRIPT_TESTS) $(LONG_TESTS); do \
+		scripts="$$scripts $(srcdir)/$$t"; done; \
+	MT_LONG=1 $(TEST_RUN) --timeout 3600 $(UNIT_TESTS) $$scripts
+
+clean-local:
+	rm -rf %D%/logs
+
+.PHONY: check-long

@@ -1,0 +1,1 @@
+# tests of capture: see tests/local.mk for what goes here

@@ -1,0 +1,1 @@
+# tests of gdb: see tests/local.mk for what goes here

@@ -1,0 +1,1 @@
+# tests of heap: see tests/local.mk for what goes here

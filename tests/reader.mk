@@ -1,0 +1,1 @@
+# tests of reader: see tests/local.mk for what goes here
