@@ -47,6 +47,11 @@ uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);
 /* Is [address, address + bytes) readable?  One system call; AS-safe. */
 bool mt_os_readable(const void *address, size_t bytes);
+/* The value of an environment variable, also before libc is initialised. */
+const char *mt_os_getenv(const char *name);
+/* For tests: mt_os_calls counts the calls that can fail, the one with the
+ * number mt_os_fail_at fails (0: none). */
+extern uint64_t mt_os_fail_at, mt_os_calls;
 
 /* --- region.c: the trace region. */
 extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
@@ -63,6 +68,7 @@ uint32_t mt_string_add(const char *, size_t length);
  * than the grain.  Returns the index of the current one.  AS-safe. */
 uint32_t mt_epoch_tick(void);
 uint32_t mt_epoch_mark(const char *label);
+void mt_epoch_fork_child(void);
 
 /* --- capture.c and below: who is allocating.
  *

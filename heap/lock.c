@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A futex lock of one word.  pthread_mutex_t would do, but this one can be
+ * reset in the child of a fork without undefined behaviour.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void futex_wait(uint32_t *word, uint32_t seen)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+bool mt_lock_try(struct mt_lock *lock)
+{
+    uint32_t expected = 0;
+    return __atomic_compare_exchange_n(&lock->word, &expected, 1, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static MT_COLD void acquire_slow(struct mt_lock *lock)
+{
+    for (int spin = 0; spin < 100; spin++) {
+        if (mt_load_relaxed(&lock->word) == 0 && mt_lock_try(lock))
+            return;
+        __builtin_ia32_pause();
+    }
+    int saved = errno;
+    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0)
+        futex_wait(&lock->word, 2);
+    errno = saved;
+}
+
+void mt_lock_acquire(struct mt_lock *lock)
+{
+    if (MT_UNLIKELY(!mt_lock_try(lock)))
+        acquire_slow(lock);
+}
+
+void mt_lock_release(struct mt_lock *lock)
+{
+    if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) ==
+                    2)) {
+        int saved = errno;
+        syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        errno = saved;
+    }
+}
+
+void mt_lock_reset(struct mt_lock *lock)
+{
+    mt_store_release(&lock->word, 0);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The trace region: one reservation, cut into the root page and the
+ * sections.  A section grows from its base; what is committed is
+ * committed for good, so that records never move and a reader can rely on
+ * every address in them.
+ */
+#include "internal.h"
+#include "region.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+MT_EXPORT struct mt_root *memtrace_root;
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+#define COMMIT_STEP KIB(64)
+
+/* Address space of each section, for MT_MAIN_RESERVE bytes of blocks and at
+ * least: full tracing of 16-byte blocks needs 8/16 of them for tags and 2/128
+ * for bitmaps.  Reserving costs nothing but address space. */
+static const struct {
+    uint64_t full, least;
+} plan[MT_N_SECTIONS] = {
+    [MT_SECTION_SCHEMA] = {KIB(64), KIB(64)},
+    [MT_SECTION_HEAPS] = {KIB(256), KIB(64)},
+    [MT_SECTION_REGIONS] = {MIB(1), KIB(64)},
+    [MT_SECTION_THREADS] = {MIB(4), KIB(64)},
+    [MT_SECTION_EPOCHS] = {MIB(16), MIB(1)},
+    [MT_SECTION_MODULES] = {MIB(8), KIB(256)},
+    [MT_SECTION_STRINGS] = {MIB(64), KIB(256)},
+    [MT_SECTION_STACKS] = {GIB(1), MIB(1)},
+    [MT_SECTION_FRAMES] = {GIB(8), MIB(4)},
+    [MT_SECTION_SPANS] = {GIB(4), MIB(1)},
+    [MT_SECTION_SLICE_MAPS] = {GIB(1), KIB(256)},
+    [MT_SECTION_BITMAPS] = {GIB(8), MIB(1)},
+    [MT_SECTION_TAGS] = {GIB(128), MIB(8)},
+    [MT_SECTION_COUNTERS] = {GIB(2), MIB(1)},
+    [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
+};
+
+#define SECTION_NAME(ID, n, entry, doc) {#n, (uint32_t)(entry)},
+static const struct {
+    char name[16];
+    uint32_t entry_bytes;
+} naming[MT_N_SECTIONS] = {MT_SECTIONS(SECTION_NAME)};
+#undef SECTION_NAME
+
+static struct mt_lock section_locks[MT_N_SECTIONS];
+
+static uint64_t planned(unsigned section, unsigned shift)
+{
+    uint64_t bytes = plan[section].full >> shift;
+    if (bytes < plan[section].least)
+        bytes = plan[section].least;
+    return (bytes + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
+}
+
+static uint64_t planned_total(unsigned shift)
+{
+    uint64_t total = COMMIT_STEP; /* the root page */
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
+        total += planned(s, shift);
+    return total;
+}
+
+/* Half the size, and again, until it fits the address-space limit and the
+ * kernel agrees. */
+static char *reserve(unsigned *shift, uint64_t *bytes)
+{
+    struct rlimit limit;
+    uint64_t most = UINT64_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        most = limit.rlim_cur / 4;
+    for (*shift = 0; *shift < 16; ++*shift) {
+        *bytes = planned_total(*shift);
+        if (*bytes > most && *shift < 15)
+            continue;
+        char *base = mt_os_reserve(*bytes, MT_SLICE_BYTES);
+        if (base)
+            return base;
+    }
+    return NULL;
+}
+
+bool mt_region_start(void)
+{
+    unsigned shift;
+    uint64_t bytes;
+    char *base = reserve(&shift, &bytes);
+    if (base == NULL)
+        return false;
+    madvise(base, bytes, MADV_NOHUGEPAGE);
+    if (!mt_os_commit(base, 4096)) {
+        mt_os_release(base, bytes);
+        return false;
+    }
+    struct mt_root *root = (struct mt_root *)base;
+    root->layout_major = MT_LAYOUT_MAJOR;
+    root->layout_minor = MT_LAYOUT_MINOR;
+    root->root_bytes = sizeof *root;
+    root->n_sections = MT_N_SECTIONS;
+    root->region_bytes = bytes;
+    root->pid = (uint32_t)getpid();
+    root->start_realtime_ns = mt_os_realtime_ns();
+    root->start_monotonic_ns = mt_os_monotonic_ns();
+    root->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+    root->slice_bytes = MT_SLICE_BYTES;
+    root->depth = 32;
+    char *at = base + COMMIT_STEP;
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++) {
+        struct mt_section_record *section = &root->sections[s];
+        memcpy(section->name, naming[s].name, sizeof section->name);
+        section->entry_bytes = naming[s].entry_bytes;
+        section->base = (uintptr_t)at;
+        section->reserved = planned(s, shift);
+        at += section->reserved;
+    }
+    root->self = (uintptr_t)root;
+    memtrace_root = root;
+    return true;
+}
+
+/* Last: from here on a reader believes the region. */
+void mt_region_publish(void)
+{
+    memtrace_root->flags |= MT_ROOT_READY;
+    mt_store_release(&memtrace_root->magic, MT_MAGIC);
+}
+
+static bool grow(struct mt_section_record *section, uint64_t used)
+{
+    uint64_t step = section->committed / 4;
+    uint64_t want = used + (step < MIB(16) ? step : MIB(16));
+    want = (want + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
+    if (want > section->reserved)
+        want = section->reserved;
+    char *at = (char *)section->base + section->committed;
+    if (!mt_os_commit(at, want - section->committed))
+        return false;
+    mt_store_release(&section->committed, want);
+    return true;
+}
+
+void *mt_section_alloc(unsigned id, size_t bytes)
+{
+    struct mt_section_record *section = &memtrace_root->sections[id];
+    void *got = NULL;
+    mt_lock_acquire(&section_locks[id]);
+    uint64_t used = section->used + bytes;
+    if (used >= bytes && used <= section->reserved &&
+        (used <= section->committed || grow(section, used))) {
+        got = (char *)section->base + section->used;
+        mt_store_release(&section->used, used);
+    } else {
+        section->overflow++;
+    }
+    mt_lock_release(&section_locks[id]);
+    return got;
+}
+
+uint32_t mt_string_add(const char *text, size_t length)
+{
+    struct mt_section_record *strings =
+        &memtrace_root->sections[MT_SECTION_STRINGS];
+    char *copy =
+        mt_section_alloc(MT_SECTION_STRINGS, (length + 8) & ~(size_t)7);
+    if (copy == NULL)
+        return 0;
+    memcpy(copy, text, length);
+    return (uint32_t)(copy - (char *)strings->base);
+}
+
+void mt_region_fork_prepare(void)
+{
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
+        mt_lock_acquire(&section_locks[s]);
+}
+
+void mt_region_fork_parent(void)
+{
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
+        mt_lock_release(&section_locks[s]);
+}
+
+void mt_region_fork_child(void)
+{
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
+        mt_lock_reset(&section_locks[s]);
+    memtrace_root->parent_pid = memtrace_root->pid;
+    memtrace_root->pid = (uint32_t)getpid();
+    memtrace_root->flags |= MT_ROOT_FORKED;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * region.h - start-up and fork of the trace region; mt_section_alloc and
+ * mt_string_add are in internal.h.
+ */
+#ifndef MT_REGION_H
+#define MT_REGION_H
+
+#include <stdbool.h>
+
+/* Reserves the region and fills in the root, but for its magic. */
+bool mt_region_start(void);
+/* Writes the text schema (schema.c); before mt_region_publish. */
+void mt_schema_write(void);
+void mt_region_publish(void);
+
+/* The section locks are leaves: taken last before a fork. */
+void mt_region_fork_prepare(void);
+void mt_region_fork_parent(void);
+void mt_region_fork_child(void);
+
+#endif
