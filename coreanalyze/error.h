@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * error.h - errors of the reader: one line of text that the caller owns.
+ */
+#ifndef MT_ERROR_H
+#define MT_ERROR_H
+
+#include <stdbool.h>
+
+struct mt_error {
+    char text[512]; /* one line, no newline; "" when nothing failed */
+    int status;     /* exit status it stands for; 0 when nothing failed */
+};
+
+/* Fills `error` (may be NULL) with status 1; always returns false. */
+bool mt_fail(struct mt_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
