@@ -27,7 +27,7 @@ TEST_TIMEOUT = 300
 TEST_FLAGS =
 TEST_ENVIRONMENT = MT_SRCDIR='$(abs_top_srcdir)' \
 	MT_BUILDDIR='$(abs_top_builddir)' CC='$(CC)' CXX='$(CXX)' \
-	PYTHONDONTWRITEBYTECODE=1
+	PYTHONDONTWRITEBYTECODE=1 MT_SANITIZED='$(SANITIZE_CFLAGS)'
 TEST_RUN = $(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/run \
 	--jobs $(TEST_JOBS) --logs %D%/logs $(TEST_FLAGS)
 
@@ -41,7 +41,12 @@ check-long: all $(check_PROGRAMS) $(check_LTLIBRARIES)
 		scripts="$$scripts $(srcdir)/$$t"; done; \
 	MT_LONG=1 $(TEST_RUN) --timeout 3600 $(UNIT_TESTS) $$scripts
 
+# The programs alone, without the scripts around whole programs.
+check-unit: $(check_PROGRAMS) $(check_LTLIBRARIES)
+	$(AM_V_at)$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) \
+		$(srcdir)/%D%/include-rules
+
 clean-local:
 	rm -rf %D%/logs
 
-.PHONY: check-long
+.PHONY: check-long check-unit
