@@ -58,8 +58,7 @@ extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
 
 /* Appends `bytes` (a multiple of 8) to a section, committing as needed; the
  * memory is zero.  NULL when the section is full or the kernel refuses (the
- * section's overflow counter is then raised).  Takes the section's own lock,
- * a leaf. */
+ * section's overflow counter is then raised).  Takes no lock; AS-safe. */
 void *mt_section_alloc(unsigned section, size_t bytes);
 /* Offset of a NUL-terminated copy in the strings section, 0 when full. */
 uint32_t mt_string_add(const char *, size_t length);

@@ -50,8 +50,6 @@ static const struct {
 } naming[MT_N_SECTIONS] = {MT_SECTIONS(SECTION_NAME)};
 #undef SECTION_NAME
 
-static struct mt_lock section_locks[MT_N_SECTIONS];
-
 static uint64_t planned(unsigned section, unsigned shift)
 {
     uint64_t bytes = plan[section].full >> shift;
@@ -132,35 +130,44 @@ void mt_region_publish(void)
     mt_store_release(&memtrace_root->magic, MT_MAGIC);
 }
 
+/* Commits so that `used` bytes can be read. Two threads may do the same at
+ * once: to commit what is committed changes nothing. */
 static bool grow(struct mt_section_record *section, uint64_t used)
 {
-    uint64_t step = section->committed / 4;
+    uint64_t have = mt_load_acquire(&section->committed);
+    uint64_t step = have / 4;
     uint64_t want = used + (step < MIB(16) ? step : MIB(16));
     want = (want + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
     if (want > section->reserved)
         want = section->reserved;
-    char *at = (char *)section->base + section->committed;
-    if (!mt_os_commit(at, want - section->committed))
+    if (want <= have)
+        return true;
+    if (!mt_os_commit((char *)section->base + have, want - have))
         return false;
-    mt_store_release(&section->committed, want);
+    while (have < want &&
+           !__atomic_compare_exchange_n(&section->committed, &have, want, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
     return true;
 }
 
+/* Without a lock: a signal handler that allocates may have interrupted an
+ * allocation in the same section. */
 void *mt_section_alloc(unsigned id, size_t bytes)
 {
     struct mt_section_record *section = &memtrace_root->sections[id];
-    void *got = NULL;
-    mt_lock_acquire(&section_locks[id]);
-    uint64_t used = section->used + bytes;
-    if (used >= bytes && used <= section->reserved &&
-        (used <= section->committed || grow(section, used))) {
-        got = (char *)section->base + section->used;
-        mt_store_release(&section->used, used);
-    } else {
-        section->overflow++;
-    }
-    mt_lock_release(&section_locks[id]);
-    return got;
+    uint64_t at = mt_load_relaxed(&section->used);
+    do {
+        if (bytes > section->reserved - at ||
+            (at + bytes > mt_load_acquire(&section->committed) &&
+             !grow(section, at + bytes))) {
+            __atomic_fetch_add(&section->overflow, 1, __ATOMIC_RELAXED);
+            return NULL;
+        }
+    } while (!__atomic_compare_exchange_n(&section->used, &at, at + bytes,
+                                          false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return (char *)section->base + at;
 }
 
 uint32_t mt_string_add(const char *text, size_t length)
@@ -175,22 +182,8 @@ uint32_t mt_string_add(const char *text, size_t length)
     return (uint32_t)(copy - (char *)strings->base);
 }
 
-void mt_region_fork_prepare(void)
-{
-    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
-        mt_lock_acquire(&section_locks[s]);
-}
-
-void mt_region_fork_parent(void)
-{
-    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
-        mt_lock_release(&section_locks[s]);
-}
-
 void mt_region_fork_child(void)
 {
-    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
-        mt_lock_reset(&section_locks[s]);
     memtrace_root->parent_pid = memtrace_root->pid;
     memtrace_root->pid = (uint32_t)getpid();
     memtrace_root->flags |= MT_ROOT_FORKED;

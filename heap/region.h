@@ -14,9 +14,7 @@ bool mt_region_start(void);
 void mt_schema_write(void);
 void mt_region_publish(void);
 
-/* The section locks are leaves: taken last before a fork. */
-void mt_region_fork_prepare(void);
-void mt_region_fork_parent(void);
+/* In the child of a fork: the region is now the child's. */
 void mt_region_fork_child(void);
 
 #endif
