@@ -19,8 +19,12 @@ include %D%/reader.mk
 include %D%/sym.mk
 include %D%/gdb.mk
 
-SCRIPT_TESTS += %D%/include-rules
-EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS)
+SCRIPT_TESTS += %D%/include-rules %D%/configure-names
+E2E_TESTS = %D%/e2e/family %D%/e2e/known %D%/e2e/control %D%/e2e/real \
+	%D%/e2e/redis
+EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) $(E2E_TESTS) \
+	%D%/e2e/harness.py %D%/programs/known.c %D%/programs/conformance.c \
+	%D%/programs/early.c %D%/programs/news.cc
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
 TEST_TIMEOUT = 300
