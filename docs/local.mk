@@ -1,2 +1,2 @@
 # docs
-EXTRA_DIST += %D%/demo.sh
+EXTRA_DIST += %D%/demo.sh %D%/layout.md

@@ -19,7 +19,7 @@ include %D%/reader.mk
 include %D%/sym.mk
 include %D%/gdb.mk
 
-SCRIPT_TESTS += %D%/include-rules %D%/configure-names
+SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc
 E2E_TESTS = %D%/e2e/family %D%/e2e/known %D%/e2e/control %D%/e2e/real \
 	%D%/e2e/redis
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) $(E2E_TESTS) \
