@@ -259,7 +259,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(24, uint64_t, allocs, "allocations since start-up, folded so far")      \
     F(32, uint64_t, bytes, "bytes of those")                                  \
     F(40, uint32_t, first_epoch, "when it was first seen")                    \
-    F(44, uint32_t, spare, "0")
+    F(44, uint32_t, modules, "modules listed when it was first seen")
 
 #define MT_EPOCH_FIELDS(F, A)                                                 \
     F(0, uint64_t, monotonic_ns, "CLOCK_MONOTONIC when it was opened")        \

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * modules.h - what is loaded where.  All of it is AS-safe and takes no lock.
+ */
+#ifndef MT_MODULES_H
+#define MT_MODULES_H
+
+#include "internal.h"
+
+/* The generation changes before code can run at an address that meant other
+ * code before. What was derived from an address - a rule, a memo, a module -
+ * holds while the generation is the same. */
+extern const volatile uint64_t *mt_modules_loads[2];
+extern uint64_t mt_modules_events;
+static inline uint64_t mt_modules_generation(void)
+{
+    return *mt_modules_loads[0] + (*mt_modules_loads[1] << 24) +
+           mt_load_relaxed(&mt_modules_events);
+}
+
+/* Finds what the generation is made of. Once, before the first capture. */
+void mt_modules_start(void);
+
+/* Records the modules that the frames lie in, if they aren't yet. */
+void mt_modules_note(const uint64_t *frames, unsigned n);
+uint32_t mt_modules_count(void);
+
+/* Marks modules that are gone. Was one ever? Then frames must be noted
+ * before they are compared with those of known stacks. */
+bool mt_modules_changed(void);
+/* Does one of the frames lie in a module that was recorded at or after index
+ * `modules`, at addresses which another had before? */
+bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * unwind.c - unwinding by rsp and rbp.
+ *
+ * Nearly every frame's caller is found by one rule of rules.c: the CFA is at
+ * a fixed distance from rsp or rbp, the return address below it. rbp is
+ * followed lazily: a frame that saved it only moves the place where it is,
+ * and it is read when a frame needs it. So the words that are read are those
+ * that the result depends on, no others, which is what a memo of the result
+ * wants. A frame that needs other registers, or an expression, makes
+ * unwind_full.c do the whole stack again.
+ *
+ * Which memory may be read: unwind data leads from one live frame to the
+ * next, so what lies between the lowest and the highest frame of a stack
+ * that was unwound without a guess is mapped for as long as the stack is in
+ * use. That range is remembered; the kernel is asked about a word outside of
+ * it, and the range grows only when the unwinding ends well. A chain of frame
+ * pointers is a guess, and so is what comes after a frame that was overwritten:
+ * neither makes a range grow, nor reads unasked.
+ */
+#include "walk.h"
+
+#define PAGE UINT64_C(4096)
+#define MAX_FRAME_BYTES (UINT64_C(1) << 20) /* of a frame-pointer step */
+#define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go */
+#define MAX_STACK_GAP (UINT64_C(1) << 24)   /* between frames of a stack */
+
+static bool readable(uint64_t address, uint64_t bytes)
+{
+    return mt_os_readable((const void *)(uintptr_t)address, bytes);
+}
+
+void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
+{
+    struct mt_stack_ranges *s = w->u->ranges;
+    w->low = sp & ~(PAGE - 1); /* the page that holds a live frame */
+    w->high = w->low + PAGE;
+    if (!readable(sp, 8))
+        w->high = w->low;
+    if (!s)
+        return;
+    for (unsigned i = 0; i < MT_STACK_RANGES; i++) {
+        uint64_t low = s->range[i].low, high = s->range[i].high;
+        if (sp - low < high - low) {
+            s->last = i;
+            w->low = low;
+            w->high = high;
+            return;
+        }
+        /* The same stack, deeper than before, if nothing lies between. */
+        if (sp < low && low - sp <= MAX_DEEPER && readable(sp, low - sp)) {
+            s->last = i;
+            s->range[i].low = w->low;
+            w->high = high;
+            return;
+        }
+    }
+    s->last = s->replace;
+    s->replace = (s->replace + 1) % MT_STACK_RANGES;
+    s->range[s->last].low = w->low;
+    s->range[s->last].high = w->high;
+}
+
+bool mt_walk_admit(struct mt_walk *w, uint64_t address)
+{
+    uint64_t page = address & ~(PAGE - 1);
+    if ((address & 7) || (page != w->page && !readable(address, 8)))
+        return false;
+    w->page = page;
+    if (address < w->high || address - w->high > MAX_STACK_GAP) {
+        w->left_range = true;
+        return true;
+    }
+    if (page == w->high)
+        w->high = page + PAGE;
+    if (page + PAGE > w->top)
+        w->top = page + PAGE;
+    return true;
+}
+
+bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
+                           uint64_t *rbp)
+{
+    uint64_t at = *rbp, next_rip, next_rbp;
+    w->u->flags |= MT_STACK_FRAME_POINTER;
+    if (at < *rsp || at - *rsp > MAX_FRAME_BYTES ||
+        !mt_walk_read(w, at, &next_rbp) || !mt_walk_read(w, at + 8, &next_rip))
+        return false;
+    if (!mt_plausible_pc(next_rip))
+        return false;
+    *rip = next_rip;
+    *rsp = at + 16;
+    *rbp = next_rbp;
+    return true;
+}
+
+/* Where rbp is: in `rbp`, or still in the slot where a callee saved it. */
+struct lazy_rbp {
+    uint64_t value, slot; /* slot 0: `value` */
+    bool of_start;        /* `value` is the start register's */
+};
+
+static inline bool fetch_rbp(struct mt_walk *w, struct lazy_rbp *rbp)
+{
+    if (rbp->slot) {
+        if (!mt_walk_read(w, rbp->slot, &rbp->value))
+            return false;
+        rbp->slot = 0;
+        rbp->of_start = false;
+    } else if (rbp->of_start) {
+        mt_walk_use_register(w, 6);
+    }
+    return true;
+}
+
+/* By frame pointer; MT_WALK_COMPLETE means to go on. */
+static enum mt_walk_end guess_caller(struct mt_walk *w, struct lazy_rbp *rbp,
+                                     uint64_t *pc, uint64_t *sp)
+{
+    if (!fetch_rbp(w, rbp) || !mt_walk_frame_pointer(w, pc, sp, &rbp->value))
+        return MT_WALK_INCOMPLETE;
+    rbp->of_start = false;
+    return mt_walk_add_frame(w, *pc) ? MT_WALK_COMPLETE : MT_WALK_TRUNCATED;
+}
+
+static enum mt_walk_end walk_fast(struct mt_walk *w)
+{
+    const struct mt_rule_table *table = mt_rules_current();
+    struct lazy_rbp rbp = {w->start->rbp, 0, true};
+    uint64_t pc = w->start->rip, sp = w->start->rsp, cfa;
+    for (;;) {
+        mt_rule rule = mt_rule_of(pc, table);
+        unsigned slot = mt_rule_rbp_slot(rule);
+        switch (mt_rule_kind(rule)) {
+        case MT_RULE_RSP:
+            cfa = sp + (uint64_t)mt_rule_offset(rule);
+            break;
+        case MT_RULE_RBP:
+            if (!fetch_rbp(w, &rbp))
+                return MT_WALK_INCOMPLETE;
+            cfa = rbp.value + (uint64_t)mt_rule_offset(rule);
+            break;
+        case MT_RULE_REALIGNED:
+            if (!fetch_rbp(w, &rbp) ||
+                !mt_walk_read(w, rbp.value + (uint64_t)mt_rule_offset(rule),
+                              &cfa))
+                return MT_WALK_INCOMPLETE;
+            rbp.slot = rbp.value;
+            break;
+        case MT_RULE_OUTERMOST:
+            return MT_WALK_COMPLETE;
+        case MT_RULE_NO_DATA: {
+            enum mt_walk_end end = guess_caller(w, &rbp, &pc, &sp);
+            if (end != MT_WALK_COMPLETE)
+                return end;
+            continue;
+        }
+        default:
+            return MT_WALK_NEEDS_FULL;
+        }
+        if (slot)
+            rbp.slot = cfa - 8 * (slot + 1);
+        if (cfa <= sp || !mt_walk_read(w, cfa - 8, &pc))
+            return MT_WALK_INCOMPLETE;
+        sp = cfa;
+        if (!mt_plausible_pc(pc))
+            return pc == 0 ? MT_WALK_COMPLETE : MT_WALK_INCOMPLETE;
+        if (MT_UNLIKELY(!mt_walk_add_frame(w, pc)))
+            return MT_WALK_TRUNCATED;
+    }
+}
+
+static void begin(struct mt_walk *w)
+{
+    struct mt_unwinding *u = w->u;
+    u->frames[0] = w->start->rip;
+    u->n_frames = 1;
+    u->flags = 0;
+    w->page = 1;
+    w->top = 0;
+    w->left_range = false;
+    if (u->trail) {
+        u->trail->n_words = 0;
+        u->trail->registers = 0;
+        u->trail->overflow = false;
+    }
+    struct mt_stack_ranges *s = u->ranges;
+    if (s && w->start->rsp - s->range[s->last].low <
+                 s->range[s->last].high - s->range[s->last].low) {
+        w->low = s->range[s->last].low;
+        w->high = s->range[s->last].high;
+    } else {
+        mt_walk_enter_stack(w, w->start->rsp);
+    }
+}
+
+/* The unwinding ended well: what it found readable above the range of its
+ * stack belongs to that, if nothing was guessed. */
+static MT_COLD void extend_range(struct mt_walk *w)
+{
+    struct mt_stack_ranges *s = w->u->ranges;
+    if (!s || (w->u->flags & MT_STACK_FRAME_POINTER) ||
+        w->low != s->range[s->last].low)
+        return;
+    uint64_t high = s->range[s->last].high;
+    if (w->top > high && readable(high, w->top - high))
+        s->range[s->last].high = w->top;
+    else if (w->top > high)
+        w->left_range = true;
+}
+
+void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)
+{
+    struct mt_walk w = {.u = u, .start = regs};
+    begin(&w);
+    enum mt_walk_end end = walk_fast(&w);
+    if (MT_UNLIKELY(end == MT_WALK_NEEDS_FULL)) {
+        begin(&w);
+        end = mt_walk_full(&w);
+    }
+    if (end == MT_WALK_TRUNCATED)
+        u->flags |= MT_STACK_TRUNCATED;
+    else if (MT_UNLIKELY(end == MT_WALK_INCOMPLETE))
+        u->flags |= MT_STACK_INCOMPLETE;
+    if (MT_UNLIKELY(w.top) && end != MT_WALK_INCOMPLETE)
+        extend_range(&w);
+    if (MT_UNLIKELY(w.left_range) && u->trail)
+        u->trail->overflow = true;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * unwind.h - the return addresses of a thread's own stack.
+ *
+ * All of it is async-signal-safe and takes no lock. No memory is read that
+ * is not known to be readable.
+ */
+#ifndef MT_UNWIND_H
+#define MT_UNWIND_H
+
+#include "internal.h"
+
+#define MT_DEPTH_MAX 1024 /* frames; mt_root.depth is at most this */
+
+/* Stacks that one thread runs on: its own, alternate ones for signals, those
+ * of coroutines. [low, high) is readable as long as the stack is in use. */
+#define MT_STACK_RANGES 4
+struct mt_stack_ranges {
+    struct {
+        uint64_t low, high;
+    } range[MT_STACK_RANGES];
+    unsigned last, replace; /* found last; replaced next */
+};
+
+/* What an unwinding depended on: the words it read, in order, and the start
+ * registers other than rip and rsp whose values it used. */
+struct mt_trail {
+    struct mt_trail_word {
+        uint64_t address, value;
+    } * words;
+    uint32_t n_words, max_words;
+    uint32_t registers; /* bit r: DWARF register r at the start */
+    bool overflow;      /* there were more words, or a range was left */
+};
+
+struct mt_unwinding {
+    uint64_t *frames;               /* out: return addresses, innermost first */
+    unsigned max_frames;            /* at least 1 */
+    unsigned n_frames;              /* out: at least 1 */
+    unsigned flags;                 /* out: MT_STACK_* */
+    struct mt_stack_ranges *ranges; /* or NULL: nothing is known */
+    struct mt_trail *trail;         /* or NULL: not wanted */
+};
+
+/* Unwinds the calling thread from `regs`. */
+void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs);
+
+/* --- rules.c: compiled unwind rules by return address.
+ *
+ * A rule says how to go from a frame that made a call to its caller, by rsp
+ * and rbp alone. It is a number of MT_RULE_BITS:
+ *     kind:3 | rbp slot:4 | offset / 8: 17, signed
+ * rbp slot: 0 the caller's rbp is at hand; n: it is at CFA - 8 * (n + 1). */
+typedef uint32_t mt_rule;
+#define MT_RULE_BITS 24
+enum mt_rule_kind {
+    MT_RULE_NONE,      /* not a rule */
+    MT_RULE_RSP,       /* CFA = rsp + offset */
+    MT_RULE_RBP,       /* CFA = rbp + offset */
+    MT_RULE_REALIGNED, /* CFA = word at rbp + offset, rbp is at rbp */
+    MT_RULE_OUTERMOST, /* nobody called this */
+    MT_RULE_NO_DATA,   /* no unwind data */
+    MT_RULE_FULL       /* more than this: interpret the unwind data */
+};
+static inline enum mt_rule_kind mt_rule_kind(mt_rule rule)
+{
+    return (enum mt_rule_kind)(rule & 7);
+}
+static inline unsigned mt_rule_rbp_slot(mt_rule rule)
+{
+    return rule >> 3 & 15;
+}
+static inline int64_t mt_rule_offset(mt_rule rule)
+{
+    return (int32_t)(rule << (32 - MT_RULE_BITS)) >> (32 - MT_RULE_BITS + 7)
+                                                         << 3;
+}
+
+/* A table of rules: groups of four words, each a rule with the upper bits of
+ * its address; the group holds the rest of the address. A word is written
+ * and read whole, so that the table needs no lock. */
+struct mt_rule_table {
+    uint64_t generation; /* mt_modules_generation() its rules are right for */
+    uint64_t group_mask; /* groups - 1, at least 127 */
+    uint64_t words[];
+};
+#define MT_RULE_GROUP 4
+#define MT_RULE_LOW_BITS 7 /* of the address, found in the group's number */
+
+/* The table to use during one unwinding; NULL: there is none. */
+const struct mt_rule_table *mt_rules_current(void);
+/* Compiles the rule for `pc` and remembers it. */
+MT_COLD mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *);
+
+void mt_rules_fork_child(void);
+/* Does `pc`, which has no unwind data, follow no call? Then nobody returns
+ * to it from one: it was put on a stack by hand, to be its outermost frame,
+ * as makecontext() does. */
+MT_COLD bool mt_rules_made_up(uint64_t pc);
+
+static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
+{
+    uint64_t high = pc >> MT_RULE_LOW_BITS;
+    uint64_t mixed = high * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return (mixed ^ (pc & ((1 << MT_RULE_LOW_BITS) - 1))) & mask;
+}
+
+static inline mt_rule mt_rule_of(uint64_t pc, const struct mt_rule_table *table)
+{
+    if (MT_LIKELY(table != NULL)) {
+        const uint64_t *group =
+            &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
+        uint64_t tag = pc >> MT_RULE_LOW_BITS;
+        for (unsigned i = 0; i < MT_RULE_GROUP; i++) {
+            uint64_t word = mt_load_relaxed(&group[i]);
+            if (MT_LIKELY(word >> MT_RULE_BITS == tag))
+                return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
+        }
+    }
+    return mt_rules_compile(pc, table);
+}
+
+/* --- unwind_full.c: interprets the unwind data of every frame, tracking all
+ * registers. */
+struct mt_walk;
+enum mt_walk_end {
+    MT_WALK_COMPLETE,   /* at the outermost frame */
+    MT_WALK_TRUNCATED,  /* there are more frames */
+    MT_WALK_INCOMPLETE, /* cannot go on */
+    MT_WALK_NEEDS_FULL  /* of walk_fast() alone */
+};
+enum mt_walk_end mt_walk_full(struct mt_walk *w);
+
+#endif

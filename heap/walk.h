@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * walk.h - the state of one unwinding, between unwind.c and unwind_full.c.
+ */
+#ifndef MT_WALK_H
+#define MT_WALK_H
+
+#include "unwind.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MT_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define MT_ASAN 1
+#endif
+/* The stack is read past the bounds of any variable. */
+#ifdef MT_ASAN
+#define MT_READS_STACK __attribute__((no_sanitize("address")))
+#else
+#define MT_READS_STACK
+#endif
+
+struct mt_walk {
+    struct mt_unwinding *u;
+    const struct mt_regs *start;
+    uint64_t low, high; /* readable: the stack that is being unwound */
+    uint64_t page;      /* the page last found readable elsewhere, or 1 */
+    uint64_t top;       /* end of the highest page found readable above */
+    bool left_range;    /* a word was read that is on another stack */
+};
+
+/* Makes [low, high) the known range of the stack that `sp` is on. */
+void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
+/* Is the word at `address`, which is not in [low, high), readable? */
+MT_COLD bool mt_walk_admit(struct mt_walk *w, uint64_t address);
+
+MT_READS_STACK static inline bool
+mt_walk_read(struct mt_walk *w, uint64_t address, uint64_t *value)
+{
+    if (MT_UNLIKELY(address - w->low >= w->high - w->low || (address & 7)))
+        if (!mt_walk_admit(w, address))
+            return false;
+    *value = *(const volatile uint64_t *)(uintptr_t)address;
+    struct mt_trail *trail = w->u->trail;
+    if (trail) {
+        if (MT_LIKELY(trail->n_words < trail->max_words)) {
+            trail->words[trail->n_words].address = address;
+            trail->words[trail->n_words++].value = *value;
+        } else {
+            trail->overflow = true;
+        }
+    }
+    return true;
+}
+
+static inline void mt_walk_use_register(struct mt_walk *w, unsigned reg)
+{
+    if (w->u->trail)
+        w->u->trail->registers |= 1u << reg;
+}
+
+/* False: there is no room for it. */
+static inline bool mt_walk_add_frame(struct mt_walk *w, uint64_t pc)
+{
+    if (w->u->n_frames == w->u->max_frames)
+        return false;
+    w->u->frames[w->u->n_frames++] = pc;
+    return true;
+}
+
+/* The frame-pointer step, for code without unwind data: the caller's rip,
+ * rsp and rbp by rbp, if they are plausible. */
+bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
+                           uint64_t *rbp);
+
+/* Can this be a return address? */
+static inline bool mt_plausible_pc(uint64_t pc)
+{
+    return pc >= 4096 && pc < UINT64_C(1) << 47;
+}
+
+#endif
