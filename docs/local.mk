@@ -1,2 +1,3 @@
 # docs
-EXTRA_DIST += %D%/demo.sh %D%/layout.md
+dist_man_MANS += %D%/memtrace-preload.7 %D%/memtrace.h.3
+EXTRA_DIST += %D%/demo.sh %D%/design.md %D%/guide.md %D%/layout.md

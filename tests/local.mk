@@ -19,11 +19,11 @@ include %D%/reader.mk
 include %D%/sym.mk
 include %D%/gdb.mk
 
-SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc
+SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree
 E2E_TESTS = %D%/e2e/family %D%/e2e/known %D%/e2e/control %D%/e2e/real \
-	%D%/e2e/redis
+	%D%/e2e/redis %D%/e2e/layout
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) $(E2E_TESTS) \
-	%D%/e2e/harness.py %D%/programs/known.c %D%/programs/conformance.c \
+	%D%/e2e/harness.py %D%/e2e/third_reader.py %D%/programs/known.c %D%/programs/conformance.c \
 	%D%/programs/early.c %D%/programs/news.cc
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
