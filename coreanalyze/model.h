@@ -121,11 +121,20 @@ struct mt_coverage {
     uint64_t section_overflow; /* times that another section was full */
 };
 
+/* Long steps say how far they are. */
+struct mt_progress {
+    /* Returns false to stop the step. */
+    bool (*report)(void *context, const char *step, uint64_t done,
+                   uint64_t total);
+    void *context;
+};
+
 struct mt_model {
-    struct mt_source *source; /* not owned */
-    uint64_t root;            /* address of the trace region */
-    uint64_t trace_bytes;     /* reserved for it */
-    uint64_t trace_used;      /* bytes of it that hold records */
+    struct mt_source *source;           /* not owned */
+    const struct mt_progress *progress; /* or NULL; not owned */
+    uint64_t root;                      /* address of the trace region */
+    uint64_t trace_bytes;               /* reserved for it */
+    uint64_t trace_used;                /* bytes of it that hold records */
     uint32_t layout_major, layout_minor;
     uint32_t pid, parent_pid;
     uint64_t start_realtime_ns;
@@ -193,6 +202,10 @@ enum mt_place {
  * be called millions of times. `block` may be NULL. */
 enum mt_place mt_model_find(struct mt_model *, uint64_t address,
                             struct mt_block *block);
+
+/* True to go on; asks the progress hook now and then. */
+bool mt_model_step(struct mt_model *, const char *step, uint64_t done,
+                   uint64_t total);
 
 /* Copies the frames of a stack, innermost first; returns how many. */
 size_t mt_model_frames(struct mt_model *, uint32_t stack,

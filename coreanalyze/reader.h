@@ -77,6 +77,11 @@ struct memtrace_reader_target {
      * `symbol`.  May be NULL. */
     int (*symbol)(void *context, uint64_t pc,
                   struct memtrace_reader_symbol *symbol);
+    /* Told now and then how much of a long step is done; returns 0 to go on,
+     * 1 to stop it, and the verb then reports what it has seen so far.  May
+     * be NULL. */
+    int (*progress)(void *context, const char *step, uint64_t done,
+                    uint64_t total);
     /* Address of the data symbol `memtrace_root`, or 0 if not known. */
     uint64_t root_symbol;
 };

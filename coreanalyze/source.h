@@ -20,7 +20,6 @@
 enum mt_source_kind {
     MT_SOURCE_LIVE,
     MT_SOURCE_CORE,
-    MT_SOURCE_MINICORE, /* a core that `memtrace save` or a black box wrote */
 };
 
 #define MT_MAP_READ 1u

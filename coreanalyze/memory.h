@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memory.h - growing arrays and owned strings.
+ */
+#ifndef MT_MEMORY_H
+#define MT_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Makes room for `needed` items in `*array` (a pointer to the caller's typed
+ * pointer); new items are zero.  False when out of memory: nothing changed. */
+bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes);
+
+/* Strings that live as long as their owner. */
+struct mt_strings;
+struct mt_strings *mt_strings_new(void);
+/* A NUL-terminated copy, NULL when out of memory. The same text as the one
+ * added before it is not copied again. */
+const char *mt_strings_add(struct mt_strings *, const char *, size_t length);
+void mt_strings_free(struct mt_strings *); /* takes NULL */
+
+#endif

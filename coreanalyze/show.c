@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * show.c - sums over live blocks per heap and stack.
+ */
+#include "coreanalyze/show.h"
+#include "coreanalyze/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A row being summed up: counts of a sample are estimates, so not integers. */
+struct sum {
+    uint64_t key; /* heap << 32 | stack; rows are never of stack 0 */
+    double scaled_bytes, scaled_count;
+    uint64_t bytes, count, sample;
+    uint32_t oldest, newest;
+};
+
+struct walk {
+    struct mt_model *model;
+    struct mt_show *show;
+    uint32_t since_epoch;
+    uint32_t only_heap; /* or UINT32_MAX */
+    struct sum *sums;   /* open addressing; key 0 is free */
+    size_t n_sums, capacity;
+    bool out_of_memory;
+};
+
+static size_t slot_of(uint64_t key, size_t capacity)
+{
+    return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) &
+           (capacity - 1);
+}
+
+static struct sum *probe(struct sum *sums, size_t capacity, uint64_t key)
+{
+    size_t i = slot_of(key, capacity);
+
+    while (sums[i].key != 0 && sums[i].key != key)
+        i = (i + 1) & (capacity - 1);
+    return &sums[i];
+}
+
+static bool rehash(struct walk *walk)
+{
+    size_t capacity = walk->capacity ? walk->capacity * 2 : 1024;
+    struct sum *sums = calloc(capacity, sizeof *sums);
+
+    if (sums == NULL)
+        return false;
+    for (size_t i = 0; i < walk->capacity; i++)
+        if (walk->sums[i].key != 0)
+            *probe(sums, capacity, walk->sums[i].key) = walk->sums[i];
+    free(walk->sums);
+    walk->sums = sums;
+    walk->capacity = capacity;
+    return true;
+}
+
+static struct sum *find_sum(struct walk *walk, uint64_t key)
+{
+    struct sum *sum;
+
+    if (walk->n_sums * 2 >= walk->capacity && !rehash(walk))
+        return NULL;
+    sum = probe(walk->sums, walk->capacity, key);
+    if (sum->key == 0) {
+        sum->key = key;
+        sum->sample = UINT64_MAX;
+        sum->oldest = UINT32_MAX;
+        walk->n_sums++;
+    }
+    return sum;
+}
+
+/* A sampled block stands for as many as the chance that it was taken says:
+ * a block of n bytes is taken with 1 - e^(-n / mean). */
+static double weight(const struct mt_model *model, uint64_t bytes)
+{
+    if (model->sample_bytes == 0)
+        return 1;
+    return -1 /
+           expm1(-(double)(bytes ? bytes : 1) / (double)model->sample_bytes);
+}
+
+static void add_to(struct mt_show_sum *sum, const struct mt_block *block)
+{
+    sum->bytes += block->bytes;
+    sum->count++;
+}
+
+static bool visit_block(void *context, const struct mt_block *block)
+{
+    struct walk *walk = context;
+    struct mt_show *show = walk->show;
+    struct sum *sum;
+    double w;
+
+    if (block->stack == MT_ID_UNTRACED) {
+        add_to(&show->untraced[block->heap], block);
+        return true;
+    }
+    if (block->stack == MT_ID_UNSAMPLED) {
+        add_to(&show->unsampled[block->heap], block);
+        return true;
+    }
+    add_to(&show->traced[block->heap], block);
+    if (block->epoch < walk->since_epoch ||
+        (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
+        return true;
+    sum = find_sum(walk, (uint64_t)block->heap << 32 | block->stack);
+    if (sum == NULL) {
+        walk->out_of_memory = true;
+        return false;
+    }
+    w = weight(walk->model, block->bytes);
+    sum->scaled_bytes += w * (double)block->bytes;
+    sum->scaled_count += w;
+    sum->bytes += block->bytes;
+    sum->count++;
+    if (block->address < sum->sample)
+        sum->sample = block->address;
+    if (block->epoch < sum->oldest)
+        sum->oldest = block->epoch;
+    if (block->epoch > sum->newest)
+        sum->newest = block->epoch;
+    return true;
+}
+
+static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
+{
+    const struct mt_model *model = walk->model;
+    uint32_t stack = (uint32_t)sum->key;
+    struct mt_show_row row = {
+        .heap = (uint32_t)(sum->key >> 32),
+        .stack = stack,
+        .bytes = sum->bytes,
+        .count = sum->count,
+        .sampled = sum->count,
+        .sample = sum->sample,
+        .oldest_epoch = sum->oldest,
+        .newest_epoch = sum->newest,
+        .allocs = model->stacks[stack].allocs,
+        .depth = model->stacks[stack].depth,
+    };
+
+    if (walk->show->scaled) {
+        row.bytes = (uint64_t)llround(sum->scaled_bytes);
+        row.count = (uint64_t)llround(sum->scaled_count);
+    }
+    return row;
+}
+
+/* --- merging of stacks that agree in their first frames --- */
+
+struct keyed_row {
+    struct mt_show_row row;
+    uint64_t *frames; /* depth of them */
+};
+
+static int by_frames(const void *a, const void *b)
+{
+    const struct keyed_row *x = a, *y = b;
+    size_t n = x->row.depth < y->row.depth ? x->row.depth : y->row.depth;
+
+    if (x->row.heap != y->row.heap)
+        return x->row.heap < y->row.heap ? -1 : 1;
+    for (size_t i = 0; i < n; i++)
+        if (x->frames[i] != y->frames[i])
+            return x->frames[i] < y->frames[i] ? -1 : 1;
+    if (x->row.depth != y->row.depth)
+        return x->row.depth < y->row.depth ? -1 : 1;
+    return x->row.stack < y->row.stack ? -1 : x->row.stack > y->row.stack;
+}
+
+static bool same_frames(const struct keyed_row *a, const struct keyed_row *b)
+{
+    return a->row.heap == b->row.heap && a->row.depth == b->row.depth &&
+           a->row.depth > 0 &&
+           memcmp(a->frames, b->frames, a->row.depth * sizeof *a->frames) == 0;
+}
+
+static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
+{
+    to->bytes += from->bytes;
+    to->count += from->count;
+    to->sampled += from->sampled;
+    to->allocs += from->allocs;
+    if (from->sample < to->sample)
+        to->sample = from->sample;
+    if (from->oldest_epoch < to->oldest_epoch)
+        to->oldest_epoch = from->oldest_epoch;
+    if (from->newest_epoch > to->newest_epoch)
+        to->newest_epoch = from->newest_epoch;
+}
+
+static bool merge_rows(struct mt_model *model, struct mt_show *show)
+{
+    unsigned depth = show->options->depth;
+    uint64_t all[MT_MAX_FRAMES];
+    struct keyed_row *keyed = calloc(show->n_rows + 1, sizeof *keyed);
+    uint64_t *frames = calloc(show->n_rows + 1, depth * sizeof *frames);
+    size_t kept = 0;
+
+    for (size_t i = 0; keyed && frames && i < show->n_rows; i++) {
+        keyed[i].row = show->rows[i];
+        keyed[i].frames = frames + i * depth;
+        size_t n = mt_model_frames(model, show->rows[i].stack, all);
+        keyed[i].row.depth = (uint32_t)(n < depth ? n : depth);
+        memcpy(keyed[i].frames, all, keyed[i].row.depth * sizeof *all);
+    }
+    if (keyed && frames) {
+        qsort(keyed, show->n_rows, sizeof *keyed, by_frames);
+        for (size_t i = 0; i < show->n_rows; i++) {
+            if (i > 0 && same_frames(&keyed[i - 1], &keyed[i]))
+                merge_into(&show->rows[kept - 1], &keyed[i].row);
+            else
+                show->rows[kept++] = keyed[i].row;
+        }
+        show->n_rows = kept;
+    }
+    free(frames);
+    free(keyed);
+    return kept > 0 || show->n_rows == 0;
+}
+
+/* --- sorting and filters --- */
+
+static int compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_options(const void *a, const void *b, void *context)
+{
+    const struct mt_show_row *x = a, *y = b;
+    const struct mt_show_options *options = context;
+    int order = 0;
+
+    if (options->sort == MT_SORT_COUNT)
+        order = compare(y->count, x->count);
+    else if (options->sort == MT_SORT_AGE)
+        order = compare(x->oldest_epoch, y->oldest_epoch);
+    else if (options->sort == MT_SORT_ALLOCS)
+        order = compare(y->allocs, x->allocs);
+    if (order == 0)
+        order = compare(y->bytes, x->bytes);
+    if (order == 0)
+        order = compare(y->count, x->count);
+    return order ? order : compare(x->sample, y->sample);
+}
+
+static bool make_rows(struct walk *walk)
+{
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    size_t kept = 0;
+
+    show->rows = calloc(walk->n_sums + 1, sizeof *show->rows);
+    if (show->rows == NULL)
+        return false;
+    for (size_t i = 0; i < walk->capacity; i++)
+        if (walk->sums[i].key != 0)
+            show->rows[show->n_rows++] = row_of(walk, &walk->sums[i]);
+    if (options->depth > 0 && !merge_rows(walk->model, show))
+        return false;
+    qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
+            (void *)(uintptr_t)options);
+    show->n_all_rows = show->n_rows;
+    for (size_t i = 0; i < show->n_rows; i++) {
+        show->shown.bytes += show->rows[i].bytes;
+        show->shown.count += show->rows[i].count;
+        if (show->rows[i].bytes >= options->min_bytes &&
+            (options->top == 0 || kept < options->top))
+            show->rows[kept++] = show->rows[i];
+    }
+    show->n_rows = kept;
+    return true;
+}
+
+/* The first epoch that --since lets through. */
+static bool find_since(struct walk *walk, struct mt_error *error)
+{
+    const struct mt_model *model = walk->model;
+    const struct mt_show_options *options = walk->show->options;
+    double from;
+
+    walk->since_epoch = 0;
+    if (options->since_mark) {
+        for (size_t i = model->n_epochs; i-- > 0;) {
+            const struct mt_epoch *epoch = &model->epochs[i];
+            if (epoch->label &&
+                strcmp(epoch->label, options->since_mark) == 0) {
+                walk->since_epoch = (uint32_t)i;
+                return true;
+            }
+        }
+        return mt_fail(error, "the trace has no mark '%s'",
+                       options->since_mark);
+    }
+    if (options->since_s < 0)
+        return true;
+    from = (double)model->now_ns - options->since_s * 1e9;
+    while (walk->since_epoch + 1 < model->n_epochs &&
+           (double)model->epochs[walk->since_epoch].ns < from)
+        walk->since_epoch++;
+    return true;
+}
+
+static bool find_heap(struct walk *walk, struct mt_error *error)
+{
+    const char *name = walk->show->options->heap;
+    const struct mt_heap *heap;
+
+    walk->only_heap = UINT32_MAX;
+    if (name == NULL)
+        return true;
+    heap = mt_model_heap(walk->model, name);
+    if (heap == NULL)
+        return mt_fail(error, "the trace has no heap '%s'", name);
+    walk->only_heap = heap->id;
+    return true;
+}
+
+bool mt_show_wants(const struct mt_model *model, const struct mt_show *show,
+                   uint32_t heap)
+{
+    const char *name = show->options->heap;
+
+    return model->heaps[heap].in_use &&
+           (name == NULL || mt_model_heap(model, name) == &model->heaps[heap]);
+}
+
+bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
+                 struct mt_show *show, struct mt_error *error)
+{
+    struct walk walk = {.model = model, .show = show};
+    bool ok;
+
+    memset(show, 0, sizeof *show);
+    show->options = options;
+    show->scaled = model->sample_bytes > 0;
+    show->usage = calloc(model->n_heaps + 1, sizeof *show->usage);
+    show->traced = calloc(model->n_heaps + 1, sizeof *show->traced);
+    show->untraced = calloc(model->n_heaps + 1, sizeof *show->untraced);
+    show->unsampled = calloc(model->n_heaps + 1, sizeof *show->unsampled);
+    if (!show->usage || !show->traced || !show->untraced || !show->unsampled)
+        return mt_fail(error, "out of memory");
+    ok = find_heap(&walk, error) && find_since(&walk, error) &&
+         mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
+         (make_rows(&walk) || mt_fail(error, "out of memory"));
+    if (walk.out_of_memory)
+        mt_fail(error, "out of memory for the stacks");
+    free(walk.sums);
+    return ok;
+}
+
+void mt_show_free(struct mt_show *show)
+{
+    free(show->rows);
+    free(show->usage);
+    free(show->traced);
+    free(show->untraced);
+    free(show->unsampled);
+    memset(show, 0, sizeof *show);
+}

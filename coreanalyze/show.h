@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * show.h - live memory by the stack that allocated it.
+ */
+#ifndef MT_SHOW_H
+#define MT_SHOW_H
+
+#include "coreanalyze/model.h"
+
+enum mt_show_sort {
+    MT_SORT_BYTES,
+    MT_SORT_COUNT,
+    MT_SORT_AGE, /* oldest block first */
+    MT_SORT_ALLOCS,
+};
+
+struct mt_show_options {
+    const char *heap; /* name of the only heap to show, or NULL */
+    const char
+        *since_mark;    /* only blocks since the newest mark of that label */
+    double since_s;     /* only blocks of the last seconds; < 0: all */
+    uint64_t top;       /* rows at most, 0: all */
+    uint64_t min_bytes; /* of a row */
+    unsigned depth;     /* merge stacks that agree so far, 0: all frames */
+    enum mt_show_sort sort;
+};
+
+/* Live blocks of one heap that were allocated by one stack. */
+struct mt_show_row {
+    uint32_t heap;         /* index */
+    uint32_t stack;        /* id; MT_ID_OVERFLOW: the table was full */
+    uint64_t bytes, count; /* scaled, if the trace is a sample */
+    uint64_t sampled;      /* blocks seen; = count if not a sample */
+    uint64_t sample;       /* address of the lowest block */
+    uint32_t oldest_epoch; /* of the oldest block */
+    uint32_t newest_epoch;
+    uint64_t allocs; /* by the stack since the start, in all heaps */
+    uint32_t depth;  /* frames to show */
+};
+
+struct mt_show_sum {
+    uint64_t bytes, count;
+};
+
+struct mt_show {
+    const struct mt_show_options *options;
+    struct mt_show_row *rows; /* sorted */
+    size_t n_rows;
+    size_t n_all_rows;           /* before --top and --min */
+    struct mt_show_sum shown;    /* of all rows before --top and --min */
+    struct mt_heap_usage *usage; /* by heap index */
+    struct mt_show_sum *traced, *untraced, *unsampled; /* by heap index */
+    bool scaled; /* bytes and counts are estimates */
+};
+
+/* Walks over all blocks of the model.  False with `error` filled.  The model
+ * and the options must outlive the result. */
+bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
+                 struct mt_show *show, struct mt_error *error);
+void mt_show_free(struct mt_show *show);
+/* Is the heap among those that are shown? */
+bool mt_show_wants(const struct mt_model *model, const struct mt_show *show,
+                   uint32_t heap);
+
+#endif
