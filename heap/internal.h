@@ -40,6 +40,8 @@ void mt_lock_reset(struct mt_lock *);
  * or NULL with errno set.  Tests can make the Nth call fail (mt_os_fail_at). */
 void *mt_os_reserve(size_t bytes, size_t align); /* PROT_NONE, not dumped */
 bool mt_os_commit(void *, size_t bytes);   /* read-write, dumped in cores */
+bool mt_os_commit_undumped(void *, size_t bytes); /* read-write */
+void mt_os_dump(void *, size_t bytes);            /* dumped in cores */
 bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
 bool mt_os_release(void *, size_t bytes);
 uint64_t mt_os_monotonic_ns(void);

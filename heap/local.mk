@@ -8,7 +8,7 @@ noinst_LTLIBRARIES += %D%/libheap.la
 %C%_libheap_la_SOURCES =
 %C%_libheap_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
-%C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g
+%C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
 include %D%/capture.mk
 include %D%/alloc.mk
 

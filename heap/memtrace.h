@@ -1,4 +1,141 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memtrace.h - named, traced heaps.
+ *
+ * A heap hands out blocks from contiguous memory.  With tracing on, every
+ * live block knows the call stack that allocated it, the size that was asked
+ * for and its age; `memtrace`, GDB and the functions below read that, also
+ * from outside and from a core.  The state of the heaps lies apart from the
+ * blocks: a program that writes past a block does not damage it.
+ *
+ * Errors: functions that return a pointer return NULL, those that return int
+ * return -1, and set errno: EINVAL (a bad argument), ENOMEM (no memory, or
+ * the heap or its limit is full), ENOENT.
+ *
+ * Threads: every function may be called from any thread at any time, but
+ * for heaps created without MEMTRACE_HEAP_LOCKED: one thread at a time.
+ * Signals: only memtrace_heap_trace() and memtrace_mark() may be called in a
+ * signal handler.
+ * Fork: the child has a copy of every heap, and a trace of its own.
+ *
+ * Under the preload library, libmemtrace-preload.so, these functions and
+ * malloc work on the same heaps; NULL for a heap means the main heap, which
+ * is malloc's there.
+ */
 #ifndef MEMTRACE_H
 #define MEMTRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct memtrace_heap memtrace_heap;
+
+/* For struct memtrace_heap_options.flags. */
+#define MEMTRACE_HEAP_LOCKED 1u           /* may be used by many threads */
+#define MEMTRACE_HEAP_UNMAP_ON_DESTROY 2u /* destroy unmaps given memory too   \
+                                           */
+#define MEMTRACE_HEAP_TRACE 4u            /* tracing is on from the start */
+
+struct memtrace_heap_options {
+    const char *name; /* up to 63 bytes are kept; not NULL, not empty */
+    void *base;       /* given memory, readable and writable; or NULL */
+    size_t size;      /* bytes: fixed. 0 (base NULL): grows as needed */
+    unsigned flags;   /* MEMTRACE_HEAP_* */
+};
+
+/* Creates a heap.  With `size` it is fixed: when it is full, allocations
+ * fail with ENOMEM.  Of given memory, whole 16 KiB units are used: base is
+ * rounded up and the end down.  EINVAL: no name, or given memory of less than
+ * one unit.  ENOMEM: no address space, or 255 heaps exist. */
+memtrace_heap *memtrace_heap_create(const struct memtrace_heap_options *);
+
+/* Destroys a heap with all its blocks.  Its own memory is unmapped; given
+ * memory only with MEMTRACE_HEAP_UNMAP_ON_DESTROY.  EINVAL: the main heap. */
+int memtrace_heap_destroy(memtrace_heap *);
+
+memtrace_heap *memtrace_heap_main(void);
+/* The heap of this name, or NULL with ENOENT. */
+memtrace_heap *memtrace_heap_find(const char *name);
+/* The heap that the block at p, live or freed, belongs to, or NULL. */
+memtrace_heap *memtrace_heap_of(const void *p);
+
+/* Allocation: as malloc, aligned_alloc (align: any power of two), calloc and
+ * realloc.  Cost: constant, but for blocks over 32 KiB, which take the heap's
+ * lock.  A block is aligned to 16 bytes at least. Size 0 gives a block. */
+void *memtrace_alloc(memtrace_heap *, size_t size);
+void *memtrace_alloc_aligned(memtrace_heap *, size_t align, size_t size);
+void *memtrace_calloc(memtrace_heap *, size_t count, size_t size);
+/* The block stays in its heap; `heap` matters for p = NULL only. */
+void *memtrace_realloc(memtrace_heap *heap, void *p, size_t size);
+/* Frees a block of any heap.  A pointer that is no live block is reported on
+ * stderr with the stack that allocated it, and the program is aborted, or not
+ * (MEMTRACE=on_error). errno is kept. */
+void memtrace_free(void *p);
+/* Bytes that may be used of the block; 0 for NULL. */
+size_t memtrace_usable_size(const void *p);
+
+/* Turns tracing of the heap on (1) or off (0).  Blocks allocated while it is
+ * off are counted as untraced. Takes effect at once, in all threads. */
+int memtrace_heap_trace(memtrace_heap *, int on);
+/* Opens an epoch with a name: reports can start `--since` it. */
+int memtrace_mark(const char *label);
+
+/* The most bytes that blocks of the heap may take (in whole spans of 16
+ * KiB and more); 0: no limit. */
+int memtrace_heap_limit(memtrace_heap *, size_t bytes);
+/* Called when an allocation of `bytes` finds no memory, with no lock held;
+ * to try again it returns nonzero, having freed something. NULL: none. */
+typedef int (*memtrace_full_handler)(memtrace_heap *, size_t bytes, void *arg);
+int memtrace_heap_on_full(memtrace_heap *, memtrace_full_handler, void *arg);
+
+struct memtrace_heap_stats {
+    const char *name;
+    const void *base;
+    size_t size;      /* bytes of address space */
+    size_t committed; /* bytes that can be accessed */
+    size_t used;      /* bytes of live blocks, as rounded to classes */
+    size_t requested; /* bytes of live blocks, as asked for if traced */
+    size_t blocks;    /* live blocks */
+    size_t untraced_bytes, untraced_blocks; /* of those, without a tag */
+    size_t span_bytes;                      /* bytes taken by spans */
+    size_t span_peak;   /* the most that span_bytes has been */
+    size_t trimmable;   /* free memory that the kernel could have */
+    size_t free_runs;   /* runs of free 16 KiB units */
+    size_t free_blocks; /* free blocks in spans */
+    size_t failures;    /* allocations that got no memory */
+};
+/* Counts; O(spans). Exact if no other thread allocates meanwhile. */
+int memtrace_heap_stats(memtrace_heap *, struct memtrace_heap_stats *);
+
+struct memtrace_block {
+    const void *address;
+    size_t requested;      /* bytes asked for; usable size if untraced */
+    size_t usable;         /* bytes it takes */
+    const uint64_t *stack; /* program counters, the caller of malloc first */
+    unsigned depth;        /* how many; 0 if untraced */
+    double age_s;          /* seconds; 0 if untraced */
+};
+/* Calls `visit` for every live block, in no order, until it returns nonzero,
+ * and returns that, or 0.  `visit` may allocate and free; blocks that come or
+ * go meanwhile are seen or not. The struct and stack are valid in the call. */
+int memtrace_heap_walk(memtrace_heap *,
+                       int (*visit)(const struct memtrace_block *, void *arg),
+                       void *arg);
+
+/* Prints the heap and its live memory by stack to a file descriptor, the
+ * `top` largest stacks or all (0).  Calls no malloc. */
+int memtrace_heap_show(memtrace_heap *, int fd, unsigned top);
+/* Verifies the structures of the heap.  Returns the number of violations, a
+ * line for each on stderr.  Other threads must not use the heap meanwhile. */
+int memtrace_heap_check(memtrace_heap *);
+/* Gives idle memory to the kernel at once; returns the bytes given. */
+size_t memtrace_trim(void);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -68,6 +68,18 @@ bool mt_os_commit(void *address, size_t bytes)
     return true;
 }
 
+bool mt_os_commit_undumped(void *address, size_t bytes)
+{
+    if (told_to_fail())
+        return false;
+    return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+void mt_os_dump(void *address, size_t bytes)
+{
+    madvise(address, bytes, MADV_DODUMP);
+}
+
 bool mt_os_decommit(void *address, size_t bytes)
 {
     return !told_to_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
@@ -85,9 +97,11 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The coarse clock: its grain (1 to 10 ms) is that of the epochs, and it
+ * costs a few loads. */
 uint64_t mt_os_monotonic_ns(void)
 {
-    return clock_ns(CLOCK_MONOTONIC);
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 uint64_t mt_os_realtime_ns(void)

@@ -170,6 +170,29 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     return (char *)section->base + at;
 }
 
+/* Slice maps are sized for all of a region, of which most may never be used:
+ * readable at once, but in cores only as far as mt_os_dump() said.  One
+ * caller at a time (pages.c has a lock for regions). */
+uint32_t *mt_section_map(size_t bytes)
+{
+    struct mt_section_record *maps =
+        &memtrace_root->sections[MT_SECTION_SLICE_MAPS];
+    char *got = NULL;
+    bytes = (bytes + 4095) & ~(size_t)4095;
+    if (bytes <= maps->reserved - maps->used) {
+        got = (char *)maps->base + maps->used;
+        if (mt_os_commit_undumped(got, bytes)) {
+            mt_store_release(&maps->committed, maps->used + bytes);
+            mt_store_release(&maps->used, maps->used + bytes);
+        } else {
+            got = NULL;
+        }
+    } else {
+        maps->overflow++;
+    }
+    return (uint32_t *)got;
+}
+
 uint32_t mt_string_add(const char *text, size_t length)
 {
     struct mt_section_record *strings =

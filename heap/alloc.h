@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * alloc.h - the allocator's own structures.  The theory is at the head of
+ * heap.c; layout.h has what readers see.
+ */
+#ifndef MT_ALLOC_H
+#define MT_ALLOC_H
+
+#include "internal.h"
+
+#define MT_SMALL_MAX 32768u /* bytes; larger blocks have a span each */
+#define MT_N_CLASSES 72u    /* 16-byte steps to 128, then 8 per doubling */
+#define MT_CLASS_NONE 255u
+#define MT_N_RUN_BINS 128u
+#define MT_MAIN_RESERVE (UINT64_C(256) << 30)
+#define MT_MAX_HEAPS 256u
+
+typedef struct mt_span_record mt_span;
+
+/* Where a thread takes blocks of one class from: one word of the free bits
+ * of its current span.  `word` points into the span's own bitmap (or to a
+ * word that is always 0), so the bitmap is the truth at every instruction. */
+struct mt_bin {
+    uint64_t *word;
+    uintptr_t base;   /* address of the block of bit 0 of *word */
+    uint32_t size;    /* bytes of a block */
+    uint32_t span;    /* id of the current span, or 0 */
+    uint32_t partial; /* id of the first other span with free blocks, or 0 */
+    uint32_t spare;
+};
+
+/* What one thread owns.  Owner: the thread, but for `pending` (any thread
+ * pushes) and, while idle, everything (under idle_lock). */
+struct mt_cache {
+    const uint32_t *trace; /* the main heap's trace word */
+    uint32_t id;           /* index of its thread record; owner_key of spans */
+    uint32_t pending;      /* id of the first span with remote frees, or 0 */
+    struct memtrace_heap *heap;
+    struct mt_capture *capture;
+    struct mt_cache *next_idle;
+    uint32_t idle;    /* 1: on the idle list, no thread uses it */
+    uint32_t rebuild; /* 1: the thread was lost in a fork; lists are void */
+    uint32_t late;    /* destructor rounds so far (thread exit) */
+    uint32_t spare;
+    struct mt_bin bins[MT_N_CLASSES];
+};
+
+struct mt_runs {
+    uint64_t nonempty[MT_N_RUN_BINS / 64];
+    uint32_t head[MT_N_RUN_BINS]; /* linked by next, prev */
+};
+
+/* A heap: regions of slices, and the free runs in them. */
+struct memtrace_heap {
+    struct mt_heap_record *record;
+    struct mt_lock lock;       /* runs, regions, records */
+    struct mt_lock cache_lock; /* named heaps: `cache` */
+    uint32_t id;
+    uint32_t region_step;  /* shift for the next region, when one is refused */
+    uint32_t free_records; /* unused span records, linked by next */
+    uint32_t spare;
+    struct mt_runs runs[2]; /* free runs: clean, dirty */
+    struct mt_cache *cache; /* named heaps: the one cache of all */
+    int (*on_full)(struct memtrace_heap *, size_t bytes, void *arg);
+    void *on_full_arg;
+};
+
+/* What malloc and free read of the process: one cache line. */
+struct mt_hot {
+    uintptr_t base; /* the main heap's first region */
+    uint64_t size;  /* its committed bytes */
+    const uint32_t *map;
+    mt_span *spans;
+};
+extern struct mt_hot mt_hot;
+extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
+extern struct memtrace_heap *mt_main;
+extern MT_TLS struct mt_cache *mt_tls;
+extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */
+
+static inline mt_span *mt_span_at(uint32_t id)
+{
+    return &mt_hot.spans[id];
+}
+
+static inline uint32_t mt_span_id(const mt_span *span)
+{
+    return (uint32_t)(span - mt_hot.spans);
+}
+
+static inline uint32_t mt_bitmap_words(uint32_t n_blocks)
+{
+    return (n_blocks + 63) / 64;
+}
+
+static inline uint64_t *mt_local(const mt_span *span)
+{
+    return (uint64_t *)span->local;
+}
+
+static inline uint64_t *mt_remote(const mt_span *span)
+{
+    return (uint64_t *)span->remote;
+}
+
+static inline uint64_t *mt_tags(const mt_span *span)
+{
+    return (uint64_t *)span->tags;
+}
+
+/* The bits of word `w` that stand for blocks. */
+static inline uint64_t mt_word_mask(const mt_span *span, uint32_t w)
+{
+    uint32_t n = span->n_blocks - w * 64;
+    return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+}
+
+/* Index of the block that holds address p >= span->base. */
+static inline uint64_t mt_block_index(const mt_span *span, uintptr_t p)
+{
+    return ((p - span->base) * span->recip) >> 40;
+}
+
+/* classes.c */
+void mt_classes_init(void);
+uint32_t mt_class_size(uint32_t size_class);
+uint32_t mt_class_slices(uint32_t size_class);
+/* Smallest class for `size` at `align` (a power of two), or MT_CLASS_NONE. */
+uint32_t mt_class_for(size_t size, size_t align);
+
+/* pages.c: spans of a heap. */
+/* A small span of `size_class`, all blocks free; NULL with ENOMEM. Takes
+ * the heap's lock. */
+mt_span *mt_span_new(struct memtrace_heap *, uint32_t size_class,
+                     uint32_t owner);
+/* A large span of one live block of `bytes` at `align`; *zeroed tells whether
+ * its memory is known to be zero. */
+mt_span *mt_span_new_large(struct memtrace_heap *, size_t bytes, size_t align,
+                           bool *zeroed);
+/* Gives the span's slices back to the heap. */
+void mt_span_release(struct memtrace_heap *, mt_span *);
+/* Changes a large span's size in place; false if it cannot. */
+bool mt_span_resize(struct memtrace_heap *, mt_span *, size_t bytes);
+/* Gives idle memory of the heap to the kernel, down to `keep` dirty bytes;
+ * returns the bytes given. */
+uint64_t mt_heap_purge(struct memtrace_heap *, uint64_t keep);
+/* Adds a region: in given memory, or reserved (base NULL). Lock held or heap
+ * not yet shared. */
+bool mt_heap_add_region(struct memtrace_heap *, void *base, uint64_t bytes);
+/* The region that holds p, or NULL; no lock. */
+struct mt_region_record *mt_region_of(uintptr_t p);
+/* The span that holds p, or NULL; no lock. A free run is returned too. */
+mt_span *mt_span_of(uintptr_t p);
+mt_span *mt_record_new(struct memtrace_heap *);
+void mt_record_free(struct memtrace_heap *, mt_span *);
+
+/* side.c: bitmaps and tags of spans. */
+bool mt_side_bitmaps(mt_span *);
+/* Gives the span its tags, all 0; false when the section is full. */
+bool mt_side_tags(mt_span *);
+void mt_side_free(mt_span *);
+void mt_side_fork_prepare(void);
+void mt_side_fork_parent(void);
+void mt_side_fork_child(void);
+
+/* runs.c: the free runs of a heap. Heap lock held. */
+void mt_run_insert(struct memtrace_heap *, mt_span *);
+void mt_run_remove(struct memtrace_heap *, mt_span *);
+/* A free run of n slices or more, removed from its list; NULL if none. */
+mt_span *mt_run_take(struct memtrace_heap *, uint32_t n_slices);
+mt_span *mt_run_largest_dirty(const struct memtrace_heap *);
+
+/* cache.c */
+/* This thread's cache; attaches one.  NULL with ENOMEM. */
+struct mt_cache *mt_cache_get(void);
+/* Makes the bin's word nonzero, or returns false with ENOMEM. */
+bool mt_refill(struct mt_cache *, uint32_t size_class);
+void mt_cache_setup(struct mt_cache *, struct memtrace_heap *, uint32_t id);
+/* A word of a span that the cache owns became all free. */
+void mt_word_free(struct mt_cache *, mt_span *, uint32_t word);
+/* Frees a block of a span whose owner_key is not this thread's. */
+void mt_free_other(struct mt_cache *, mt_span *, uint32_t index);
+/* Takes in what other threads freed. */
+void mt_cache_drain(struct mt_cache *);
+/* Gives back every span that holds no live block. */
+void mt_cache_trim(struct mt_cache *);
+/* Lists a span that is in no list of `cache`, which owns it. */
+void mt_cache_adopt(struct mt_cache *, mt_span *);
+/* Takes a span of the class out of the lists of `cache`, or NULL. */
+mt_span *mt_cache_give(struct mt_cache *, uint32_t size_class);
+
+/* threads.c */
+/* A cache with a record in the threads section; NULL with ENOMEM. */
+struct mt_cache *mt_cache_new(struct memtrace_heap *, uint32_t state);
+bool mt_threads_init(void);
+/* A span of the class from an idle cache, owned by `c` now, or NULL. */
+mt_span *mt_idle_steal(struct mt_cache *c, uint32_t size_class);
+/* Drains the idle cache (its thread is gone; spans of its may be free). */
+void mt_idle_drain(struct mt_cache *);
+void mt_idle_trim(void);
+void mt_threads_fork_prepare(void);
+void mt_threads_fork_parent(void);
+void mt_threads_fork_child(struct mt_cache *own);
+struct mt_cache *mt_cache_of(uint32_t id);
+
+/* heap.c */
+/* Start-up; true once done. */
+bool mt_start(void);
+bool mt_started(void);
+/* A block of `size` at `align` (a power of two) from a heap; NULL with ENOMEM.
+ * regs: the caller, or NULL for an allocation of nobody's. */
+void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
+               const struct mt_regs *);
+/* Frees a block of any heap; an invalid pointer is reported as `who`. */
+void mt_free_any(void *, const char *who);
+/* As realloc(); `heap` serves p = NULL. size 0 frees. */
+void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
+                const struct mt_regs *);
+/* The span and index of the live block at p; else reports what p is, a freed
+ * block as `freed_kind`, and returns NULL. */
+mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
+                     uint32_t freed_kind);
+/* Bytes that the block may use. */
+size_t mt_block_usable(const mt_span *);
+
+/* heaps.c */
+struct memtrace_heap *mt_heap_at(uint32_t id);
+struct memtrace_heap *mt_heap_new(const char *name, uint32_t flags);
+/* The heap that a caller means (NULL: main), or NULL with EINVAL. */
+struct memtrace_heap *mt_heap_meant(struct memtrace_heap *);
+void mt_heaps_fork_prepare(void);
+void mt_heaps_fork_parent(void);
+void mt_heaps_fork_child(void);
+void mt_pages_fork_prepare(void);
+void mt_pages_fork_parent(void);
+void mt_pages_fork_child(void);
+
+/* error.c: reports and, if the user set it so, aborts. AS-safe. */
+void mt_error(uint32_t kind, const char *what, uintptr_t p, uint64_t tag);
+/* Memory ran out: errno, the failure counter, on_oom. Returns NULL. */
+void *mt_out_of_memory(struct memtrace_heap *, size_t bytes);
+
+/* config.c */
+struct mt_config {
+    bool trace;
+    bool abort_on_error;
+    bool abort_on_oom;
+    uint32_t depth;
+    uint64_t sample;
+    uint64_t limit;
+};
+extern struct mt_config mt_config;
+void mt_config_read(const char *text);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Caches: the spans that one thread owns, and what happens when a bin's word
+ * is empty, a word becomes all free, or a block is freed by another thread.
+ * The protocol between owner and other threads is at the head of heap.c.
+ */
+#include "alloc.h"
+
+#include <errno.h>
+
+static uint64_t no_free_bits; /* the word of a bin without a span; always 0 */
+
+void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
+                    uint32_t id)
+{
+    cache->heap = heap;
+    cache->id = id;
+    cache->trace = &heap->record->trace;
+    for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
+        struct mt_bin *bin = &cache->bins[c];
+        bin->word = &no_free_bits;
+        bin->size = mt_class_size(c);
+        bin->span = bin->partial = 0;
+    }
+}
+
+/* --- the list of spans with free blocks --- */
+
+static void list_add(struct mt_cache *cache, mt_span *span)
+{
+    struct mt_bin *bin = &cache->bins[span->size_class];
+    uint32_t id = mt_span_id(span);
+    span->prev = 0;
+    span->next = bin->partial;
+    if (span->next)
+        mt_span_at(span->next)->prev = id;
+    bin->partial = id;
+}
+
+static void list_remove(struct mt_cache *cache, mt_span *span)
+{
+    if (span->prev)
+        mt_span_at(span->prev)->next = span->next;
+    else
+        cache->bins[span->size_class].partial = span->next;
+    if (span->next)
+        mt_span_at(span->next)->prev = span->prev;
+    span->next = span->prev = 0;
+}
+
+/* --- the owner's side --- */
+
+/* Moves bits that other threads freed to the owner's word: set there before
+ * they are cleared here, so that a reader never sees them live again. */
+static uint64_t collect_word(mt_span *span, uint32_t w)
+{
+    uint64_t *remote = &mt_remote(span)[w];
+    uint64_t freed = mt_load_relaxed(remote);
+    if (freed) {
+        mt_store_relaxed(&mt_local(span)[w], mt_local(span)[w] | freed);
+        __atomic_and_fetch(remote, ~freed, __ATOMIC_ACQ_REL);
+    }
+    return mt_local(span)[w];
+}
+
+static void set_word(struct mt_bin *bin, mt_span *span, uint32_t w)
+{
+    bin->base = span->base + (uint64_t)w * 64 * span->block_bytes;
+    bin->word = &mt_local(span)[w];
+}
+
+/* The next word of the span, after `from` and around, that has a free bit. */
+static bool next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
+{
+    uint32_t words = mt_bitmap_words(span->n_blocks);
+    for (uint32_t i = 0, w = from; i < words; i++, w++) {
+        if (w >= words)
+            w = 0;
+        if (collect_word(span, w)) {
+            set_word(bin, span, w);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void make_current(struct mt_cache *cache, mt_span *span)
+{
+    struct mt_bin *bin = &cache->bins[span->size_class];
+    bin->span = mt_span_id(span);
+    /* Named heaps' spans have no key: each free of theirs takes the lock. */
+    span->owner_key = cache->heap == mt_main ? cache->id : 0;
+}
+
+/* The bin's current span has no free block left; let go of it. */
+static void retire_current(struct mt_bin *bin)
+{
+    mt_span *span = mt_span_at(bin->span);
+    span->flags |= MT_SPAN_FULL;
+    span->owner_key = 0; /* a free by its owner must list it again */
+    bin->span = 0;
+    bin->word = &no_free_bits;
+}
+
+static bool is_all_free(mt_span *span)
+{
+    uint32_t words = mt_bitmap_words(span->n_blocks);
+    for (uint32_t w = words; w-- > 0;)
+        if (mt_local(span)[w] != mt_word_mask(span, w))
+            return false;
+    return true;
+}
+
+static void relist(struct mt_cache *cache, mt_span *span)
+{
+    span->flags &= ~MT_SPAN_FULL;
+    span->owner_key = cache->heap == mt_main ? cache->id : 0;
+    list_add(cache, span);
+}
+
+/* Gives a listed span back if no block of it is live. */
+static void release_if_free(struct mt_cache *cache, mt_span *span)
+{
+    if (cache->bins[span->size_class].span == mt_span_id(span) ||
+        !is_all_free(span))
+        return;
+    list_remove(cache, span);
+    mt_span_release(cache->heap, span);
+}
+
+void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
+{
+    if (mt_local(span)[w] == mt_word_mask(span, w) &&
+        cache->bins[span->size_class].span != mt_span_id(span))
+        release_if_free(cache, span);
+}
+
+/* --- other threads' side --- */
+
+/* Tells the owner that the span has remote frees, unless it has been told. */
+static struct mt_cache *notify(mt_span *span)
+{
+    if (mt_load_relaxed(&span->pending) ||
+        __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
+        return NULL;
+    struct mt_cache *owner = mt_cache_of(mt_load_acquire(&span->owner));
+    if (owner == NULL) { /* released since; there is nobody to tell */
+        __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
+        return NULL;
+    }
+    uint32_t head = mt_load_relaxed(&owner->pending);
+    do
+        span->pending_next = head;
+    while (!__atomic_compare_exchange_n(&owner->pending, &head,
+                                        mt_span_id(span), true,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return owner;
+}
+
+static void drain_span(struct mt_cache *cache, mt_span *span)
+{
+    uint32_t words = mt_bitmap_words(span->n_blocks);
+    uint64_t any = 0;
+    for (uint32_t w = 0; w < words; w++)
+        any |= collect_word(span, w);
+    if (any && (span->flags & MT_SPAN_FULL))
+        relist(cache, span);
+    if (!(span->flags & MT_SPAN_FULL))
+        release_if_free(cache, span);
+}
+
+void mt_cache_drain(struct mt_cache *cache)
+{
+    uint32_t id = __atomic_exchange_n(&cache->pending, 0, __ATOMIC_SEQ_CST);
+    while (id) {
+        mt_span *span = mt_span_at(id);
+        id = span->pending_next;
+        /* Before the bits are read: a free that comes later tells again. */
+        __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
+        if (mt_load_acquire(&span->state) != MT_SPAN_SMALL)
+            continue;
+        if (span->owner == cache->id)
+            drain_span(cache, span);
+        else
+            notify(span); /* it has another owner by now */
+    }
+}
+
+/* A block freed by a thread that does not own its span. */
+static void free_remote(mt_span *span, uint32_t index)
+{
+    uint32_t w = index / 64;
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    uint64_t mask = mt_word_mask(span, w);
+    uint64_t before =
+        __atomic_fetch_or(&mt_remote(span)[w], bit, __ATOMIC_SEQ_CST);
+    if (MT_UNLIKELY(before & bit)) { /* two threads freed it at once */
+        mt_error(MT_ERROR_DOUBLE_FREE, "free(): double free of",
+                 span->base + (uint64_t)index * span->block_bytes,
+                 span->tags ? mt_tags(span)[index] : 0);
+        return;
+    }
+    struct mt_cache *owner = notify(span);
+    /* Nobody drains an idle cache but us; when a word's worth is free. */
+    if (owner == NULL)
+        owner = mt_cache_of(mt_load_relaxed(&span->owner));
+    if (owner && MT_UNLIKELY(mt_load_acquire(&owner->idle)) &&
+        (before | bit) == mask)
+        mt_idle_drain(owner);
+}
+
+void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)
+{
+    if (span->owner != cache->id) {
+        free_remote(span, index);
+        return;
+    }
+    uint64_t *word = &mt_local(span)[index / 64];
+    *word |= UINT64_C(1) << (index % 64);
+    if (span->flags & MT_SPAN_FULL)
+        relist(cache, span);
+    mt_word_free(cache, span, index / 64);
+}
+
+/* --- refill --- */
+
+static bool use_partial(struct mt_cache *cache, struct mt_bin *bin)
+{
+    while (bin->partial) {
+        mt_span *span = mt_span_at(bin->partial);
+        list_remove(cache, span);
+        make_current(cache, span);
+        if (next_word(bin, span, 0))
+            return true;
+        retire_current(bin);
+    }
+    return false;
+}
+
+bool mt_refill(struct mt_cache *cache, uint32_t c)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    if (bin->span) {
+        mt_span *span = mt_span_at(bin->span);
+        uint32_t w = (uint32_t)(bin->word - mt_local(span));
+        if (next_word(bin, span, w))
+            return true;
+        retire_current(bin);
+    }
+    if (mt_load_relaxed(&cache->pending))
+        mt_cache_drain(cache);
+    mt_epoch_tick();
+    if (use_partial(cache, bin))
+        return true;
+    mt_span *span = NULL;
+    if (cache->heap == mt_main)
+        span = mt_idle_steal(cache, c);
+    if (span == NULL)
+        span = mt_span_new(cache->heap, c, cache->id);
+    if (span == NULL)
+        return false;
+    make_current(cache, span);
+    if (next_word(bin, span, 0))
+        return true;
+    errno = ENOMEM; /* not reached: a new or stolen span has free blocks */
+    return false;
+}
+
+/* Puts a span that came with no lists into those of its cache. */
+void mt_cache_adopt(struct mt_cache *cache, mt_span *span)
+{
+    uint32_t words = mt_bitmap_words(span->n_blocks);
+    uint64_t any = 0;
+    for (uint32_t w = 0; w < words; w++)
+        any |= collect_word(span, w);
+    span->flags |= MT_SPAN_FULL;
+    span->owner_key = 0;
+    if (any)
+        relist(cache, span);
+}
+
+mt_span *mt_cache_give(struct mt_cache *cache, uint32_t c)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    if (bin->partial == 0)
+        return NULL;
+    mt_span *span = mt_span_at(bin->partial);
+    list_remove(cache, span);
+    span->owner_key = 0;
+    return span;
+}
+
+void mt_cache_trim(struct mt_cache *cache)
+{
+    mt_cache_drain(cache);
+    for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
+        struct mt_bin *bin = &cache->bins[c];
+        if (bin->span) {
+            mt_span *span = mt_span_at(bin->span);
+            bin->span = 0;
+            bin->word = &no_free_bits;
+            list_add(cache, span);
+        }
+        for (uint32_t id = bin->partial; id;) {
+            mt_span *span = mt_span_at(id);
+            id = span->next;
+            release_if_free(cache, span);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * MEMTRACE=key=value:key=value.  A bad key or value is one line on stderr, and
+ * the default.  docs/memtrace-preload.7 documents the keys.
+ */
+#include "alloc.h"
+#include "print.h"
+
+#include <string.h>
+
+struct mt_config mt_config = {
+    .trace = true,
+    .abort_on_error = true,
+    .depth = 32,
+};
+
+static void complain(const char *item, size_t length, const char *why)
+{
+    char text[200];
+    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    mt_print(&out, "memtrace: MEMTRACE: '");
+    mt_print_bytes(&out, item, length < 80 ? length : 80);
+    mt_print(&out, "': ");
+    mt_print(&out, why);
+    mt_print(&out, "; using the default\n");
+    mt_print_flush(&out);
+}
+
+/* 123, 64K, 5M, 2G */
+static bool number(const char *text, size_t length, uint64_t most,
+                   uint64_t *value)
+{
+    uint64_t n = 0;
+    size_t i = 0;
+    for (; i < length && text[i] >= '0' && text[i] <= '9'; i++)
+        if (__builtin_mul_overflow(n, 10, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(text[i] - '0'), &n))
+            return false;
+    if (i == 0)
+        return false;
+    if (i < length) {
+        unsigned shift = text[i] == 'K' || text[i] == 'k'   ? 10
+                         : text[i] == 'M' || text[i] == 'm' ? 20
+                         : text[i] == 'G' || text[i] == 'g' ? 30
+                                                            : 0;
+        if (shift == 0 || n > UINT64_MAX >> shift)
+            return false;
+        n <<= shift;
+        i++;
+    }
+    if (i < length || n > most)
+        return false;
+    *value = n;
+    return true;
+}
+
+static bool choice(const char *text, size_t length, const char *no,
+                   const char *yes, bool *value)
+{
+    bool is_yes = strlen(yes) == length && memcmp(text, yes, length) == 0;
+    bool is_no = strlen(no) == length && memcmp(text, no, length) == 0;
+    if (is_yes || is_no)
+        *value = is_yes;
+    return is_yes || is_no;
+}
+
+static bool set(const char *key, size_t key_length, const char *value,
+                size_t length, const char **why)
+{
+    uint64_t n;
+#define KEY(name)                                                              \
+    (key_length == sizeof name - 1 && !memcmp(key, name, key_length))
+    if (KEY("trace")) {
+        *why = "takes on or off";
+        return choice(value, length, "off", "on", &mt_config.trace);
+    }
+    if (KEY("on_error")) {
+        *why = "takes abort or report";
+        return choice(value, length, "report", "abort",
+                      &mt_config.abort_on_error);
+    }
+    if (KEY("on_oom")) {
+        *why = "takes null or abort";
+        return choice(value, length, "null", "abort", &mt_config.abort_on_oom);
+    }
+    if (KEY("depth")) {
+        *why = "takes a number from 1 to 1024";
+        if (!number(value, length, 1024, &n) || n == 0)
+            return false;
+        mt_config.depth = (uint32_t)n;
+        return true;
+    }
+    if (KEY("limit")) {
+        *why = "takes a number of bytes, as 512M";
+        return number(value, length, UINT64_MAX, &mt_config.limit);
+    }
+#undef KEY
+    *why = "no such key";
+    return false;
+}
+
+void mt_config_read(const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, ":");
+        const char *equals = memchr(text, '=', length);
+        const char *why = "is not key=value";
+        if (length &&
+            (!equals || !set(text, (size_t)(equals - text), equals + 1,
+                             length - (size_t)(equals - text) - 1, &why)))
+            complain(text, length, why);
+        text += length + (text[length] == ':');
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * For assembler files: an entry that hands the registers of its caller's
+ * caller on.  It is reached by a tail call from an allocation function, builds
+ * a struct mt_regs (internal.h) of the registers as they will be on return,
+ * and calls its target with that as the fourth argument.
+ */
+    .macro entry name, target
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 4
+\name:
+    .cfi_startproc
+    lea 8(%rsp), %rax
+    mov (%rsp), %r10
+    push %r15
+    .cfi_adjust_cfa_offset 8
+    push %r14
+    .cfi_adjust_cfa_offset 8
+    push %r13
+    .cfi_adjust_cfa_offset 8
+    push %r12
+    .cfi_adjust_cfa_offset 8
+    push %rbx
+    .cfi_adjust_cfa_offset 8
+    push %rbp
+    .cfi_adjust_cfa_offset 8
+    push %rax
+    .cfi_adjust_cfa_offset 8
+    push %r10
+    .cfi_adjust_cfa_offset 8
+    mov %rsp, %rcx
+    sub $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call \target
+    add $72, %rsp
+    .cfi_adjust_cfa_offset -72
+    ret
+    .cfi_endproc
+    .size \name, . - \name
+    .endm
+

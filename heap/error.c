@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What went wrong: on stderr, and in the root for those who read later.
+ */
+#include "alloc.h"
+#include "print.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *explain(uint32_t kind)
+{
+    switch (kind) {
+    case MT_ERROR_DOUBLE_FREE:
+        return "is freed already";
+    case MT_ERROR_FOREIGN:
+        return "is in no heap";
+    case MT_ERROR_INTERIOR:
+        return "is inside a block, not its start";
+    case MT_ERROR_MISALIGNED:
+        return "is where no live block starts";
+    case MT_ERROR_FREED:
+        return "is a freed block";
+    default:
+        return "is damaged";
+    }
+}
+
+static void print_frame(struct mt_print *out, uint64_t pc)
+{
+    struct mt_section_record *s = &memtrace_root->sections[MT_SECTION_MODULES];
+    const struct mt_module_record *m = (void *)s->base;
+    size_t n = mt_load_acquire(&s->used) / sizeof *m;
+    mt_print(out, "memtrace:     ");
+    mt_print_hex(out, pc);
+    for (size_t i = n; i-- > 0;)
+        if (pc >= m[i].start && pc < m[i].end && m[i].path) {
+            mt_print(out, " ");
+            mt_print(out,
+                     (char *)memtrace_root->sections[MT_SECTION_STRINGS].base +
+                         m[i].path);
+            mt_print(out, " + ");
+            mt_print_hex(out, pc - m[i].load_bias);
+            break;
+        }
+    mt_print(out, "\n");
+}
+
+static void print_stack(struct mt_print *out, uint32_t id)
+{
+    struct mt_section_record *s = &memtrace_root->sections[MT_SECTION_STACKS];
+    if (id < MT_STACK_FIRST ||
+        id >= mt_load_acquire(&s->used) / sizeof(struct mt_stack_record))
+        return;
+    const struct mt_stack_record *stack =
+        (struct mt_stack_record *)s->base + id;
+    const uint64_t *frames = (const uint64_t *)stack->frames;
+    mt_print(out, "memtrace:   last allocated by\n");
+    for (unsigned i = 0; i < stack->depth; i++)
+        print_frame(out, frames[i]);
+}
+
+void mt_error(uint32_t kind, const char *who, uintptr_t p, uint64_t tag)
+{
+    char line[sizeof memtrace_root->error_text] = "", text[512];
+    struct mt_print one = {.text = line, .size = sizeof line - 1};
+    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    int saved = errno;
+    mt_print(&one, who);
+    mt_print(&one, ": ");
+    mt_print_hex(&one, p);
+    mt_print(&one, " ");
+    mt_print(&one, explain(kind));
+    mt_print(&out, "memtrace: ");
+    mt_print(&out, line);
+    mt_print(&out, "\n");
+    struct mt_root *root = memtrace_root;
+    if (root) {
+        __atomic_add_fetch(&root->error_count, 1, __ATOMIC_RELAXED);
+        root->error_kind = kind;
+        root->error_address = p;
+        root->error_stack = MT_TAG_STACK(tag);
+        root->error_tid = mt_os_tid();
+        memcpy(root->error_text, line, sizeof line);
+        print_stack(&out, MT_TAG_STACK(tag));
+    }
+    mt_print_flush(&out);
+    if (mt_config.abort_on_error)
+        abort();
+    errno = saved;
+}
+
+void *mt_out_of_memory(struct memtrace_heap *heap, size_t bytes)
+{
+    __atomic_add_fetch(&heap->record->failures, 1, __ATOMIC_RELAXED);
+    if (mt_config.abort_on_oom) {
+        char text[200];
+        struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+        mt_print(&out, "memtrace: ");
+        mt_print(&out, heap->record->name);
+        mt_print(&out, ": out of memory: ");
+        mt_print_u64(&out, bytes);
+        mt_print(&out, " bytes wanted, ");
+        mt_print_u64(&out, heap->record->span_bytes);
+        mt_print(&out, " in use");
+        if (heap->record->limit) {
+            mt_print(&out, ", limit ");
+            mt_print_u64(&out, heap->record->limit);
+        }
+        mt_print(&out, "\n");
+        mt_print_flush(&out);
+        abort();
+    }
+    errno = ENOMEM;
+    return NULL;
+}

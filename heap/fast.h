@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * fast.h - the paths that most allocations and frees take.
+ */
+#ifndef MT_FAST_H
+#define MT_FAST_H
+
+#include "alloc.h"
+
+/* traced.S: these continue an allocation function that cannot take the fast
+ * path, with the registers of its caller. Reached by tail calls. */
+void *mt_enter_malloc(size_t size);
+void *mt_enter_calloc(size_t count, size_t size);
+void *mt_enter_realloc(void *, size_t size);
+void *mt_enter_aligned(size_t align, size_t size); /* any power of two */
+void *mt_enter_heap_alloc(struct memtrace_heap *, size_t size, size_t align);
+void *mt_enter_heap_calloc(struct memtrace_heap *, size_t count, size_t size);
+void *mt_enter_heap_realloc(struct memtrace_heap *, void *, size_t size);
+
+/* A block, or NULL: then the slow path must do. */
+static inline void *mt_malloc_fast(size_t size)
+{
+    struct mt_cache *cache = mt_tls;
+    if (MT_LIKELY(size <= MT_SMALL_MAX) &&
+        MT_LIKELY(*cache->trace == MT_TRACE_NEVER)) {
+        struct mt_bin *bin = &cache->bins[mt_class_of[(size + 15) >> 4]];
+        uint64_t bits = *bin->word;
+        if (MT_LIKELY(bits != 0)) {
+            *bin->word = bits & (bits - 1);
+            return (void *)(bin->base +
+                            (uint64_t)__builtin_ctzll(bits) * bin->size);
+        }
+    }
+    return NULL;
+}
+
+static inline void mt_free(void *block)
+{
+    struct mt_cache *cache = mt_tls;
+    uintptr_t p = (uintptr_t)block;
+    uint64_t offset = p - mt_hot.base;
+    if (MT_UNLIKELY(offset >= mt_load_relaxed(&mt_hot.size)))
+        goto other;
+    mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
+    if (MT_UNLIKELY(span->owner_key != cache->id))
+        goto other;
+    uint64_t within = p - span->base;
+    uint64_t index = (within * span->recip) >> 40;
+    uint64_t bit = UINT64_C(1) << (index & 63);
+    if (MT_UNLIKELY(index * span->block_bytes != within ||
+                    index >= span->n_blocks))
+        goto other;
+    uint64_t *word = mt_local(span) + (index >> 6);
+    uint64_t bits = *word;
+    if (MT_UNLIKELY((bits | mt_remote(span)[index >> 6]) & bit))
+        goto other;
+    bits |= bit;
+    *word = bits;
+    /* All free, or (in a last word, or by chance) all up to some block. */
+    if (MT_UNLIKELY((bits & (bits + 1)) == 0))
+        mt_word_free(cache, span, (uint32_t)(index >> 6));
+    return;
+other:
+    mt_free_any(block, "free()");
+}
+
+#endif

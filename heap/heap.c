@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The traced heap: allocation, resizing and freeing.
+ *
+ * THEORY
+ *
+ * A span holds blocks of one size.  Each block has two free bits, one written
+ * by the thread that owns the span (`local`, plain stores), one by all others
+ * (`remote`, atomic or).  A block is live while neither is set.  There is no
+ * other record of what is live: no free lists, no counts, nothing in the
+ * blocks.  An allocation clears a local bit, a free sets one, each with one
+ * store, so that a reader that stops the process between any two instructions
+ * sees every block right, but for the one that a thread is just about to
+ * return or has just been given back.
+ *
+ * A thread's bin points at one word of the local bits of its current span of
+ * a class; while that word has a bit set, malloc needs nothing else.  When it
+ * is empty, the next word of the span is taken, then the next span that has
+ * free blocks, then spans that others left (idle caches), then a new one.
+ *
+ * OWNER AND OTHERS.  span->owner names the cache that owns a span.
+ * span->owner_key is the same, or 0 when a free by the owner has more to do
+ * than set the bit: when the span is full and in no list.  So free compares
+ * one word and takes the plain path, or finds out the rest.
+ *
+ * A free by another thread sets the remote bit, then makes sure that the span
+ * is on its owner's `pending` list: span->pending goes 0 -> 1, the one who
+ * changed it pushes.  The owner takes the whole list, sets pending to 0
+ * first and reads the bits after: a free that saw 1 is seen by that reading, a
+ * free that comes later sees 0 and pushes again.  A span can change hands
+ * while such a push is under way; who then finds it in his list and is not its
+ * owner tells the owner, or drops it if it is no small span any more.
+ *
+ * TAGS are written before the block's bit is cleared, and stay when it is
+ * set: a live block never shows another's tag.  With tracing off again, the
+ * tag 0 is written, for spans that have tags.
+ *
+ * LOCK ORDER (each before those after it)
+ *   named heap's cache_lock, idle_lock, heap lock, region_lock, side pools'
+ *   locks, epoch_lock, the sections' locks.
+ * Captures run with none of these held, but the sections' (below them).
+ *
+ * FORK.  All locks are taken before and released after, so what they guard is
+ * whole in the child.  What they do not guard, the other threads' caches, is
+ * rebuilt (threads.c).
+ */
+#include "alloc.h"
+#include "region.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct memtrace_heap *mt_main;
+
+static struct mt_lock start_lock;
+static bool started, failed;
+
+static bool start(void)
+{
+    const char *settings = mt_os_getenv("MEMTRACE");
+    if (settings)
+        mt_config_read(settings);
+    if (!mt_region_start())
+        return false;
+    mt_string_add("", 0); /* offset 0 means none */
+    mt_schema_write();
+    mt_classes_init();
+    mt_hot.spans = (mt_span *)memtrace_root->sections[MT_SECTION_SPANS].base;
+    mt_epoch_tick();
+    if (!mt_section_alloc(MT_SECTION_SPANS, sizeof(mt_span)) ||
+        !mt_threads_init())
+        return false;
+    mt_main = mt_heap_new("main heap", MT_HEAP_MAIN | MT_HEAP_LOCKED);
+    if (mt_main == NULL)
+        return false;
+    memtrace_root->depth = mt_config.depth;
+    memtrace_root->sample_bytes = mt_config.sample;
+    if (settings)
+        strncpy(memtrace_root->config, settings,
+                sizeof memtrace_root->config - 1);
+    mt_main->record->limit = mt_config.limit;
+    mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
+    mt_region_publish();
+    return true;
+}
+
+bool mt_start(void)
+{
+    if (MT_LIKELY(mt_load_acquire(&started)))
+        return true;
+    mt_lock_acquire(&start_lock);
+    if (!started && !failed) {
+        failed = !start();
+        mt_store_release(&started, !failed);
+    }
+    mt_lock_release(&start_lock);
+    if (failed)
+        errno = ENOMEM;
+    return started;
+}
+
+/* --- allocation --- */
+
+/* The tag of an allocation of this thread's, without its slack. */
+static uint64_t new_tag(uint32_t trace, size_t size, const struct mt_regs *regs)
+{
+    if (trace != MT_TRACE_ON || regs == NULL)
+        return 0;
+    struct mt_cache *cache = mt_cache_get();
+    if (cache == NULL)
+        return 0;
+    uint32_t stack = mt_capture_stack(cache->capture, regs, size);
+    return MT_TAG(stack, mt_epoch_tick(), 0);
+}
+
+static void set_tag(mt_span *span, uint32_t index, uint64_t tag)
+{
+    if (span->tags == 0 && tag != 0)
+        mt_side_tags(span);
+    if (span->tags)
+        mt_store_release(&mt_tags(span)[index], tag);
+}
+
+static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
+                         const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(cache->trace);
+    uint64_t tag = new_tag(trace, size, regs);
+    struct mt_bin *bin = &cache->bins[c];
+    if (*bin->word == 0 && !mt_refill(cache, c))
+        return NULL;
+    uint64_t bits = *bin->word;
+    uint32_t i = (uint32_t)__builtin_ctzll(bits);
+    if (trace != MT_TRACE_NEVER) {
+        mt_span *span = mt_span_at(bin->span);
+        uint32_t index = (uint32_t)(bin->word - mt_local(span)) * 64 + i;
+        if (tag)
+            tag |= MT_TAG(0, 0, bin->size - size);
+        set_tag(span, index, tag);
+    }
+    mt_store_release(bin->word, bits & (bits - 1));
+    return (void *)(bin->base + (uint64_t)i * bin->size);
+}
+
+static void *alloc_large(struct memtrace_heap *heap, size_t size, size_t align,
+                         bool *zeroed, const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(&heap->record->trace);
+    uint64_t tag = new_tag(trace, size, regs);
+    mt_span *span = mt_span_new_large(heap, size, align, zeroed);
+    mt_epoch_tick();
+    if (span == NULL)
+        return NULL;
+    if (tag)
+        set_tag(span, 0, tag);
+    mt_store_release(&span->inline_local, 0); /* live */
+    return (void *)span->base;
+}
+
+static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
+                        bool zero, const struct mt_regs *regs)
+{
+    uint32_t c = mt_class_for(size, align);
+    bool zeroed = false;
+    void *block;
+    if (c == MT_CLASS_NONE) {
+        block = alloc_large(heap, size, align, &zeroed, regs);
+    } else if (heap == mt_main) {
+        struct mt_cache *cache = mt_cache_get();
+        block = cache ? alloc_small(cache, c, size, regs) : NULL;
+    } else {
+        mt_lock_acquire(&heap->cache_lock);
+        block = alloc_small(heap->cache, c, size, regs);
+        mt_lock_release(&heap->cache_lock);
+    }
+    if (block && zero && !zeroed)
+        memset(block, 0, size);
+    return block;
+}
+
+void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
+               const struct mt_regs *regs)
+{
+    if (!mt_start())
+        return NULL;
+    if (heap == NULL)
+        heap = mt_main;
+    for (;;) {
+        void *block = alloc_once(heap, size, align, zero, regs);
+        if (MT_LIKELY(block != NULL))
+            return block;
+        if (!heap->on_full || !heap->on_full(heap, size, heap->on_full_arg))
+            return mt_out_of_memory(heap, size);
+    }
+}
+
+/* --- which block is this? --- */
+
+static bool is_free(const mt_span *span, uint32_t index)
+{
+    uint64_t bits = mt_load_relaxed(&mt_local(span)[index / 64]) |
+                    mt_load_relaxed(&mt_remote(span)[index / 64]);
+    return bits >> (index % 64) & 1;
+}
+
+static uint64_t tag_of(const mt_span *span, uint32_t index)
+{
+    return span->tags ? mt_tags(span)[index] : 0;
+}
+
+/* A pointer into a block of the span, but not to its start. */
+static mt_span *inside(mt_span *span, uint64_t index, uintptr_t p,
+                       const char *who)
+{
+    if (index >= span->n_blocks || is_free(span, (uint32_t)index))
+        mt_error(MT_ERROR_MISALIGNED, who, p, 0);
+    else
+        mt_error(MT_ERROR_INTERIOR, who, p, tag_of(span, (uint32_t)index));
+    return NULL;
+}
+
+mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
+                     uint32_t freed_kind)
+{
+    mt_span *span = mt_started() ? mt_span_of(p) : NULL;
+    uint8_t state = span ? mt_load_acquire(&span->state) : MT_SPAN_UNUSED;
+    if (state == MT_SPAN_FREE) {
+        mt_error(freed_kind, who, p, 0);
+        return NULL;
+    }
+    if (state == MT_SPAN_UNUSED || p < span->base) {
+        mt_error(MT_ERROR_FOREIGN, who, p, 0);
+        return NULL;
+    }
+    uint64_t i = state == MT_SPAN_SMALL ? mt_block_index(span, p) : 0;
+    if (i >= span->n_blocks || span->base + i * span->block_bytes != p)
+        return inside(span, i, p, who);
+    if (is_free(span, (uint32_t)i)) {
+        mt_error(freed_kind, who, p, tag_of(span, (uint32_t)i));
+        return NULL;
+    }
+    *index = (uint32_t)i;
+    return span;
+}
+
+bool mt_started(void)
+{
+    return mt_load_acquire(&started);
+}
+
+size_t mt_block_usable(const mt_span *span)
+{
+    return span->block_bytes;
+}
+
+/* --- free --- */
+
+static void free_large(struct memtrace_heap *heap, mt_span *span,
+                       const char *who)
+{
+    /* Two threads that free it at once: one of them is told. */
+    if (__atomic_fetch_or(&span->inline_local, 1, __ATOMIC_ACQ_REL) & 1) {
+        mt_error(MT_ERROR_DOUBLE_FREE, who, span->base, tag_of(span, 0));
+        return;
+    }
+    mt_span_release(heap, span);
+    mt_epoch_tick();
+}
+
+static void free_block(mt_span *span, uint32_t index, const char *who)
+{
+    struct memtrace_heap *heap = mt_heap_at(span->heap);
+    if (span->state == MT_SPAN_LARGE) {
+        free_large(heap, span, who);
+    } else if (heap == mt_main) {
+        mt_free_other(mt_tls, span, index);
+    } else {
+        mt_lock_acquire(&heap->cache_lock);
+        mt_free_other(heap->cache, span, index);
+        mt_lock_release(&heap->cache_lock);
+    }
+}
+
+void mt_free_any(void *p, const char *who)
+{
+    uint32_t index;
+    if (p == NULL)
+        return;
+    int saved = errno;
+    mt_span *span =
+        mt_block_of((uintptr_t)p, &index, who, MT_ERROR_DOUBLE_FREE);
+    if (span)
+        free_block(span, index, who);
+    errno = saved;
+}
+
+/* --- realloc --- */
+
+/* The same block, for another size: its tag tells of the new request. */
+static void retag(mt_span *span, uint32_t index, size_t size,
+                  const struct mt_regs *regs)
+{
+    struct memtrace_heap *heap = mt_heap_at(span->heap);
+    uint32_t trace = mt_load_relaxed(&heap->record->trace);
+    if (span->state == MT_SPAN_LARGE)
+        span->requested = size;
+    if (trace == MT_TRACE_NEVER)
+        return;
+    uint64_t tag = new_tag(trace, size, regs);
+    if (tag && span->state == MT_SPAN_SMALL)
+        tag |= MT_TAG(0, 0, span->block_bytes - size);
+    set_tag(span, index, tag);
+}
+
+/* Can the block serve `size` without wasting half of itself? */
+static bool fits(const mt_span *span, size_t size)
+{
+    return size <= span->block_bytes &&
+           (size >= span->block_bytes / 2 || span->block_bytes <= 64);
+}
+
+void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
+                const struct mt_regs *regs)
+{
+    uint32_t index;
+    if (p == NULL)
+        return mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
+    mt_span *span =
+        mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
+    if (span == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size == 0) {
+        free_block(span, index, "realloc()");
+        return NULL;
+    }
+    heap = mt_heap_at(span->heap);
+    bool in_place =
+        span->state == MT_SPAN_LARGE
+            ? size > MT_SMALL_MAX && mt_span_resize(heap, span, size)
+            : fits(span, size);
+    if (in_place) {
+        retag(span, index, size, regs);
+        return p;
+    }
+    void *moved = mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
+    if (moved == NULL)
+        return NULL; /* the old block is as it was */
+    memcpy(moved, p, size < span->block_bytes ? size : span->block_bytes);
+    free_block(span, index, "realloc()");
+    return moved;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Threads come and go; caches stay.  A thread that exits leaves its cache,
+ * with the spans it owns, on the idle list, and the next thread takes it.
+ * Until then other threads may steal spans from it.  idle_lock guards the
+ * list and everything in an idle cache; it is taken before the heap's lock.
+ */
+#include "alloc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Destructors of other keys may still allocate: let three rounds of them go
+ * first (PTHREAD_DESTRUCTOR_ITERATIONS is 4). */
+#define LATE_ROUNDS 3
+#define STEAL_TRIES 8
+
+static const uint32_t always_trace = MT_TRACE_ON;
+struct mt_cache mt_no_cache = {.trace = &always_trace, .id = UINT32_MAX};
+MT_TLS struct mt_cache *mt_tls = &mt_no_cache;
+static MT_TLS bool exiting; /* the destructor has run its last round */
+
+static struct mt_lock idle_lock;
+static struct mt_cache *idle_list;
+static uint32_t n_idle;
+static bool rebuild_wanted; /* a fork lost threads */
+static pthread_key_t exit_key;
+static bool have_key;
+
+static struct mt_thread_record *thread_record(uint32_t id)
+{
+    return (struct mt_thread_record *)memtrace_root
+               ->sections[MT_SECTION_THREADS]
+               .base +
+           id;
+}
+
+static uint32_t thread_count(void)
+{
+    return (uint32_t)(mt_load_acquire(
+                          &memtrace_root->sections[MT_SECTION_THREADS].used) /
+                      sizeof(struct mt_thread_record));
+}
+
+struct mt_cache *mt_cache_of(uint32_t id)
+{
+    return id && id < thread_count()
+               ? (struct mt_cache *)thread_record(id)->cache
+               : NULL;
+}
+
+/* --- attach --- */
+
+struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
+{
+    size_t cache_bytes = (sizeof(struct mt_cache) + 63) & ~(size_t)63;
+    size_t capture_bytes = (mt_capture_bytes + 63) & ~(size_t)63;
+    bool thread = state == MT_THREAD_LIVE;
+    char *memory = mt_section_alloc(MT_SECTION_PRIVATE,
+                                    cache_bytes + (thread ? capture_bytes : 0));
+    struct mt_thread_record *record =
+        memory ? mt_section_alloc(MT_SECTION_THREADS, sizeof *record) : NULL;
+    if (record == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct mt_cache *cache = (struct mt_cache *)memory;
+    mt_cache_setup(cache, heap, (uint32_t)(record - thread_record(0)));
+    if (thread) {
+        cache->capture = (struct mt_capture *)(memory + cache_bytes);
+        mt_capture_init(cache->capture, record);
+    }
+    record->started_ns = mt_os_monotonic_ns();
+    record->state = state;
+    mt_store_release(&record->cache, (uintptr_t)cache);
+    return cache;
+}
+
+/* A thread that allocated after its last destructor kept its cache. */
+static void find_dead(void)
+{
+    uint32_t n = thread_count();
+    for (uint32_t i = 1; i < n; i++) {
+        struct mt_thread_record *record = thread_record(i);
+        struct mt_cache *cache = mt_cache_of(i);
+        if (!cache || record->state != MT_THREAD_LIVE ||
+            cache->late <= LATE_ROUNDS)
+            continue;
+        if (syscall(SYS_tgkill, getpid(), record->tid, 0) == 0)
+            continue;
+        cache->late = 0;
+        record->state = MT_THREAD_EXITED;
+        cache->idle = 1;
+        cache->next_idle = idle_list;
+        idle_list = cache;
+        n_idle++;
+    }
+}
+
+static void rebuild_lost(void);
+
+static struct mt_cache *take_idle(void)
+{
+    mt_lock_acquire(&idle_lock);
+    if (rebuild_wanted)
+        rebuild_lost();
+    if (idle_list == NULL)
+        find_dead();
+    struct mt_cache *cache = idle_list;
+    if (cache) {
+        idle_list = cache->next_idle;
+        n_idle--;
+        mt_store_release(&cache->idle, 0);
+        mt_cache_drain(cache);
+    }
+    mt_lock_release(&idle_lock);
+    return cache;
+}
+
+struct mt_cache *mt_cache_get(void)
+{
+    if (MT_LIKELY(mt_tls != &mt_no_cache))
+        return mt_tls;
+    if (!mt_start())
+        return NULL;
+    int saved = errno;
+    struct mt_cache *cache = take_idle();
+    if (cache == NULL)
+        cache = mt_cache_new(mt_main, MT_THREAD_LIVE);
+    if (cache == NULL)
+        return NULL;
+    struct mt_thread_record *record = thread_record(cache->id);
+    record->tid = mt_os_tid();
+    record->started_ns = mt_os_monotonic_ns();
+    prctl(PR_GET_NAME, record->name);
+    record->state = MT_THREAD_LIVE;
+    cache->late = exiting ? LATE_ROUNDS + 1 : 0;
+    mt_tls = cache;
+    if (have_key && !exiting)
+        pthread_setspecific(exit_key, cache);
+    errno = saved;
+    return cache;
+}
+
+/* --- exit --- */
+
+static void on_thread_exit(void *arg)
+{
+    struct mt_cache *cache = arg;
+    if (cache != mt_tls)
+        return;
+    if (++cache->late <= LATE_ROUNDS &&
+        pthread_setspecific(exit_key, cache) == 0)
+        return;
+    exiting = true;
+    mt_tls = &mt_no_cache;
+    mt_cache_trim(cache);
+    mt_capture_detach(cache->capture);
+    mt_lock_acquire(&idle_lock);
+    cache->late = 0;
+    thread_record(cache->id)->state = MT_THREAD_EXITED;
+    __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
+    /* Who freed before it saw `idle` left it to us. */
+    mt_cache_drain(cache);
+    cache->next_idle = idle_list;
+    idle_list = cache;
+    n_idle++;
+    mt_lock_release(&idle_lock);
+}
+
+bool mt_threads_init(void)
+{
+    /* Record 0 is nobody's: id 0 means none. */
+    if (mt_section_alloc(MT_SECTION_THREADS, sizeof(struct mt_thread_record)) ==
+        NULL)
+        return false;
+    have_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
+    return true;
+}
+
+/* --- idle caches --- */
+
+mt_span *mt_idle_steal(struct mt_cache *thief, uint32_t c)
+{
+    if (MT_LIKELY(mt_load_relaxed(&n_idle) == 0))
+        return NULL;
+    mt_span *span = NULL;
+    mt_lock_acquire(&idle_lock);
+    if (rebuild_wanted)
+        rebuild_lost();
+    struct mt_cache *idle = idle_list;
+    for (int i = 0; idle && !span && i < STEAL_TRIES; i++) {
+        if (mt_load_relaxed(&idle->pending))
+            mt_cache_drain(idle);
+        span = mt_cache_give(idle, c);
+        idle = idle->next_idle;
+    }
+    if (span)
+        mt_store_release(&span->owner, thief->id);
+    mt_lock_release(&idle_lock);
+    return span;
+}
+
+void mt_idle_drain(struct mt_cache *cache)
+{
+    mt_lock_acquire(&idle_lock);
+    if (cache->idle && !cache->rebuild)
+        mt_cache_drain(cache);
+    mt_lock_release(&idle_lock);
+}
+
+void mt_idle_trim(void)
+{
+    mt_lock_acquire(&idle_lock);
+    if (rebuild_wanted)
+        rebuild_lost();
+    for (struct mt_cache *c = idle_list; c; c = c->next_idle)
+        mt_cache_trim(c);
+    mt_lock_release(&idle_lock);
+}
+
+/* --- fork --- */
+
+/* The child has one thread.  The others' caches were caught at any point:
+ * their lists are void, the bitmaps are not.  They are rebuilt from the spans
+ * when somebody wants them; most children exec first. */
+void mt_threads_fork_child(struct mt_cache *own)
+{
+    mt_lock_reset(&idle_lock);
+    idle_list = NULL;
+    n_idle = 0;
+    for (uint32_t i = thread_count(); i-- > 1;) {
+        struct mt_thread_record *record = thread_record(i);
+        struct mt_cache *cache = mt_cache_of(i);
+        if (!cache || cache == own || record->state == MT_THREAD_HEAP)
+            continue;
+        if (!cache->idle) {
+            cache->rebuild = 1;
+            rebuild_wanted = true;
+            mt_capture_detach(cache->capture);
+        }
+        record->state = MT_THREAD_EXITED;
+        cache->idle = 1;
+        cache->next_idle = idle_list;
+        idle_list = cache;
+        n_idle++;
+    }
+    if (own != &mt_no_cache)
+        thread_record(own->id)->tid = mt_os_tid();
+}
+
+static void rebuild_lost(void)
+{
+    struct mt_section_record *spans =
+        &memtrace_root->sections[MT_SECTION_SPANS];
+    uint32_t n = (uint32_t)(mt_load_acquire(&spans->used) / sizeof(mt_span));
+    rebuild_wanted = false;
+    for (struct mt_cache *c = idle_list; c; c = c->next_idle)
+        if (c->rebuild) {
+            mt_cache_setup(c, mt_main, c->id);
+            c->pending = 0;
+        }
+    for (uint32_t i = 1; i < n; i++) {
+        mt_span *span = mt_span_at(i);
+        struct mt_cache *owner =
+            span->state == MT_SPAN_SMALL ? mt_cache_of(span->owner) : NULL;
+        if (!owner || !owner->rebuild)
+            continue;
+        span->pending = 0;
+        mt_cache_adopt(owner, span);
+    }
+    for (struct mt_cache *c = idle_list; c; c = c->next_idle)
+        c->rebuild = 0;
+}
+
+void mt_threads_fork_prepare(void)
+{
+    mt_lock_acquire(&idle_lock);
+}
+
+void mt_threads_fork_parent(void)
+{
+    mt_lock_release(&idle_lock);
+}

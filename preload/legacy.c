@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What glibc's malloc has beside allocation: statistics and tuning.
+ */
+#include "heap/memtrace.h"
+#include "heap/internal.h"
+#include "heap/print.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+MT_EXPORT int malloc_trim(size_t pad)
+{
+    (void)pad;
+    return memtrace_trim() > 0;
+}
+
+/* glibc's fields, with what answers to them here. */
+MT_EXPORT struct mallinfo2 mallinfo2(void)
+{
+    struct memtrace_heap_stats s;
+    struct mallinfo2 info;
+    memset(&info, 0, sizeof info);
+    if (memtrace_heap_stats(NULL, &s) == 0) {
+        info.arena = s.committed;
+        info.ordblks = s.free_runs;
+        info.smblks = s.free_blocks;
+        info.usmblks = s.span_peak;
+        info.uordblks = s.used;
+        info.fordblks = s.committed - s.used;
+        info.keepcost = s.trimmable;
+    }
+    return info;
+}
+
+static int capped(size_t n)
+{
+    return n > INT_MAX ? INT_MAX : (int)n;
+}
+
+MT_EXPORT struct mallinfo mallinfo(void)
+{
+    struct mallinfo2 wide = mallinfo2();
+    struct mallinfo info;
+    memset(&info, 0, sizeof info);
+    info.arena = capped(wide.arena);
+    info.ordblks = capped(wide.ordblks);
+    info.smblks = capped(wide.smblks);
+    info.usmblks = capped(wide.usmblks);
+    info.uordblks = capped(wide.uordblks);
+    info.fordblks = capped(wide.fordblks);
+    info.keepcost = capped(wide.keepcost);
+    return info;
+}
+
+static void print_line(struct mt_print *out, const char *name, size_t value)
+{
+    mt_print(out, name);
+    mt_print(out, " = ");
+    mt_print_u64_right(out, value, 10);
+    mt_print(out, "\n");
+}
+
+MT_EXPORT void malloc_stats(void)
+{
+    char text[512];
+    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct memtrace_heap_stats s;
+    if (memtrace_heap_stats(NULL, &s) != 0)
+        return;
+    mt_print(&out, "memtrace main heap:\n");
+    print_line(&out, "system bytes    ", s.committed);
+    print_line(&out, "in use bytes    ", s.used);
+    print_line(&out, "in use blocks   ", s.blocks);
+    print_line(&out, "max span bytes  ", s.span_peak);
+    print_line(&out, "trimmable bytes ", s.trimmable);
+    mt_print_flush(&out);
+}
+
+/* Every parameter of glibc's tunes its own design; none applies here. The
+ * answer is that of success, for programs that check. */
+MT_EXPORT int mallopt(int parameter, int value)
+{
+    (void)parameter, (void)value;
+    return 1;
+}
+
+MT_EXPORT int malloc_info(int options, FILE *stream)
+{
+    struct memtrace_heap_stats s;
+    if (options != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (memtrace_heap_stats(NULL, &s) != 0)
+        return -1;
+    fprintf(stream,
+            "<malloc version=\"memtrace-1\">\n"
+            "<heap nr=\"0\">\n"
+            "<total type=\"used\" count=\"%zu\" size=\"%zu\"/>\n"
+            "<total type=\"free\" count=\"%zu\" size=\"%zu\"/>\n"
+            "<system type=\"current\" size=\"%zu\"/>\n"
+            "<system type=\"max\" size=\"%zu\"/>\n"
+            "</heap>\n"
+            "</malloc>\n",
+            s.blocks, s.used, s.free_runs + s.free_blocks, s.committed - s.used,
+            s.committed, s.span_peak);
+    return 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * malloc and its family, on the main heap.  Errors are glibc's: ENOMEM for
+ * what cannot be had (also for products that overflow), EINVAL for an
+ * alignment that is no power of two; free keeps errno.
+ *
+ * Each allocation function ends in a tail call to its mt_enter_ function
+ * when the fast path does not do, so that the registers found there are
+ * still those of the program (heap/traced.S).
+ */
+#include "heap/fast.h"
+#include "heap/memtrace.h"
+#include "preload/preload.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+MT_EXPORT void *malloc(size_t size)
+{
+    void *block = mt_malloc_fast(size);
+    return MT_LIKELY(block != NULL) ? block : mt_enter_malloc(size);
+}
+
+MT_EXPORT void free(void *block)
+{
+    mt_free(block);
+}
+
+MT_EXPORT void *calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (!__builtin_mul_overflow(count, size, &bytes)) {
+        void *block = mt_malloc_fast(bytes);
+        if (MT_LIKELY(block != NULL))
+            return memset(block, 0, bytes);
+    }
+    return mt_enter_calloc(count, size);
+}
+
+MT_EXPORT void *realloc(void *block, size_t size)
+{
+    return mt_enter_realloc(block, size);
+}
+
+MT_EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return mt_enter_realloc(block, bytes);
+}
+
+static bool is_power_of_two(size_t n)
+{
+    return n && (n & (n - 1)) == 0;
+}
+
+/* The next power of two, as glibc's memalign takes others to mean; 0: none. */
+static size_t round_alignment(size_t align)
+{
+    size_t power = MT_MIN_BLOCK;
+    while (power && power < align)
+        power <<= 1;
+    return power;
+}
+
+MT_EXPORT void *memalign(size_t align, size_t size)
+{
+    size_t power = round_alignment(align);
+    if (power == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return mt_enter_aligned(power, size);
+}
+
+/* C17 leaves other alignments to the implementation; glibc 2.36's is
+ * memalign. */
+MT_EXPORT void *aligned_alloc(size_t align, size_t size)
+{
+    size_t power = round_alignment(align);
+    if (power == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return mt_enter_aligned(power, size);
+}
+
+MT_EXPORT int posix_memalign(void **out, size_t align, size_t size)
+{
+    if (!is_power_of_two(align) || align % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *block = mt_enter_aligned(align, size);
+    if (block == NULL) {
+        errno = saved;
+        return ENOMEM;
+    }
+    *out = block;
+    return 0;
+}
+
+MT_EXPORT void *valloc(size_t size)
+{
+    return mt_enter_aligned((size_t)getpagesize(), size);
+}
+
+MT_EXPORT void *pvalloc(size_t size)
+{
+    size_t page = (size_t)getpagesize();
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return mt_enter_aligned(page, (size + page - 1) & ~(page - 1));
+}
+
+MT_EXPORT void cfree(void *block)
+{
+    mt_free(block);
+}
+
+/* C23: as free; the size is not needed to find the block. */
+MT_EXPORT void free_sized(void *block, size_t size)
+{
+    (void)size;
+    mt_free(block);
+}
+
+MT_EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
+{
+    (void)align, (void)size;
+    mt_free(block);
+}
+
+MT_EXPORT size_t malloc_usable_size(void *block)
+{
+    return memtrace_usable_size(block);
+}
