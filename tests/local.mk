@@ -19,8 +19,9 @@ include %D%/reader.mk
 include %D%/sym.mk
 include %D%/gdb.mk
 
-SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree
-E2E_TESTS = %D%/e2e/family %D%/e2e/known %D%/e2e/control %D%/e2e/real \
+SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree \
+	%D%/e2e/family
+E2E_TESTS = %D%/e2e/known %D%/e2e/control %D%/e2e/real \
 	%D%/e2e/redis %D%/e2e/layout %D%/e2e/hostile \
 	%D%/installed
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) $(E2E_TESTS) \
