@@ -12,6 +12,7 @@ void *mt_traced_malloc(size_t size, size_t, size_t, const struct mt_regs *);
 void *mt_traced_calloc(size_t, size_t, size_t, const struct mt_regs *);
 void *mt_traced_realloc(void *, size_t, size_t, const struct mt_regs *);
 void *mt_traced_aligned(size_t, size_t, size_t, const struct mt_regs *);
+int mt_traced_posix(void **, size_t, size_t, const struct mt_regs *);
 void *mt_traced_heap_alloc(struct memtrace_heap *, size_t, size_t,
                            const struct mt_regs *);
 void *mt_traced_heap_calloc(struct memtrace_heap *, size_t, size_t,
@@ -46,6 +47,18 @@ void *mt_traced_aligned(size_t align, size_t size, size_t a3,
     (void)a3;
     return mt_alloc(NULL, size, align < MT_MIN_BLOCK ? MT_MIN_BLOCK : align,
                     false, regs);
+}
+
+int mt_traced_posix(void **out, size_t align, size_t size,
+                    const struct mt_regs *regs)
+{
+    int saved = errno;
+    void *block = mt_traced_aligned(align, size, 0, regs);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
 }
 
 void *mt_traced_heap_alloc(struct memtrace_heap *heap, size_t size,

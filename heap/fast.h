@@ -13,6 +13,8 @@ void *mt_enter_malloc(size_t size);
 void *mt_enter_calloc(size_t count, size_t size);
 void *mt_enter_realloc(void *, size_t size);
 void *mt_enter_aligned(size_t align, size_t size); /* any power of two */
+/* posix_memalign() with an alignment that has been checked */
+int mt_enter_posix(void **out, size_t align, size_t size);
 void *mt_enter_heap_alloc(struct memtrace_heap *, size_t size, size_t align);
 void *mt_enter_heap_calloc(struct memtrace_heap *, size_t count, size_t size);
 void *mt_enter_heap_realloc(struct memtrace_heap *, void *, size_t size);

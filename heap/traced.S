@@ -9,6 +9,7 @@
     entry mt_enter_calloc, mt_traced_calloc
     entry mt_enter_realloc, mt_traced_realloc
     entry mt_enter_aligned, mt_traced_aligned
+    entry mt_enter_posix, mt_traced_posix
     entry mt_enter_heap_alloc, mt_traced_heap_alloc
     entry mt_enter_heap_calloc, mt_traced_heap_calloc
     entry mt_enter_heap_realloc, mt_traced_heap_realloc

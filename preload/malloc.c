@@ -95,14 +95,7 @@ MT_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!is_power_of_two(align) || align % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
-    void *block = mt_enter_aligned(align, size);
-    if (block == NULL) {
-        errno = saved;
-        return ENOMEM;
-    }
-    *out = block;
-    return 0;
+    return mt_enter_posix(out, align, size);
 }
 
 MT_EXPORT void *valloc(size_t size)

@@ -25,6 +25,13 @@
 /* After a call: keeps it from becoming a jump, which would hide the caller. */
 #define NO_TAIL __asm__ volatile("" ::: "memory")
 
+/* n; but the compiler cannot know, and leaves loops as they are written. */
+static NOINLINE int times(int n)
+{
+    __asm__ volatile("" : "+r"(n));
+    return n;
+}
+
 static void *kept[200000];
 static size_t n_kept;
 
@@ -163,7 +170,7 @@ NOINLINE void freed(void)
 
 static void *thread(void *unused)
 {
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < times(9); i++)
         keep(malloc(250)); /* SITE thread */
     return unused;
 }
@@ -171,27 +178,27 @@ static void *thread(void *unused)
 NOINLINE void all(void)
 {
     pthread_t id;
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < times(50); i++)
         left();
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < times(30); i++)
         right();
     recurse(8);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < times(4); i++)
         inlines();
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < times(4); i++)
         with_alloca(i * 1000); /* SITE with_alloca_caller */
     realigned();
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < times(6); i++)
         grows();
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < times(5); i++)
         aligned();
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < times(2); i++)
         large();
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < times(7); i++)
         through_libc();
     callback();
     signalled();
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < times(100); i++)
         freed();
     if (pthread_create(&id, NULL, thread, NULL) || pthread_join(id, NULL))
         abort();
