@@ -14,8 +14,11 @@
 #include "modules.h"
 #include "unwind.h"
 
+#include <elf.h>
+#include <link.h>
 #include <string.h>
 
+#define ENTRY_BYTES 256 /* of code after an entry point */
 #define FIRST_GROUPS 128
 #define MAX_GROUPS (1u << 15) /* 1 MiB */
 
@@ -174,13 +177,27 @@ void mt_rules_fork_child(void)
     mt_store_relaxed(&growing, 0);
 }
 
-bool mt_rules_made_up(uint64_t pc)
+/* The dynamic linker's start-up code has no unwind data; it runs the
+ * constructors of all objects. */
+static bool is_entry(uint64_t pc, const struct mt_object *object)
+{
+    const ElfW(Ehdr) *e = (const void *)(uintptr_t)object->start;
+    const struct link_map *map = object->link_map;
+    if (object->end - object->start < 4096 ||
+        memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || !map)
+        return false;
+    return pc - (map->l_addr + e->e_entry) < ENTRY_BYTES;
+}
+
+bool mt_rules_outermost(uint64_t pc)
 {
     struct mt_object object;
     uint64_t at = pc - 8;
     if (!mt_object_find(pc, &object) || at < object.start ||
         !mt_os_readable((const void *)(uintptr_t)at, 8))
         return false;
+    if (is_entry(pc, &object))
+        return true;
     const uint8_t *end = (const uint8_t *)(uintptr_t)pc;
     if (end[-5] == 0xe8)
         return false; /* call by offset */
@@ -201,7 +218,7 @@ mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used)
     if (status == MT_CFI_OK)
         rule = pack_row(&row);
     else if (status == MT_CFI_NONE)
-        rule = mt_rules_made_up(pc) ? MT_RULE_OUTERMOST : MT_RULE_NO_DATA;
+        rule = mt_rules_outermost(pc) ? MT_RULE_OUTERMOST : MT_RULE_NO_DATA;
     if (!table) {
         grow(NULL);
         return rule;

@@ -93,10 +93,10 @@ const struct mt_rule_table *mt_rules_current(void);
 MT_COLD mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *);
 
 void mt_rules_fork_child(void);
-/* Does `pc`, which has no unwind data, follow no call? Then nobody returns
- * to it from one: it was put on a stack by hand, to be its outermost frame,
- * as makecontext() does. */
-MT_COLD bool mt_rules_made_up(uint64_t pc);
+/* Is `pc`, which has no unwind data, in an outermost frame? It is if it's in
+ * an object's entry code, or if it follows no call: then it was put on a
+ * stack by hand, as makecontext() does. */
+MT_COLD bool mt_rules_outermost(uint64_t pc);
 
 static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 {

@@ -171,7 +171,7 @@ enum mt_walk_end mt_walk_full(struct mt_walk *w)
             return MT_WALK_INCOMPLETE;
         if (status == MT_CFI_OK && row.how[MT_REG_RIP] == MT_CFI_UNDEFINED)
             return MT_WALK_COMPLETE;
-        if (status == MT_CFI_NONE && called && mt_rules_made_up(pc))
+        if (status == MT_CFI_NONE && called && mt_rules_outermost(pc))
             return MT_WALK_COMPLETE;
         if (status == MT_CFI_OK ? !apply(&f, &row) : !apply_frame_pointer(&f))
             return MT_WALK_INCOMPLETE;

@@ -106,17 +106,16 @@ static __attribute__((noinline)) uint32_t capture_deeper(uint64_t bytes)
 
 static void captured(void)
 {
-    uint32_t first = 0, other = 0;
+    uint32_t ids[10];
     volatile int rounds = 10; /* one call in the code, not ten */
     for (int i = 0; i < rounds; i++) {
         uint32_t (*volatile f)(uint64_t) =
             i & 1 ? capture_deeper : capture_here;
-        uint32_t id = f(i & 1 ? 7 : 5);
-        uint32_t *of = i & 1 ? &other : &first;
-        if (i < 2)
-            *of = id;
-        CU_ASSERT_EQUAL(id, *of);
+        ids[i] = f(i & 1 ? 7 : 5);
     }
+    uint32_t first = ids[0], other = ids[1];
+    for (int i = 2; i < 10; i++)
+        CU_ASSERT_EQUAL(ids[i], ids[i & 1]);
     CU_ASSERT_NOT_EQUAL(first, other);
     mt_capture_fold(capture);
     const struct mt_stack_record *a = mt_stacks_record(first);
