@@ -94,13 +94,7 @@ bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
     return true;
 }
 
-/* Where rbp is: in `rbp`, or still in the slot where a callee saved it. */
-struct lazy_rbp {
-    uint64_t value, slot; /* slot 0: `value` */
-    bool of_start;        /* `value` is the start register's */
-};
-
-static inline bool fetch_rbp(struct mt_walk *w, struct lazy_rbp *rbp)
+static inline bool fetch_rbp(struct mt_walk *w, struct mt_lazy_rbp *rbp)
 {
     if (rbp->slot) {
         if (!mt_walk_read(w, rbp->slot, &rbp->value))
@@ -113,84 +107,89 @@ static inline bool fetch_rbp(struct mt_walk *w, struct lazy_rbp *rbp)
     return true;
 }
 
-/* By frame pointer; MT_WALK_COMPLETE means to go on. */
-static enum mt_walk_end guess_caller(struct mt_walk *w, struct lazy_rbp *rbp,
-                                     uint64_t *pc, uint64_t *sp)
+/* By frame pointer. */
+static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
 {
-    if (!fetch_rbp(w, rbp) || !mt_walk_frame_pointer(w, pc, sp, &rbp->value))
+    if (!fetch_rbp(w, &w->rbp) ||
+        !mt_walk_frame_pointer(w, &w->pc, &w->sp, &w->rbp.value))
         return MT_WALK_INCOMPLETE;
-    rbp->of_start = false;
-    return mt_walk_add_frame(w, *pc) ? MT_WALK_COMPLETE : MT_WALK_TRUNCATED;
+    w->rbp.of_start = false;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
 }
 
-static enum mt_walk_end walk_fast(struct mt_walk *w)
+/* To the caller of the frame at w->pc; MT_WALK_PAUSED means to go on. */
+static inline enum mt_walk_end step(struct mt_walk *w)
 {
-    const struct mt_rule_table *table = mt_rules_current();
-    struct lazy_rbp rbp = {w->start->rbp, 0, true};
-    uint64_t pc = w->start->rip, sp = w->start->rsp, cfa;
-    for (;;) {
-        mt_rule rule = mt_rule_of(pc, table);
-        unsigned slot = mt_rule_rbp_slot(rule);
-        switch (mt_rule_kind(rule)) {
-        case MT_RULE_RSP:
-            cfa = sp + (uint64_t)mt_rule_offset(rule);
-            break;
-        case MT_RULE_RBP:
-            if (!fetch_rbp(w, &rbp))
-                return MT_WALK_INCOMPLETE;
-            cfa = rbp.value + (uint64_t)mt_rule_offset(rule);
-            break;
-        case MT_RULE_REALIGNED:
-            if (!fetch_rbp(w, &rbp) ||
-                !mt_walk_read(w, rbp.value + (uint64_t)mt_rule_offset(rule),
-                              &cfa))
-                return MT_WALK_INCOMPLETE;
-            rbp.slot = rbp.value;
-            break;
-        case MT_RULE_OUTERMOST:
-            return MT_WALK_COMPLETE;
-        case MT_RULE_NO_DATA: {
-            enum mt_walk_end end = guess_caller(w, &rbp, &pc, &sp);
-            if (end != MT_WALK_COMPLETE)
-                return end;
-            continue;
-        }
-        default:
-            return MT_WALK_NEEDS_FULL;
-        }
-        if (slot)
-            rbp.slot = cfa - 8 * (slot + 1);
-        if (cfa <= sp || !mt_walk_read(w, cfa - 8, &pc))
+    mt_rule rule = mt_rule_of(w->pc, w->table);
+    unsigned slot = mt_rule_rbp_slot(rule);
+    uint64_t cfa;
+    switch (mt_rule_kind(rule)) {
+    case MT_RULE_RSP:
+        cfa = w->sp + (uint64_t)mt_rule_offset(rule);
+        break;
+    case MT_RULE_RBP:
+        if (!fetch_rbp(w, &w->rbp))
             return MT_WALK_INCOMPLETE;
-        sp = cfa;
-        if (!mt_plausible_pc(pc))
-            return pc == 0 ? MT_WALK_COMPLETE : MT_WALK_INCOMPLETE;
-        if (MT_UNLIKELY(!mt_walk_add_frame(w, pc)))
-            return MT_WALK_TRUNCATED;
+        cfa = w->rbp.value + (uint64_t)mt_rule_offset(rule);
+        break;
+    case MT_RULE_REALIGNED:
+        if (!fetch_rbp(w, &w->rbp) ||
+            !mt_walk_read(w, w->rbp.value + (uint64_t)mt_rule_offset(rule),
+                          &cfa))
+            return MT_WALK_INCOMPLETE;
+        w->rbp.slot = w->rbp.value;
+        break;
+    case MT_RULE_OUTERMOST:
+        return MT_WALK_COMPLETE;
+    case MT_RULE_NO_DATA:
+        return guess_caller(w);
+    default:
+        return MT_WALK_NEEDS_FULL;
     }
+    if (slot)
+        w->rbp.slot = cfa - 8 * (slot + 1);
+    if (cfa <= w->sp || !mt_walk_read(w, cfa - 8, &w->pc))
+        return MT_WALK_INCOMPLETE;
+    w->sp = cfa;
+    if (MT_UNLIKELY(!mt_plausible_pc(w->pc)))
+        return w->pc == 0 ? MT_WALK_COMPLETE : MT_WALK_INCOMPLETE;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
 }
 
-static void begin(struct mt_walk *w)
+enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
 {
-    struct mt_unwinding *u = w->u;
-    u->frames[0] = w->start->rip;
-    u->n_frames = 1;
-    u->flags = 0;
+    enum mt_walk_end end = MT_WALK_PAUSED;
+    while (end == MT_WALK_PAUSED && w->u->n_frames < frames)
+        end = step(w);
+    return end;
+}
+
+void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
+                   const struct mt_regs *start)
+{
+    w->u = u;
+    w->start = start;
     w->page = 1;
     w->top = 0;
     w->left_range = false;
+    w->pc = u->frames[0] = start->rip;
+    w->sp = start->rsp;
+    w->rbp = (struct mt_lazy_rbp){start->rbp, 0, true};
+    w->table = mt_rules_current();
+    u->n_frames = 1;
+    u->flags = 0;
     if (u->trail) {
         u->trail->n_words = 0;
         u->trail->registers = 0;
         u->trail->overflow = false;
     }
     struct mt_stack_ranges *s = u->ranges;
-    if (s && w->start->rsp - s->range[s->last].low <
+    if (s && start->rsp - s->range[s->last].low <
                  s->range[s->last].high - s->range[s->last].low) {
         w->low = s->range[s->last].low;
         w->high = s->range[s->last].high;
     } else {
-        mt_walk_enter_stack(w, w->start->rsp);
+        mt_walk_enter_stack(w, start->rsp);
     }
 }
 
@@ -209,21 +208,26 @@ static MT_COLD void extend_range(struct mt_walk *w)
         w->left_range = true;
 }
 
-void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)
+void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end)
 {
-    struct mt_walk w = {.u = u, .start = regs};
-    begin(&w);
-    enum mt_walk_end end = walk_fast(&w);
+    struct mt_unwinding *u = w->u;
     if (MT_UNLIKELY(end == MT_WALK_NEEDS_FULL)) {
-        begin(&w);
-        end = mt_walk_full(&w);
+        mt_walk_begin(w, u, w->start);
+        end = mt_walk_full(w);
     }
     if (end == MT_WALK_TRUNCATED)
         u->flags |= MT_STACK_TRUNCATED;
     else if (MT_UNLIKELY(end == MT_WALK_INCOMPLETE))
         u->flags |= MT_STACK_INCOMPLETE;
-    if (MT_UNLIKELY(w.top) && end != MT_WALK_INCOMPLETE)
-        extend_range(&w);
-    if (MT_UNLIKELY(w.left_range) && u->trail)
+    if (MT_UNLIKELY(w->top) && end != MT_WALK_INCOMPLETE)
+        extend_range(w);
+    if (MT_UNLIKELY(w->left_range) && u->trail)
         u->trail->overflow = true;
+}
+
+void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)
+{
+    struct mt_walk w;
+    mt_walk_begin(&w, u, regs);
+    mt_walk_finish(&w, mt_walk_fast(&w, ~0u));
 }

@@ -120,15 +120,4 @@ static inline mt_rule mt_rule_of(uint64_t pc, const struct mt_rule_table *table)
     return mt_rules_compile(pc, table);
 }
 
-/* --- unwind_full.c: interprets the unwind data of every frame, tracking all
- * registers. */
-struct mt_walk;
-enum mt_walk_end {
-    MT_WALK_COMPLETE,   /* at the outermost frame */
-    MT_WALK_TRUNCATED,  /* there are more frames */
-    MT_WALK_INCOMPLETE, /* cannot go on */
-    MT_WALK_NEEDS_FULL  /* of walk_fast() alone */
-};
-enum mt_walk_end mt_walk_full(struct mt_walk *w);
-
 #endif

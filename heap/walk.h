@@ -22,6 +22,12 @@
 #define MT_READS_STACK
 #endif
 
+/* Where rbp is: in `value`, or still in the slot where a callee saved it. */
+struct mt_lazy_rbp {
+    uint64_t value, slot; /* slot 0: `value` */
+    bool of_start;        /* `value` is the start register's */
+};
+
 struct mt_walk {
     struct mt_unwinding *u;
     const struct mt_regs *start;
@@ -29,7 +35,28 @@ struct mt_walk {
     uint64_t page;      /* the page last found readable elsewhere, or 1 */
     uint64_t top;       /* end of the highest page found readable above */
     bool left_range;    /* a word was read that is on another stack */
+    uint64_t pc, sp;    /* walk_fast: the frame it is at */
+    struct mt_lazy_rbp rbp;
+    const struct mt_rule_table *table;
 };
+
+enum mt_walk_end {
+    MT_WALK_COMPLETE,   /* at the outermost frame */
+    MT_WALK_TRUNCATED,  /* there are more frames */
+    MT_WALK_INCOMPLETE, /* cannot go on */
+    MT_WALK_NEEDS_FULL, /* of mt_walk_fast: to be done by mt_walk_full */
+    MT_WALK_PAUSED      /* of mt_walk_fast: it has as many frames as asked */
+};
+
+/* An unwinding in steps: begin; fast, until it doesn't pause; finish. */
+void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
+                   const struct mt_regs *start);
+enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames);
+void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end);
+
+/* unwind_full.c: with all registers, by interpreting the unwind data of every
+ * frame. */
+enum mt_walk_end mt_walk_full(struct mt_walk *w);
 
 /* Makes [low, high) the known range of the stack that `sp` is on. */
 void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
