@@ -151,6 +151,9 @@ bool mt_heap_add_region(struct memtrace_heap *, void *base, uint64_t bytes);
 struct mt_region_record *mt_region_of(uintptr_t p);
 /* The span that holds p, or NULL; no lock. A free run is returned too. */
 mt_span *mt_span_of(uintptr_t p);
+/* Is p in a slice that was handed out once and is free now? (The map knows the
+ * first and last slice of a free run only.) */
+bool mt_is_free_slice(uintptr_t p);
 mt_span *mt_record_new(struct memtrace_heap *);
 void mt_record_free(struct memtrace_heap *, mt_span *);
 
@@ -222,6 +225,9 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
 /* Bytes that the block may use. */
 size_t mt_block_usable(const mt_span *);
+
+/* fork.c */
+void mt_fork_init(void);
 
 /* heaps.c */
 struct memtrace_heap *mt_heap_at(uint32_t id);

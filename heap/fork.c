@@ -9,8 +9,6 @@
 
 static void prepare(void)
 {
-    if (!mt_started())
-        return;
     mt_heaps_fork_prepare();
     mt_pages_fork_prepare();
     mt_side_fork_prepare();
@@ -18,8 +16,6 @@ static void prepare(void)
 
 static void parent(void)
 {
-    if (!mt_started())
-        return;
     mt_side_fork_parent();
     mt_pages_fork_parent();
     mt_heaps_fork_parent();
@@ -27,8 +23,6 @@ static void parent(void)
 
 static void child(void)
 {
-    if (!mt_started())
-        return;
     mt_region_fork_child();
     mt_side_fork_child();
     mt_pages_fork_child();
@@ -38,9 +32,9 @@ static void child(void)
     mt_threads_fork_child(mt_tls);
 }
 
-/* Before main and before other libraries' constructors (with priority 101):
- * handlers run last before the fork and first after it. */
-__attribute__((constructor(101))) static void mt_fork_init(void)
+/* At start-up, before any other library can register: handlers run last before
+ * the fork and first after it.  glibc keeps the first 48 in static memory. */
+void mt_fork_init(void)
 {
     pthread_atfork(prepare, parent, child);
 }

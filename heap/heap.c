@@ -80,6 +80,7 @@ static bool start(void)
                 sizeof memtrace_root->config - 1);
     mt_main->record->limit = mt_config.limit;
     mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
+    mt_fork_init();
     mt_region_publish();
     return true;
 }
@@ -185,6 +186,10 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
         return NULL;
     if (heap == NULL)
         heap = mt_main;
+    if (!(heap->record->flags & MT_HEAP_IN_USE)) {
+        errno = EINVAL; /* destroyed */
+        return NULL;
+    }
     for (;;) {
         void *block = alloc_once(heap, size, align, zero, regs);
         if (MT_LIKELY(block != NULL))
@@ -224,6 +229,8 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
 {
     mt_span *span = mt_started() ? mt_span_of(p) : NULL;
     uint8_t state = span ? mt_load_acquire(&span->state) : MT_SPAN_UNUSED;
+    if (span == NULL && mt_started() && mt_is_free_slice(p))
+        state = MT_SPAN_FREE;
     if (state == MT_SPAN_FREE) {
         mt_error(freed_kind, who, p, 0);
         return NULL;

@@ -84,6 +84,12 @@ mt_span *mt_span_of(uintptr_t p)
     return id ? mt_span_at(id) : NULL;
 }
 
+bool mt_is_free_slice(uintptr_t p)
+{
+    struct mt_region_record *r = mt_region_of(p);
+    return r && (p - r->base) >> MT_SLICE_SHIFT < r->top && !mt_span_of(p);
+}
+
 static void set_map(struct mt_region_record *region, uint32_t first, uint32_t n,
                     uint32_t id)
 {
