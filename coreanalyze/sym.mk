@@ -1,1 +1,22 @@
-noinst_HEADERS += %D%/symbolize.h
+# The symbolizer: what links it needs $(SYMBOLIZE_LDFLAGS) too, so that
+# libiberty's names stay out of a shared library's.
+noinst_LTLIBRARIES += %D%/libsymbolize.la
+%C%_libsymbolize_la_SOURCES = \
+	%D%/symbolize.c %D%/symbolize.h \
+	%D%/symbolize_debuginfod.c \
+	%D%/symbolize_demangle.c %D%/symbolize_demangle.h \
+	%D%/symbolize_files.c %D%/symbolize_files.h \
+	%D%/symbolize_strings.c %D%/symbolize_strings.h \
+	%D%/symbolize_symtab.c %D%/symbolize_symtab.h \
+	%D%/dwarf_access.h \
+	%D%/dwarf_aranges.c %D%/dwarf_aranges.h \
+	%D%/dwarf_lines.c \
+	%D%/dwarf_module.c %D%/dwarf_module.h \
+	%D%/dwarf_name.c \
+	%D%/dwarf_read.c %D%/dwarf_read.h \
+	%D%/dwarf_spans.c %D%/dwarf_spans.h \
+	%D%/dwarf_split.c \
+	%D%/dwarf_unit.c %D%/dwarf_unit.h \
+	%D%/elf_file.c %D%/elf_file.h
+%C%_libsymbolize_la_LIBADD = $(DWARF_LIBS) $(IBERTY_LIBS) -ldl
+SYMBOLIZE_LDFLAGS = -Wl,--exclude-libs,libiberty.a:libiberty_pic.a

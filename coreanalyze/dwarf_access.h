@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MT_DWARF_ACCESS_H
+#define MT_DWARF_ACCESS_H
+
+/*
+ * dwarf_access.h: how libdwarf reads sections, and all that differs between
+ * the interfaces of its releases: 20210528, and 0.4 to 2.  Part of
+ * dwarf_read.c, which includes it after libdwarf.h.
+ */
+#define MAX_SECTIONS 32
+
+#ifndef HAVE_DWARF_OBJ_ACCESS_INTERFACE_A
+typedef Dwarf_Obj_Access_Interface access_interface;
+typedef Dwarf_Obj_Access_Section section_info;
+typedef Dwarf_Half section_index;
+typedef Dwarf_Endianness endianness;
+#define LITTLE DW_OBJECT_LSB
+#define INFO(field) field
+#else
+typedef Dwarf_Obj_Access_Interface_a access_interface;
+typedef Dwarf_Obj_Access_Section_a section_info;
+typedef Dwarf_Unsigned section_index;
+typedef Dwarf_Small endianness;
+#define LITTLE DW_END_little
+#define INFO(field) as_##field
+#endif
+
+struct mt_dwarf_file {
+    Dwarf_Debug debug;
+    Dwarf_Error error; /* of the last call, until ok() */
+    struct mt_elf *elf;
+    uint64_t next_header; /* where the next unit's header starts */
+    /* What libdwarf sees: section 0 is the empty one of ELF. */
+    struct section {
+        const char *name;
+        const uint8_t *data;
+        size_t bytes;
+    } sections[MAX_SECTIONS];
+    unsigned n_sections;
+    access_interface access;
+};
+
+static int get_section(void *object, section_index index, section_info *out,
+                       int *error)
+{
+    const struct mt_dwarf_file *file = object;
+
+    (void)error;
+    if (index >= file->n_sections)
+        return DW_DLV_NO_ENTRY;
+    memset(out, 0, sizeof(*out));
+    out->INFO(name) = file->sections[index].name;
+    out->INFO(type) = index == 0 ? 0 : 1; /* SHT_NULL, SHT_PROGBITS */
+    out->INFO(size) = file->sections[index].bytes;
+    return DW_DLV_OK;
+}
+
+static int load_section(void *object, section_index index, Dwarf_Small **data,
+                        int *error)
+{
+    struct mt_dwarf_file *file = object;
+
+    (void)error;
+    if (index == 0 || index >= file->n_sections)
+        return DW_DLV_NO_ENTRY;
+    /* libdwarf only reads from it. */
+    *data = (Dwarf_Small *)(uintptr_t)file->sections[index].data;
+    return DW_DLV_OK;
+}
+
+static endianness get_endianness(void *object)
+{
+    (void)object;
+    return LITTLE;
+}
+
+static Dwarf_Small get_eight(void *object)
+{
+    (void)object;
+    return 8;
+}
+
+static Dwarf_Unsigned get_section_count(void *object)
+{
+    return ((struct mt_dwarf_file *)object)->n_sections;
+}
+
+#ifndef HAVE_DWARF_OBJ_ACCESS_INTERFACE_A
+static const Dwarf_Obj_Access_Methods methods = {
+    .get_section_info = get_section,
+    .get_byte_order = get_endianness,
+    .get_length_size = get_eight,
+    .get_pointer_size = get_eight,
+    .get_section_count = get_section_count,
+    .load_section = load_section,
+};
+
+static void finish(struct mt_dwarf_file *file)
+{
+
+    file->access.object = NULL;
+    dwarf_object_finish(file->debug, &file->error);
+}
+
+static void set_access(struct mt_dwarf_file *file)
+{
+    file->access.object = file;
+    file->access.methods = &methods;
+}
+
+static void free_ranges(struct mt_dwarf_file *file, Dwarf_Ranges *ranges,
+                        Dwarf_Signed n)
+{
+    dwarf_ranges_dealloc(file->debug, ranges, n);
+}
+#else
+static Dwarf_Unsigned get_file_bytes(void *object)
+{
+    return ((struct mt_dwarf_file *)object)->elf->bytes;
+}
+
+static const Dwarf_Obj_Access_Methods_a methods = {
+    .om_get_section_info = get_section,
+    .om_get_byte_order = get_endianness,
+    .om_get_length_size = get_eight,
+    .om_get_pointer_size = get_eight,
+    .om_get_filesize = get_file_bytes,
+    .om_get_section_count = get_section_count,
+    .om_load_section = load_section,
+};
+
+static void finish(struct mt_dwarf_file *file)
+{
+    dwarf_object_finish(file->debug);
+}
+
+static void set_access(struct mt_dwarf_file *file)
+{
+    file->access.ai_object = file;
+    file->access.ai_methods = &methods;
+}
+
+static void free_ranges(struct mt_dwarf_file *file, Dwarf_Ranges *ranges,
+                        Dwarf_Signed n)
+{
+    dwarf_dealloc_ranges(file->debug, ranges, n);
+}
+#endif
+
+#endif
