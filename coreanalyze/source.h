@@ -69,7 +69,7 @@ struct mt_process {
 #define MT_MAX_NUMA_NODES 64
 struct mt_page_stats {
     bool known;          /* `populated` is meaningful */
-    uint64_t page_bytes; /* unit of the counts */
+    uint64_t page_bytes; /* unit of the counts; the source sets it */
     uint64_t populated;  /* live: present; core: pages that are in the file */
     uint64_t swapped;    /* live: pages in swap */
     bool numa_known;

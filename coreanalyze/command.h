@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * command.h - a command is an entry of a table: its name, its help, its
+ * options, its function.  The same entries serve the shell and GDB.
+ */
+#ifndef MT_COMMAND_H
+#define MT_COMMAND_H
+
+#include "coreanalyze/model.h"
+#include "coreanalyze/options.h"
+#include "coreanalyze/resolve.h"
+
+#include <stdio.h>
+
+#define MT_EXIT_OK 0
+#define MT_EXIT_ERROR 1
+#define MT_EXIT_LEAKS 23
+
+/* Where a command runs. */
+struct mt_session {
+    struct mt_source *target; /* GDB's; NULL: the command line names one */
+    uint64_t root_symbol;     /* address of memtrace_root in it, or 0 */
+    FILE *out;
+    const struct mt_progress *progress; /* or NULL */
+    mt_name_hook *name_hook;            /* or NULL */
+    void *name_context;
+};
+
+struct mt_command {
+    const char *name;
+    const char *operands; /* for the usage line, TARGET included */
+    const char *summary;  /* one sentence */
+    const char *details;  /* paragraphs for --help, or NULL */
+    const struct mt_option *options;
+    /* Its first operand is TARGET, which GDB leaves out; a command without
+     * one runs in the shell alone. */
+    bool takes_target;
+    /* Returns an exit status; fills `error` unless it is MT_EXIT_OK or
+     * MT_EXIT_LEAKS. */
+    int (*run)(struct mt_session *, int argc, const char *const *argv,
+               struct mt_error *error);
+};
+
+extern const struct mt_command mt_command_show, mt_command_info,
+    mt_command_heaps, mt_command_on, mt_command_off, mt_command_run;
+
+/* All commands, ended by NULL. */
+extern const struct mt_command *const mt_commands[];
+/* NULL if there is none of that name. */
+const struct mt_command *mt_command_find(const char *name);
+/* The help of a command; `shell` says how it is called there. */
+void mt_command_help(const struct mt_command *command, bool shell, FILE *out);
+/* Runs a command: argv[0] is its name. */
+int mt_session_run(struct mt_session *session, int argc,
+                   const char *const *argv, struct mt_error *error);
+
+/* What commands share: a target that is opened, and its model. */
+struct mt_target {
+    struct mt_source *source;
+    struct mt_model *model;
+    bool owned; /* the source is closed with it */
+};
+/* Opens the session's target, or the one that the command line names. */
+bool mt_target_open(struct mt_session *, const char *command, const char *name,
+                    struct mt_target *, struct mt_error *);
+bool mt_target_model(struct mt_session *, struct mt_target *,
+                     struct mt_error *);
+void mt_target_close(struct mt_target *);
+/* Takes the operand TARGET: false with `error` if there is one too many. */
+bool mt_take_target(const struct mt_session *, const struct mt_args *,
+                    const char **target, struct mt_error *);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print.h - the forms that a report comes out in.
+ */
+#ifndef MT_PRINT_H
+#define MT_PRINT_H
+
+#include "coreanalyze/resolve.h"
+#include "coreanalyze/show.h"
+
+#include <stdio.h>
+
+struct mt_report {
+    struct mt_model *model;
+    const struct mt_show *show;
+    struct mt_resolver *resolver; /* NULL: no stacks are to be printed */
+    FILE *out;
+};
+
+/* Header, totals and stacks of every heap, in the form of VPP's `show
+ * memory-trace`; then what the report does not see. */
+void mt_print_table(const struct mt_report *report);
+/* The headers and totals alone. */
+void mt_print_heaps(const struct mt_report *report);
+/* One line per stack, root first, for flame graphs. */
+bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
+/* The JSON of DESIGN, version 1; without "stacks" if there is no resolver. */
+void mt_print_json(const struct mt_report *report);
+/* Process, heaps, coverage and health. */
+void mt_print_info(const struct mt_report *report);
+
+/* Shared by them: one line per thing that the reports do not see, or that is
+ * wrong with the trace, each behind `prefix`.  Returns how many. */
+size_t mt_print_notes(const struct mt_report *report, const char *prefix);
+/* The pages of a heap, as far as the source can tell. */
+void mt_report_pages(const struct mt_report *report, uint32_t heap,
+                     struct mt_page_stats *stats);
+/* The frames of a row's stack, resolved, innermost first: calls `visit` for
+ * each. */
+void mt_report_frames(const struct mt_report *report,
+                      const struct mt_show_row *row,
+                      void (*visit)(void *context, const struct mt_frame *),
+                      void *context);
+
+#endif

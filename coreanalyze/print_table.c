@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_table.c - the table that people read.
+ */
+#include "coreanalyze/print.h"
+#include "coreanalyze/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void put_header(const struct mt_report *report,
+                       const struct mt_heap *heap)
+{
+    FILE *out = report->out;
+
+    fprintf(out, "  base 0x%" PRIx64 ", size ", heap->base);
+    mt_put_size(out, heap->size);
+    if (heap->locked)
+        fputs(", locked", out);
+    if (heap->unmap_on_destroy)
+        fputs(", unmap-on-destroy", out);
+    if (heap->fixed)
+        fputs(", fixed", out);
+    if (heap->given)
+        fputs(", in given memory", out);
+    if (heap->limit) {
+        fputs(", limit ", out);
+        mt_put_size(out, heap->limit);
+    }
+    if (heap->numa_node >= 0)
+        fprintf(out, ", numa %d", heap->numa_node);
+    fputs(", name '", out);
+    mt_put_text(out, heap->name);
+    fputs(heap->tracing ? "'\n" : "', tracing off\n", out);
+}
+
+static void put_pages(const struct mt_report *report,
+                      const struct mt_heap *heap)
+{
+    FILE *out = report->out;
+    struct mt_page_stats stats;
+    uint64_t total;
+    bool live = report->model->source->process.kind == MT_SOURCE_LIVE;
+
+    mt_report_pages(report, heap->id, &stats);
+    total = heap->size / stats.page_bytes;
+    fputs("    page stats: page-size ", out);
+    mt_put_size(out, stats.page_bytes);
+    fprintf(out, ", total %" PRIu64, total);
+    if (!stats.known)
+        fputs(", populated unknown", out);
+    else if (live)
+        fprintf(out, ", populated %" PRIu64 ", not populated %" PRIu64,
+                stats.populated,
+                total > stats.populated ? total - stats.populated : 0);
+    else
+        fprintf(out, ", in the core %" PRIu64 ", not in the core %" PRIu64,
+                stats.populated,
+                total > stats.populated ? total - stats.populated : 0);
+    if (stats.swapped)
+        fprintf(out, ", swapped %" PRIu64, stats.swapped);
+    putc('\n', out);
+    for (unsigned i = 0; stats.numa_known && i < stats.n_nodes; i++) {
+        fprintf(out, "      numa %u: %" PRIu64 " pages, ", i, stats.node[i]);
+        mt_put_size(out, stats.node[i] * stats.page_bytes);
+        fputs(" bytes\n", out);
+    }
+    if (!stats.numa_known)
+        fputs("      numa: unknown\n", out);
+}
+
+static void put_sum(FILE *out, const char *name, const struct mt_show_sum *sum)
+{
+    fprintf(out, "%s %" PRIu64 " bytes in %" PRIu64 " blocks", name, sum->bytes,
+            sum->count);
+}
+
+static void put_totals(const struct mt_report *report,
+                       const struct mt_heap *heap)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_heap_usage *usage = &show->usage[heap->id];
+    FILE *out = report->out;
+
+    fputs("    total: ", out);
+    mt_put_size(out, heap->size);
+    fputs(", used: ", out);
+    mt_put_size(out, usage->used_bytes);
+    fputs(", free: ", out);
+    mt_put_size(out, heap->size > usage->used_bytes
+                         ? heap->size - usage->used_bytes
+                         : 0);
+    fputs(", trimmable: ", out);
+    mt_put_size(out, heap->trimmable);
+    fprintf(out,
+            "\n      free chunks %" PRIu64 ", free blocks %" PRIu64
+            "\n      max total allocated ",
+            usage->free_chunks, usage->free_blocks);
+    mt_put_size(out, heap->span_bytes_peak);
+    putc('\n', out);
+    put_sum(out, "    traced:", &show->traced[heap->id]);
+    put_sum(out, ", untraced:", &show->untraced[heap->id]);
+    if (show->unsampled[heap->id].count)
+        put_sum(out, ", not sampled:", &show->unsampled[heap->id]);
+    putc('\n', out);
+    if (heap->failures)
+        fprintf(out, "    allocations that got no memory: %" PRIu64 "\n",
+                heap->failures);
+}
+
+/* --- rows --- */
+
+struct row_context {
+    const struct mt_report *report;
+    int indent;
+    bool first;
+};
+
+static void put_row_frame(void *context, const struct mt_frame *frame)
+{
+    struct row_context *row = context;
+    FILE *out = row->report->out;
+
+    if (!row->first)
+        fprintf(out, "%*s", row->indent, "");
+    row->first = false;
+    mt_put_frame(out, frame);
+    if (frame->inlined)
+        fputs(" (inlined)", out);
+    if (frame->file) {
+        fputs(" at ", out);
+        mt_put_text(out, mt_base_name(frame->file));
+        if (frame->line)
+            fprintf(out, ":%u", frame->line);
+    }
+    putc('\n', out);
+}
+
+static void put_end(struct row_context *row, const char *text)
+{
+    FILE *out = row->report->out;
+
+    fprintf(out, "%*s%s\n", row->first ? 0 : row->indent, "", text);
+    row->first = false;
+}
+
+static bool wants_age(const struct mt_show_options *options)
+{
+    return options->sort == MT_SORT_AGE || options->since_s >= 0 ||
+           options->since_mark;
+}
+
+static void put_row(const struct mt_report *report,
+                    const struct mt_show_row *row)
+{
+    const struct mt_show_options *options = report->show->options;
+    const struct mt_stack *stack = &report->model->stacks[row->stack];
+    struct row_context context = {report, 0, true};
+    FILE *out = report->out;
+    char sample[24];
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    context.indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ",
+                             row->bytes, row->count, sample);
+    if (wants_age(options))
+        context.indent += fprintf(
+            out, "%8" PRIu64 "s ",
+            mt_model_age_ns(report->model, row->oldest_epoch) / 1000000000);
+    if (options->sort == MT_SORT_ALLOCS)
+        context.indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
+    mt_report_frames(report, row, put_row_frame, &context);
+    if (row->stack == MT_ID_OVERFLOW)
+        put_end(&context, "(the stack table was full)");
+    else if (context.first)
+        put_end(&context, "(the frames could not be read)");
+    else if (row->depth == stack->depth && stack->truncated)
+        put_end(&context, "(truncated)");
+    else if (row->depth == stack->depth && stack->incomplete)
+        put_end(&context, "(no unwinding rule from here on)");
+}
+
+static void put_rows(const struct mt_report *report, uint32_t heap)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_show_options *options = show->options;
+    FILE *out = report->out;
+    bool header = false;
+
+    for (size_t i = 0; i < show->n_rows; i++) {
+        if (show->rows[i].heap != heap)
+            continue;
+        if (!header)
+            fprintf(out, "\n%13s %8s %14s %s%sTraceback\n", "Bytes", "Count",
+                    "Sample  ", wants_age(options) ? "   Oldest " : "",
+                    options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
+        header = true;
+        put_row(report, &show->rows[i]);
+    }
+}
+
+static void put_target(const struct mt_report *report)
+{
+    const struct mt_process *process = &report->model->source->process;
+    FILE *out = report->out;
+
+    fprintf(out, "Process %u",
+            process->pid ? process->pid : report->model->pid);
+    if (process->exe) {
+        putc(' ', out);
+        mt_put_text(out, mt_base_name(process->exe));
+    }
+    if (process->path) {
+        fputs(", core ", out);
+        mt_put_text(out, process->path);
+    }
+    putc('\n', out);
+}
+
+static void put_rest(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    struct mt_show_sum rest = show->shown;
+
+    if (show->n_rows == show->n_all_rows)
+        return;
+    for (size_t i = 0; i < show->n_rows; i++) {
+        rest.bytes -= show->rows[i].bytes;
+        rest.count -= show->rows[i].count;
+    }
+    fprintf(report->out, "\n  %zu more stacks are not shown: ",
+            show->n_all_rows - show->n_rows);
+    put_sum(report->out, "they have", &rest);
+    putc('\n', report->out);
+}
+
+static void put_heaps(const struct mt_report *report, bool rows)
+{
+    const struct mt_model *model = report->model;
+
+    put_target(report);
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!mt_show_wants(model, report->show, i))
+            continue;
+        put_header(report, &model->heaps[i]);
+        put_pages(report, &model->heaps[i]);
+        put_totals(report, &model->heaps[i]);
+        if (rows)
+            put_rows(report, i);
+        putc('\n', report->out);
+    }
+}
+
+void mt_print_table(const struct mt_report *report)
+{
+    put_heaps(report, true);
+    put_rest(report);
+    mt_print_notes(report, "  note: ");
+}
+
+void mt_print_heaps(const struct mt_report *report)
+{
+    put_heaps(report, false);
+}

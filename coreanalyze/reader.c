@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * reader.c - libmemtrace-read's interface over the commands.
+ */
+#include "config.h"
+
+#include "coreanalyze/callbacks.h"
+#include "coreanalyze/command.h"
+#include "coreanalyze/memory.h"
+#include "coreanalyze/reader.h"
+#include "coreanalyze/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define API __attribute__((visibility("default")))
+
+struct memtrace_reader {
+    struct mt_source *source;
+    struct memtrace_reader_target target; /* its functions; else all 0 */
+    struct mt_progress progress;
+    struct mt_strings *names; /* of the caller's symbols */
+    struct mt_error error;
+    char *text;
+    char **heaps;
+};
+
+static bool progress(void *context, const char *step, uint64_t done,
+                     uint64_t total)
+{
+    struct memtrace_reader *reader = context;
+
+    return reader->target.progress(reader->target.context, step, done, total) ==
+           0;
+}
+
+static bool name_hook(void *context, uint64_t pc, struct mt_frame *frame)
+{
+    struct memtrace_reader *reader = context;
+    struct memtrace_reader_symbol *symbol = calloc(1, sizeof *symbol);
+    bool found = false;
+
+    if (symbol && reader->target.symbol(reader->target.context, pc, symbol)) {
+        symbol->function[sizeof symbol->function - 1] = '\0';
+        symbol->file[sizeof symbol->file - 1] = '\0';
+        if (symbol->function[0]) {
+            frame->function = mt_strings_add(reader->names, symbol->function,
+                                             strlen(symbol->function));
+            frame->offset = symbol->offset;
+        }
+        if (symbol->file[0]) {
+            frame->file = mt_strings_add(reader->names, symbol->file,
+                                         strlen(symbol->file));
+            frame->line = symbol->line;
+        }
+        found = frame->function || frame->file;
+    }
+    free(symbol);
+    return found;
+}
+
+static void give_error(const struct mt_error *from, char *error, size_t bytes)
+{
+    if (error && bytes > 0)
+        snprintf(error, bytes, "%s", from->text);
+}
+
+static struct memtrace_reader *open_reader(struct mt_source *source,
+                                           struct mt_error *error)
+{
+    struct memtrace_reader *reader = NULL;
+
+    if (source == NULL)
+        return NULL;
+    reader = calloc(1, sizeof *reader);
+    if (reader)
+        reader->names = mt_strings_new();
+    if (reader == NULL || reader->names == NULL) {
+        mt_source_free(source);
+        free(reader);
+        return mt_fail(error, "out of memory"), NULL;
+    }
+    reader->source = source;
+    return reader;
+}
+
+API struct memtrace_reader *
+memtrace_reader_open(const char *pid_or_core, char *error, size_t error_bytes)
+{
+    struct mt_error e = {0};
+    struct memtrace_reader *reader =
+        open_reader(mt_source_open(pid_or_core, &e), &e);
+
+    give_error(&e, error, error_bytes);
+    return reader;
+}
+
+API struct memtrace_reader *
+memtrace_reader_open_target(const struct memtrace_reader_target *target,
+                            char *error, size_t error_bytes)
+{
+    struct mt_error e = {0};
+    struct memtrace_reader *reader =
+        open_reader(mt_source_open_callbacks(target, &e), &e);
+
+    if (reader)
+        reader->target = *target;
+    give_error(&e, error, error_bytes);
+    return reader;
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
+API void memtrace_reader_close(struct memtrace_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    mt_source_free(reader->source);
+    mt_strings_free(reader->names);
+    free_list(reader->heaps);
+    free(reader->text);
+    free(reader);
+}
+
+static struct mt_session session_of(struct memtrace_reader *reader, FILE *out)
+{
+    struct mt_session session = {
+        .target = reader->source,
+        .root_symbol = reader->target.root_symbol,
+        .out = out,
+        .name_context = reader,
+    };
+
+    reader->progress = (struct mt_progress){progress, reader};
+    if (reader->target.progress)
+        session.progress = &reader->progress;
+    if (reader->target.symbol)
+        session.name_hook = name_hook;
+    return session;
+}
+
+API int memtrace_reader_run(struct memtrace_reader *reader, int argc,
+                            const char *const *argv, const char **text,
+                            const char **error)
+{
+    size_t bytes;
+    int status = MT_EXIT_ERROR;
+    FILE *out;
+
+    free(reader->text);
+    reader->text = NULL;
+    out = open_memstream(&reader->text, &bytes);
+    memset(&reader->error, 0, sizeof reader->error);
+    if (out == NULL) {
+        mt_fail(&reader->error, "out of memory");
+    } else if (argc < 1 || mt_command_find(argv[0]) == NULL ||
+               !mt_command_find(argv[0])->takes_target) {
+        mt_fail(&reader->error, "no command %s", argc > 0 ? argv[0] : "");
+    } else {
+        struct mt_session session = session_of(reader, out);
+        status = mt_session_run(&session, argc, argv, &reader->error);
+    }
+    if (out && fclose(out) != 0 && status == MT_EXIT_OK) {
+        mt_fail(&reader->error, "out of memory for the text");
+        status = MT_EXIT_ERROR;
+    }
+    *text = reader->text ? reader->text : "";
+    *error = reader->error.text;
+    return status;
+}
+
+/* --- what there is --- */
+
+API const char *const *memtrace_reader_verbs(void)
+{
+    static const char *verbs[32];
+    size_t n = 0;
+
+    for (size_t i = 0; mt_commands[i] && n < 31; i++)
+        if (mt_commands[i]->takes_target)
+            verbs[n++] = mt_commands[i]->name;
+    return verbs;
+}
+
+API const char *memtrace_reader_help(const char *verb)
+{
+    static char *helps[32]; /* made when first asked for, kept for good */
+    const struct mt_command *command = mt_command_find(verb);
+    size_t i = 0, bytes;
+    FILE *out;
+
+    if (command == NULL || !command->takes_target)
+        return NULL;
+    while (mt_commands[i] != command)
+        i++;
+    if (i >= 32)
+        return NULL;
+    if (helps[i] == NULL && (out = open_memstream(&helps[i], &bytes)) != NULL) {
+        mt_command_help(command, false, out);
+        fclose(out);
+    }
+    return helps[i];
+}
+
+API const char *const *memtrace_reader_options(const char *verb)
+{
+    static const char *names[32];
+    const struct mt_command *command = mt_command_find(verb);
+    size_t n = 0;
+
+    if (command == NULL)
+        return NULL;
+    for (size_t i = 0; command->options[i].name && n < 30; i++)
+        names[n++] = command->options[i].name;
+    names[n++] = "--help";
+    names[n] = NULL;
+    return names;
+}
+
+API const char *const *memtrace_reader_heaps(struct memtrace_reader *reader)
+{
+    struct mt_snapshot_options options = {reader->target.root_symbol, NULL};
+    struct mt_model *model =
+        mt_snapshot_take(reader->source, &options, &reader->error);
+    size_t n = 0;
+
+    free_list(reader->heaps);
+    reader->heaps =
+        calloc((model ? model->n_heaps : 0) + 1, sizeof *reader->heaps);
+    for (size_t i = 0; reader->heaps && model && i < model->n_heaps; i++)
+        if (model->heaps[i].in_use &&
+            (reader->heaps[n] = strdup(model->heaps[i].name)) != NULL)
+            n++;
+    mt_model_free(model);
+    return (const char *const *)reader->heaps;
+}
+
+API const char *memtrace_reader_version(void)
+{
+    return PACKAGE_VERSION;
+}
