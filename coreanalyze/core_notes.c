@@ -143,7 +143,8 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
             source->coverage.bad_notes++;
             break;
         }
-        m.path = mt_strings_add(source->strings, text, (size_t)(stop - text));
+        m.path =
+            mt_string_pool_add(source->strings, text, (size_t)(stop - text));
         text = stop + 1;
         if (m.end <= m.start)
             continue;
@@ -189,7 +190,8 @@ static void note_process(struct core *core, const uint8_t *data)
     process->pid = process->namespace_pid = get32(data + PRPSINFO_PID);
     while (length > 0 && arguments[length - 1] == ' ')
         length--;
-    process->command = mt_strings_add(core->source.strings, arguments, length);
+    process->command =
+        mt_string_pool_add(core->source.strings, arguments, length);
     if (core->source.n_threads > 0 && !core->source.threads[0].name[0])
         memcpy(core->source.threads[0].name, data + PRPSINFO_COMMAND, 15);
 }
@@ -207,7 +209,7 @@ static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
         if (type == AUXV_PHDR && m->path)
             source->process.exe = m->path;
         else if (type == AUXV_SYSINFO_EHDR && m->path == NULL)
-            m->path = mt_strings_add(source->strings, "[vdso]", 6);
+            m->path = mt_string_pool_add(source->strings, "[vdso]", 6);
     }
 }
 

@@ -54,8 +54,8 @@ static bool parse_line(struct mt_source *source, char *line,
         mapping->present = mapping->end - mapping->start;
     line[strcspn(line, "\n")] = '\0';
     if (path > 0 && line[path] != '\0')
-        mapping->path = mt_strings_add(source->strings, line + path,
-                                       clean_path(line + path));
+        mapping->path = mt_string_pool_add(source->strings, line + path,
+                                           clean_path(line + path));
     return true;
 }
 

@@ -21,13 +21,13 @@ noinst_LTLIBRARIES += %D%/libread.la
 	%D%/text.c %D%/text.h
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
-%C%_libread_la_LIBADD = $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
+%C%_libread_la_LIBADD = %D%/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
 
 # The interface of reader.h alone is visible: GDB loads this by ctypes.
 lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_SOURCES =
 %C%_libmemtrace_read_la_LIBADD = %D%/libread.la
-%C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
+%C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) $(SYMBOLIZE_LDFLAGS) -version-info 0:0:0
 
 bin_PROGRAMS += %D%/memtrace
 %C%_memtrace_SOURCES = %D%/main.c

@@ -46,18 +46,18 @@ bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
     return true;
 }
 
-struct mt_strings {
+struct mt_string_pool {
     char **items;
     size_t n, capacity;
 };
 
-struct mt_strings *mt_strings_new(void)
+struct mt_string_pool *mt_string_pool_new(void)
 {
-    return calloc(1, sizeof(struct mt_strings));
+    return calloc(1, sizeof(struct mt_string_pool));
 }
 
-const char *mt_strings_add(struct mt_strings *strings, const char *text,
-                           size_t length)
+const char *mt_string_pool_add(struct mt_string_pool *strings, const char *text,
+                               size_t length)
 {
     char *copy;
 
@@ -78,7 +78,7 @@ const char *mt_strings_add(struct mt_strings *strings, const char *text,
     return copy;
 }
 
-void mt_strings_free(struct mt_strings *strings)
+void mt_string_pool_free(struct mt_string_pool *strings)
 {
     if (strings == NULL)
         return;

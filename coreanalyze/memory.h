@@ -13,11 +13,12 @@
 bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes);
 
 /* Strings that live as long as their owner. */
-struct mt_strings;
-struct mt_strings *mt_strings_new(void);
+struct mt_string_pool;
+struct mt_string_pool *mt_string_pool_new(void);
 /* A NUL-terminated copy, NULL when out of memory. The same text as the one
  * added before it is not copied again. */
-const char *mt_strings_add(struct mt_strings *, const char *, size_t length);
-void mt_strings_free(struct mt_strings *); /* takes NULL */
+const char *mt_string_pool_add(struct mt_string_pool *, const char *,
+                               size_t length);
+void mt_string_pool_free(struct mt_string_pool *); /* takes NULL */
 
 #endif

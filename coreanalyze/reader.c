@@ -19,7 +19,7 @@ struct memtrace_reader {
     struct mt_source *source;
     struct memtrace_reader_target target; /* its functions; else all 0 */
     struct mt_progress progress;
-    struct mt_strings *names; /* of the caller's symbols */
+    struct mt_string_pool *names; /* of the caller's symbols */
     struct mt_error error;
     char *text;
     char **heaps;
@@ -44,13 +44,13 @@ static bool name_hook(void *context, uint64_t pc, struct mt_frame *frame)
         symbol->function[sizeof symbol->function - 1] = '\0';
         symbol->file[sizeof symbol->file - 1] = '\0';
         if (symbol->function[0]) {
-            frame->function = mt_strings_add(reader->names, symbol->function,
-                                             strlen(symbol->function));
+            frame->function = mt_string_pool_add(
+                reader->names, symbol->function, strlen(symbol->function));
             frame->offset = symbol->offset;
         }
         if (symbol->file[0]) {
-            frame->file = mt_strings_add(reader->names, symbol->file,
-                                         strlen(symbol->file));
+            frame->file = mt_string_pool_add(reader->names, symbol->file,
+                                             strlen(symbol->file));
             frame->line = symbol->line;
         }
         found = frame->function || frame->file;
@@ -74,7 +74,7 @@ static struct memtrace_reader *open_reader(struct mt_source *source,
         return NULL;
     reader = calloc(1, sizeof *reader);
     if (reader)
-        reader->names = mt_strings_new();
+        reader->names = mt_string_pool_new();
     if (reader == NULL || reader->names == NULL) {
         mt_source_free(source);
         free(reader);
@@ -121,7 +121,7 @@ API void memtrace_reader_close(struct memtrace_reader *reader)
     if (reader == NULL)
         return;
     mt_source_free(reader->source);
-    mt_strings_free(reader->names);
+    mt_string_pool_free(reader->names);
     free_list(reader->heaps);
     free(reader->text);
     free(reader);

@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A reader may be linked without a symbolizer; frames then show offsets. */
-#pragma weak mt_symbolizer_new
-#pragma weak mt_symbolizer_free
-#pragma weak mt_symbolize
-
 struct entry {
     uint64_t pc;
     const struct mt_module *module;
@@ -41,8 +36,11 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
     resolver->model = model;
     resolver->hook = hook;
     resolver->context = context;
-    if (mt_symbolizer_new)
-        resolver->symbolizer = mt_symbolizer_new(NULL);
+    resolver->symbolizer = mt_symbolizer_new(NULL);
+    if (resolver->symbolizer == NULL) {
+        free(resolver);
+        return NULL;
+    }
     return resolver;
 }
 
@@ -53,8 +51,7 @@ void mt_resolver_free(struct mt_resolver *resolver)
     for (size_t i = 0; i < resolver->capacity; i++)
         free(resolver->entries[i].frames);
     free(resolver->entries);
-    if (resolver->symbolizer)
-        mt_symbolizer_free(resolver->symbolizer);
+    mt_symbolizer_free(resolver->symbolizer);
     free(resolver);
 }
 
@@ -112,7 +109,7 @@ static size_t look_up(struct mt_resolver *resolver,
     size_t n = 0;
 
     describe(module, pc, &frames[0]);
-    if (module && resolver->symbolizer) {
+    if (module) {
         struct mt_symbol_module m = {
             module->path, module->build_id_bytes ? module->build_id : NULL,
             module->build_id_bytes};

@@ -196,7 +196,7 @@ struct mt_model *mt_snapshot_take(struct mt_source *source,
     model->progress = options->progress;
     model->snapshot = snapshot;
     snapshot->model = model;
-    snapshot->strings = mt_strings_new();
+    snapshot->strings = mt_string_pool_new();
     if (snapshot->strings == NULL)
         mt_fail(error, "out of memory");
     else if (take(snapshot, options, error))
@@ -212,7 +212,7 @@ void mt_model_free(struct mt_model *model)
     if (model == NULL)
         return;
     snapshot = model->snapshot;
-    mt_strings_free(snapshot->strings);
+    mt_string_pool_free(snapshot->strings);
     free(snapshot->region_ids);
     mt_window_drop(&snapshot->spans);
     mt_window_drop(&snapshot->local);

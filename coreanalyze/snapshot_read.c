@@ -170,5 +170,5 @@ const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset)
     size_t length = strnlen(text, room);
     if (length == 0 || length == room)
         return NULL;
-    return mt_strings_add(snapshot->strings, text, length);
+    return mt_string_pool_add(snapshot->strings, text, length);
 }

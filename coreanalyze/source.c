@@ -17,7 +17,7 @@ void mt_source_free(struct mt_source *source)
     free(source->mappings);
     free(source->threads);
     free(source->modules);
-    mt_strings_free(source->strings);
+    mt_string_pool_free(source->strings);
     source->ops->destroy(source);
 }
 

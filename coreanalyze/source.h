@@ -115,7 +115,7 @@ struct mt_source {
     struct mt_module *modules; /* by start address */
     size_t n_modules;
     struct mt_source_coverage coverage;
-    struct mt_strings *strings; /* owner of all strings above */
+    struct mt_string_pool *strings; /* owner of all strings above */
 };
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */

@@ -305,11 +305,11 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
         return mt_fail(error, "out of memory"), NULL;
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;
-    source->strings = mt_strings_new();
+    source->strings = mt_string_pool_new();
     absolute = realpath(path, NULL);
     if (source->strings && absolute)
         source->process.path =
-            mt_strings_add(source->strings, absolute, strlen(absolute));
+            mt_string_pool_add(source->strings, absolute, strlen(absolute));
     free(absolute);
     if (source->strings && map_file(core, path, error) &&
         check_header(core, path, &header, error) &&

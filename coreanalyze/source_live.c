@@ -93,7 +93,7 @@ static const char *read_link(struct mt_source *source, pid_t pid)
     length = readlink(path, text, sizeof text);
     if (length <= 0)
         return NULL;
-    return mt_strings_add(source->strings, text, (size_t)length);
+    return mt_string_pool_add(source->strings, text, (size_t)length);
 }
 
 static const char *read_command(struct mt_source *source, pid_t pid)
@@ -113,7 +113,7 @@ static const char *read_command(struct mt_source *source, pid_t pid)
     for (ssize_t i = 0; i < length; i++)
         if (text[i] == '\0')
             text[i] = ' ';
-    return mt_strings_add(source->strings, text, (size_t)length);
+    return mt_string_pool_add(source->strings, text, (size_t)length);
 }
 
 /* The pid in the process's own namespace is the last one of NSpid. */
@@ -196,7 +196,7 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     if (live == NULL)
         return mt_fail(error, "out of memory"), NULL;
     source->ops = &live_ops;
-    source->strings = mt_strings_new();
+    source->strings = mt_string_pool_new();
     live->pid = pid;
     live->mem = open_proc(pid, "mem");
     live->pagemap = open_proc(pid, "pagemap");
