@@ -179,7 +179,7 @@ static const struct mt_region *find_region(struct mt_index *index,
 
 static uint64_t block_index(const struct indexed_span *span, uint64_t offset)
 {
-    uint64_t i = (uint64_t)(((unsigned __int128)offset * span->recip) >> 40);
+    uint64_t i = (uint64_t)(((unsigned __int128)offset * span->recip) >> 64);
 
     if (span->recip == 0 || i * span->block_bytes > offset ||
         offset - i * span->block_bytes >= span->block_bytes)

@@ -115,10 +115,17 @@ static inline uint64_t mt_word_mask(const mt_span *span, uint32_t w)
     return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
 }
 
+/* Rounded up: exact for all offsets in a span (tests/unit_classes.c). */
+static inline uint64_t mt_reciprocal(uint64_t block_bytes)
+{
+    return UINT64_MAX / block_bytes + 1;
+}
+
 /* Index of the block that holds address p >= span->base. */
 static inline uint64_t mt_block_index(const mt_span *span, uintptr_t p)
 {
-    return ((p - span->base) * span->recip) >> 40;
+    return (uint64_t)(((unsigned __int128)(p - span->base) * span->recip) >>
+                      64);
 }
 
 /* classes.c */

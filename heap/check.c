@@ -47,7 +47,7 @@ static void check_small(struct check *check, const mt_span *span,
         violation(check, "span of no size class", where);
         return;
     }
-    if (span->recip != (UINT64_C(1) << 40) / span->block_bytes + 1)
+    if (span->recip != mt_reciprocal(span->block_bytes))
         violation(check, "wrong reciprocal", where);
     if (span->n_blocks != span->n_slices * MT_SLICE_BYTES / span->block_bytes ||
         span->base !=

@@ -46,21 +46,25 @@ static inline void mt_free(void *block)
     mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
     if (MT_UNLIKELY(span->owner_key != cache->id))
         goto other;
-    uint64_t within = p - span->base;
-    uint64_t index = (within * span->recip) >> 40;
-    uint64_t bit = UINT64_C(1) << (index & 63);
-    if (MT_UNLIKELY(index * span->block_bytes != within ||
+    /* within * 2^64 / block_bytes: the index, and a fraction that is below the
+     * reciprocal if and only if the block starts at p. */
+    unsigned __int128 product =
+        (unsigned __int128)(p - span->base) * span->recip;
+    uint64_t index = (uint64_t)(product >> 64);
+    if (MT_UNLIKELY((uint64_t)product >= span->recip ||
                     index >= span->n_blocks))
         goto other;
-    uint64_t *word = mt_local(span) + (index >> 6);
+    uint64_t bit = UINT64_C(1) << (index & 63);
+    index >>= 6;
+    uint64_t *word = mt_local(span) + index;
     uint64_t bits = *word;
-    if (MT_UNLIKELY((bits | mt_remote(span)[index >> 6]) & bit))
+    if (MT_UNLIKELY((bits | mt_remote(span)[index]) & bit))
         goto other;
     bits |= bit;
     *word = bits;
     /* All free, or (in a last word, or by chance) all up to some block. */
     if (MT_UNLIKELY((bits & (bits + 1)) == 0))
-        mt_word_free(cache, span, (uint32_t)(index >> 6));
+        mt_word_free(cache, span, (uint32_t)index);
     return;
 other:
     mt_free_any(block, "free()");

@@ -227,7 +227,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 
 #define MT_SPAN_FIELDS(F, A)                                                  \
     F(0, uint64_t, base, "address of block 0")                                \
-    F(8, uint64_t, recip, "2^40 / block_bytes, rounded up; 0 if large")       \
+    F(8, uint64_t, recip, "2^64 / block_bytes, rounded up; 0 if large")       \
     F(16, uint64_t, local, "address of uint64_t[]: freed by the owner")       \
     F(24, uint64_t, remote, "address of uint64_t[]: freed by other threads")  \
     F(32, uint64_t, tags, "address of uint64_t[n_blocks], or 0")              \

@@ -398,7 +398,7 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
         struct mt_region_record *r = region_at(span->region);
         span->base = r->base + ((uint64_t)span->first_slice << MT_SLICE_SHIFT);
         span->block_bytes = size;
-        span->recip = (UINT64_C(1) << 40) / size + 1;
+        span->recip = mt_reciprocal(size);
         span->n_blocks = (uint32_t)(span->n_slices * MT_SLICE_BYTES / size);
         span->size_class = (uint8_t)c;
         span->tags = 0;

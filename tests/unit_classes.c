@@ -51,10 +51,14 @@ static void reciprocals_are_exact(void)
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         mt_span span = {.block_bytes = mt_class_size(c)};
         uint64_t bytes = mt_class_slices(c) * MT_SLICE_BYTES;
-        span.recip = (UINT64_C(1) << 40) / span.block_bytes + 1;
+        span.recip = mt_reciprocal(span.block_bytes);
         uint64_t wrong = 0;
-        for (uint64_t at = 0; at < bytes; at++)
+        for (uint64_t at = 0; at < bytes; at++) {
             wrong += mt_block_index(&span, at) != at / span.block_bytes;
+            /* free() tells a block's start by the fraction. */
+            wrong +=
+                (at * span.recip < span.recip) != (at % span.block_bytes == 0);
+        }
         CU_ASSERT_EQUAL(wrong, 0);
     }
 }
