@@ -6,6 +6,7 @@ pkgconfig_DATA += %D%/memtrace.pc
 # All of the heap's objects, for the two libraries and for the unit tests.
 noinst_LTLIBRARIES += %D%/libheap.la
 %C%_libheap_la_SOURCES =
+%C%_libheap_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libheap_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
 %C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
@@ -15,4 +16,4 @@ include %D%/alloc.mk
 lib_LTLIBRARIES += %D%/libmemtrace.la
 %C%_libmemtrace_la_SOURCES =
 %C%_libmemtrace_la_LIBADD = %D%/libheap.la
-%C%_libmemtrace_la_LDFLAGS = -version-info 0:0:0 -Wl,--as-needed -Wl,-z,now
+%C%_libmemtrace_la_LDFLAGS = -version-info 0:0:0 -Wl,-z,now

@@ -72,8 +72,8 @@ static inline unsigned mt_rule_rbp_slot(mt_rule rule)
 }
 static inline int64_t mt_rule_offset(mt_rule rule)
 {
-    return (int32_t)(rule << (32 - MT_RULE_BITS)) >> (32 - MT_RULE_BITS + 7)
-                                                         << 3;
+    return ((int32_t)(rule << (32 - MT_RULE_BITS)) >> (32 - MT_RULE_BITS + 7)) *
+           8;
 }
 
 /* A table of rules: groups of four words, each a rule with the upper bits of

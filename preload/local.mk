@@ -2,10 +2,11 @@
 lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 %C%_libmemtrace_preload_la_SOURCES = %D%/malloc.c %D%/legacy.c %D%/cxx.c \
 	%D%/new.S %D%/preload.h
+%C%_libmemtrace_preload_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libmemtrace_preload_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g \
 	-fvisibility=hidden -ftls-model=initial-exec -fno-builtin \
 	-fno-strict-aliasing
 %C%_libmemtrace_preload_la_LIBADD = heap/libheap.la
 %C%_libmemtrace_preload_la_LDFLAGS = -module -avoid-version -shared \
-	-Wl,--as-needed -Wl,-z,now -Wl,-z,defs
+	-Wl,-z,now -Wl,-z,defs
 %C%_libmemtrace_preload_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
