@@ -192,8 +192,7 @@ static void note_process(struct core *core, const uint8_t *data)
         length--;
     process->command =
         mt_string_pool_add(core->source.strings, arguments, length);
-    if (core->source.n_threads > 0 && !core->source.threads[0].name[0])
-        memcpy(core->source.threads[0].name, data + PRPSINFO_COMMAND, 15);
+    memcpy(process->name, data + PRPSINFO_COMMAND, sizeof process->name - 1);
 }
 
 /* The program is the file that holds its program headers. */

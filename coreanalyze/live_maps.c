@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_maps.c - /proc/PID/maps, pagemap and numa_maps.
+ * live_maps.c - /proc/PID/maps and pagemap, and the nodes of pages.
  */
 #include "coreanalyze/live.h"
 #include "coreanalyze/memory.h"
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Undoes the kernel's \ooo of newlines and cuts its " (deleted)". */
@@ -90,90 +91,93 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
 
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
+#define PAGES_AT_ONCE 1024
 
-static bool count_pages(int pagemap, uint64_t start, uint64_t end,
-                        struct mt_page_stats *stats)
+/* How many NUMA nodes the machine has; 0 if that is not known. */
+static unsigned count_nodes(void)
 {
-    uint64_t entries[1024];
-    uint64_t page = start / stats->page_bytes;
-    uint64_t last = (end + stats->page_bytes - 1) / stats->page_bytes;
+    unsigned n = 0, node;
+    char path[64];
 
-    while (page < last) {
-        uint64_t n = last - page;
-        n = n < 1024 ? n : 1024;
-        ssize_t got = pread(pagemap, entries, n * 8, (off_t)(page * 8));
-        if (got < 8)
-            return false;
-        for (ssize_t i = 0; i < got / 8; i++) {
-            stats->populated += (entries[i] & PAGEMAP_PRESENT) != 0;
-            stats->swapped += (entries[i] & PAGEMAP_SWAPPED) != 0;
-        }
-        page += (uint64_t)got / 8;
+    for (node = 0; node < MT_MAX_NUMA_NODES; node++) {
+        snprintf(path, sizeof path, "/sys/devices/system/node/node%u", node);
+        n += access(path, F_OK) == 0;
     }
+    return n;
+}
+
+static void add_page(struct mt_page_stats *stats, int node)
+{
+    if (node < 0 || node >= MT_MAX_NUMA_NODES)
+        return;
+    stats->node[node]++;
+    if (stats->n_nodes <= (unsigned)node)
+        stats->n_nodes = (unsigned)node + 1;
+}
+
+/* Asks on which nodes pages are; false if the kernel does not tell. */
+static bool ask_nodes(pid_t pid, void **pages, size_t n,
+                      struct mt_page_stats *stats)
+{
+    int status[PAGES_AT_ONCE];
+
+    if (n == 0)
+        return true;
+    if (syscall(SYS_move_pages, pid, n, pages, NULL, status, 0) != 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        add_page(stats, status[i]);
     return true;
 }
 
-/* One line of numa_maps: ADDRESS POLICY ... N0=12 N1=3 kernelpagesize_kB=4.
- * It tells pages per mapping, so a mapping must lie inside the range. */
-static void add_nodes(char *line, struct mt_page_stats *stats)
-{
-    char *save = NULL;
-    uint64_t pages[MT_MAX_NUMA_NODES] = {0};
-    uint64_t page_kb = 4;
-
-    for (char *word = strtok_r(line, " \n", &save); word;
-         word = strtok_r(NULL, " \n", &save)) {
-        unsigned node;
-        uint64_t n;
-        if (sscanf(word, "N%u=%" SCNu64, &node, &n) == 2 &&
-            node < MT_MAX_NUMA_NODES)
-            pages[node] += n;
-        else if (strncmp(word, "kernelpagesize_kB=", 18) == 0)
-            page_kb = strtoull(word + 18, NULL, 10);
-    }
-    for (unsigned i = 0; i < MT_MAX_NUMA_NODES; i++) {
-        if (pages[i] == 0)
-            continue;
-        stats->node[i] += pages[i] * page_kb * 1024 / stats->page_bytes;
-        if (stats->n_nodes <= i)
-            stats->n_nodes = i + 1;
-    }
-}
-
-static bool count_nodes(pid_t pid, uint64_t start, uint64_t end,
+static bool count_chunk(pid_t pid, const uint64_t *entries, size_t n,
+                        uint64_t page, unsigned n_nodes,
                         struct mt_page_stats *stats)
 {
-    char path[64], *line = NULL;
-    size_t line_bytes = 0;
-    bool seen = false;
-    FILE *file;
+    void *populated[PAGES_AT_ONCE];
+    size_t count = 0;
 
-    snprintf(path, sizeof path, "/proc/%d/numa_maps", (int)pid);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    while (getline(&line, &line_bytes, file) > 0) {
-        uint64_t address;
-        if (sscanf(line, "%" SCNx64, &address) == 1 && address >= start &&
-            address < end) {
-            add_nodes(line, stats);
-            seen = true;
-        }
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i] & PAGEMAP_PRESENT)
+            populated[count++] =
+                (void *)(uintptr_t)((page + i) * stats->page_bytes);
+        stats->swapped += (entries[i] & PAGEMAP_SWAPPED) != 0;
     }
-    free(line);
-    fclose(file);
-    return seen;
+    stats->populated += count;
+    if (n_nodes > 1)
+        return ask_nodes(pid, populated, count, stats);
+    for (size_t i = 0; i < count; i++)
+        add_page(stats, 0);
+    return n_nodes == 1;
 }
 
 void mt_proc_pages(pid_t pid, int pagemap, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats)
 {
-    if (stats->page_bytes == 0)
-        stats->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    if (count_pages(pagemap, start, end, stats))
-        stats->known = true;
-    if (count_nodes(pid, start, end, stats))
-        stats->numa_known = true;
+    static unsigned n_nodes;
+    uint64_t entries[PAGES_AT_ONCE], page, last;
+    bool first = stats->page_bytes == 0, numa = true;
+
+    if (n_nodes == 0)
+        n_nodes = count_nodes();
+    stats->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    page = start / stats->page_bytes;
+    last = (end + stats->page_bytes - 1) / stats->page_bytes;
+    if (first)
+        stats->known = stats->numa_known = true;
+    while (page < last) {
+        uint64_t n = last - page;
+        n = n < PAGES_AT_ONCE ? n : PAGES_AT_ONCE;
+        ssize_t got = pread(pagemap, entries, n * 8, (off_t)(page * 8));
+        if (got < 8) {
+            stats->known = stats->numa_known = false;
+            return;
+        }
+        numa &=
+            count_chunk(pid, entries, (size_t)got / 8, page, n_nodes, stats);
+        page += (uint64_t)got / 8;
+    }
+    stats->numa_known &= numa;
 }
 
 void mt_live_pages(struct mt_source *source, uint64_t start, uint64_t end,

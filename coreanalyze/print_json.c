@@ -17,6 +17,7 @@ static void put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_string(json, "kind",
                    process->kind == MT_SOURCE_LIVE ? "live" : "core");
     mt_json_u64(json, "pid", process->pid ? process->pid : model->pid);
+    mt_json_string(json, "name", process->name);
     mt_json_string(json, "exe", process->exe);
     mt_json_string(json, "command", process->command);
     mt_json_string(json, "path", process->path);

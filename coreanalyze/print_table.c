@@ -205,9 +205,10 @@ static void put_target(const struct mt_report *report)
 
     fprintf(out, "Process %u",
             process->pid ? process->pid : report->model->pid);
-    if (process->exe) {
+    if (process->name[0] || process->exe) {
         putc(' ', out);
-        mt_put_text(out, mt_base_name(process->exe));
+        mt_put_text(out, process->name[0] ? process->name
+                                          : mt_base_name(process->exe));
     }
     if (process->path) {
         fputs(", core ", out);
@@ -227,7 +228,7 @@ static void put_rest(const struct mt_report *report)
         rest.bytes -= show->rows[i].bytes;
         rest.count -= show->rows[i].count;
     }
-    fprintf(report->out, "\n  %zu more stacks are not shown: ",
+    fprintf(report->out, "  %zu more stacks are not shown: ",
             show->n_all_rows - show->n_rows);
     put_sum(report->out, "they have", &rest);
     putc('\n', report->out);

@@ -28,11 +28,12 @@ void mt_report_pages(const struct mt_report *report, uint32_t heap,
     uint64_t page_bytes = model->heaps[heap].page_bytes;
 
     memset(stats, 0, sizeof *stats);
-    for (size_t i = 0; source->ops->pages && i < model->n_regions; i++)
-        if (model->regions[i].heap == heap)
-            source->ops->pages(source, model->regions[i].base,
-                               model->regions[i].base + model->regions[i].size,
-                               stats);
+    /* What is not committed has no pages. */
+    for (size_t i = 0; source->ops->pages && i < model->n_regions; i++) {
+        const struct mt_region *r = &model->regions[i];
+        if (r->heap == heap)
+            source->ops->pages(source, r->base, r->base + r->committed, stats);
+    }
     if (page_bytes < 4096 || (page_bytes & (page_bytes - 1)) != 0)
         page_bytes = 4096;
     scale_pages(stats, page_bytes);

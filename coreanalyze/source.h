@@ -60,6 +60,7 @@ struct mt_process {
     uint32_t pid;           /* as the reader sees it; 0 if not known */
     uint32_t namespace_pid; /* as the process sees it; 0 if not known */
     int signal;             /* that ended it, if a core says so */
+    char name[16];          /* of its main thread, "" if not known */
     const char *exe;        /* path of the program, or NULL */
     const char *command;    /* command line, or NULL */
     const char *path;       /* of the core, absolute; NULL if live */

@@ -166,6 +166,8 @@ bool mt_live_threads(struct mt_source *source, pid_t pid,
             thread.name[got > 0 ? got : 0] = '\0';
             thread.name[strcspn(thread.name, "\n")] = '\0';
         }
+        if (thread.tid == (uint32_t)pid)
+            memcpy(source->process.name, thread.name, sizeof thread.name);
         ok = mt_grow(&source->threads, &capacity, source->n_threads + 1,
                      sizeof *source->threads);
         if (ok)
