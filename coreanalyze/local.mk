@@ -23,6 +23,8 @@ noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
 %C%_libread_la_LIBADD = %D%/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
 
+include %D%/leaks.mk
+
 # The interface of reader.h alone is visible: GDB loads this by ctypes.
 lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_SOURCES =

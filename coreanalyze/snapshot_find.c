@@ -9,28 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct indexed_span {
-    uint64_t base, block_bytes, tags, requested;
-    uint64_t recip; /* of the target; the result is checked */
-    uint64_t bits;  /* index in bits[] of its free bits */
-    uint32_t n_blocks;
-    uint32_t first_slice, n_slices;
-    uint16_t heap;
-    uint8_t state;
-};
-
-struct mt_index {
-    struct indexed_span *spans; /* by id; state UNUSED: not to be believed */
-    size_t n_spans;
-    uint64_t *bits; /* local | remote */
-    size_t n_bits, bits_capacity;
-    uint32_t **slice_maps; /* of each region; NULL: unreadable */
-    const struct mt_region *last;
-    uint64_t bit_budget;
-    struct mt_snapshot *snapshot;
-    bool out_of_memory;
-};
-
 void mt_index_free(struct mt_index *index)
 {
     if (index == NULL)
@@ -238,15 +216,20 @@ static enum mt_place find_in_region(struct mt_index *index,
                                                             : MT_PLACE_LIVE;
 }
 
+struct mt_index *mt_snapshot_index(struct mt_snapshot *snapshot)
+{
+    if (snapshot->index == NULL)
+        snapshot->index = build(snapshot);
+    return snapshot->index;
+}
+
 enum mt_place mt_model_find(struct mt_model *model, uint64_t address,
                             struct mt_block *block)
 {
     struct mt_snapshot *snapshot = model->snapshot;
     const struct mt_region *region;
 
-    if (snapshot->index == NULL)
-        snapshot->index = build(snapshot);
-    if (snapshot->index == NULL)
+    if (mt_snapshot_index(snapshot) == NULL)
         return MT_PLACE_UNCERTAIN;
     region = find_region(snapshot->index, address);
     if (region == NULL)

@@ -42,7 +42,29 @@ struct mt_window {
     uint8_t *data;
 };
 
-struct mt_index; /* spans and bits in memory, for mt_model_find() */
+/* Spans, their bits and the slice maps in memory, for mt_model_find() and for
+ * maps. */
+struct indexed_span {
+    uint64_t base, block_bytes, tags, requested;
+    uint64_t recip; /* of the target; the result is checked */
+    uint64_t bits;  /* index in bits[] of its free bits */
+    uint32_t n_blocks;
+    uint32_t first_slice, n_slices;
+    uint16_t heap;
+    uint8_t state;
+};
+
+struct mt_index {
+    struct indexed_span *spans; /* by id; state UNUSED: not to be believed */
+    size_t n_spans;
+    uint64_t *bits; /* local | remote */
+    size_t n_bits, bits_capacity;
+    uint32_t **slice_maps; /* of each region; NULL: unreadable */
+    const struct mt_region *last;
+    uint64_t bit_budget;
+    struct mt_snapshot *snapshot;
+    bool out_of_memory;
+};
 
 struct mt_snapshot {
     struct mt_model *model;
@@ -123,5 +145,7 @@ void mt_snapshot_tag(struct mt_snapshot *, uint64_t tag, uint64_t requested,
 
 /* --- snapshot_find.c --- */
 void mt_index_free(struct mt_index *); /* takes NULL */
+/* Built when it is first asked for; NULL when out of memory. */
+struct mt_index *mt_snapshot_index(struct mt_snapshot *);
 
 #endif

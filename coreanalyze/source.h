@@ -87,6 +87,12 @@ struct mt_source_ops {
     /* The same bytes without copying, or NULL; valid until the source is
      * freed.  May be NULL. */
     const void *(*view)(struct mt_source *, uint64_t address, size_t bytes);
+    /* The whole piece of memory around `address` that can be read without
+     * copying: its first address, its size and where it is; NULL if there is
+     * none.  Valid until the source is freed; may be called by many threads
+     * at once.  May be NULL. */
+    const void *(*extent)(struct mt_source *, uint64_t address, uint64_t *start,
+                          uint64_t *bytes);
     /* Writes to a live target; true if all was written.  May be NULL. */
     bool (*write)(struct mt_source *, uint64_t address, const void *, size_t);
     /* Fills `stats` for the range (adds to it). May be NULL. */

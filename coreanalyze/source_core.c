@@ -75,6 +75,19 @@ static const void *core_view(struct mt_source *source, uint64_t address,
     return core->data + s->offset + (address - s->address);
 }
 
+static const void *core_extent(struct mt_source *source, uint64_t address,
+                               uint64_t *start, uint64_t *bytes)
+{
+    struct core *core = (struct core *)source;
+    const struct core_segment *s = find_segment(core, address);
+
+    if (s == NULL)
+        return NULL;
+    *start = s->address;
+    *bytes = s->bytes;
+    return core->data + s->offset;
+}
+
 static void core_pages(struct mt_source *source, uint64_t start, uint64_t end,
                        struct mt_page_stats *stats)
 {
@@ -109,6 +122,7 @@ static void core_destroy(struct mt_source *source)
 static const struct mt_source_ops core_ops = {
     .read = core_read,
     .view = core_view,
+    .extent = core_extent,
     .pages = core_pages,
     .destroy = core_destroy,
 };

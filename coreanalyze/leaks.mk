@@ -1,0 +1,5 @@
+# the analyses of pointers: leaks, refs, retained, whatis, diff
+%C%_libread_la_SOURCES += \
+	%D%/mark.c %D%/mark.h %D%/mark_lost.c %D%/mark_map.c %D%/mark_map.h \
+	%D%/mark_memory.c %D%/mark_memory.h %D%/mark_scan.c %D%/mark_scan.h \
+	%D%/mark_team.c %D%/mark_team.h %D%/snapshot_map.c

@@ -1,0 +1,6 @@
+# tests of the analyses of pointers: see tests/local.mk
+noinst_HEADERS += %D%/marks.h
+UNIT_TESTS += %D%/unit_mark
+%C%_unit_mark_SOURCES = %D%/unit_mark.c
+%C%_unit_mark_CFLAGS = $(AM_CFLAGS) -O2
+%C%_unit_mark_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
