@@ -50,10 +50,8 @@ struct arguments {
 static bool parse_sort(const struct mt_args *args, enum mt_show_sort *sort,
                        struct mt_error *error)
 {
-    static const char *const keys[] = {"bytes", "count", "age", "allocs"};
-
-    for (unsigned i = 0; i < 4; i++) {
-        if (strcmp(args->value, keys[i]) == 0) {
+    for (unsigned i = 0; mt_show_sort_names[i]; i++) {
+        if (strcmp(args->value, mt_show_sort_names[i]) == 0) {
             *sort = (enum mt_show_sort)i;
             return true;
         }

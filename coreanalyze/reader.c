@@ -8,6 +8,7 @@
 #include "coreanalyze/command.h"
 #include "coreanalyze/memory.h"
 #include "coreanalyze/reader.h"
+#include "coreanalyze/show.h"
 #include "coreanalyze/snapshot.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@ struct memtrace_reader {
     struct mt_string_pool *names; /* of the caller's symbols */
     struct mt_error error;
     char *text;
-    char **heaps;
+    char **values;
 };
 
 static bool progress(void *context, const char *step, uint64_t done,
@@ -122,7 +123,7 @@ API void memtrace_reader_close(struct memtrace_reader *reader)
         return;
     mt_source_free(reader->source);
     mt_string_pool_free(reader->names);
-    free_list(reader->heaps);
+    free_list(reader->values);
     free(reader->text);
     free(reader);
 }
@@ -222,22 +223,70 @@ API const char *const *memtrace_reader_options(const char *verb)
     return names;
 }
 
-API const char *const *memtrace_reader_heaps(struct memtrace_reader *reader)
-{
-    struct mt_snapshot_options options = {reader->target.root_symbol, NULL};
-    struct mt_model *model =
-        mt_snapshot_take(reader->source, &options, &reader->error);
-    size_t n = 0;
+struct list {
+    char **items; /* ended by NULL, or NULL */
+    size_t n, capacity;
+};
 
-    free_list(reader->heaps);
-    reader->heaps =
-        calloc((model ? model->n_heaps : 0) + 1, sizeof *reader->heaps);
-    for (size_t i = 0; reader->heaps && model && i < model->n_heaps; i++)
-        if (model->heaps[i].in_use &&
-            (reader->heaps[n] = strdup(model->heaps[i].name)) != NULL)
-            n++;
+#define MAX_VALUES 1000 /* more than a person completes from */
+
+static void list_add(struct list *list, const char *text)
+{
+    if (list->n == MAX_VALUES)
+        return;
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return;
+    if (mt_grow(&list->items, &list->capacity, list->n + 2,
+                sizeof *list->items) &&
+        (list->items[list->n] = strdup(text)) != NULL)
+        list->items[++list->n] = NULL;
+}
+
+static void list_values(const struct mt_model *model, const char *option,
+                        struct list *list)
+{
+    if (strcmp(option, "--heap") == 0)
+        for (size_t i = 0; i < model->n_heaps; i++)
+            if (model->heaps[i].in_use)
+                list_add(list, model->heaps[i].name);
+    if (strcmp(option, "--since") == 0)
+        for (size_t i = 0; i < model->n_epochs; i++)
+            if (model->epochs[i].mark && model->epochs[i].label)
+                list_add(list, model->epochs[i].label);
+}
+
+static bool takes_value(const char *option)
+{
+    for (size_t i = 0; mt_commands[i]; i++)
+        for (const struct mt_option *o = mt_commands[i]->options; o->name; o++)
+            if (mt_commands[i]->takes_target && o->argument &&
+                strcmp(o->name, option) == 0)
+                return true;
+    return false;
+}
+
+API const char *const *memtrace_reader_values(struct memtrace_reader *reader,
+                                              const char *option)
+{
+    static const char *const none[] = {NULL};
+    struct mt_snapshot_options options = {reader->target.root_symbol, NULL};
+    struct list list = {NULL, 0, 0};
+    struct mt_model *model;
+
+    if (!takes_value(option))
+        return NULL;
+    if (strcmp(option, "--sort") == 0)
+        return mt_show_sort_names;
+    if (strcmp(option, "--heap") != 0 && strcmp(option, "--since") != 0)
+        return none;
+    model = mt_snapshot_take(reader->source, &options, &reader->error);
+    if (model)
+        list_values(model, option, &list);
     mt_model_free(model);
-    return (const char *const *)reader->heaps;
+    free_list(reader->values);
+    reader->values = list.items;
+    return list.items ? (const char *const *)list.items : none;
 }
 
 API const char *memtrace_reader_version(void)

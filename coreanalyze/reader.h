@@ -68,7 +68,8 @@ struct memtrace_reader_target {
     const struct memtrace_reader_thread *threads;
     const char *exe; /* path of the program, or NULL */
     void *context;   /* passed to the functions below */
-    /* Copies memory; returns the number of bytes copied, from the start. */
+    /* Copies memory; returns the number of bytes copied, from the start.  Not
+     * asked, and may be NULL, if `core` is given: the file tells all. */
     size_t (*read)(void *context, uint64_t address, void *buffer, size_t bytes);
     /* Writes memory; 1 if all was written.  NULL: the target is read only. */
     int (*write)(void *context, uint64_t address, const void *buffer,
@@ -84,6 +85,8 @@ struct memtrace_reader_target {
                     uint64_t total);
     /* Address of the data symbol `memtrace_root`, or 0 if not known. */
     uint64_t root_symbol;
+    uint32_t tables_incomplete; /* the caller does not know all mappings */
+    uint32_t reserved;
 };
 
 /* Each returns NULL on failure and puts one line into `error`. */
@@ -110,8 +113,12 @@ const char *memtrace_reader_help(const char *verb);
 /* Names of the options of a verb ("--json", ...), NULL-terminated; owned by
  * the library, static; NULL for an unknown verb. */
 const char *const *memtrace_reader_options(const char *verb);
-/* Names of the heaps in the target, NULL-terminated; like `text` above. */
-const char *const *memtrace_reader_heaps(struct memtrace_reader *);
+/* What may be given to an option: the target's heaps for "--heap", its marks
+ * for "--since", the keys of "--sort".  NULL-terminated; empty if anything may
+ * be; NULL if the option takes no value.  Belongs to the reader, and lives
+ * until the next call on it. */
+const char *const *memtrace_reader_values(struct memtrace_reader *,
+                                          const char *option);
 /* "0.1.0" */
 const char *memtrace_reader_version(void);
 

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const mt_show_sort_names[] = {"bytes", "count", "age", "allocs",
+                                          NULL};
+
 /* A row being summed up: counts of a sample are estimates, so not integers. */
 struct sum {
     uint64_t key; /* heap << 32 | stack; rows are never of stack 0 */

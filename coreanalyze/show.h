@@ -13,6 +13,8 @@ enum mt_show_sort {
     MT_SORT_AGE, /* oldest block first */
     MT_SORT_ALLOCS,
 };
+/* Their names, in that order, ended by NULL. */
+extern const char *const mt_show_sort_names[];
 
 struct mt_show_options {
     const char *heap; /* name of the only heap to show, or NULL */

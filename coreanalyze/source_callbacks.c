@@ -3,6 +3,9 @@
  * source_callbacks.c - memory read through functions of the caller.  Tables
  * come from the core file or from /proc where those are here, so that a
  * report in GDB is the same as one in the shell; else from the caller.
+ *
+ * A core's memory comes from the file, too: where the file lacks memory, a
+ * debugger makes up zeros, or takes what a program on disk has now.
  */
 #include "coreanalyze/callbacks.h"
 #include "coreanalyze/live.h"
@@ -39,6 +42,22 @@ static bool callbacks_write(struct mt_source *source, uint64_t address,
     return c->target.write(c->target.context, address, buffer, bytes) == 1;
 }
 
+static size_t core_read(struct mt_source *source, uint64_t address,
+                        void *buffer, size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->read(c->core, address, buffer, bytes);
+}
+
+static const void *core_view(struct mt_source *source, uint64_t address,
+                             size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->view(c->core, address, bytes);
+}
+
 static void callbacks_pages(struct mt_source *source, uint64_t start,
                             uint64_t end, struct mt_page_stats *stats)
 {
@@ -59,6 +78,13 @@ static void callbacks_destroy(struct mt_source *source)
         close(c->pagemap);
     free(c);
 }
+
+static const struct mt_source_ops core_ops = {
+    .read = core_read,
+    .view = core_view,
+    .pages = callbacks_pages,
+    .destroy = callbacks_destroy,
+};
 
 static const struct mt_source_ops read_only_ops = {
     .read = callbacks_read,
@@ -104,16 +130,33 @@ static bool take_core(struct callbacks *c, struct mt_error *error)
     to->n_mappings = core->n_mappings;
     to->n_threads = core->n_threads;
     to->n_modules = core->n_modules;
+    to->ops = &core_ops;
     return true;
 }
 
+static void copy_registers(struct mt_thread *to,
+                           const struct memtrace_reader_thread *from)
+{
+    to->has_registers = from->has_registers != 0;
+    memcpy(to->registers, from->registers, sizeof to->registers);
+    to->fs_base = to->registers[MT_REG_FS_BASE];
+}
+
+/* /proc does not tell the registers of a process that a debugger holds. */
 static bool take_process(struct callbacks *c, struct mt_error *error)
 {
+    struct mt_source *source = &c->source;
     char path[64];
 
     snprintf(path, sizeof path, "/proc/%u/pagemap", c->target.pid);
     c->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    return mt_live_tables(&c->source, (pid_t)c->target.pid, error);
+    if (!mt_live_tables(source, (pid_t)c->target.pid, error))
+        return false;
+    for (uint32_t i = 0; i < c->target.n_threads; i++)
+        for (size_t j = 0; j < source->n_threads; j++)
+            if (source->threads[j].tid == c->target.threads[i].tid)
+                copy_registers(&source->threads[j], &c->target.threads[i]);
+    return true;
 }
 
 static const char *keep(struct mt_source *source, const char *text)
@@ -194,6 +237,7 @@ static bool take_tables(struct callbacks *c, struct mt_error *error)
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = target->pid;
     source->process.exe = keep(source, target->exe);
+    source->coverage.tables_incomplete = target->tables_incomplete != 0;
     source->mappings = calloc(target->n_mappings + 1, sizeof *source->mappings);
     source->modules = calloc(target->n_modules + 1, sizeof *source->modules);
     source->threads = calloc(target->n_threads + 1, sizeof *source->threads);
@@ -205,9 +249,7 @@ static bool take_tables(struct callbacks *c, struct mt_error *error)
         const struct memtrace_reader_thread *from = &target->threads[i];
         struct mt_thread *t = &source->threads[source->n_threads++];
         t->tid = from->tid;
-        t->has_registers = from->has_registers;
-        memcpy(t->registers, from->registers, sizeof t->registers);
-        t->fs_base = t->registers[MT_REG_FS_BASE];
+        copy_registers(t, from);
         snprintf(t->name, sizeof t->name, "%s", from->name ? from->name : "");
     }
     return source->n_modules > 0 || mt_modules_scan(source, error);
@@ -220,7 +262,8 @@ mt_source_open_callbacks(const struct memtrace_reader_target *target,
     struct callbacks *c;
     bool ok;
 
-    if (target->abi != MEMTRACE_READER_ABI || target->read == NULL)
+    if (target->abi != MEMTRACE_READER_ABI ||
+        (target->read == NULL && target->core == NULL))
         return mt_fail(error, "the caller's interface is another version"),
                NULL;
     c = calloc(1, sizeof *c);

@@ -1,1 +1,44 @@
-# gdb
+# The GDB commands: Python over libmemtrace-read, by ctypes.
+gdbpackagedir = $(gdbdir)/memtrace_gdb
+dist_gdb_DATA = %D%/memtrace.py
+dist_gdbpackage_DATA = %D%/memtrace_gdb/__init__.py \
+	%D%/memtrace_gdb/commands.py %D%/memtrace_gdb/completion.py \
+	%D%/memtrace_gdb/inferior.py %D%/memtrace_gdb/library.py \
+	%D%/memtrace_gdb/readers.py %D%/memtrace_gdb/symbols.py \
+	%D%/memtrace_gdb/tables.py
+nodist_gdbpackage_DATA = %D%/memtrace_gdb/constants.py
+EXTRA_DIST += %D%/autoload.py.in
+
+# Structures and constants come out of the C headers.
+noinst_PROGRAMS += %D%/constants
+%C%_constants_SOURCES = %D%/constants.c
+%D%/memtrace_gdb/constants.py: %D%/constants$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/memtrace_gdb && \
+	from=`$(PYTHON3) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' '$(libdir)' '$(gdbdir)'` && \
+	%D%/constants$(EXEEXT) '$(libdir)' "$$from" >$@.tmp && mv $@.tmp $@
+
+# GDB auto-loads OBJFILE-gdb.py where OBJFILE is a library that it sees: from
+# beside the library, and from below its own auto-load folder, which is that
+# of this prefix where both are installed alike.
+AUTOLOAD = %D%/libmemtrace-preload.so-gdb.py %D%/libmemtrace.so.0.0.0-gdb.py
+gdbbesidedir = $(libdir)
+gdbautoloaddir = $(datadir)/gdb/auto-load$(libdir)
+nodist_gdbbeside_DATA = $(AUTOLOAD)
+nodist_gdbautoload_DATA = $(AUTOLOAD)
+$(AUTOLOAD): %D%/autoload.py.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && \
+	from=`$(PYTHON3) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' '$(gdbdir)' '$(libdir)'` && \
+	$(SED) -e 's|@GDBDIR''@|$(gdbdir)|' -e "s|@FROM_LIBDIR""@|$$from|" \
+		$(srcdir)/%D%/autoload.py.in >$@.tmp && mv $@.tmp $@
+
+# In the build tree the package and the scripts lie as they will be installed.
+noinst_DATA = %D%/links
+%D%/links: $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
+		preload/libmemtrace-preload.la heap/libmemtrace.la
+	$(AM_V_GEN)for file in $(dist_gdb_DATA) $(dist_gdbpackage_DATA); do \
+		test -f $$file || \
+		$(LN_S) '$(abs_top_srcdir)'/$$file $$file || exit; \
+	done && \
+	cp %D%/libmemtrace-preload.so-gdb.py preload/.libs && \
+	cp %D%/libmemtrace.so.0.0.0-gdb.py heap/.libs && touch $@
+CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py %D%/links

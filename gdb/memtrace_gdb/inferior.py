@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What GDB knows of an inferior, as the reader wants it.
+
+Memory is read and written through GDB, always; nothing is called in the
+target.  What GDB cannot tell (the mappings behind a bare remote stub) is left
+out, and the reader's reports say so.
+"""
+
+import ctypes
+import os
+
+import gdb
+
+from . import constants, symbols, tables
+from .library import Callbacks, Target
+
+PAGE = tables.PAGE
+WORD = (1 << 64) - 1
+NO_PID = 42000  # what GDB makes up where a remote stub tells no pid
+
+
+class Memory(Callbacks):
+    """The memory and the symbols of an inferior."""
+
+    def __init__(self, inferior):
+        self.inferior = inferior
+
+    def read(self, address, buffer, size):
+        try:
+            view = self.inferior.read_memory(address, size)
+        except gdb.MemoryError:
+            return self._read_start(address, buffer, size)
+        ctypes.memmove(buffer, (ctypes.c_char * size).from_buffer(view), size)
+        return size
+
+    def _read_start(self, address, buffer, size):
+        """GDB reads all or nothing: halve, at pages, down to what is there."""
+        first = address // PAGE
+        last = (address + size - 1) // PAGE
+        if first == last:
+            return 0
+        half = (first + (last - first + 1) // 2) * PAGE - address
+        done = self.read(address, buffer, half)
+        if done == half:
+            done += self.read(address + half, buffer + half, size - half)
+        return done
+
+    def write(self, address, data):
+        try:
+            self.inferior.write_memory(address, data)
+        except gdb.MemoryError:
+            return False
+        return True
+
+    def symbol(self, pc):
+        return symbols.describe(pc)
+
+
+def printed(*commands):
+    """What the first of the commands that works prints; "" if none does."""
+    for command in commands:
+        try:
+            return gdb.execute(command, to_string=True)
+        except gdb.error:
+            continue
+    return ""
+
+
+def has_target(inferior):
+    """Is there a process or a core?"""
+    return inferior.pid != 0 or inferior.connection is not None
+
+
+def kind(inferior):
+    """native, core, remote, extended-remote, ..."""
+    return inferior.connection.type if inferior.connection else ""
+
+
+def can_write(inferior):
+    return kind(inferior) != "core"
+
+
+def describe(inferior):
+    """The Target of the inferior, which must be the selected one."""
+    target = Target(Memory(inferior))
+    target.core = core(inferior)
+    if target.core:
+        return target
+    target.pid = 0 if inferior.pid == NO_PID else inferior.pid
+    target.threads = threads(inferior)
+    target.local_process = kind(inferior) == "native" and \
+        os.access("/proc/%d/maps" % target.pid, os.R_OK)
+    if target.local_process:
+        return target
+    target.exe = tables.proc_exe(printed("info proc"))
+    if not target.exe and gdb.current_progspace().filename:
+        target.exe = tables.local_path(gdb.current_progspace().filename)
+    target.mappings = tables.proc_mappings(printed("info proc mappings"))
+    target.incomplete = not target.mappings
+    if not target.mappings:
+        target.mappings = tables.section_mappings(printed(
+            "maint info sections -all-objects",
+            "maint info sections ALLOBJ"))
+    target.root_symbol = tables.symbol_address(printed(
+        "info address memtrace_root"))
+    return target
+
+
+def core(inferior):
+    """The path of the core file, or None if this is none."""
+    if kind(inferior) != "core":
+        return None
+    return tables.core_path(printed("info files"))
+
+
+def threads(inferior):
+    """[(tid, name, registers or None)] of an inferior's threads."""
+    selected = gdb.selected_thread()
+    frame = gdb.selected_frame() if selected and selected.is_stopped() else None
+    found = []
+    try:
+        for thread in inferior.threads():
+            found.append((thread.ptid[1] or thread.ptid[2],
+                          (thread.name or "")[:15], registers(thread)))
+    finally:
+        if selected and selected.is_valid():
+            selected.switch()
+        if frame and frame.is_valid():
+            frame.select()
+    return found
+
+
+def registers(thread):
+    """The registers of a thread, in the order of struct user_regs_struct; None
+    if one cannot be read."""
+    if not thread.is_stopped():
+        return None
+    try:
+        thread.switch()
+        frame = gdb.newest_frame()
+        return [int(frame.read_register(name)) & WORD
+                for name in constants.REGISTERS]
+    except (gdb.error, ValueError, OverflowError):
+        return None
