@@ -19,6 +19,8 @@ enum {
     OPT_JSON,
     OPT_FOLDED,
     OPT_STOP,
+    OPT_DEBUG_DIR,
+    OPT_SYSROOT,
 };
 
 static const struct mt_option options[] = {
@@ -38,13 +40,24 @@ static const struct mt_option options[] = {
                     "one line per stack, for flame graphs"},
     [OPT_STOP] = {"--stop", 0, NULL,
                   "stop a live process while its memory is read"},
+    [OPT_DEBUG_DIR] = {"--debug-dir", 0, "DIR",
+                       "look here too for separate debug files (may be given "
+                       "several times)"},
+    [OPT_SYSROOT] = {"--sysroot", 0, "DIR",
+                     "the target's files are below this"},
     {0},
 };
+
+#define USUAL_DEBUG_DIR "/usr/lib/debug"
+#define MAX_DEBUG_DIRS 16
 
 struct arguments {
     struct mt_show_options show;
     const char *target;
     bool json, folded, stop, help;
+    const char *debug_dirs[MAX_DEBUG_DIRS + 2]; /* the usual one, and NULL */
+    unsigned n_debug_dirs;
+    const char *sysroot;
 };
 
 static bool parse_sort(const struct mt_args *args, enum mt_show_sort *sort,
@@ -112,6 +125,14 @@ static bool take_option(struct arguments *a, const struct mt_args *args,
     case OPT_FOLDED:
         a->folded = true;
         return true;
+    case OPT_DEBUG_DIR:
+        if (a->n_debug_dirs == MAX_DEBUG_DIRS)
+            return mt_fail(error, "show: too many --debug-dir");
+        a->debug_dirs[a->n_debug_dirs++] = args->value;
+        return true;
+    case OPT_SYSROOT:
+        a->sysroot = args->value;
+        return true;
     default:
         a->stop = true;
         return true;
@@ -135,6 +156,7 @@ static bool parse_all(const struct mt_session *session, struct mt_args *args,
         if (!ok || option == MT_ARG_ERROR)
             return false;
     }
+    a->debug_dirs[a->n_debug_dirs] = USUAL_DEBUG_DIR;
     if (a->json && a->folded)
         return mt_fail(error, "show: --json and --folded exclude each other");
     return true;
@@ -164,8 +186,10 @@ static bool print(struct mt_session *session, const struct arguments *a,
                   struct mt_target *target, const struct mt_show *show,
                   struct mt_error *error)
 {
-    struct mt_resolver *resolver = mt_resolver_new(
-        target->model, session->name_hook, session->name_context);
+    const struct mt_resolver_options names = {
+        a->n_debug_dirs ? a->debug_dirs : NULL, a->sysroot, session->name_hook,
+        session->name_context};
+    struct mt_resolver *resolver = mt_resolver_new(target->model, &names);
     struct mt_report report = {target->model, show, resolver, session->out};
     bool ok = true;
 

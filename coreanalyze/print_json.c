@@ -223,6 +223,19 @@ static void put_rows(struct mt_json *json, const struct mt_report *report)
     mt_json_close(json, ']');
 }
 
+static void put_match(void *context, const struct mt_module_match *match)
+{
+    struct mt_json *json = context;
+
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "path", match->path);
+    mt_json_string(json, "build_id",
+                   match->build_id[0] ? match->build_id : NULL);
+    mt_json_string(json, "match", match->match);
+    mt_json_string(json, "debug", match->debug_path);
+    mt_json_close(json, '}');
+}
+
 void mt_print_json(const struct mt_report *report)
 {
     const struct mt_model *model = report->model;
@@ -250,6 +263,11 @@ void mt_print_json(const struct mt_report *report)
         if (mt_show_wants(model, show, i))
             put_pages(&json, report, i);
     mt_json_close(&json, ']');
+    if (report->resolver) {
+        mt_json_open(&json, "modules", '[');
+        mt_resolver_matches(report->resolver, put_match, &json);
+        mt_json_close(&json, ']');
+    }
     put_coverage(&json, report);
     mt_json_close(&json, '}');
 }

@@ -118,6 +118,29 @@ static size_t put_note(const struct mt_report *report, const char *prefix,
     return 1;
 }
 
+struct match_context {
+    const struct mt_report *report;
+    const char *prefix;
+    size_t n;
+};
+
+static void put_match(void *context, const struct mt_module_match *match)
+{
+    struct match_context *c = context;
+    FILE *out = c->report->out;
+
+    if (!match->wrong)
+        return;
+    fputs(c->prefix, out);
+    mt_put_text(out, match->path);
+    fputs(strcmp(match->match, "mismatch") == 0
+              ? ": the file here is not the one that ran (another "
+                "build-id): no lines are taken from it\n"
+              : ": the file here cannot be read as ELF\n",
+          out);
+    c->n++;
+}
+
 size_t mt_print_notes(const struct mt_report *report, const char *prefix)
 {
     const struct mt_model *model = report->model;
@@ -153,5 +176,10 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     for (size_t i = 0; notes[i].text; i++)
         if (notes[i].value > 0)
             n += put_note(report, prefix, notes[i].text, notes[i].value);
+    if (report->resolver) {
+        struct match_context matches = {report, prefix, 0};
+        mt_resolver_matches(report->resolver, put_match, &matches);
+        n += matches.n;
+    }
     return n;
 }

@@ -19,24 +19,24 @@ struct entry {
 struct mt_resolver {
     const struct mt_model *model;
     struct mt_symbolizer *symbolizer;
-    mt_name_hook *hook;
-    void *context;
+    struct mt_resolver_options options;
     struct entry *entries; /* open addressing */
     size_t n_entries, capacity;
     struct mt_frame fallback;
 };
 
 struct mt_resolver *mt_resolver_new(const struct mt_model *model,
-                                    mt_name_hook *hook, void *context)
+                                    const struct mt_resolver_options *options)
 {
+    struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
+                                            .sysroot = options->sysroot};
     struct mt_resolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL)
         return NULL;
     resolver->model = model;
-    resolver->hook = hook;
-    resolver->context = context;
-    resolver->symbolizer = mt_symbolizer_new(NULL);
+    resolver->options = *options;
+    resolver->symbolizer = mt_symbolizer_new(&symbols);
     if (resolver->symbolizer == NULL) {
         free(resolver);
         return NULL;
@@ -124,8 +124,8 @@ static size_t look_up(struct mt_resolver *resolver,
         frames[i].line = found[i].line;
         frames[i].inlined = found[i].inlined;
     }
-    if (n == 0 && resolver->hook)
-        resolver->hook(resolver->context, pc, &frames[0]);
+    if (n == 0 && resolver->options.hook)
+        resolver->options.hook(resolver->options.context, pc, &frames[0]);
     return n ? n : 1;
 }
 
@@ -155,4 +155,30 @@ out_of_memory:
     describe(module, pc, &resolver->fallback);
     *n = 1;
     return &resolver->fallback;
+}
+
+void mt_resolver_matches(const struct mt_resolver *resolver,
+                         void (*visit)(void *context,
+                                       const struct mt_module_match *),
+                         void *context)
+{
+    static const char *const names[] = {
+        [MT_MATCH_BUILD_ID] = "build-id",
+        [MT_MATCH_DEBUG_ONLY] = "debug-only",
+        [MT_MATCH_UNVERIFIED] = "unverified",
+        [MT_MATCH_MISSING] = "missing",
+        [MT_MATCH_MISMATCH] = "mismatch",
+        [MT_MATCH_UNREADABLE] = "unreadable",
+    };
+    size_t n = mt_symbolizer_n_modules(resolver->symbolizer);
+
+    for (size_t i = 0; i < n; i++) {
+        struct mt_symbol_report r;
+        if (!mt_symbolizer_report(resolver->symbolizer, i, &r))
+            continue;
+        struct mt_module_match match = {
+            r.path, r.build_id, names[r.match], r.debug_path,
+            r.match == MT_MATCH_MISMATCH || r.match == MT_MATCH_UNREADABLE};
+        visit(context, &match);
+    }
 }

@@ -27,10 +27,18 @@ struct mt_frame {
  * filled in function or file; its strings must outlive the resolver. */
 typedef bool mt_name_hook(void *context, uint64_t pc, struct mt_frame *frame);
 
+struct mt_resolver_options {
+    const char *const *debug_dirs; /* ended by NULL; NULL: the usual ones */
+    const char *sysroot;           /* prefix of all paths, or NULL */
+    mt_name_hook *hook;            /* or NULL */
+    void *context;                 /* of the hook */
+};
+
 struct mt_resolver;
-/* NULL when out of memory.  The model must outlive it. */
+/* NULL when out of memory.  The model and all that the options name must
+ * outlive it. */
 struct mt_resolver *mt_resolver_new(const struct mt_model *model,
-                                    mt_name_hook *hook, void *context);
+                                    const struct mt_resolver_options *options);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 
 /* The frames of a return address, innermost first, at least one; `ns` since
@@ -38,5 +46,18 @@ void mt_resolver_free(struct mt_resolver *); /* takes NULL */
  * resolver is freed. */
 const struct mt_frame *mt_resolve(struct mt_resolver *, uint64_t pc,
                                   uint64_t ns, size_t *n);
+
+/* How the modules asked about so far were matched with files: calls `visit`
+ * for each, in order of first use.  `match` is one of "build-id",
+ * "debug-only", "unverified", "missing", "mismatch", "unreadable";
+ * `debug_path` may be NULL. */
+struct mt_module_match {
+    const char *path, *build_id, *match, *debug_path;
+    bool wrong; /* a file is there, but not the one that ran */
+};
+void mt_resolver_matches(const struct mt_resolver *,
+                         void (*visit)(void *context,
+                                       const struct mt_module_match *),
+                         void *context);
 
 #endif

@@ -125,8 +125,6 @@ void mt_snapshot_tag(struct mt_snapshot *snapshot, uint64_t tag,
     block->bytes = block->block_bytes;
     if (block->stack == MT_STACK_UNTRACED) {
         block->epoch = 0;
-        if (requested > 0 && requested <= block->block_bytes)
-            block->bytes = requested;
         return;
     }
     if (requested > 0)
