@@ -297,9 +297,10 @@ void mt_cache_trim(struct mt_cache *cache)
         struct mt_bin *bin = &cache->bins[c];
         if (bin->span) {
             mt_span *span = mt_span_at(bin->span);
-            bin->span = 0;
-            bin->word = &no_free_bits;
-            list_add(cache, span);
+            bool any = next_word(bin, span, 0);
+            retire_current(bin);
+            if (any) /* the lists hold no full span */
+                relist(cache, span);
         }
         for (uint32_t id = bin->partial; id;) {
             mt_span *span = mt_span_at(id);
