@@ -3,15 +3,13 @@
  * cmd_run.c - memtrace run: a program on the traced heap.
  */
 #include "coreanalyze/command.h"
+#include "coreanalyze/installed.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PRELOAD "libmemtrace-preload.so"
 
 enum { OPT_LIMIT, OPT_DEPTH, OPT_SAMPLE, OPT_NO_TRACE, OPT_SET };
 
@@ -81,49 +79,6 @@ static bool take_option(struct settings *settings, const struct mt_args *args,
     }
 }
 
-static bool readable(const char *path)
-{
-    return access(path, R_OK) == 0;
-}
-
-/* Next to the command in a build tree, else where it is installed. */
-static bool find_preload(char *path, size_t bytes, struct mt_error *error)
-{
-    static const char *const places[] = {
-        "/../preload/.libs/" PRELOAD,
-        "/../../preload/.libs/" PRELOAD,
-        "/../lib/" PRELOAD,
-        "/../lib64/" PRELOAD,
-        "/../lib/x86_64-linux-gnu/" PRELOAD,
-    };
-    const char *set = getenv("MEMTRACE_PRELOAD");
-    char self[PATH_MAX], real[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (set && *set) {
-        if (realpath(set, real) == NULL || !readable(real))
-            return mt_fail(error, "run: MEMTRACE_PRELOAD names %s: %s", set,
-                           strerror(errno));
-        snprintf(path, bytes, "%s", real);
-        return true;
-    }
-    self[length > 0 ? length : 0] = '\0';
-    if (strrchr(self, '/'))
-        *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char place[PATH_MAX + 64];
-        snprintf(place, sizeof place, "%s%s", self, places[i]);
-        if (realpath(place, real) && readable(real)) {
-            snprintf(path, bytes, "%s", real);
-            return true;
-        }
-    }
-    snprintf(path, bytes, "%s", MT_LIBDIR "/" PRELOAD);
-    return readable(path) ||
-           mt_fail(error, "run: %s is not found; MEMTRACE_PRELOAD can name it",
-                   path);
-}
-
 static bool set_environment(const struct settings *settings,
                             struct mt_error *error)
 {
@@ -131,7 +86,7 @@ static bool set_environment(const struct settings *settings,
     char path[PATH_MAX], *text = NULL;
     bool ok;
 
-    if (!find_preload(path, sizeof path, error))
+    if (!mt_installed_preload("run", path, error))
         return false;
     if (strpbrk(path, ": "))
         return mt_fail(error, "run: LD_PRELOAD cannot hold the path %s", path);

@@ -4,9 +4,11 @@ include %D%/sym.mk
 # All of the reader's objects, for the library, the command and the tests.
 noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_SOURCES = \
-	%D%/callbacks.h %D%/cmd_info.c %D%/cmd_run.c %D%/cmd_show.c \
+	%D%/callbacks.h %D%/cmd_gdb.c %D%/cmd_info.c %D%/cmd_run.c \
+	%D%/cmd_show.c \
 	%D%/cmd_trace.c %D%/command.c %D%/command.h %D%/core.h \
-	%D%/core_file.c %D%/core_notes.c %D%/error.h %D%/json.c %D%/json.h \
+	%D%/core_file.c %D%/core_notes.c %D%/error.h %D%/installed.c \
+	%D%/installed.h %D%/json.c %D%/json.h \
 	%D%/live.h %D%/live_maps.c %D%/live_stop.c %D%/memory.c %D%/memory.h \
 	%D%/model.c %D%/model.h %D%/module_symbol.c %D%/modules.c \
 	%D%/modules.h %D%/options.c %D%/options.h %D%/print.h \
@@ -19,7 +21,8 @@ noinst_LTLIBRARIES += %D%/libread.la
 	%D%/snapshot_tables.c %D%/source.c %D%/source.h \
 	%D%/source_callbacks.c %D%/source_core.c %D%/source_live.c \
 	%D%/text.c %D%/text.h
-%C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"'
+%C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
+	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
 %C%_libread_la_LIBADD = %D%/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
 

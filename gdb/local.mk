@@ -32,13 +32,20 @@ $(AUTOLOAD): %D%/autoload.py.in Makefile
 		$(srcdir)/%D%/autoload.py.in >$@.tmp && mv $@.tmp $@
 
 # In the build tree the package and the scripts lie as they will be installed.
-noinst_DATA = %D%/links
-%D%/links: $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
-		preload/libmemtrace-preload.la heap/libmemtrace.la
-	$(AM_V_GEN)for file in $(dist_gdb_DATA) $(dist_gdbpackage_DATA); do \
-		test -f $$file || \
-		$(LN_S) '$(abs_top_srcdir)'/$$file $$file || exit; \
+GDB_MODULES = $(dist_gdb_DATA) $(dist_gdbpackage_DATA)
+noinst_DATA = %D%/copied
+%D%/copied: $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
+		preload/libmemtrace-preload.la heap/libmemtrace.la \
+		$(GDB_MODULES:%=$(srcdir)/%)
+	$(AM_V_GEN)for file in $(GDB_MODULES); do \
+		test $(srcdir)/$$file -ef $$file || \
+		cp -f $(srcdir)/$$file $$file || exit; \
 	done && \
-	cp %D%/libmemtrace-preload.so-gdb.py preload/.libs && \
-	cp %D%/libmemtrace.so.0.0.0-gdb.py heap/.libs && touch $@
-CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py %D%/links
+	cp -f %D%/libmemtrace-preload.so-gdb.py preload/.libs && \
+	cp -f %D%/libmemtrace.so.0.0.0-gdb.py heap/.libs && touch $@
+CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py %D%/copied
+
+distclean-local:
+	for file in $(GDB_MODULES); do \
+		test $(srcdir)/$$file -ef $$file || rm -f $$file; \
+	done
