@@ -23,6 +23,7 @@ struct search {
     unsigned n_candidates;
     uint32_t other_major, other_minor; /* of a root that is not for us */
     bool other;
+    bool unused; /* a symbol is there, and points nowhere yet */
 };
 
 /* Looks at a possible root.  The fields up to `flags` never move within a
@@ -59,19 +60,29 @@ static void consider(struct search *search, uint64_t address)
     }
 }
 
+static void by_pointer(struct search *search, uint64_t symbol)
+{
+    uint64_t pointer;
+
+    if (!mt_source_read(search->source, symbol, &pointer, 8))
+        return;
+    if (pointer == 0)
+        search->unused = true;
+    else
+        consider(search, pointer);
+}
+
 static void by_symbol(struct search *search)
 {
     struct mt_source *source = search->source;
-    uint64_t pointer;
 
-    if (search->options->root_symbol &&
-        mt_source_read(source, search->options->root_symbol, &pointer, 8))
-        consider(search, pointer);
+    if (search->options->root_symbol)
+        by_pointer(search, search->options->root_symbol);
     for (size_t i = 0; i < source->n_modules; i++) {
         uint64_t symbol =
             mt_module_symbol(source, &source->modules[i], "memtrace_root");
-        if (symbol && mt_source_read(source, symbol, &pointer, 8))
-            consider(search, pointer);
+        if (symbol)
+            by_pointer(search, symbol);
     }
 }
 
@@ -156,6 +167,8 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                 "no trace found; the core is cut off (%" PRIu64
                 " bytes are missing), so it may have been there",
                 source->coverage.missing_bytes);
+    else if (search.unused)
+        mt_fail(error, "no trace yet: the process has not allocated anything");
     else
         mt_fail(error, "no trace found: the process does not run on the "
                        "traced heap (start it with `memtrace run`)");
