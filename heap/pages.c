@@ -155,6 +155,10 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
         r->top = 0;
         if (given)
             mt_os_dump(map, (map_bytes + 4095) & ~(size_t)4095);
+        if (hr->flags & MT_HEAP_MAIN && hr->n_regions == 0) {
+            mt_hot.base = r->base; /* its size stays 0 until it is committed */
+            mt_hot.map = map;
+        }
         mt_store_release(&r->state, 1);
         if (hr->n_regions++ == 0)
             hr->base = r->base;
@@ -204,7 +208,7 @@ static bool commit(struct memtrace_heap *heap, struct mt_region_record *r,
     mt_os_dump((char *)r->slice_map + old_map, new_map - old_map);
     heap->record->committed += want - r->committed;
     mt_store_release(&r->committed, want);
-    if (heap == mt_main && r->base == mt_hot.base)
+    if (r->base == mt_hot.base)
         mt_store_release(&mt_hot.size, want);
     return true;
 }
