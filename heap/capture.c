@@ -1,25 +1,67 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * capture.c - who is allocating: from registers to a stack's id.
+ *
+ * THE VERIFIED MEMO.  Unwinding is a function of the start registers, of the
+ * words that it reads, of the unwind rules, and of the depth at which it is
+ * cut. While it runs it leaves a trail: the start registers it used and the
+ * words it read, in order. The memo keeps the trail with the id of the stack
+ * that came out. At the next capture with the same rip and rsp, the words
+ * are compared. If rbp (if it was used) and all words before word i are what
+ * they were, the unwinder, run now, would read word i at the same place as
+ * then; if that has its old value too, so on to the next. When all are equal
+ * it would take every step that it took then, and the id is the same. That
+ * needs no step to be taken, no frame to be hashed, and no trust. Where the
+ * first word differs, the comparison ends, having read nothing but what the
+ * unwinder would read.
+ *
+ * The rest of what it is a function of: an entry is used only while the depth
+ * is the same, and while no module that had a frame in any stack is gone
+ * (modules.c: the generation changes before other code can run at the
+ * addresses of one; the list is then checked). Entries with frames that lie
+ * in no module hold for one generation. Stacks that used other registers than
+ * rbp, or words outside of the known range of the current stack, are not
+ * remembered.
+ *
+ * A recursion leads to the same rip and rsp in many ways. Two of them are
+ * remembered by rip and rsp; where there are more, the unwinding takes its
+ * first steps, and the words it then has read are part of the key.
+ *
+ * COUNTERS.  A hit counts on the entry's counter, which only this thread
+ * writes; it is added to the stack's record when its slot is given to another
+ * stack, or the thread goes. A reader adds up both. While the thread runs it
+ * may be seen between those two steps: off by one counter's worth per thread.
+ *
+ * SIGNALS.  A capture that interrupts another one on the same thread finds
+ * `busy`: it unwinds into another buffer, without memo and known ranges, and
+ * counts on the record. Everything below (rules, stacks, modules) is without
+ * locks.
  */
-#include "internal.h"
+#include "capture.h"
 
+#include "memo.h"
 #include "modules.h"
 #include "stacks.h"
-#include "unwind.h"
 
-#define MAX_NESTED 2   /* signal handlers that may interrupt each other */
+#include <string.h>
+
+#define MAX_NESTED 2   /* captures that have a buffer: one and its interrupter \
+                        */
 #define SMALL_DEPTH 64 /* frames kept where there is no buffer */
 
 struct mt_capture {
-    struct mt_thread_record *thread;
     uint32_t busy; /* captures under way: those below the top interrupted */
     uint64_t busy_sp[MAX_NESTED];
     struct mt_stack_ranges ranges;
+    struct mt_memo memo;
+    struct mt_trail_word words[MT_MEMO_WORDS];
     uint64_t frames[MAX_NESTED][MT_DEPTH_MAX];
 };
 
 const size_t mt_capture_bytes = sizeof(struct mt_capture);
+
+uint32_t mt_capture_verify;
+struct mt_capture_totals mt_capture_totals;
 
 /* 0 not started, 1 being started, 2 started */
 static uint32_t started;
@@ -39,17 +81,30 @@ void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread)
 {
     if (mt_load_acquire(&started) != 2)
         start();
-    c->thread = thread;
+    mt_memo_init(&c->memo, thread);
+}
+
+static void add_total(uint64_t *total, uint64_t *part)
+{
+    __atomic_fetch_add(total, *part, __ATOMIC_RELAXED);
+    *part = 0;
 }
 
 void mt_capture_fold(struct mt_capture *c)
 {
-    (void)c;
+    mt_memo_fold(&c->memo);
+    mt_memo_end_round(&c->memo);
+    add_total(&mt_capture_totals.hits, &c->memo.all_hits);
+    add_total(&mt_capture_totals.misses, &c->memo.all_misses);
 }
 
 void mt_capture_detach(struct mt_capture *c)
 {
     mt_capture_fold(c);
+    /* In the child of a fork it may be the memo of a thread that was caught
+     * while it was changing it. */
+    if (c->busy)
+        mt_memo_init(&c->memo, c->memo.thread);
     c->busy = 0;
     c->ranges = (struct mt_stack_ranges){0};
 }
@@ -60,21 +115,26 @@ void mt_capture_fork_child(void)
     mt_stacks_fork_child();
 }
 
-static uint32_t unwind_and_intern(struct mt_stack_ranges *ranges,
-                                  uint64_t *frames, unsigned max,
-                                  const struct mt_regs *regs)
+static unsigned depth_within(unsigned max)
 {
     uint32_t depth = mt_load_relaxed(&memtrace_root->depth);
-    struct mt_unwinding u = {.frames = frames, .ranges = ranges};
-    u.max_frames = depth < 1 ? 1 : depth < max ? depth : max;
+    return depth < 1 ? 1 : depth < max ? depth : max;
+}
+
+/* Without what the memo needs. */
+static uint32_t unwind_and_intern(uint64_t *frames, unsigned max,
+                                  const struct mt_regs *regs)
+{
+    struct mt_unwinding u = {.frames = frames, .max_frames = depth_within(max)};
+    bool known;
     mt_unwind(&u, regs);
-    return mt_stacks_intern(frames, u.n_frames, u.flags);
+    return mt_stacks_intern(frames, u.n_frames, u.flags, &known);
 }
 
 static MT_COLD MT_NOINLINE uint32_t capture_small(const struct mt_regs *regs)
 {
     uint64_t frames[SMALL_DEPTH];
-    return unwind_and_intern(NULL, frames, SMALL_DEPTH, regs);
+    return unwind_and_intern(frames, SMALL_DEPTH, regs);
 }
 
 /* A signal handler left a capture that it had interrupted by longjmp(), if
@@ -87,24 +147,168 @@ static bool abandoned(const struct mt_capture *c, uint64_t sp)
     return sp > c->busy_sp[top] && sp < high && c->busy_sp[top] >= low;
 }
 
-uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
-                          uint64_t bytes)
+/* No capture state, or one that is in use. */
+static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
+                                                   const struct mt_regs *regs,
+                                                   uint64_t bytes)
 {
     uint32_t id;
-    if (MT_UNLIKELY(c && c->busy) && abandoned(c, regs->rsp))
+    if (c && abandoned(c, regs->rsp)) {
+        mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
         c->busy = 0;
-    if (MT_UNLIKELY(!c || c->busy >= MAX_NESTED)) {
+        return mt_capture_stack(c, regs, bytes);
+    }
+    if (!c || c->busy >= MAX_NESTED) {
         id = capture_small(regs);
     } else {
         uint32_t level = c->busy;
         c->busy_sp[level] = regs->rsp;
         mt_store_relaxed(&c->busy, level + 1);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        id = unwind_and_intern(level ? NULL : &c->ranges, c->frames[level],
-                               MT_DEPTH_MAX, regs);
+        id = unwind_and_intern(c->frames[level], MT_DEPTH_MAX, regs);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         mt_store_relaxed(&c->busy, level);
     }
     mt_stacks_count(id, 1, bytes);
+    return id;
+}
+
+/* The memo was made under other circumstances. */
+static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
+{
+    uint64_t generation = mt_modules_generation();
+    uint32_t era = mt_modules_era(generation);
+    uint32_t depth = mt_load_relaxed(&memtrace_root->depth);
+    if (m->era != era || m->depth != depth || m->has_guesses)
+        mt_memo_clear(m);
+    m->era = era;
+    m->depth = depth;
+    m->generation = generation;
+}
+
+/* Unwinds in spite of a hit, and compares. */
+static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
+                                       const struct mt_regs *regs)
+{
+    const struct mt_stack_record *s = mt_stacks_record(id);
+    struct mt_unwinding u = {.frames = c->frames[0],
+                             .max_frames = depth_within(MT_DEPTH_MAX),
+                             .ranges = &c->ranges};
+    mt_unwind(&u, regs);
+    bool same = u.n_frames == s->depth && u.flags == s->flags &&
+                memcmp((const void *)(uintptr_t)s->frames, c->frames[0],
+                       u.n_frames * sizeof *u.frames) == 0 &&
+                !mt_modules_stale(c->frames[0], u.n_frames, s->modules);
+    __atomic_fetch_add(&mt_capture_totals.verified, 1, __ATOMIC_RELAXED);
+    if (!same)
+        __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
+}
+
+static inline void count(struct mt_counter_record *counter, uint64_t bytes)
+{
+    counter->bytes += bytes;
+    if (MT_UNLIKELY(++counter->allocs >= UINT32_C(1) << 31))
+        mt_memo_fold_one(counter);
+}
+
+static inline uint32_t hit(struct mt_capture *c,
+                           const struct mt_memo_slot *slot,
+                           const struct mt_regs *regs, uint64_t bytes)
+{
+    struct mt_memo *m = &c->memo;
+    struct mt_memo_entry *e = mt_memo_at(m, slot->at);
+    uint32_t id = e->id;
+    if (!e->hit)
+        e->hit = 1;
+    m->hits++;
+    count(&m->counters[slot - m->slots], bytes);
+    if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)))
+        verify(c, id, regs);
+    return id;
+}
+
+/* Are two ways from this start remembered already? */
+static bool has_several(const struct mt_memo *m, uint64_t key,
+                        const struct mt_regs *regs)
+{
+    const struct mt_memo_slot *set =
+        &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
+    unsigned n = 0;
+    for (unsigned way = 0; way < MT_MEMO_WAYS; way++) {
+        const struct mt_memo_entry *e = mt_memo_at(m, set[way].at);
+        if (set[way].at != 0 && set[way].tag == (uint32_t)(key >> 32))
+            n += e->rip == regs->rip && e->rsp == regs->rsp;
+    }
+    return n >= 2;
+}
+
+static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
+                                 const struct mt_regs *regs, uint64_t bytes)
+{
+    struct mt_memo *m = &c->memo;
+    struct mt_trail trail = {.words = c->words, .max_words = MT_MEMO_WORDS};
+    struct mt_unwinding u = {.frames = c->frames[0],
+                             .max_frames = depth_within(MT_DEPTH_MAX),
+                             .ranges = &c->ranges,
+                             .trail = &trail};
+    struct mt_walk w;
+    mt_walk_begin(&w, &u, regs);
+    enum mt_walk_end end = mt_walk_fast(&w, MT_MEMO_KEY_FRAMES);
+    if (end == MT_WALK_PAUSED) {
+        if (has_several(m, key, regs)) {
+            key = mt_memo_key_of_words(key, &trail);
+            struct mt_memo_slot *slot = mt_memo_find(m, key, regs, w.high);
+            if (slot)
+                return hit(c, slot, regs, bytes);
+        }
+        end = mt_walk_fast(&w, UINT32_MAX);
+    }
+    mt_walk_finish(&w, end);
+    bool known;
+    uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
+    struct mt_counter_record *counter = NULL;
+    m->misses++;
+    m->known_misses += known;
+    if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
+        id >= MT_STACK_FIRST)
+        counter = mt_memo_add(m, key, regs, &trail, id);
+    if (u.flags & MT_STACK_FRAME_POINTER)
+        m->has_guesses = true;
+    if (counter)
+        count(counter, bytes);
+    else
+        mt_stacks_count(id, 1, bytes);
+    return id;
+}
+
+static inline uint32_t capture(struct mt_capture *c, const struct mt_regs *regs,
+                               uint64_t bytes)
+{
+    struct mt_memo *m = &c->memo;
+    if (MT_UNLIKELY(m->generation != mt_modules_generation() ||
+                    m->depth != mt_load_relaxed(&memtrace_root->depth)))
+        refresh_memo(m);
+    uint64_t key = mt_memo_key(regs);
+    uint64_t low = c->ranges.range[c->ranges.last].low;
+    uint64_t high = c->ranges.range[c->ranges.last].high;
+    if (MT_LIKELY(regs->rsp - low < high - low)) {
+        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, high);
+        if (MT_LIKELY(slot != NULL))
+            return hit(c, slot, regs, bytes);
+    }
+    return miss(c, key, regs, bytes);
+}
+
+uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
+                          uint64_t bytes)
+{
+    if (MT_UNLIKELY(!c || c->busy))
+        return capture_nested(c, regs, bytes);
+    c->busy_sp[0] = regs->rsp;
+    mt_store_relaxed(&c->busy, 1);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint32_t id = capture(c, regs, bytes);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mt_store_relaxed(&c->busy, 0);
     return id;
 }

@@ -277,7 +277,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, loaded_ns, "CLOCK_MONOTONIC when it was first seen")      \
     F(72, uint64_t, unloaded_ns, "CLOCK_MONOTONIC when found gone, or 0")     \
     F(80, uint64_t, link_map, "address of its link_map; the writer's own")    \
-    F(88, uint64_t, eh_frame, "address of .eh_frame_hdr; the writer's own")
+    F(88, uint64_t, fingerprint, "of one without build-id; the writer's own")
 
 #define MT_THREAD_FIELDS(F, A)                                                \
     F(0, uint32_t, state, "MT_THREAD_*")                                      \

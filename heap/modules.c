@@ -241,6 +241,28 @@ static uint32_t add_path(const struct link_map *map)
     return mt_string_add(path, n + length);
 }
 
+/* Of what identifies an object without a build-id: its first page, with the
+ * program headers, and its table of functions. */
+static uint64_t fingerprint(const struct mt_object *object)
+{
+    const uint8_t *table = object->eh_frame_hdr;
+    uint64_t room = table ? object->end - (uint64_t)(uintptr_t)table : 0;
+    uint64_t h = 0, n = 0;
+    if (room >= 12 && table[2] == 3) /* the number of entries: udata4 */
+        n = 8 * (uint64_t)(table[8] | table[9] << 8 | table[10] << 16) + 12;
+    n = n < room ? n & ~UINT64_C(7) : 0;
+    for (uint64_t i = 0; i < 4096 + n; i += 8) {
+        const uint8_t *at = i < 4096
+                                ? (const uint8_t *)(uintptr_t)object->start + i
+                                : table + (i - 4096);
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        h = (h ^ word) * UINT64_C(0x9fb21c651e98df25);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
 static bool same_module(const struct mt_module_record *m,
                         const struct mt_object *object)
 {
@@ -251,7 +273,8 @@ static bool same_module(const struct mt_module_record *m,
     uint32_t n = find_build_id(object, map ? map->l_addr : 0, id);
     if (n || m->build_id_bytes)
         return n == m->build_id_bytes && memcmp(id, m->build_id, n) == 0;
-    return m->link_map == (uint64_t)(uintptr_t)map;
+    return m->link_map == (uint64_t)(uintptr_t)map &&
+           m->fingerprint == fingerprint(object);
 }
 
 static bool reuses_addresses(const struct mt_object *object, uint32_t n)
@@ -291,7 +314,8 @@ static MT_COLD void add_module(const struct mt_object *object)
     m->build_id_bytes = find_build_id(object, m->load_bias, m->build_id);
     m->loaded_ns = mt_os_monotonic_ns();
     m->link_map = (uint64_t)(uintptr_t)map;
-    m->eh_frame = (uint64_t)(uintptr_t)object->eh_frame_hdr;
+    if (m->build_id_bytes == 0)
+        m->fingerprint = fingerprint(object);
     mt_store_release(&m->end, object->end); /* from now on it holds frames */
     if (reuses_addresses(object, n))
         raise(&last_reuse, record_at(0) ? (uint32_t)(m - record_at(0)) + 1 : 0);
@@ -342,12 +366,11 @@ void mt_modules_note(const uint64_t *frames, unsigned n)
     }
 }
 
-bool mt_modules_changed(void)
+uint32_t mt_modules_era(uint64_t generation)
 {
-    uint64_t generation = mt_modules_generation();
     if (MT_UNLIKELY(mt_load_acquire(&checked_generation) != generation))
         check_modules(generation);
-    return mt_load_acquire(&unloads) != 0;
+    return mt_load_acquire(&unloads);
 }
 
 bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules)

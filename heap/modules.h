@@ -8,8 +8,8 @@
 #include "internal.h"
 
 /* The generation changes before code can run at an address that meant other
- * code before. What was derived from an address - a rule, a memo, a module -
- * holds while the generation is the same. */
+ * code before, and before other code that is loaded can. What was derived
+ * from an address - a rule, a memo, a module - holds while it is the same. */
 extern const volatile uint64_t *mt_modules_loads[2];
 extern uint64_t mt_modules_events;
 static inline uint64_t mt_modules_generation(void)
@@ -25,9 +25,11 @@ void mt_modules_start(void);
 void mt_modules_note(const uint64_t *frames, unsigned n);
 uint32_t mt_modules_count(void);
 
-/* Marks modules that are gone. Was one ever? Then frames must be noted
- * before they are compared with those of known stacks. */
-bool mt_modules_changed(void);
+/* The era changes when a listed module is found gone. What was derived from
+ * addresses in listed modules holds while the era is the same. `generation`
+ * is the one that it was read at. While the era is 0 none was ever gone;
+ * else frames must be noted before they are compared with known stacks'. */
+uint32_t mt_modules_era(uint64_t generation);
 /* Does one of the frames lie in a module that was recorded at or after index
  * `modules`, at addresses which another had before? */
 bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules);

@@ -25,13 +25,22 @@
 static struct mt_rule_table *current;
 static uint32_t growing;
 
-/* In place: a thread that still compiles a rule does so for code that is on
- * its stack, which is loaded; what it adds is right after the clearing, too. */
-static MT_COLD void clear(struct mt_rule_table *table, uint64_t generation)
+/* Makes the table right for `generation`. If a module is gone, no rule is
+ * believed any more; if others came, only those that had no unwind data. In
+ * place: a thread that still compiles a rule does so for code that is on its
+ * stack, which is loaded; what it adds is right after this, too. */
+static MT_COLD void refresh(struct mt_rule_table *table, uint64_t generation)
 {
     uint64_t n = (table->group_mask + 1) * MT_RULE_GROUP;
-    for (uint64_t i = 0; i < n; i++)
-        mt_store_relaxed(&table->words[i], 0);
+    uint32_t era = mt_modules_era(generation);
+    bool all = mt_load_relaxed(&table->era) != era;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t word = mt_load_relaxed(&table->words[i]);
+        mt_rule rule = (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
+        if (all || mt_rule_kind(rule) == MT_RULE_NO_DATA)
+            mt_store_relaxed(&table->words[i], 0);
+    }
+    mt_store_relaxed(&table->era, era);
     mt_store_release(&table->generation, generation);
 }
 
@@ -42,17 +51,18 @@ const struct mt_rule_table *mt_rules_current(void)
         return NULL;
     uint64_t generation = mt_modules_generation();
     if (MT_UNLIKELY(mt_load_acquire(&table->generation) != generation))
-        clear(table, generation);
+        refresh(table, generation);
     return table;
 }
 
 static mt_rule pack(enum mt_rule_kind kind, unsigned slot, int64_t offset)
 {
-    int64_t limit = INT64_C(1) << (MT_RULE_BITS - 7 - 1 + 3);
+    int64_t limit = INT64_C(8) << (MT_RULE_OFFSET_BITS - 1);
+    uint32_t mask = (1u << MT_RULE_OFFSET_BITS) - 1;
     if ((offset & 7) || offset >= limit || offset < -limit)
-        return MT_RULE_FULL;
-    uint32_t mask = (1u << MT_RULE_BITS) - 1;
-    return (kind | slot << 3 | (uint32_t)(offset >> 3) << 7) & mask;
+        return MT_RULE_BARE(MT_RULE_FULL);
+    return ((mt_rule)(offset / 8) & mask) | MT_RULE_BARE(kind) |
+           slot << (MT_RULE_OFFSET_BITS + 3);
 }
 
 /* DW_OP_bregN offset, then if `deref` DW_OP_deref, and no more: the offset. */
@@ -81,33 +91,33 @@ static mt_rule pack_realigned(const struct mt_cfi_row *row)
     if (!based_expression(row->cfa_expression, MT_REG_RBP, true, &offset) ||
         row->how[MT_REG_RBP] != MT_CFI_EXPRESSION ||
         !based_expression(rbp, MT_REG_RBP, false, &saved) || saved != 0)
-        return MT_RULE_FULL;
+        return MT_RULE_BARE(MT_RULE_FULL);
     return pack(MT_RULE_REALIGNED, 0, offset);
 }
 
 static mt_rule pack_row(const struct mt_cfi_row *row)
 {
     if (row->how[MT_REG_RIP] == MT_CFI_UNDEFINED)
-        return MT_RULE_OUTERMOST;
+        return MT_RULE_BARE(MT_RULE_OUTERMOST);
     if (row->signal_frame || row->how[MT_REG_RIP] != MT_CFI_OFFSET ||
         row->value[MT_REG_RIP] != -8 || row->how[MT_REG_RSP] != MT_CFI_SAME)
-        return MT_RULE_FULL;
+        return MT_RULE_BARE(MT_RULE_FULL);
     if (row->cfa_expression)
         return pack_realigned(row);
     unsigned slot = 0;
     int64_t saved = row->value[MT_REG_RBP];
     if (row->how[MT_REG_RBP] == MT_CFI_OFFSET) {
         if (saved > -16 || saved < -128 || (saved & 7))
-            return MT_RULE_FULL;
+            return MT_RULE_BARE(MT_RULE_FULL);
         slot = (unsigned)(-saved / 8 - 1);
     } else if (row->how[MT_REG_RBP] != MT_CFI_SAME) {
-        return MT_RULE_FULL;
+        return MT_RULE_BARE(MT_RULE_FULL);
     }
-    if (row->cfa_register == MT_REG_RSP)
+    if (row->cfa_register == MT_REG_RSP && row->cfa_offset >= 8)
         return pack(MT_RULE_RSP, slot, row->cfa_offset);
     if (row->cfa_register == MT_REG_RBP)
         return pack(MT_RULE_RBP, slot, row->cfa_offset);
-    return MT_RULE_FULL;
+    return MT_RULE_BARE(MT_RULE_FULL);
 }
 
 static struct mt_rule_table *new_table(uint64_t groups)
@@ -162,14 +172,27 @@ static void grow(struct mt_rule_table *old)
         struct mt_rule_table *table = new_table(groups);
         /* Read before the rules are: if they are cleared meanwhile, the new
          * table is of the old generation, and is cleared when it is used. */
-        if (table && old)
+        if (table && old) {
             table->generation = mt_load_acquire(&old->generation);
-        if (table && old)
+            table->era = mt_load_relaxed(&old->era);
             copy_rules(table, old);
+        }
         if (table)
             mt_store_release(&current, table);
     }
     mt_store_release(&growing, 0);
+}
+
+mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
+{
+    const uint64_t *group =
+        &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
+    for (unsigned i = 1; i < MT_RULE_GROUP; i++) {
+        uint64_t word = mt_load_relaxed(&group[i]);
+        if (word >> MT_RULE_BITS == pc >> MT_RULE_LOW_BITS)
+            return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
+    }
+    return mt_rules_compile(pc, table);
 }
 
 void mt_rules_fork_child(void)
@@ -211,14 +234,15 @@ mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used)
 {
     struct mt_rule_table *table = (struct mt_rule_table *)used;
     struct mt_cfi_row row;
-    mt_rule rule = MT_RULE_FULL;
+    mt_rule rule = MT_RULE_BARE(MT_RULE_FULL);
     if (pc >> 47)
-        return MT_RULE_NO_DATA;
+        return MT_RULE_BARE(MT_RULE_NO_DATA);
     enum mt_cfi_status status = mt_cfi_row_at(pc - 1, &row);
     if (status == MT_CFI_OK)
         rule = pack_row(&row);
     else if (status == MT_CFI_NONE)
-        rule = mt_rules_outermost(pc) ? MT_RULE_OUTERMOST : MT_RULE_NO_DATA;
+        rule = MT_RULE_BARE(mt_rules_outermost(pc) ? MT_RULE_OUTERMOST
+                                                   : MT_RULE_NO_DATA);
     if (!table) {
         grow(NULL);
         return rule;

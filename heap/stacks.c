@@ -198,17 +198,20 @@ void mt_stacks_fork_child(void)
     mt_store_relaxed(&growing, 0);
 }
 
-uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags)
+uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
+                          bool *known)
 {
     struct probe p = {frames, n, flags, hash_frames(frames, n, flags)};
     struct index *index = mt_load_acquire(&current);
     uint32_t id = 0;
+    *known = true;
     if (MT_UNLIKELY(!index))
         return MT_STACK_OVERFLOW;
-    if (MT_UNLIKELY(mt_modules_changed()))
+    if (MT_UNLIKELY(mt_modules_era(mt_modules_generation()) != 0))
         mt_modules_note(frames, n);
     if (MT_LIKELY(probe_index(index, &p, &id) == FOUND))
         return id;
+    *known = false;
     mt_modules_note(frames, n);
     uint32_t added = id = new_record(&p);
     if (!id)

@@ -11,7 +11,8 @@
 bool mt_stacks_start(void);
 
 /* The id of the stack, new or known; MT_STACK_OVERFLOW if there is no room. */
-uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags);
+uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
+                          bool *known);
 
 /* Adds to the lifetime counters of `id`. */
 void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes);

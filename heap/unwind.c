@@ -64,8 +64,10 @@ void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
 bool mt_walk_admit(struct mt_walk *w, uint64_t address)
 {
     uint64_t page = address & ~(PAGE - 1);
-    if ((address & 7) || (page != w->page && !readable(address, 8)))
+    if ((address & 7) || (page != w->page && !readable(address, 8))) {
+        w->left_range = true; /* it may be readable the next time */
         return false;
+    }
     w->page = page;
     if (address < w->high || address - w->high > MAX_STACK_GAP) {
         w->left_range = true;
@@ -94,8 +96,9 @@ bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
     return true;
 }
 
-static inline bool fetch_rbp(struct mt_walk *w, struct mt_lazy_rbp *rbp)
+static inline bool fetch_rbp(struct mt_walk *w)
 {
+    struct mt_lazy_rbp *rbp = &w->rbp;
     if (rbp->slot) {
         if (!mt_walk_read(w, rbp->slot, &rbp->value))
             return false;
@@ -104,23 +107,23 @@ static inline bool fetch_rbp(struct mt_walk *w, struct mt_lazy_rbp *rbp)
     } else if (rbp->of_start) {
         mt_walk_use_register(w, 6);
     }
-    return true;
+    return (rbp->value & 7) == 0;
 }
 
 /* By frame pointer. */
 static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
 {
-    if (!fetch_rbp(w, &w->rbp) ||
+    if (!fetch_rbp(w) ||
         !mt_walk_frame_pointer(w, &w->pc, &w->sp, &w->rbp.value))
         return MT_WALK_INCOMPLETE;
     w->rbp.of_start = false;
     return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
 }
 
-/* To the caller of the frame at w->pc; MT_WALK_PAUSED means to go on. */
-static inline enum mt_walk_end step(struct mt_walk *w)
+/* To the caller of the frame at w->pc by any rule; MT_WALK_PAUSED means to go
+ * on. */
+static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
 {
-    mt_rule rule = mt_rule_of(w->pc, w->table);
     unsigned slot = mt_rule_rbp_slot(rule);
     uint64_t cfa;
     switch (mt_rule_kind(rule)) {
@@ -128,12 +131,12 @@ static inline enum mt_walk_end step(struct mt_walk *w)
         cfa = w->sp + (uint64_t)mt_rule_offset(rule);
         break;
     case MT_RULE_RBP:
-        if (!fetch_rbp(w, &w->rbp))
+        if (!fetch_rbp(w))
             return MT_WALK_INCOMPLETE;
         cfa = w->rbp.value + (uint64_t)mt_rule_offset(rule);
         break;
     case MT_RULE_REALIGNED:
-        if (!fetch_rbp(w, &w->rbp) ||
+        if (!fetch_rbp(w) ||
             !mt_walk_read(w, w->rbp.value + (uint64_t)mt_rule_offset(rule),
                           &cfa))
             return MT_WALK_INCOMPLETE;
@@ -156,11 +159,88 @@ static inline enum mt_walk_end step(struct mt_walk *w)
     return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
 }
 
-enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
+/* As many steps by rsp alone as there are, up to `frames`: what step() does
+ * for them, with everything in registers. Returns the rule that it stops at,
+ * 0 at `frames`. */
+MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
+rsp_steps(struct mt_walk *w, unsigned frames, bool trailing)
+{
+    const struct mt_rule_table *table = w->table;
+    uint64_t pc = w->pc, sp = w->sp, slot_at = w->rbp.slot;
+    const uint64_t low = w->low, size = w->high - low;
+    uint64_t *frame = w->u->frames + w->u->n_frames;
+    uint64_t *const end = w->u->frames + frames;
+    struct mt_trail_word *word =
+        trailing ? w->u->trail->words + w->u->trail->n_words : NULL;
+    mt_rule rule = 0;
+    while (frame < end) {
+        rule = mt_rule_of(pc, table);
+        /* Its offset is not negative. */
+        uint64_t at = sp + 8 * (rule & ((1 << (MT_RULE_OFFSET_BITS - 1)) - 1));
+        unsigned slot = mt_rule_rbp_slot(rule);
+        if (MT_UNLIKELY(mt_rule_kind(rule) != MT_RULE_RSP ||
+                        at - 8 - low >= size))
+            break;
+        uint64_t next = *((const volatile uint64_t *)(uintptr_t)at - 1);
+        if (MT_UNLIKELY(!mt_plausible_pc(next)))
+            break;
+        if (slot)
+            slot_at = at - 8 * (slot + 1);
+        if (trailing) {
+            word->address = at - 8;
+            word++->value = next;
+        }
+        *frame++ = pc = next;
+        sp = at;
+        rule = 0;
+    }
+    w->pc = pc;
+    w->sp = sp;
+    w->rbp.slot = slot_at;
+    w->u->n_frames = (unsigned)(frame - w->u->frames);
+    if (trailing)
+        w->u->trail->n_words = (uint32_t)(word - w->u->trail->words);
+    return rule;
+}
+
+/* Without a table of rules. */
+static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w, unsigned frames)
 {
     enum mt_walk_end end = MT_WALK_PAUSED;
     while (end == MT_WALK_PAUSED && w->u->n_frames < frames)
-        end = step(w);
+        end = step(w, mt_rules_compile(w->pc, NULL));
+    return end;
+}
+
+static MT_NOINLINE mt_rule steps_with_trail(struct mt_walk *w, unsigned frames)
+{
+    const struct mt_trail *trail = w->u->trail;
+    unsigned room = trail->max_words - trail->n_words;
+    if (frames > w->u->n_frames + room)
+        frames = w->u->n_frames + room;
+    return rsp_steps(w, frames, true);
+}
+
+static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w, unsigned frames)
+{
+    return rsp_steps(w, frames, false);
+}
+
+enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
+{
+    struct mt_unwinding *u = w->u;
+    enum mt_walk_end end = MT_WALK_PAUSED;
+    if (w->sp & 7)
+        return MT_WALK_INCOMPLETE;
+    if (!w->table)
+        return walk_slowly(w, frames);
+    while (end == MT_WALK_PAUSED && u->n_frames < frames) {
+        unsigned stop = frames < u->max_frames ? frames : u->max_frames;
+        mt_rule rule =
+            u->trail ? steps_with_trail(w, stop) : steps_alone(w, stop);
+        if (u->n_frames < frames)
+            end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
+    }
     return end;
 }
 

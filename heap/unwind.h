@@ -49,31 +49,33 @@ void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs);
  *
  * A rule says how to go from a frame that made a call to its caller, by rsp
  * and rbp alone. It is a number of MT_RULE_BITS:
- *     kind:3 | rbp slot:4 | offset / 8: 17, signed
+ *     offset / 8: 17, signed | kind:3 | rbp slot:4
  * rbp slot: 0 the caller's rbp is at hand; n: it is at CFA - 8 * (n + 1). */
 typedef uint32_t mt_rule;
 #define MT_RULE_BITS 24
+#define MT_RULE_OFFSET_BITS 17
 enum mt_rule_kind {
     MT_RULE_NONE,      /* not a rule */
-    MT_RULE_RSP,       /* CFA = rsp + offset */
+    MT_RULE_RSP,       /* CFA = rsp + offset, which is at least 8 */
     MT_RULE_RBP,       /* CFA = rbp + offset */
     MT_RULE_REALIGNED, /* CFA = word at rbp + offset, rbp is at rbp */
     MT_RULE_OUTERMOST, /* nobody called this */
     MT_RULE_NO_DATA,   /* no unwind data */
     MT_RULE_FULL       /* more than this: interpret the unwind data */
 };
+#define MT_RULE_BARE(kind) ((mt_rule)(kind) << MT_RULE_OFFSET_BITS)
 static inline enum mt_rule_kind mt_rule_kind(mt_rule rule)
 {
-    return (enum mt_rule_kind)(rule & 7);
+    return (enum mt_rule_kind)(rule >> MT_RULE_OFFSET_BITS & 7);
 }
 static inline unsigned mt_rule_rbp_slot(mt_rule rule)
 {
-    return rule >> 3 & 15;
+    return rule >> (MT_RULE_OFFSET_BITS + 3) & 15;
 }
 static inline int64_t mt_rule_offset(mt_rule rule)
 {
-    return ((int32_t)(rule << (32 - MT_RULE_BITS)) >> (32 - MT_RULE_BITS + 7)) *
-           8;
+    unsigned unused = 32 - MT_RULE_OFFSET_BITS;
+    return (int64_t)((int32_t)(rule << unused) >> unused) * 8;
 }
 
 /* A table of rules: groups of four words, each a rule with the upper bits of
@@ -81,6 +83,7 @@ static inline int64_t mt_rule_offset(mt_rule rule)
  * and read whole, so that the table needs no lock. */
 struct mt_rule_table {
     uint64_t generation; /* mt_modules_generation() its rules are right for */
+    uint64_t era;        /* mt_modules_era() at that */
     uint64_t group_mask; /* groups - 1, at least 127 */
     uint64_t words[];
 };
@@ -100,24 +103,23 @@ MT_COLD bool mt_rules_outermost(uint64_t pc);
 
 static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 {
-    uint64_t high = pc >> MT_RULE_LOW_BITS;
-    uint64_t mixed = high * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-    return (mixed ^ (pc & ((1 << MT_RULE_LOW_BITS) - 1))) & mask;
+    /* Of the lower bits and the upper ones, each can be had from the other
+     * and this. */
+    return (pc ^ pc >> MT_RULE_LOW_BITS ^ pc >> (2 * MT_RULE_LOW_BITS + 1)) &
+           mask;
 }
 
+/* The rule for `pc` if it isn't the first of its group. */
+MT_NOINLINE mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *);
+
+/* The rule for `pc`, compiled if it isn't in the table. */
 static inline mt_rule mt_rule_of(uint64_t pc, const struct mt_rule_table *table)
 {
-    if (MT_LIKELY(table != NULL)) {
-        const uint64_t *group =
-            &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
-        uint64_t tag = pc >> MT_RULE_LOW_BITS;
-        for (unsigned i = 0; i < MT_RULE_GROUP; i++) {
-            uint64_t word = mt_load_relaxed(&group[i]);
-            if (MT_LIKELY(word >> MT_RULE_BITS == tag))
-                return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
-        }
-    }
-    return mt_rules_compile(pc, table);
+    uint64_t group = mt_rule_group(pc, table->group_mask);
+    uint64_t word = mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
+    if (MT_UNLIKELY(word >> MT_RULE_BITS != pc >> MT_RULE_LOW_BITS))
+        return mt_rules_search(pc, table);
+    return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
 }
 
 #endif

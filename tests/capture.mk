@@ -10,3 +10,7 @@ UNIT_TESTS += %D%/unit_stacks
 %C%_unit_stacks_CFLAGS = $(PLAIN_CFLAGS) -O2
 %C%_unit_stacks_LDFLAGS =
 %C%_unit_stacks_LDADD = heap/libheap.la $(CUNIT_LIBS)
+UNIT_TESTS += %D%/unit_memo
+%C%_unit_memo_SOURCES = %D%/unit_memo.c %D%/regs.h
+%C%_unit_memo_CFLAGS = $(AM_CFLAGS) -O2 -fomit-frame-pointer
+%C%_unit_memo_LDADD = heap/libheap.la $(CUNIT_LIBS)

@@ -20,6 +20,7 @@ TEST_REGS_DEFINE
 
 static struct mt_thread_record thread_record;
 static struct mt_capture *capture;
+static bool known;
 
 static struct mt_section_record *section(int id)
 {
@@ -39,21 +40,22 @@ static void known_again(void)
     static uint32_t ids[N];
     for (uint64_t i = 0; i < N; i++) {
         make_frames(frames, 1 + i % 8, i);
-        ids[i] = mt_stacks_intern(frames, 1 + i % 8, 0);
+        ids[i] = mt_stacks_intern(frames, 1 + i % 8, 0, &known);
         CU_ASSERT(ids[i] >= MT_STACK_FIRST);
     }
     for (uint64_t i = 0; i < N; i++) {
         make_frames(frames, 1 + i % 8, i);
-        CU_ASSERT_EQUAL(mt_stacks_intern(frames, 1 + i % 8, 0), ids[i]);
+        CU_ASSERT_EQUAL(mt_stacks_intern(frames, 1 + i % 8, 0, &known), ids[i]);
         const struct mt_stack_record *s = mt_stacks_record(ids[i]);
         CU_ASSERT_EQUAL(s->depth, 1 + i % 8);
         CU_ASSERT_EQUAL(
             memcmp((void *)(uintptr_t)s->frames, frames, 8 * (1 + i % 8)), 0);
     }
     make_frames(frames, 4, 3);
-    uint32_t whole = mt_stacks_intern(frames, 4, 0);
-    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 4, MT_STACK_TRUNCATED), whole);
-    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 3, 0), whole);
+    uint32_t whole = mt_stacks_intern(frames, 4, 0, &known);
+    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 4, MT_STACK_TRUNCATED, &known),
+                        whole);
+    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 3, 0, &known), whole);
 }
 
 enum { THREADS = 4, SHARED = 30000 };
@@ -65,7 +67,7 @@ static void *intern_many(void *argument)
     uint64_t frames[5];
     for (uint64_t i = 0; i < SHARED; i++) {
         make_frames(frames, 5, (UINT64_C(1) << 20) + i);
-        ids[i] = mt_stacks_intern(frames, 5, 0);
+        ids[i] = mt_stacks_intern(frames, 5, 0, &known);
         mt_stacks_count(ids[i], 1, 10);
     }
     return NULL;
@@ -191,7 +193,7 @@ static void generation(void)
     CU_ASSERT_NOT_EQUAL(loaded, before);
     dlclose(library);
     uint64_t frames[1] = {(uintptr_t)generation};
-    mt_stacks_intern(frames, 1, 0);
+    mt_stacks_intern(frames, 1, 0, &known);
     CU_ASSERT_PTR_NOT_NULL(dlopen("libutil.so.1", RTLD_NOW));
     CU_ASSERT_NOT_EQUAL(mt_modules_generation(), loaded);
     CU_ASSERT_NOT_EQUAL(mt_modules_generation(), before);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memo.h - what a thread's captures found before, to be verified, not
+ * believed.  The theory is at the head of capture.c, the memory in memo.c.
+ */
+#ifndef MT_MEMO_H
+#define MT_MEMO_H
+
+#include "walk.h"
+
+#define MT_MEMO_WAYS 4
+#define MT_MEMO_WORDS 160    /* words of an entry at most */
+#define MT_MEMO_ROUND 4      /* the last is repeated up to a multiple of this */
+#define MT_MEMO_SEGMENTS 12  /* pieces of a memo's memory */
+#define MT_MEMO_KEY_FRAMES 7 /* frames that a second key is made of */
+
+/* An unwinding: it began with these registers, read these words, and led to
+ * the stack `id`. The words' slots, as 8-byte words above rsp, follow the
+ * values. */
+struct mt_memo_entry {
+    uint64_t rip, rsp, rbp;
+    uint64_t hash;
+    uint32_t id;
+    uint32_t slot;   /* of the index; it points here, or the entry is dead */
+    uint32_t extent; /* bytes above rsp that were read */
+    uint16_t n_words;
+    uint8_t uses_rbp;
+    uint8_t hit; /* since the memory before it was filled */
+    uint64_t values[];
+};
+
+/* `at` is in units of 8 bytes, from the private section's base; 0: free. */
+struct mt_memo_slot {
+    uint32_t tag, at;
+};
+
+struct mt_memo {
+    uint64_t base; /* of the private section */
+    struct mt_memo_slot *slots;
+    struct mt_counter_record *counters; /* of the entries in the same slots */
+    uint64_t set_mask;
+    uint64_t generation; /* mt_modules_generation() that it holds for */
+    uint64_t era;
+    uint32_t depth; /* mt_root.depth that it holds for */
+    uint32_t n_slots;
+    bool has_guesses; /* entries with frames outside of all modules */
+    /* Its memory: a ring through the segments. New entries go to `head`;
+     * [victim, filled) holds those of the round before. */
+    struct mt_memo_segment {
+        uint32_t at, size, filled; /* in units of 8 bytes */
+    } segments[MT_MEMO_SEGMENTS];
+    uint32_t n_segments, current, head, victim;
+    uint32_t bytes;
+    uint32_t hits, misses;         /* in this round */
+    uint32_t known_misses;         /* of those: led to stacks not new */
+    uint64_t all_hits, all_misses; /* in those before */
+    struct mt_thread_record *thread;
+};
+
+/* An empty memo, in memory of its own; what was in `m` is forgotten. */
+void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread);
+/* Adds all of its counters to the stack table. */
+void mt_memo_fold(struct mt_memo *m);
+/* Forgets all entries. */
+void mt_memo_clear(struct mt_memo *m);
+/* Remembers where an unwinding with `trail` led. `key` is mt_memo_key() of
+ * its start or mt_memo_key_of_words(). Returns the entry's counter, or NULL
+ * if there is no room. */
+struct mt_counter_record *mt_memo_add(struct mt_memo *m, uint64_t key,
+                                      const struct mt_regs *regs,
+                                      const struct mt_trail *trail,
+                                      uint32_t id);
+void mt_memo_end_round(struct mt_memo *m);
+MT_COLD void mt_memo_fold_one(struct mt_counter_record *counter);
+
+static inline uint64_t mt_memo_key(const struct mt_regs *regs)
+{
+    uint64_t h = regs->rip * UINT64_C(0x9e3779b97f4a7c15);
+    h ^= regs->rsp * UINT64_C(0xc2b2ae3d27d4eb4f);
+    return h ^ h >> 32;
+}
+
+/* A second key for starts that led to several stacks. */
+static inline uint64_t mt_memo_key_of_words(uint64_t key,
+                                            const struct mt_trail *trail)
+{
+    for (uint32_t i = 0; i < trail->n_words; i++) {
+        key = (key ^ trail->words[i].value) * UINT64_C(0x9fb21c651e98df25);
+        key ^= key >> 31;
+    }
+    return key ^ key >> 32;
+}
+
+static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
+                                               uint32_t at)
+{
+    return (struct mt_memo_entry *)(uintptr_t)(m->base + 8 * (uint64_t)at);
+}
+
+/* Would the unwinding do now what it did then?  [low, high) is known to be
+ * readable; the words are compared in the order in which they were read. */
+MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
+                                                const struct mt_regs *regs,
+                                                uint64_t high)
+{
+    if (e->rip != regs->rip || e->rsp != regs->rsp ||
+        e->extent > high - e->rsp || (e->uses_rbp && e->rbp != regs->rbp))
+        return false;
+    const volatile uint64_t *stack =
+        (const volatile uint64_t *)(uintptr_t)e->rsp;
+    const uint64_t *value = e->values, *end = value + e->n_words;
+    const uint16_t *where = (const uint16_t *)end;
+    for (; value != end; value += MT_MEMO_ROUND, where += MT_MEMO_ROUND)
+        if (stack[where[0]] != value[0] || stack[where[1]] != value[1] ||
+            stack[where[2]] != value[2] || stack[where[3]] != value[3])
+            return false;
+    return true;
+}
+
+/* The slot of an entry with this key that holds, or NULL. */
+static inline struct mt_memo_slot *mt_memo_find(const struct mt_memo *m,
+                                                uint64_t key,
+                                                const struct mt_regs *regs,
+                                                uint64_t high)
+{
+    struct mt_memo_slot *set = &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
+    uint32_t tag = (uint32_t)(key >> 32);
+    for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
+        if (set[way].tag == tag && set[way].at != 0 &&
+            mt_memo_holds(mt_memo_at(m, set[way].at), regs, high))
+            return &set[way];
+    return NULL;
+}
+
+#endif
