@@ -14,9 +14,10 @@ const char *const mt_show_sort_names[] = {"bytes", "count", "age", "allocs",
 
 /* A row being summed up: counts of a sample are estimates, so not integers. */
 struct sum {
-    uint64_t key; /* heap << 32 | stack; rows are never of stack 0 */
+    uint64_t key; /* (kind + 1) << 60 | heap << 32 | stack */
     double scaled_bytes, scaled_count;
     uint64_t bytes, count, sample;
+    uint64_t indirect_bytes, indirect_count;
     uint32_t oldest, newest;
 };
 
@@ -93,41 +94,55 @@ static void add_to(struct mt_show_sum *sum, const struct mt_block *block)
     sum->count++;
 }
 
-static bool visit_block(void *context, const struct mt_block *block)
+/* True if the block is in no row because it has no stack. */
+static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
 {
-    struct walk *walk = context;
-    struct mt_show *show = walk->show;
-    struct sum *sum;
-    double w;
+    struct mt_show_sum *sums = block->stack == MT_ID_UNTRACED ? show->untraced
+                               : block->stack == MT_ID_UNSAMPLED
+                                   ? show->unsampled
+                                   : show->traced;
 
-    if (block->stack == MT_ID_UNTRACED) {
-        add_to(&show->untraced[block->heap], block);
-        return true;
-    }
-    if (block->stack == MT_ID_UNSAMPLED) {
-        add_to(&show->unsampled[block->heap], block);
-        return true;
-    }
-    add_to(&show->traced[block->heap], block);
-    if (block->epoch < walk->since_epoch ||
-        (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
-        return true;
-    sum = find_sum(walk, (uint64_t)block->heap << 32 | block->stack);
-    if (sum == NULL) {
-        walk->out_of_memory = true;
-        return false;
-    }
-    w = weight(walk->model, block->bytes);
+    add_to(&sums[block->heap], block);
+    return sums != show->traced && show->options->classify == NULL;
+}
+
+static void add_to_row(struct sum *sum, const struct mt_block *block, double w,
+                       const struct mt_show_class *class)
+{
     sum->scaled_bytes += w * (double)block->bytes;
     sum->scaled_count += w;
     sum->bytes += block->bytes;
     sum->count++;
+    sum->indirect_bytes += class->indirect_bytes;
+    sum->indirect_count += class->indirect_count;
     if (block->address < sum->sample)
         sum->sample = block->address;
     if (block->epoch < sum->oldest)
         sum->oldest = block->epoch;
     if (block->epoch > sum->newest)
         sum->newest = block->epoch;
+}
+
+static bool visit_block(void *context, const struct mt_block *block)
+{
+    struct walk *walk = context;
+    const struct mt_show_options *options = walk->show->options;
+    struct mt_show_class class = {0};
+    struct sum *sum;
+
+    if (add_to_heap(walk->show, block) || block->epoch < walk->since_epoch ||
+        (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
+        return true;
+    if (options->classify &&
+        !options->classify(options->classify_context, block, &class))
+        return true;
+    sum = find_sum(walk, ((uint64_t)class.kind + 1) << 60 |
+                             (uint64_t)block->heap << 32 | block->stack);
+    if (sum == NULL) {
+        walk->out_of_memory = true;
+        return false;
+    }
+    add_to_row(sum, block, weight(walk->model, block->bytes), &class);
     return true;
 }
 
@@ -136,7 +151,8 @@ static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
     const struct mt_model *model = walk->model;
     uint32_t stack = (uint32_t)sum->key;
     struct mt_show_row row = {
-        .heap = (uint32_t)(sum->key >> 32),
+        .heap = (uint32_t)(sum->key >> 32) & 0x0fffffff,
+        .kind = (unsigned)(sum->key >> 60) - 1,
         .stack = stack,
         .bytes = sum->bytes,
         .count = sum->count,
@@ -146,6 +162,8 @@ static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
         .newest_epoch = sum->newest,
         .allocs = model->stacks[stack].allocs,
         .depth = model->stacks[stack].depth,
+        .indirect_bytes = sum->indirect_bytes,
+        .indirect_count = sum->indirect_count,
     };
 
     if (walk->show->scaled) {
@@ -167,6 +185,8 @@ static int by_frames(const void *a, const void *b)
     const struct keyed_row *x = a, *y = b;
     size_t n = x->row.depth < y->row.depth ? x->row.depth : y->row.depth;
 
+    if (x->row.kind != y->row.kind)
+        return x->row.kind < y->row.kind ? -1 : 1;
     if (x->row.heap != y->row.heap)
         return x->row.heap < y->row.heap ? -1 : 1;
     for (size_t i = 0; i < n; i++)
@@ -179,7 +199,8 @@ static int by_frames(const void *a, const void *b)
 
 static bool same_frames(const struct keyed_row *a, const struct keyed_row *b)
 {
-    return a->row.heap == b->row.heap && a->row.depth == b->row.depth &&
+    return a->row.kind == b->row.kind && a->row.heap == b->row.heap &&
+           a->row.depth == b->row.depth &&
            a->row.depth > 0 &&
            memcmp(a->frames, b->frames, a->row.depth * sizeof *a->frames) == 0;
 }
@@ -189,6 +210,8 @@ static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
     to->bytes += from->bytes;
     to->count += from->count;
     to->sampled += from->sampled;
+    to->indirect_bytes += from->indirect_bytes;
+    to->indirect_count += from->indirect_count;
     to->allocs += from->allocs;
     if (from->sample < to->sample)
         to->sample = from->sample;
@@ -239,8 +262,10 @@ static int by_options(const void *a, const void *b, void *context)
 {
     const struct mt_show_row *x = a, *y = b;
     const struct mt_show_options *options = context;
-    int order = 0;
+    int order = compare(x->kind, y->kind);
 
+    if (order != 0)
+        return order;
     if (options->sort == MT_SORT_COUNT)
         order = compare(y->count, x->count);
     else if (options->sort == MT_SORT_AGE)
@@ -248,7 +273,8 @@ static int by_options(const void *a, const void *b, void *context)
     else if (options->sort == MT_SORT_ALLOCS)
         order = compare(y->allocs, x->allocs);
     if (order == 0)
-        order = compare(y->bytes, x->bytes);
+        order = compare(y->bytes + y->indirect_bytes,
+                        x->bytes + x->indirect_bytes);
     if (order == 0)
         order = compare(y->count, x->count);
     return order ? order : compare(x->sample, y->sample);
@@ -274,7 +300,8 @@ static bool make_rows(struct walk *walk)
     for (size_t i = 0; i < show->n_rows; i++) {
         show->shown.bytes += show->rows[i].bytes;
         show->shown.count += show->rows[i].count;
-        if (show->rows[i].bytes >= options->min_bytes &&
+        if (show->rows[i].bytes + show->rows[i].indirect_bytes >=
+                options->min_bytes &&
             (options->top == 0 || kept < options->top))
             show->rows[kept++] = show->rows[i];
     }
@@ -343,7 +370,7 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
 
     memset(show, 0, sizeof *show);
     show->options = options;
-    show->scaled = model->sample_bytes > 0;
+    show->scaled = model->sample_bytes > 0 && options->classify == NULL;
     show->usage = calloc(model->n_heaps + 1, sizeof *show->usage);
     show->traced = calloc(model->n_heaps + 1, sizeof *show->traced);
     show->untraced = calloc(model->n_heaps + 1, sizeof *show->untraced);

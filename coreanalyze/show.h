@@ -16,6 +16,15 @@ enum mt_show_sort {
 /* Their names, in that order, ended by NULL. */
 extern const char *const mt_show_sort_names[];
 
+/* What an analysis says of a block: rows are by kind as well. */
+struct mt_show_class {
+    unsigned kind; /* 0 to 6; rows are sorted by it first */
+    uint64_t indirect_bytes, indirect_count; /* that hang on the block */
+};
+/* False: the block is in no row. */
+typedef bool mt_show_classify(void *context, const struct mt_block *block,
+                              struct mt_show_class *class);
+
 struct mt_show_options {
     const char *heap; /* name of the only heap to show, or NULL */
     const char
@@ -25,6 +34,10 @@ struct mt_show_options {
     uint64_t min_bytes; /* of a row */
     unsigned depth;     /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
+    /* If not NULL, called for every block, also those without a stack: all of
+     * them are in rows then, and nothing is scaled. */
+    mt_show_classify *classify;
+    void *classify_context;
 };
 
 /* Live blocks of one heap that were allocated by one stack. */
@@ -38,6 +51,8 @@ struct mt_show_row {
     uint32_t newest_epoch;
     uint64_t allocs; /* by the stack since the start, in all heaps */
     uint32_t depth;  /* frames to show */
+    unsigned kind;   /* of struct mt_show_class, else 0 */
+    uint64_t indirect_bytes, indirect_count;
 };
 
 struct mt_show_sum {

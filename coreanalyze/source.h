@@ -102,6 +102,10 @@ struct mt_source_ops {
      * lets them run again.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*go)(struct mt_source *);
+    /* Copies all writable memory of a live target, so that reports are of one
+     * moment: stopped as long as that takes if `stop`.  If there is no room
+     * for a copy, the target stays stopped, until go.  May be NULL. */
+    bool (*freeze)(struct mt_source *, bool stop, struct mt_error *);
     void (*destroy)(struct mt_source *);
 };
 
@@ -110,6 +114,13 @@ struct mt_source_coverage {
     uint64_t missing_bytes; /* a core's segments lack these: file truncated */
     uint64_t bad_notes;     /* notes of a core that made no sense */
     bool tables_incomplete; /* a table was cut at its limit */
+};
+
+/* What `freeze` did. */
+struct mt_frozen {
+    bool copied;  /* memory is a copy */
+    bool stopped; /* all threads stood still meanwhile */
+    uint64_t bytes, ns; /* copied, and how long it took */
 };
 
 struct mt_source {
@@ -122,6 +133,7 @@ struct mt_source {
     struct mt_module *modules; /* by start address */
     size_t n_modules;
     struct mt_source_coverage coverage;
+    struct mt_frozen frozen; /* all 0 unless it was */
     struct mt_string_pool *strings; /* owner of all strings above */
 };
 

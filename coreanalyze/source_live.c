@@ -27,6 +27,15 @@ static size_t live_read(struct mt_source *source, uint64_t address,
     size_t done = 0;
 
     while (done < bytes) {
+        const struct live_copy *copy = mt_live_copy(live, address + done);
+        if (copy) {
+            uint64_t skip = address + done - copy->start;
+            size_t n = bytes - done;
+            n = n < copy->bytes - skip ? n : (size_t)(copy->bytes - skip);
+            memcpy((char *)buffer + done, copy->data + skip, n);
+            done += n;
+            continue;
+        }
         struct iovec to = {(char *)buffer + done, bytes - done};
         struct iovec from = {(void *)(uintptr_t)(address + done), bytes - done};
         ssize_t got = -1;
@@ -54,12 +63,35 @@ static bool live_write(struct mt_source *source, uint64_t address,
     return process_vm_writev(live->pid, &from, 1, &to, 1, 0) == (ssize_t)bytes;
 }
 
+static const void *live_view(struct mt_source *source, uint64_t address,
+                             size_t bytes)
+{
+    const struct live_copy *copy = mt_live_copy((struct live *)source, address);
+
+    if (copy == NULL || bytes > copy->bytes - (address - copy->start))
+        return NULL;
+    return copy->data + (address - copy->start);
+}
+
+static const void *live_extent(struct mt_source *source, uint64_t address,
+                               uint64_t *start, uint64_t *bytes)
+{
+    const struct live_copy *copy = mt_live_copy((struct live *)source, address);
+
+    if (copy == NULL)
+        return NULL;
+    *start = copy->start;
+    *bytes = copy->bytes;
+    return copy->data;
+}
+
 static void live_destroy(struct mt_source *source)
 {
     struct live *live = (struct live *)source;
 
     mt_live_go(source);
     free(live->stopped);
+    mt_live_thaw(live);
     if (live->mem >= 0)
         close(live->mem);
     if (live->pagemap >= 0)
@@ -67,14 +99,37 @@ static void live_destroy(struct mt_source *source)
     free(live);
 }
 
+static bool live_freeze(struct mt_source *, bool stop, struct mt_error *);
+
 static const struct mt_source_ops live_ops = {
     .read = live_read,
     .write = live_write,
     .pages = mt_live_pages,
     .stop = mt_live_stop,
     .go = mt_live_go,
+    .freeze = live_freeze,
     .destroy = live_destroy,
 };
+
+static const struct mt_source_ops frozen_ops = {
+    .read = live_read,
+    .view = live_view,
+    .extent = live_extent,
+    .pages = mt_live_pages,
+    .stop = mt_live_stop,
+    .go = mt_live_go,
+    .destroy = live_destroy,
+};
+
+static bool live_freeze(struct mt_source *source, bool stop,
+                        struct mt_error *error)
+{
+    if (!mt_live_freeze(source, stop, error))
+        return false;
+    if (source->frozen.copied)
+        source->ops = &frozen_ops;
+    return true;
+}
 
 static int open_proc(pid_t pid, const char *name)
 {
