@@ -40,7 +40,8 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
          mt_target_model(session, &target, error) &&
          mt_show_run(target.model, &all, &show, error);
     if (ok) {
-        struct mt_report report = {target.model, &show, NULL, session->out};
+        struct mt_report report = {target.model, &show, NULL, session->out,
+                                   NULL};
         if (json)
             mt_print_json(&report);
         else if (command == &mt_command_heaps)

@@ -3,6 +3,7 @@
  * cmd_show.c - memtrace show: live memory by the stack that allocated it.
  */
 #include "coreanalyze/command.h"
+#include "coreanalyze/cmd_show.h"
 #include "coreanalyze/print.h"
 
 #include <ctype.h>
@@ -60,8 +61,8 @@ struct arguments {
     const char *sysroot;
 };
 
-static bool parse_sort(const struct mt_args *args, enum mt_show_sort *sort,
-                       struct mt_error *error)
+bool mt_take_sort(const struct mt_args *args, enum mt_show_sort *sort,
+                  struct mt_error *error)
 {
     for (unsigned i = 0; mt_show_sort_names[i]; i++) {
         if (strcmp(args->value, mt_show_sort_names[i]) == 0) {
@@ -70,13 +71,13 @@ static bool parse_sort(const struct mt_args *args, enum mt_show_sort *sort,
         }
     }
     return mt_fail(error,
-                   "show: --sort takes bytes, count, age or allocs, "
+                   "%s: --sort takes bytes, count, age or allocs, "
                    "not '%s'",
-                   args->value);
+                   args->argv[0], args->value);
 }
 
 /* A number of seconds, minutes or hours; anything else is a mark. */
-static void parse_since(const char *value, struct mt_show_options *show)
+void mt_take_since(const char *value, struct mt_show_options *show)
 {
     char *end;
     double time = strtod(value, &end);
@@ -92,11 +93,24 @@ static void parse_since(const char *value, struct mt_show_options *show)
         show->since_mark = value;
 }
 
+bool mt_take_depth(const struct mt_args *args, unsigned *depth,
+                   struct mt_error *error)
+{
+    uint64_t n;
+
+    if (!mt_arg_count(args, "--depth", &n, error))
+        return false;
+    if (n == 0 || n > MT_MAX_FRAMES)
+        return mt_fail(error, "%s: --depth takes 1 to %d, not '%s'",
+                       args->argv[0], MT_MAX_FRAMES, args->value);
+    *depth = (unsigned)n;
+    return true;
+}
+
 static bool take_option(struct arguments *a, const struct mt_args *args,
                         int option, struct mt_error *error)
 {
     const char *name = options[option].name;
-    uint64_t n = 0;
 
     switch (option) {
     case OPT_HEAP:
@@ -107,17 +121,11 @@ static bool take_option(struct arguments *a, const struct mt_args *args,
     case OPT_MIN:
         return mt_arg_bytes(args, name, &a->show.min_bytes, error);
     case OPT_DEPTH:
-        if (!mt_arg_count(args, name, &n, error))
-            return false;
-        if (n == 0 || n > MT_MAX_FRAMES)
-            return mt_fail(error, "show: --depth takes 1 to %d, not '%s'",
-                           MT_MAX_FRAMES, args->value);
-        a->show.depth = (unsigned)n;
-        return true;
+        return mt_take_depth(args, &a->show.depth, error);
     case OPT_SORT:
-        return parse_sort(args, &a->show.sort, error);
+        return mt_take_sort(args, &a->show.sort, error);
     case OPT_SINCE:
-        parse_since(args->value, &a->show);
+        mt_take_since(args->value, &a->show);
         return true;
     case OPT_JSON:
         a->json = true;
@@ -190,7 +198,8 @@ static bool print(struct mt_session *session, const struct arguments *a,
         a->n_debug_dirs ? a->debug_dirs : NULL, a->sysroot, session->name_hook,
         session->name_context};
     struct mt_resolver *resolver = mt_resolver_new(target->model, &names);
-    struct mt_report report = {target->model, show, resolver, session->out};
+    struct mt_report report = {target->model, show, resolver, session->out,
+                               NULL};
     bool ok = true;
 
     if (resolver == NULL)

@@ -15,6 +15,7 @@
 #define MT_EXIT_OK 0
 #define MT_EXIT_ERROR 1
 #define MT_EXIT_LEAKS 23
+#define MT_EXIT_UNCHECKED 24 /* leaks --fail: nothing found, not all seen */
 
 /* Where a command runs. */
 struct mt_session {
@@ -35,15 +36,14 @@ struct mt_command {
     /* Its first operand is TARGET, which GDB leaves out; a command without
      * one runs in the shell alone. */
     bool takes_target;
-    /* Returns an exit status; fills `error` unless it is MT_EXIT_OK or
-     * MT_EXIT_LEAKS. */
+    /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
     int (*run)(struct mt_session *, int argc, const char *const *argv,
                struct mt_error *error);
 };
 
 extern const struct mt_command mt_command_show, mt_command_info,
     mt_command_heaps, mt_command_on, mt_command_off, mt_command_run,
-    mt_command_gdb;
+    mt_command_gdb, mt_command_leaks;
 
 /* All commands, ended by NULL. */
 extern const struct mt_command *const mt_commands[];

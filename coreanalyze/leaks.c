@@ -21,14 +21,6 @@ struct classifier {
     bool out_of_memory;
 };
 
-const char *mt_leak_kind_name(enum mt_leak_kind kind)
-{
-    static const char *const names[] = {"definite", "indirect", "possible",
-                                        "reachable"};
-
-    return names[kind];
-}
-
 static void take_head(void *context, const struct mt_lost *lost)
 {
     struct classifier *c = context;
@@ -111,7 +103,8 @@ static bool mark(struct mt_model *model, struct classifier *c,
     return ok;
 }
 
-bool mt_leaks_run(struct mt_model *model, const struct mt_leaks_options *options,
+bool mt_leaks_run(struct mt_model *model,
+                  const struct mt_leaks_options *options,
                   struct mt_leaks *leaks, struct mt_error *error)
 {
     struct classifier c = {.leaks = leaks};

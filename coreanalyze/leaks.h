@@ -16,8 +16,6 @@ enum mt_leak_kind {
     MT_LEAK_REACHABLE, /* a chain of pointers to starts leads to it */
     MT_N_LEAK_KINDS
 };
-/* "definite", ... */
-const char *mt_leak_kind_name(enum mt_leak_kind);
 
 struct mt_leaks_options {
     struct mt_show_options show; /* classify is set by mt_leaks_run */
@@ -29,15 +27,16 @@ struct mt_leaks_options {
 struct mt_leaks {
     const struct mt_leaks_options *options;
     struct mt_show_options show_options;
-    struct mt_show show; /* its rows are the leaks */
+    struct mt_show show;                      /* its rows are the leaks */
     struct mt_show_sum sums[MT_N_LEAK_KINDS]; /* that --heap, --since allow */
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */
-    bool stopped; /* by the user: kinds mean nothing */
+    bool stopped;                          /* by the user: kinds mean nothing */
 };
 
 /* False with `error` filled.  Model and options must outlive the result. */
-bool mt_leaks_run(struct mt_model *model, const struct mt_leaks_options *options,
+bool mt_leaks_run(struct mt_model *model,
+                  const struct mt_leaks_options *options,
                   struct mt_leaks *leaks, struct mt_error *error);
 void mt_leaks_free(struct mt_leaks *leaks);
 

@@ -1,5 +1,8 @@
 # the analyses of pointers: leaks, refs, retained, whatis, diff
 %C%_libread_la_SOURCES += \
+	%D%/cmd_leaks.c %D%/cmd_leaks.h %D%/cmd_show.h %D%/leaks.c \
+	%D%/leaks.h %D%/leaks_options.c %D%/live_freeze.c \
+	%D%/print_leaks.c %D%/print_leaks.h %D%/roots.c %D%/roots.h \
 	%D%/mark.c %D%/mark.h %D%/mark_lost.c %D%/mark_map.c %D%/mark_map.h \
 	%D%/mark_memory.c %D%/mark_memory.h %D%/mark_scan.c %D%/mark_scan.h \
 	%D%/mark_team.c %D%/mark_team.h %D%/snapshot_map.c

@@ -92,8 +92,7 @@ static void copy_run(struct copier *copier, const struct live_copy *copy,
     while (from < to) {
         struct iovec here = {copy->data + (from - copy->start), to - from};
         struct iovec there = {(void *)(uintptr_t)from, to - from};
-        ssize_t got =
-            process_vm_readv(live->pid, &here, 1, &there, 1, 0);
+        ssize_t got = process_vm_readv(live->pid, &here, 1, &there, 1, 0);
         if (got <= 0)
             got = pread(live->mem, here.iov_base, here.iov_len, (off_t)from);
         if (got > 0)
@@ -144,8 +143,8 @@ static void *run_copier(void *argument)
         }
         const struct live_copy *copy = &live->copies[low];
         uint64_t skip = (part - copier->first[low]) * PART_BYTES;
-        uint64_t end = copy->bytes - skip > PART_BYTES ? skip + PART_BYTES
-                                                       : copy->bytes;
+        uint64_t end =
+            copy->bytes - skip > PART_BYTES ? skip + PART_BYTES : copy->bytes;
         copy_part(copier, copy, copy->start + skip, copy->start + end);
     }
     return NULL;
@@ -255,8 +254,7 @@ static bool read_maps_again(struct live *live, struct mt_error *error)
     return mt_live_maps(source, live->pid, error);
 }
 
-bool mt_live_freeze(struct mt_source *source, bool stop,
-                    struct mt_error *error)
+bool mt_live_freeze(struct mt_source *source, bool stop, struct mt_error *error)
 {
     struct live *live = (struct live *)source;
     struct copier copier = {.live = live};
@@ -268,7 +266,7 @@ bool mt_live_freeze(struct mt_source *source, bool stop,
     if (stop && !mt_live_stop(source, error))
         return false;
     source->frozen.stopped = stop;
-    if (stop && !room)
+    if (!room)
         return read_maps_again(live, error);
     ok = read_maps_again(live, error);
     if (ok && make_places(&copier))

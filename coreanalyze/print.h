@@ -15,6 +15,7 @@ struct mt_report {
     const struct mt_show *show;
     struct mt_resolver *resolver; /* NULL: no stacks are to be printed */
     FILE *out;
+    const char *const *kinds; /* names of the rows' kinds, or NULL */
 };
 
 /* Header, totals and stacks of every heap, in the form of VPP's `show
@@ -28,6 +29,20 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
 void mt_print_json(const struct mt_report *report);
 /* Process, heaps, coverage and health. */
 void mt_print_info(const struct mt_report *report);
+
+/* Pieces of the above, for other reports.  Process and core, one line. */
+void mt_print_target(const struct mt_report *report);
+/* The frames of a row, the first one at the current column, the others at
+ * `indent`, and what is wrong with them. */
+void mt_print_row_frames(const struct mt_report *report,
+                         const struct mt_show_row *row, int indent);
+struct mt_json;
+/* The members "target", "stacks" and "coverage". */
+void mt_json_put_target(struct mt_json *, const struct mt_model *);
+void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
+void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
+void mt_json_put_sum(struct mt_json *, const char *key,
+                     const struct mt_show_sum *);
 
 /* Shared by them: one line per thing that the reports do not see, or that is
  * wrong with the trace, each behind `prefix`.  Returns how many. */

@@ -68,7 +68,10 @@ static bool make_line(const struct mt_report *report,
         return false;
     mt_report_frames(report, row, add_name, &names);
     if (names.n == 0)
-        fputs(row->stack == MT_ID_OVERFLOW ? "[stack table full]" : "[unknown]",
+        fputs(row->stack == MT_ID_OVERFLOW    ? "[stack table full]"
+              : row->stack == MT_ID_UNTRACED  ? "[untraced]"
+              : row->stack == MT_ID_UNSAMPLED ? "[not sampled]"
+                                              : "[unknown]",
               out);
     for (size_t i = names.n; i-- > 0;) {
         fprintf(out, "%s%s", names.items[i], i ? ";" : "");
@@ -106,7 +109,8 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
                     lines[i].bytes);
     }
     for (uint32_t i = 0; i < report->model->n_heaps; i++)
-        if (mt_show_wants(report->model, show, i))
+        if (mt_show_wants(report->model, show, i) &&
+            show->options->classify == NULL)
             untraced += show->untraced[i].bytes;
     if (ok && untraced > 0)
         fprintf(report->out, "[untraced] %" PRIu64 "\n", untraced);

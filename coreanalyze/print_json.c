@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static void put_target(struct mt_json *json, const struct mt_model *model)
+void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
 {
     const struct mt_process *process = &model->source->process;
 
@@ -30,8 +30,8 @@ static void put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_close(json, '}');
 }
 
-static void put_sum(struct mt_json *json, const char *key,
-                    const struct mt_show_sum *sum)
+void mt_json_put_sum(struct mt_json *json, const char *key,
+                     const struct mt_show_sum *sum)
 {
     mt_json_open(json, key, '{');
     mt_json_u64(json, "bytes", sum->bytes);
@@ -84,9 +84,9 @@ static void put_heap(struct mt_json *json, const struct mt_heap *heap,
     mt_json_i64(json, "numa_node", heap->numa_node);
     put_flags(json, heap);
     mt_json_bool(json, "tracing", heap->tracing);
-    put_sum(json, "traced", &show->traced[heap->id]);
-    put_sum(json, "untraced", &show->untraced[heap->id]);
-    put_sum(json, "unsampled", &show->unsampled[heap->id]);
+    mt_json_put_sum(json, "traced", &show->traced[heap->id]);
+    mt_json_put_sum(json, "untraced", &show->untraced[heap->id]);
+    mt_json_put_sum(json, "unsampled", &show->unsampled[heap->id]);
     mt_json_close(json, '}');
 }
 
@@ -163,10 +163,16 @@ static void put_row(struct mt_json *json, const struct mt_report *report,
     mt_json_open(json, "frames", '[');
     mt_report_frames(report, row, put_frame, json);
     mt_json_close(json, ']');
+    if (report->kinds) {
+        mt_json_string(json, "kind", report->kinds[row->kind]);
+        mt_json_u64(json, "indirect_bytes", row->indirect_bytes);
+        mt_json_u64(json, "indirect_count", row->indirect_count);
+        mt_json_bool(json, "traced", row->stack >= MT_ID_FIRST);
+    }
     mt_json_close(json, '}');
 }
 
-static void put_coverage(struct mt_json *json, const struct mt_report *report)
+void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
 {
     const struct mt_model *model = report->model;
     const struct mt_coverage *c = &model->coverage;
@@ -213,7 +219,7 @@ static void put_coverage(struct mt_json *json, const struct mt_report *report)
     mt_json_close(json, '}');
 }
 
-static void put_rows(struct mt_json *json, const struct mt_report *report)
+void mt_json_put_stacks(struct mt_json *json, const struct mt_report *report)
 {
     const struct mt_show *show = report->show;
 
@@ -245,7 +251,7 @@ void mt_print_json(const struct mt_report *report)
 
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
-    put_target(&json, model);
+    mt_json_put_target(&json, model);
     mt_json_open(&json, "heaps", '[');
     for (uint32_t i = 0; i < model->n_heaps; i++) {
         if (!mt_show_wants(model, show, i))
@@ -256,8 +262,8 @@ void mt_print_json(const struct mt_report *report)
     }
     mt_json_close(&json, ']');
     if (report->resolver)
-        put_rows(&json, report);
-    put_sum(&json, "untraced", &untraced);
+        mt_json_put_stacks(&json, report);
+    mt_json_put_sum(&json, "untraced", &untraced);
     mt_json_open(&json, "pages", '[');
     for (uint32_t i = 0; i < model->n_heaps; i++)
         if (mt_show_wants(model, show, i))
@@ -268,6 +274,6 @@ void mt_print_json(const struct mt_report *report)
         mt_resolver_matches(report->resolver, put_match, &json);
         mt_json_close(&json, ']');
     }
-    put_coverage(&json, report);
+    mt_json_put_coverage(&json, report);
     mt_json_close(&json, '}');
 }

@@ -150,33 +150,45 @@ static bool wants_age(const struct mt_show_options *options)
            options->since_mark;
 }
 
-static void put_row(const struct mt_report *report,
-                    const struct mt_show_row *row)
+void mt_print_row_frames(const struct mt_report *report,
+                         const struct mt_show_row *row, int indent)
 {
-    const struct mt_show_options *options = report->show->options;
     const struct mt_stack *stack = &report->model->stacks[row->stack];
-    struct row_context context = {report, 0, true};
-    FILE *out = report->out;
-    char sample[24];
+    struct row_context context = {report, indent, true};
 
-    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
-    context.indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ",
-                             row->bytes, row->count, sample);
-    if (wants_age(options))
-        context.indent += fprintf(
-            out, "%8" PRIu64 "s ",
-            mt_model_age_ns(report->model, row->oldest_epoch) / 1000000000);
-    if (options->sort == MT_SORT_ALLOCS)
-        context.indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
     mt_report_frames(report, row, put_row_frame, &context);
     if (row->stack == MT_ID_OVERFLOW)
         put_end(&context, "(the stack table was full)");
+    else if (row->stack == MT_ID_UNTRACED)
+        put_end(&context, "(allocated while tracing was off)");
+    else if (row->stack == MT_ID_UNSAMPLED)
+        put_end(&context, "(not in the sample)");
     else if (context.first)
         put_end(&context, "(the frames could not be read)");
     else if (row->depth == stack->depth && stack->truncated)
         put_end(&context, "(truncated)");
     else if (row->depth == stack->depth && stack->incomplete)
         put_end(&context, "(no unwinding rule from here on)");
+}
+
+static void put_row(const struct mt_report *report,
+                    const struct mt_show_row *row)
+{
+    const struct mt_show_options *options = report->show->options;
+    FILE *out = report->out;
+    char sample[24];
+    int indent;
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ", row->bytes,
+                     row->count, sample);
+    if (wants_age(options))
+        indent += fprintf(out, "%8" PRIu64 "s ",
+                          mt_model_age_ns(report->model, row->oldest_epoch) /
+                              1000000000);
+    if (options->sort == MT_SORT_ALLOCS)
+        indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
+    mt_print_row_frames(report, row, indent);
 }
 
 static void put_rows(const struct mt_report *report, uint32_t heap)
@@ -198,7 +210,7 @@ static void put_rows(const struct mt_report *report, uint32_t heap)
     }
 }
 
-static void put_target(const struct mt_report *report)
+void mt_print_target(const struct mt_report *report)
 {
     const struct mt_process *process = &report->model->source->process;
     FILE *out = report->out;
@@ -238,7 +250,7 @@ static void put_heaps(const struct mt_report *report, bool rows)
 {
     const struct mt_model *model = report->model;
 
-    put_target(report);
+    mt_print_target(report);
     for (uint32_t i = 0; i < model->n_heaps; i++) {
         if (!mt_show_wants(model, report->show, i))
             continue;

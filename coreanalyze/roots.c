@@ -165,8 +165,7 @@ static void take_stacks(struct finder *f)
         const struct of_thread *lowest =
             first_in(f->stacks, f->n_stacks, m->start, m->end);
         if (lowest && is_writable(m) && lowest->address > RED_ZONE)
-            exclude(f, m->start,
-                    (lowest->address - RED_ZONE) & ~UINT64_C(7));
+            exclude(f, m->start, (lowest->address - RED_ZONE) & ~UINT64_C(7));
     }
 }
 
@@ -174,8 +173,8 @@ static void take_stacks(struct finder *f)
  * words hold its own address.  0 if there is none. */
 static uint64_t find_tcb(struct finder *f, const struct mt_mapping *m)
 {
-    uint64_t from = m->end - m->start > TCB_SEARCH ? m->end - TCB_SEARCH
-                                                   : m->start;
+    uint64_t from =
+        m->end - m->start > TCB_SEARCH ? m->end - TCB_SEARCH : m->start;
     uint64_t words[TCB_SEARCH / 8];
     size_t n = mt_source_read_part(f->source, from, words, m->end - from) / 8;
 
@@ -186,18 +185,21 @@ static uint64_t find_tcb(struct finder *f, const struct mt_mapping *m)
     return 0;
 }
 
-/* Anonymous, with a guard below it, and no thread in it. */
+/* Anonymous, with a guard below it (that cores leave out, or call readable),
+ * and no thread in it. */
 static void take_exited(struct finder *f)
 {
+    const struct mt_source *source = f->source;
+
     /* Without registers one cannot tell which stacks are in use. */
-    if (f->n_tcbs < f->source->n_threads)
+    if (source->n_threads == 0 || f->n_tcbs < source->n_threads)
         return;
-    for (size_t i = 1; i < f->source->n_mappings; i++) {
-        const struct mt_mapping *guard = &f->source->mappings[i - 1];
-        const struct mt_mapping *m = guard + 1;
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
         uint64_t tcb;
-        if (m->path || !is_writable(m) || guard->end != m->start ||
-            (guard->flags & MT_MAP_READ) || in_heap(f->model, m->start) ||
+        if (m->path || !is_writable(m) ||
+            (i > 0 && m[-1].end == m->start && is_writable(&m[-1])) ||
+            in_heap(f->model, m->start) ||
             first_in(f->stacks, f->n_stacks, m->start, m->end) ||
             first_in(f->tcbs, f->n_tcbs, m->start, m->end))
             continue;
@@ -216,8 +218,7 @@ static void take_exited(struct finder *f)
 static void name_range(const struct finder *f, const struct mt_mapping *m,
                        struct mt_root_place *place)
 {
-    const struct mt_module *module =
-        mt_source_module(f->source, place->start);
+    const struct mt_module *module = mt_source_module(f->source, place->start);
     const struct of_thread *tcb, *stack;
 
     place->kind = MT_ROOT_MAPPING;
@@ -333,8 +334,12 @@ static void take_mapping(struct finder *f, const struct mt_mapping *m)
         return;
     each_left(f, m, m->start, present, add_range);
     missing = each_left(f, m, present, m->end, NULL);
-    f->roots->coverage.missing_bytes += missing;
-    f->roots->coverage.missing_mappings += missing > 0;
+    if (m->path && m->path[0] == '/') {
+        f->roots->coverage.missing_file_bytes += missing;
+    } else {
+        f->roots->coverage.missing_bytes += missing;
+        f->roots->coverage.missing_mappings += missing > 0;
+    }
 }
 
 bool mt_roots_find(const struct mt_model *model,

@@ -29,7 +29,10 @@ struct mt_root_place {
 /* What could not be taken for roots. */
 struct mt_roots_coverage {
     uint64_t threads, threads_without_registers;
-    uint64_t missing_mappings, missing_bytes; /* writable, not in the source */
+    /* Writable, and not in the source: anonymous memory; and mapped files,
+     * of which a core leaves out what was never written or is shared. */
+    uint64_t missing_mappings, missing_bytes;
+    uint64_t missing_file_bytes;
     uint64_t exited_stacks, exited_stack_bytes; /* left out: kept by libc */
     uint64_t scanned_bytes;                     /* of all ranges */
 };

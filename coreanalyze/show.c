@@ -136,7 +136,7 @@ static bool visit_block(void *context, const struct mt_block *block)
     if (options->classify &&
         !options->classify(options->classify_context, block, &class))
         return true;
-    sum = find_sum(walk, ((uint64_t)class.kind + 1) << 60 |
+    sum = find_sum(walk, ((uint64_t) class.kind + 1) << 60 |
                              (uint64_t)block->heap << 32 | block->stack);
     if (sum == NULL) {
         walk->out_of_memory = true;
@@ -200,8 +200,7 @@ static int by_frames(const void *a, const void *b)
 static bool same_frames(const struct keyed_row *a, const struct keyed_row *b)
 {
     return a->row.kind == b->row.kind && a->row.heap == b->row.heap &&
-           a->row.depth == b->row.depth &&
-           a->row.depth > 0 &&
+           a->row.depth == b->row.depth && a->row.depth > 0 &&
            memcmp(a->frames, b->frames, a->row.depth * sizeof *a->frames) == 0;
 }
 
@@ -273,8 +272,8 @@ static int by_options(const void *a, const void *b, void *context)
     else if (options->sort == MT_SORT_ALLOCS)
         order = compare(y->allocs, x->allocs);
     if (order == 0)
-        order = compare(y->bytes + y->indirect_bytes,
-                        x->bytes + x->indirect_bytes);
+        order =
+            compare(y->bytes + y->indirect_bytes, x->bytes + x->indirect_bytes);
     if (order == 0)
         order = compare(y->count, x->count);
     return order ? order : compare(x->sample, y->sample);

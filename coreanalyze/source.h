@@ -118,8 +118,8 @@ struct mt_source_coverage {
 
 /* What `freeze` did. */
 struct mt_frozen {
-    bool copied;  /* memory is a copy */
-    bool stopped; /* all threads stood still meanwhile */
+    bool copied;        /* memory is a copy */
+    bool stopped;       /* all threads stood still meanwhile */
     uint64_t bytes, ns; /* copied, and how long it took */
 };
 
@@ -133,7 +133,7 @@ struct mt_source {
     struct mt_module *modules; /* by start address */
     size_t n_modules;
     struct mt_source_coverage coverage;
-    struct mt_frozen frozen; /* all 0 unless it was */
+    struct mt_frozen frozen;        /* all 0 unless it was */
     struct mt_string_pool *strings; /* owner of all strings above */
 };
 
