@@ -166,7 +166,11 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
                       "assumed to be this reader's",
                       0);
     if (model->source->coverage.tables_incomplete)
-        n += put_note(report, prefix, "the core's tables are cut off", 0);
+        n += put_note(report, prefix,
+                      model->source->process.kind == MT_SOURCE_CORE
+                          ? "the core's tables are cut off"
+                          : "not all mappings of the process are known",
+                      0);
     if (model->sample_bytes > 0)
         n += put_note(report, prefix,
                       "the trace is a sample, one in %s bytes: bytes and "

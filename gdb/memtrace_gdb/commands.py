@@ -7,9 +7,10 @@ has too: only TARGET is left out, which is the selected inferior.
 
 import gdb
 
-from . import completion, readers
+from . import completion, readers, tables
 from .library import LibraryError
 
+USUAL_DEBUG_DIR = "/usr/lib/debug"
 STATUS = "_memtrace_status"  # a convenience variable, as $_exitcode is
 
 
@@ -52,6 +53,7 @@ class Verb(gdb.Command):
             gdb.write(readers.library().help_text(self.verb))
             status = 0
         else:
+            words = self._usual_options() + words
             status, text, error = readers.use(
                 lambda reader: reader.run(self.verb, *words))
             write(text)
@@ -66,6 +68,20 @@ class Verb(gdb.Command):
         # What GDB takes for the word may start inside of it.
         cut = len(raw) - len(word or "")
         return [candidate[cut:] for candidate in found]
+
+    def _usual_options(self):
+        """Where GDB looks for files, if that is not where everybody does; what
+        the user gives comes later, and wins."""
+        options = readers.library().option_names(self.verb)
+        words = []
+        if "--debug-dir" in options:
+            for folder in gdb.parameter("debug-file-directory").split(":"):
+                if folder not in ("", USUAL_DEBUG_DIR):
+                    words += ["--debug-dir", folder]
+        sysroot = gdb.parameter("sysroot")
+        if "--sysroot" in options and sysroot not in ("", "/", tables.REMOTE):
+            words += ["--sysroot", sysroot]
+        return words
 
     @staticmethod
     def _values(option):

@@ -6,6 +6,7 @@ target.  What GDB cannot tell (the mappings behind a bare remote stub) is left
 out, and the reader's reports say so.
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -15,7 +16,7 @@ from . import constants, symbols, tables
 from .library import Callbacks, Target
 
 PAGE = tables.PAGE
-WORD = (1 << 64) - 1
+WORD = (1 << 64) - 1  # registers may come as signed
 NO_PID = 42000  # what GDB makes up where a remote stub tells no pid
 
 
@@ -56,11 +57,24 @@ class Memory(Callbacks):
         return symbols.describe(pc)
 
 
+@contextlib.contextmanager
+def bytes_as_text():
+    """Inside of the block GDB gives all strings as Latin-1, in which any bytes
+    are text; `tables.text` makes of it what they mean.  Else a name that the
+    locale's character set lacks is an exception, wherever it comes up."""
+    before = gdb.parameter("host-charset")
+    gdb.execute("set host-charset " + tables.ANY_BYTES)
+    try:
+        yield
+    finally:
+        gdb.execute("set host-charset " + before)
+
+
 def printed(*commands):
     """What the first of the commands that works prints; "" if none does."""
     for command in commands:
         try:
-            return gdb.execute(command, to_string=True)
+            return tables.text(gdb.execute(command, to_string=True))
         except gdb.error:
             continue
     return ""
@@ -76,8 +90,10 @@ def kind(inferior):
     return inferior.connection.type if inferior.connection else ""
 
 
-def can_write(inferior):
-    return kind(inferior) != "core"
+def stands_still(inferior):
+    """Is no thread of it running?"""
+    return inferior.is_valid() and all(
+        thread.is_stopped() for thread in inferior.threads())
 
 
 def describe(inferior):
@@ -93,8 +109,8 @@ def describe(inferior):
     if target.local_process:
         return target
     target.exe = tables.proc_exe(printed("info proc"))
-    if not target.exe and gdb.current_progspace().filename:
-        target.exe = tables.local_path(gdb.current_progspace().filename)
+    if not target.exe:
+        target.exe = tables.local_path(program())
     target.mappings = tables.proc_mappings(printed("info proc mappings"))
     target.incomplete = not target.mappings
     if not target.mappings:
@@ -104,6 +120,11 @@ def describe(inferior):
     target.root_symbol = tables.symbol_address(printed(
         "info address memtrace_root"))
     return target
+
+
+def program():
+    """The file of the selected inferior's program, or ""."""
+    return tables.text(gdb.current_progspace().filename or "")
 
 
 def core(inferior):
@@ -121,7 +142,7 @@ def threads(inferior):
     try:
         for thread in inferior.threads():
             found.append((thread.ptid[1] or thread.ptid[2],
-                          (thread.name or "")[:15], registers(thread)))
+                          tables.text(thread.name or ""), registers(thread)))
     finally:
         if selected and selected.is_valid():
             selected.switch()

@@ -56,8 +56,10 @@ def places():
 
 
 def _load(path):
+    # GDB has libraries with functions of the same names as those of libdwarf
+    # (libdw has): each library is to find those that it was linked with.
     try:
-        return ctypes.CDLL(path)
+        return ctypes.CDLL(path, os.RTLD_LOCAL | os.RTLD_DEEPBIND)
     except OSError as error:
         raise LibraryError("cannot load %s: %s" % (path, error)) from None
 
@@ -169,8 +171,15 @@ class Reader:
         self.handle = None
         self.target = self._fill(target)
         error = ctypes.create_string_buffer(1024)
-        self.handle = self._guarded(lambda: library.open_target(
-            ctypes.byref(self.target), error, len(error)))
+
+        def open_target():
+            self.handle = library.open_target(ctypes.byref(self.target), error,
+                                              len(error))
+        try:
+            self._guarded(open_target)
+        except BaseException:
+            self.close()
+            raise
         if not self.handle:
             raise LibraryError(error.value.decode("utf-8", "replace"))
 
@@ -274,7 +283,6 @@ class Reader:
 
 
 def _fitting(text):
-    """UTF-8 of a text, cut to what a field of a symbol holds."""
+    """The bytes of a text, cut to what a field of a symbol holds."""
     room = Symbol.function.size - 1
-    data = (text or "").encode("utf-8", "surrogateescape")[:room]
-    return data.decode("utf-8", "ignore").encode()
+    return (text or "").encode("utf-8", "surrogateescape")[:room]

@@ -3,7 +3,8 @@
 
 A reader holds tables of the inferior: its mappings, modules and threads.  It
 is dropped when the inferior runs on, maps or unmaps a library, is written to
-by GDB, or ends; and not used when the inferior has become another one.
+by GDB, or ends; not kept when some thread of it is running; and not used when
+the inferior has become another one.
 """
 
 import os
@@ -40,7 +41,7 @@ def _key(inferior):
     except OSError:
         written = 0
     return (inferior.pid, connection.num if connection else 0, core, written,
-            gdb.current_progspace().filename)
+            inferiors.program())
 
 
 def _open(inferior):
@@ -64,13 +65,14 @@ def use(action):
         raise gdb.GdbError("memtrace: a memtrace command is at work")
     _busy, _stale = True, False
     try:
-        key = _key(inferior)
-        kept, reader = _readers.get(inferior.num, (None, None))
-        if reader is None or kept != key:
-            _drop_one(inferior.num)
-            reader = _open(inferior)
-            _readers[inferior.num] = (key, reader)
-        return action(reader)
+        with inferiors.bytes_as_text():
+            key = _key(inferior)
+            kept, reader = _readers.get(inferior.num, (None, None))
+            if reader is None or kept != key:
+                _drop_one(inferior.num)
+                reader = _open(inferior)
+                _readers[inferior.num] = (key, reader)
+            return action(reader)
     except LibraryError as error:
         raise gdb.GdbError("memtrace: %s" % error) from None
     except gdb.error as error:
@@ -79,7 +81,7 @@ def use(action):
             str(error).split())) from None
     finally:
         _busy = False
-        if _stale:
+        if _stale or not inferiors.stands_still(inferior):
             drop()
 
 

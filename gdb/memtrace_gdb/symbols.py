@@ -26,10 +26,11 @@ def _function(address):
     while block is not None and block.function is None:
         block = block.superblock
     if block is not None:
-        return block.function.print_name, address - block.start
+        return tables.text(block.function.print_name), address - block.start
     try:
         found = tables.symbol_name(
-            gdb.execute("info symbol %#x" % address, to_string=True))
+            tables.text(gdb.execute("info symbol %#x" % address,
+                                    to_string=True)))
     except gdb.error:
         found = None
     return found or (None, 0)
@@ -39,4 +40,4 @@ def _line(address):
     place = gdb.find_pc_line(address)
     if place is None or place.symtab is None or not place.line:
         return None, 0
-    return place.symtab.fullname(), place.line
+    return tables.text(place.symtab.fullname()), place.line

@@ -25,6 +25,14 @@ _FILE_LINE = re.compile(
     r"(?:, file type .*)?$")
 _CORE_LINE = re.compile(r"^\s*[`'](?P<path>.*)', file type ")
 PAGE = 4096
+ANY_BYTES = "ISO-8859-1"
+
+
+def text(string):
+    """A string of GDB's that is Latin-1 by name as what it is: UTF-8, and
+    other bytes as the functions of `os` take them."""
+    return string.encode(ANY_BYTES, "replace").decode("utf-8",
+                                                      "surrogateescape")
 
 
 def local_path(path):
