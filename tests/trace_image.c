@@ -6,8 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SECTION_BYTES (256u << 10)
 #define ROOT_BYTES 4096u
+
+uint32_t image_section_bytes = 256u << 10;
 
 static void need(bool condition, const char *what)
 {
@@ -104,7 +105,7 @@ struct image *image_new(void)
     struct mt_root *root;
 
     need(image != NULL, "out of memory");
-    image->size = ROOT_BYTES + MT_N_SECTIONS * (size_t)SECTION_BYTES;
+    image->size = ROOT_BYTES + MT_N_SECTIONS * (size_t)image_section_bytes;
     image->bytes = calloc(1, image->size);
     need(image->bytes != NULL, "out of memory");
     root = image->root = (struct mt_root *)image->bytes;
@@ -124,8 +125,8 @@ struct image *image_new(void)
     for (unsigned i = 0; i < MT_N_SECTIONS; i++) {
         struct mt_section_record *s = &root->sections[i];
         snprintf(s->name, sizeof s->name, "%s", sections[i].name);
-        s->base = IMAGE_BASE + ROOT_BYTES + i * (uint64_t)SECTION_BYTES;
-        s->reserved = SECTION_BYTES;
+        s->base = IMAGE_BASE + ROOT_BYTES + i * (uint64_t)image_section_bytes;
+        s->reserved = image_section_bytes;
         s->entry_bytes = sections[i].entry_bytes;
     }
     image_schema(image, NULL);

@@ -31,6 +31,9 @@ struct image {
     size_t extra_bytes;
 };
 
+/* Size of every section; set it before image_new(). */
+extern uint32_t image_section_bytes;
+
 /* A region with the root, its schema, and empty sections. */
 struct image *image_new(void);
 void image_free(struct image *);

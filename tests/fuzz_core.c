@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A fuzz target for all that reads a core: the ELF file, the snapshot, show
+ * and look-ups.  Built by `make fuzz_core` with clang; run as
+ *
+ *     tests/fuzz_core -max_len=65536 FOLDER
+ *
+ * The input is a list of changes to a core that is well-formed: a fuzzer
+ * alone would hardly ever get behind the checks of the file's headers.  An
+ * input that starts with "\x7f" "ELF" is taken as the whole file.
+ */
+#include "coreanalyze/show.h"
+#include "coreanalyze/snapshot.h"
+#include "tests/trace_image.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SECTION_BYTES 16384u
+
+static uint8_t *core;
+static size_t core_bytes;
+
+static void make_core(void)
+{
+    struct plan plan;
+    struct image *image;
+
+    image_section_bytes = SECTION_BYTES;
+    image = image_planned(&plan);
+    core = image_core_bytes(image, &core_bytes);
+    image_free(image);
+}
+
+/* Places worth a change: offsets in the core, of headers and records. */
+static size_t place(uint32_t choice)
+{
+    static const unsigned sections[] = {
+        MT_SECTION_HEAPS,  MT_SECTION_REGIONS, MT_SECTION_THREADS,
+        MT_SECTION_EPOCHS, MT_SECTION_MODULES, MT_SECTION_STACKS,
+        MT_SECTION_SPANS,  MT_SECTION_SPANS,   MT_SECTION_SLICE_MAPS,
+        MT_SECTION_TAGS,   MT_SECTION_SCHEMA,  MT_SECTION_COUNTERS,
+    };
+    size_t region = core_bytes - (4096 + MT_N_SECTIONS * SECTION_BYTES);
+    uint32_t which = choice % 16, offset = choice >> 4;
+
+    if (which < 2)
+        return offset % 1024; /* ELF header, program headers, notes */
+    if (which < 4)
+        return region + offset % 2048; /* the root */
+    return region + 4096 + sections[which - 4] * SECTION_BYTES + offset % 1024;
+}
+
+/* Each change is 8 bytes: place (4), what (1), value (3). */
+static void change(uint8_t *copy, const uint8_t *step)
+{
+    static const uint64_t values[] = {
+        0,          1,          UINT64_MAX, INT64_MAX, 0x7f1200000000,
+        0x80000000, IMAGE_HEAP, 4096,       0xffff,    UINT64_MAX - 4095};
+    uint32_t choice;
+    uint64_t value, old;
+    size_t at;
+
+    memcpy(&choice, step, 4);
+    at = place(choice);
+    if (at > core_bytes - 8)
+        return;
+    memcpy(&old, copy + at, 8);
+    value = step[5] | step[6] << 8 | (uint64_t)step[7] << 16;
+    switch (step[4] % 4) {
+    case 0:
+        copy[at] = step[5];
+        return;
+    case 1:
+        value = values[value % (sizeof values / sizeof *values)];
+        break;
+    case 2:
+        value = old + (value << 3) - (1 << 20);
+        break;
+    default:
+        value = old ^ (UINT64_C(1) << (step[5] % 64));
+    }
+    memcpy(copy + at, &value, 8);
+}
+
+static bool visit(void *context, const struct mt_block *block)
+{
+    mt_model_find(context, block->address, NULL);
+    return true;
+}
+
+static void read_core(const char *path)
+{
+    const struct mt_show_options options = {.since_s = -1, .depth = 2};
+    const struct mt_snapshot_options none = {0};
+    struct mt_error error = {0};
+    struct mt_source *source = mt_source_open_core(path, &error);
+    struct mt_model *model =
+        source ? mt_snapshot_take(source, &none, &error) : NULL;
+    struct mt_show show = {0};
+
+    if (model) {
+        mt_show_run(model, &options, &show, &error);
+        mt_show_free(&show);
+        mt_model_each_block(model, visit, model, NULL, &error);
+        for (uint64_t i = 0; i < 64; i++)
+            mt_model_find(model, IMAGE_HEAP + i * 4097, NULL);
+    }
+    mt_model_free(model);
+    mt_source_free(source);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int file = -1;
+    static char path[64];
+    size_t bytes = size;
+    uint8_t *copy = NULL;
+
+    if (core == NULL) {
+        make_core();
+        file = memfd_create("core", 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    }
+    if (size < 4 || memcmp(data, "\177ELF", 4) != 0) {
+        bytes = core_bytes;
+        copy = malloc(core_bytes);
+        if (copy == NULL)
+            abort();
+        memcpy(copy, core, core_bytes);
+        for (size_t at = 0; at + 8 <= size && at < 8 * 64; at += 8)
+            change(copy, data + at);
+    }
+    if (ftruncate(file, 0) != 0 ||
+        pwrite(file, copy ? copy : data, bytes, 0) != (ssize_t)bytes)
+        abort();
+    read_core(path);
+    free(copy);
+    return 0;
+}
