@@ -45,11 +45,13 @@
 
 #include <string.h>
 
-#define MAX_NESTED 2   /* captures that have a buffer: one and its interrupter \
+#define MAX_NESTED                                                             \
+    2                  /* captures that have a buffer: one and its interrupter \
                         */
 #define SMALL_DEPTH 64 /* frames kept where there is no buffer */
 
 struct mt_capture {
+    struct mt_capture *next; /* of all there are */
     uint32_t busy; /* captures under way: those below the top interrupted */
     uint64_t busy_sp[MAX_NESTED];
     struct mt_stack_ranges ranges;
@@ -62,6 +64,8 @@ const size_t mt_capture_bytes = sizeof(struct mt_capture);
 
 uint32_t mt_capture_verify;
 struct mt_capture_totals mt_capture_totals;
+
+static struct mt_capture *all;
 
 /* 0 not started, 1 being started, 2 started */
 static uint32_t started;
@@ -82,6 +86,20 @@ void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread)
     if (mt_load_acquire(&started) != 2)
         start();
     mt_memo_init(&c->memo, thread);
+    c->next = mt_load_relaxed(&all);
+    while (!__atomic_compare_exchange_n(&all, &c->next, c, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+}
+
+struct mt_capture_totals mt_capture_sum(void)
+{
+    struct mt_capture_totals sum = mt_capture_totals;
+    for (const struct mt_capture *c = mt_load_acquire(&all); c; c = c->next) {
+        sum.hits += c->memo.all_hits + mt_load_relaxed(&c->memo.hits);
+        sum.misses += c->memo.all_misses + mt_load_relaxed(&c->memo.misses);
+    }
+    return sum;
 }
 
 static void add_total(uint64_t *total, uint64_t *part)

@@ -12,7 +12,8 @@
  * times that (but each its first 128). To be set before the first capture. */
 extern uint32_t mt_memo_kib;
 
-/* Debugging: unwind on every hit of a memo, and compare. */
+/* Debugging: unwind on every hit of a memo, and compare; a line on stderr at
+ * exit says what came of it. */
 extern uint32_t mt_capture_verify;
 
 /* Hits and misses of memos that were folded (mt_capture_fold); what came of
@@ -20,5 +21,7 @@ extern uint32_t mt_capture_verify;
 extern struct mt_capture_totals {
     uint64_t hits, misses, verified, mismatches;
 } mt_capture_totals;
+/* With those of memos that are in use, as far as they are seen from here. */
+struct mt_capture_totals mt_capture_sum(void);
 
 #endif

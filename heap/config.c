@@ -4,6 +4,7 @@
  * the default.  docs/memtrace-preload.7 documents the keys.
  */
 #include "alloc.h"
+#include "capture.h"
 #include "print.h"
 
 #include <string.h>
@@ -93,6 +94,21 @@ static bool set(const char *key, size_t key_length, const char *value,
     if (KEY("limit")) {
         *why = "takes a number of bytes, as 512M";
         return number(value, length, UINT64_MAX, &mt_config.limit);
+    }
+    if (KEY("memo_kib")) {
+        *why = "takes a number from 0 to 1048576";
+        if (!number(value, length, 1 << 20, &n))
+            return false;
+        mt_memo_kib = (uint32_t)n;
+        return true;
+    }
+    if (KEY("verify")) {
+        bool verify = false;
+        *why = "takes 0 or 1";
+        if (!choice(value, length, "0", "1", &verify))
+            return false;
+        mt_capture_verify = verify;
+        return true;
     }
 #undef KEY
     *why = "no such key";

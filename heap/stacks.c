@@ -217,8 +217,10 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
     if (!id)
         return MT_STACK_OVERFLOW;
     enum outcome outcome = probe_index(index, &p, &id);
-    if (outcome != ADDED)
+    if (outcome != ADDED) {
         mt_store_release(&mt_stacks_record(added)->depth, 0);
+        mt_store_release(&mt_stacks_record(added)->frames, 0);
+    }
     if (outcome == NO_ROOM)
         return MT_STACK_OVERFLOW;
     if (2 * mt_load_relaxed(&index->used) > index->mask)
