@@ -59,6 +59,9 @@ struct memtrace_heap {
     uint32_t region_step;  /* shift for the next region, when one is refused */
     uint32_t free_records; /* unused span records, linked by next */
     uint32_t spare;
+    uint64_t retain;        /* dirty bytes to keep, for a while */
+    uint64_t purged_ns;     /* when memory was last given back */
+    uint64_t regret_ns;     /* when some of it was last wanted back */
     struct mt_runs runs[2]; /* free runs: clean, dirty */
     struct mt_cache *cache; /* named heaps: the one cache of all */
     int (*on_full)(struct memtrace_heap *, size_t bytes, void *arg);
@@ -221,6 +224,7 @@ bool mt_started(void);
  * regs: the caller, or NULL for an allocation of nobody's. */
 void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
                const struct mt_regs *);
+void mt_free_main(mt_span *, void *);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */
 void mt_free_any(void *, const char *who);
 /* As realloc(); `heap` serves p = NULL. size 0 frees. */

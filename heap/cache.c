@@ -138,15 +138,15 @@ void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
 /* --- other threads' side --- */
 
 /* Tells the owner that the span has remote frees, unless it has been told. */
-static struct mt_cache *notify(mt_span *span)
+static void notify(mt_span *span)
 {
     if (mt_load_relaxed(&span->pending) ||
         __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
-        return NULL;
+        return;
     struct mt_cache *owner = mt_cache_of(mt_load_acquire(&span->owner));
     if (owner == NULL) { /* released since; there is nobody to tell */
         __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
-        return NULL;
+        return;
     }
     uint32_t head = mt_load_relaxed(&owner->pending);
     do
@@ -154,7 +154,6 @@ static struct mt_cache *notify(mt_span *span)
     while (!__atomic_compare_exchange_n(&owner->pending, &head,
                                         mt_span_id(span), true,
                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    return owner;
 }
 
 static void drain_span(struct mt_cache *cache, mt_span *span)
@@ -200,13 +199,13 @@ static void free_remote(mt_span *span, uint32_t index)
                  span->tags ? mt_tags(span)[index] : 0);
         return;
     }
-    struct mt_cache *owner = notify(span);
+    notify(span);
     /* Nobody drains an idle cache but us; when a word's worth is free. */
-    if (owner == NULL)
-        owner = mt_cache_of(mt_load_relaxed(&span->owner));
-    if (owner && MT_UNLIKELY(mt_load_acquire(&owner->idle)) &&
-        (before | bit) == mask)
-        mt_idle_drain(owner);
+    if (MT_UNLIKELY((before | bit) == mask)) {
+        struct mt_cache *owner = mt_cache_of(mt_load_relaxed(&span->owner));
+        if (owner && mt_load_acquire(&owner->idle))
+            mt_idle_drain(owner);
+    }
 }
 
 void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)

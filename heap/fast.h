@@ -44,8 +44,10 @@ static inline void mt_free(void *block)
     if (MT_UNLIKELY(offset >= mt_load_relaxed(&mt_hot.size)))
         goto other;
     mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
-    if (MT_UNLIKELY(span->owner_key != cache->id))
-        goto other;
+    if (MT_UNLIKELY(span->owner_key != cache->id)) {
+        mt_free_main(span, block);
+        return;
+    }
     /* within * 2^64 / block_bytes: the index, and a fraction that is below the
      * reciprocal if and only if the block starts at p. */
     unsigned __int128 product =

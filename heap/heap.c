@@ -288,6 +288,25 @@ static void free_block(mt_span *span, uint32_t index, const char *who)
     }
 }
 
+/* The span is what the main heap's map says for p; another thread's, or full,
+ * or none at all. */
+void mt_free_main(mt_span *span, void *p)
+{
+    if (MT_LIKELY(mt_load_acquire(&span->state) == MT_SPAN_SMALL)) {
+        uint64_t within = (uintptr_t)p - span->base;
+        uint64_t index = mt_block_index(span, (uintptr_t)p);
+        if (MT_LIKELY(index < span->n_blocks &&
+                      index * span->block_bytes == within &&
+                      !is_free(span, (uint32_t)index))) {
+            int saved = errno;
+            mt_free_other(mt_tls, span, (uint32_t)index);
+            errno = saved;
+            return;
+        }
+    }
+    mt_free_any(p, "free()");
+}
+
 void mt_free_any(void *p, const char *who)
 {
     uint32_t index;

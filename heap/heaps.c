@@ -101,6 +101,7 @@ static void forget(struct memtrace_heap *heap)
     memset(heap->runs, 0, sizeof heap->runs);
     heap->on_full = NULL;
     heap->region_step = 0;
+    heap->retain = heap->purged_ns = heap->regret_ns = 0;
     if (heap->cache) {
         mt_cache_setup(heap->cache, heap, heap->cache->id);
         heap->cache->pending = 0;

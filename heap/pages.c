@@ -18,6 +18,12 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define RECORD_BATCH 32
 
+/* Dirty memory kept: see allowed_dirty(). */
+#define KEEP_LEAST MIB(1)
+#define KEEP_MOST MIB(16)
+#define REGRET_NS UINT64_C(100000000)
+#define RETAIN_NS UINT64_C(1000000000)
+
 struct mt_hot mt_hot;
 
 mt_span *mt_record_new(struct memtrace_heap *heap)
@@ -346,6 +352,37 @@ uint64_t mt_heap_purge(struct memtrace_heap *heap, uint64_t keep)
     return given;
 }
 
+/* How much dirty memory a heap may keep for the next allocations: a share of
+ * what is in use, so that a heap that empties keeps next to nothing, and at
+ * least what it lately had to ask back for. */
+static uint64_t allowed_dirty(struct memtrace_heap *heap)
+{
+    uint64_t used = heap->record->span_bytes;
+    uint64_t allowed = used / 4;
+    if (allowed < KEEP_MOST)
+        allowed = used / 2 < KEEP_MOST ? used / 2 : KEEP_MOST;
+    if (heap->retain && mt_os_monotonic_ns() - heap->regret_ns > RETAIN_NS) {
+        heap->retain /= 2;
+        heap->regret_ns += RETAIN_NS;
+    }
+    if (allowed < heap->retain)
+        allowed = heap->retain;
+    return allowed < KEEP_LEAST ? KEEP_LEAST : allowed;
+}
+
+/* Memory is wanted that has to come from the kernel: was it given back just
+ * now?  Then this heap swings, and keeps that much more for a while. */
+static void regret(struct memtrace_heap *heap, uint64_t bytes)
+{
+    uint64_t now = mt_os_monotonic_ns();
+    if (now - heap->purged_ns > REGRET_NS)
+        return;
+    heap->regret_ns = now;
+    heap->retain += bytes;
+    if (heap->retain > heap->record->span_bytes_peak)
+        heap->retain = heap->record->span_bytes_peak;
+}
+
 /* --- spans --- */
 
 static bool over_limit(const struct memtrace_heap *heap, uint64_t more)
@@ -370,6 +407,8 @@ static mt_span *take(struct memtrace_heap *heap, uint32_t n)
     mt_span *run = take_run(heap, n);
     if (run == NULL)
         run = take_top(heap, n);
+    if (run && heap->purged_ns && !(run->flags & MT_SPAN_DIRTY))
+        regret(heap, n * MT_SLICE_BYTES);
     if (run == NULL && heap->record->dirty_bytes && purge(heap, 0))
         run = take_run(heap, n); /* joined runs may fit now */
     if (run == NULL && !(heap->record->flags & MT_HEAP_FIXED) &&
@@ -502,11 +541,11 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     mt_side_free(span);
     span->flags = MT_SPAN_DIRTY;
     put_run(heap, span);
-    uint64_t allowed = hr->span_bytes / 4;
-    if (allowed < MIB(4))
-        allowed = MIB(4);
-    if (hr->dirty_bytes > allowed)
-        purge(heap, allowed / 2);
+    uint64_t allowed = allowed_dirty(heap);
+    if (hr->dirty_bytes > allowed) {
+        purge(heap, allowed - allowed / 4);
+        heap->purged_ns = mt_os_monotonic_ns();
+    }
     mt_lock_release(&heap->lock);
 }
 

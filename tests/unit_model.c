@@ -206,7 +206,7 @@ static void threads_by_the_thousand(void)
         pthread_join(t, NULL);
         for (int j = 0; j < 1000; j++)
             memtrace_free(blocks[j]);
-        if (i == 100) {
+        if (i == 1000) {
             memtrace_heap_stats(NULL, &before);
             used = memtrace_root->sections[MT_SECTION_PRIVATE].used;
         }
