@@ -18,6 +18,7 @@ include %D%/capture.mk
 include %D%/reader.mk
 include %D%/sym.mk
 include %D%/gdb.mk
+include %D%/bench.mk
 include %D%/leaks.mk
 
 SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree \

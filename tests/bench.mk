@@ -1,0 +1,27 @@
+# make bench, make bench-trace: docs/bench.md says what they measure.
+EXTRA_PROGRAMS = %D%/bench/patterns %D%/bench/launch %D%/bench/micro_fp \
+	%D%/bench/micro_nofp
+%C%_bench_patterns_SOURCES = %D%/bench/patterns.c %D%/bench/rng.h
+%C%_bench_patterns_CFLAGS = $(BENCH_CFLAGS)
+%C%_bench_patterns_LDADD = -lpthread
+%C%_bench_launch_SOURCES = %D%/bench/launch.c
+%C%_bench_launch_CFLAGS = $(BENCH_CFLAGS)
+%C%_bench_micro_fp_SOURCES = %D%/bench/micro.c
+%C%_bench_micro_fp_CFLAGS = $(BENCH_CFLAGS) -fno-omit-frame-pointer
+%C%_bench_micro_fp_LDADD = -lpthread
+%C%_bench_micro_nofp_SOURCES = %D%/bench/micro.c
+%C%_bench_micro_nofp_CFLAGS = $(BENCH_CFLAGS) -fomit-frame-pointer
+%C%_bench_micro_nofp_LDADD = -lpthread
+BENCH_CFLAGS = -std=gnu11 $(WARN_CFLAGS) -O2 -fno-builtin
+CLEANFILES += $(EXTRA_PROGRAMS)
+EXTRA_DIST += %D%/bench/bench %D%/bench/trace %D%/bench/measure.py \
+	%D%/bench/workloads.py
+
+BENCH_FLAGS =
+bench bench-trace: all $(EXTRA_PROGRAMS)
+bench:
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/bench $(BENCH_FLAGS)
+bench-trace:
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/trace $(BENCH_FLAGS)
+
+.PHONY: bench bench-trace
