@@ -89,7 +89,7 @@ printf '$ MEMTRACE=limit=96M memtrace run -- redis-server ... &\n'
     ulimit -c unlimited 2>/dev/null || true
     MEMTRACE=limit=96M exec "$memtrace" run -- "$work/redis-server" --port 0 \
         --unixsocket "$socket" --save '' --appendonly no \
-        --crash-memcheck-enabled no
+        --crash-log-enabled no
 ) >"$work/redis.log" 2>&1 </dev/null &
 server=$!
 wait_for 20 redis-cli -s "$socket" ping || {

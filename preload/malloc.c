@@ -18,6 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A program that has allocated nothing yet can be read too. */
+__attribute__((constructor)) static void start(void)
+{
+    int saved = errno;
+    mt_start();
+    errno = saved;
+}
+
 MT_EXPORT void *malloc(size_t size)
 {
     void *block = mt_malloc_fast(size);
