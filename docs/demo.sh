@@ -2,7 +2,7 @@
 # The demo, read by ../quickstart: a redis-server grows, is looked at while it
 # runs, runs out of memory, and is looked at through its core.
 # shellcheck shell=sh disable=SC3045 # dash knows ulimit -c
-# shellcheck disable=SC2154 # top, build, prefix, say, show: see quickstart
+# shellcheck disable=SC2154 # top, build, prefix, say, die: see quickstart
 
 memtrace=$prefix/bin/memtrace
 work=$(mktemp -d "$build/demo.XXXXXX")
@@ -46,9 +46,10 @@ find_core() {
 cores_work() {
     : >"$work/start"
     # shellcheck disable=SC2016 # $$ is the inner shell's
-    probe=$(sh -c 'cd "$1" && ulimit -c unlimited 2>/dev/null || exit 0
-        echo $$; kill -SEGV $$' probe "$work" 2>/dev/null) || true
-    [ -n "$probe" ] && core=$(find_core "$probe") && rm -f "$core"
+    { sh -c 'cd "$1" && ulimit -c unlimited && echo $$ >probe && kill -SEGV $$' \
+        probe "$work" || true; } >/dev/null 2>&1
+    [ -s "$work/probe" ] && core=$(find_core "$(cat "$work/probe")") &&
+        rm -f "$core"
 }
 
 wait_for() { # wait_for SECONDS COMMAND...
@@ -66,9 +67,21 @@ gone() {
 }
 
 in_gdb() { # in_gdb WORDS OF GDB'S COMMAND LINE...
-    show gdb -q -batch -nx -iex "add-auto-load-safe-path $prefix" "$@" 2>&1 |
+    printf '$ gdb'
+    for word; do
+        case $word in
+        *' '*) printf ' "%s"' "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    echo
+    # The commands come with the library, from a place that GDB has to trust;
+    # it does so by itself when they are installed where GDB is.
+    gdb -q -batch -nx -iex "add-auto-load-safe-path $prefix" \
+        -iex 'set debuginfod enabled off' "$@" 2>&1 </dev/null |
         grep -v -e '^\[New LWP' -e '^\[Thread debugging' -e '^\[Inferior' \
-            -e '^Using host libthread_db' -e '^warning: '
+            -e '^Using host libthread_db' -e '^warning: ' \
+            -e 'No such file or directory' -e '^\[Current thread' || true
 }
 
 # Debian's redis-server is this file under another name; its package would
@@ -83,11 +96,11 @@ else
     cores=
 fi
 : >"$work/start"
-printf '$ MEMTRACE=limit=96M memtrace run -- redis-server ... &\n'
+printf '$ memtrace run --heap-limit 96M -- redis-server ... &\n'
 (
     cd "$work" || exit
     ulimit -c unlimited 2>/dev/null || true
-    MEMTRACE=limit=96M exec "$memtrace" run -- "$work/redis-server" --port 0 \
+    exec "$memtrace" run --heap-limit 96M -- "$work/redis-server" --port 0 \
         --unixsocket "$socket" --save '' --appendonly no \
         --crash-log-enabled no
 ) >"$work/redis.log" 2>&1 </dev/null &
@@ -98,14 +111,20 @@ wait_for 20 redis-cli -s "$socket" ping || {
 }
 
 say "2. Some clients fill it"
-show redis-benchmark -s "$socket" -q -t set,lpush,hset -n 60000 -r 60000 -d 100 |
-    tr '\r' '\n' | grep 'requests per second'
+load="-t set,lpush,hset -n 60000 -r 60000 -d 100"
+echo "$ redis-benchmark $load ..."
+# shellcheck disable=SC2086 # a list of words
+redis-benchmark -s "$socket" -q $load | tr '\r' '\n' |
+    grep 'requests per second'
 
 say "3. Who holds the memory?  Asked from GDB, while it runs"
-in_gdb -p "$server" -ex 'memtrace show --top 4'
+[ "${program##*/}" = redis-server ] ||
+    echo "(Debian's file of redis-server is called ${program##*/}.)"
+in_gdb -p "$server" -ex 'memtrace show --top 3'
 
 say "4. The same from the shell; the server is not even stopped"
-show "$memtrace" show --top 4 "$server"
+echo "$ memtrace show --top 3 $server"
+"$memtrace" show --top 3 "$server"
 
 say "5. The clients go on until the 96 MiB are full"
 if [ -z "$cores" ]; then
@@ -134,9 +153,12 @@ grep -h -i 'out of memory' "$work/redis.log" | head -n 2
 ls -sh "$core"
 
 say "6. What filled it?  Asked of the core that it left"
-show "$memtrace" show --top 4 "$core"
+echo "$ memtrace show --top 3 $core"
+"$memtrace" show --top 3 "$core"
 
 say "7. The same in GDB"
-in_gdb "$program" "$core" -ex 'memtrace show --top 4'
+in_gdb "$program" "$core" -ex 'memtrace show --top 3'
 
-say "Done.  Everything is in $work; memtrace is $memtrace"
+say "Done"
+echo "The core and the logs are in $work,"
+echo "the command is $memtrace."

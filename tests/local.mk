@@ -21,17 +21,15 @@ include %D%/gdb.mk
 include %D%/bench.mk
 include %D%/leaks.mk
 
-SCRIPT_TESTS += %D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree \
-	%D%/e2e/family
-E2E_TESTS = %D%/e2e/known %D%/e2e/control %D%/e2e/real \
-	%D%/e2e/redis %D%/e2e/layout %D%/e2e/hostile \
-	%D%/installed
-EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) $(E2E_TESTS) \
+SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
+	%D%/e2e/known %D%/e2e/control %D%/e2e/layout %D%/installed \
+	%D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree
+EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/third_reader.py %D%/programs/known.c \
 	%D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
-TEST_TIMEOUT = 300
+TEST_TIMEOUT = 600
 TEST_FLAGS =
 TEST_ENVIRONMENT = MT_SRCDIR='$(abs_top_srcdir)' \
 	MT_BUILDDIR='$(abs_top_builddir)' CC='$(CC)' CXX='$(CXX)' \

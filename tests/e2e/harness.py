@@ -213,6 +213,28 @@ def gcore(pid, folder):
     return path
 
 
+def in_gdb(command, *target):
+    """What `memtrace` commands print in GDB, which finds them by itself."""
+    if not shutil.which("gdb"):
+        raise Skip("there is no gdb here")
+    if os.environ.get("MT_SANITIZED"):
+        raise Skip("GDB cannot load a library built with a sanitizer")
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as output:
+        # A core names its library's file; the auto-load script lies beside.
+        done = run(["gdb", "-q", "-batch", "-nx", "-iex",
+                    "add-auto-load-safe-path " + BUILD, "-iex",
+                    "set debuginfod enabled off", *map(str, target),
+                    "-ex", "set logging file " + output.name,
+                    "-ex", "set logging redirect on",
+                    "-ex", "set logging overwrite on",
+                    "-ex", "set logging enabled on", "-ex", command,
+                    "-ex", "set logging enabled off"], status=None)
+        text = output.read()
+    if done.returncode or not text:
+        raise Failure("gdb: " + shorten(done.stderr[-600:].decode()))
+    return text
+
+
 def compile_program(folder, name, *flags, source=None):
     """Compile tests/programs/NAME.c or .cc; returns the path of the result."""
     source = source or name
