@@ -135,7 +135,7 @@ class Trace:
                 if free[i // 64] >> (i % 64) & 1:
                     continue
                 size = span.block_bytes - (tags[i] >> 48)
-                if span.state == 3:
+                if span.state == 3 and tags[i]:
                     size = span.requested
                 yield (span.base + i * span.block_bytes, size,
                        tags[i] & 0xfffffff)
