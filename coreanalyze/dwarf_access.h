@@ -107,12 +107,6 @@ static void set_access(struct mt_dwarf_file *file)
     file->access.object = file;
     file->access.methods = &methods;
 }
-
-static void free_ranges(struct mt_dwarf_file *file, Dwarf_Ranges *ranges,
-                        Dwarf_Signed n)
-{
-    dwarf_ranges_dealloc(file->debug, ranges, n);
-}
 #else
 static Dwarf_Unsigned get_file_bytes(void *object)
 {
@@ -138,12 +132,6 @@ static void set_access(struct mt_dwarf_file *file)
 {
     file->access.ai_object = file;
     file->access.ai_methods = &methods;
-}
-
-static void free_ranges(struct mt_dwarf_file *file, Dwarf_Ranges *ranges,
-                        Dwarf_Signed n)
-{
-    dwarf_dealloc_ranges(file->debug, ranges, n);
 }
 #endif
 

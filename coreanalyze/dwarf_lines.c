@@ -14,10 +14,7 @@ enum {
     LNS_ADVANCE_PC,
     LNS_ADVANCE_LINE,
     LNS_SET_FILE,
-    LNS_SET_COLUMN,
-    LNS_NEGATE_STMT,
-    LNS_SET_BASIC_BLOCK,
-    LNS_CONST_ADD_PC,
+    LNS_CONST_ADD_PC = 8,
     LNS_FIXED_ADVANCE_PC
 };
 enum { LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS };
@@ -26,7 +23,6 @@ struct program {
     const uint8_t *at, *end;
     bool broken;
     uint8_t instruction_bytes; /* unit of advances */
-    bool default_is_stmt;
     int8_t line_base;
     uint8_t line_range, opcode_base;
     const uint8_t *operands; /* of standard opcodes, from 1 */
@@ -90,7 +86,7 @@ static bool read_header(struct program *program)
     program->instruction_bytes = (uint8_t)take(program, 1);
     if (version >= 4)
         take(program, 1); /* operations per instruction: for VLIW */
-    program->default_is_stmt = take(program, 1) != 0;
+    take(program, 1);     /* whether rows start statements */
     program->line_base = (int8_t)take(program, 1);
     program->line_range = (uint8_t)take(program, 1);
     program->opcode_base = (uint8_t)take(program, 1);
@@ -150,11 +146,9 @@ static bool finish_sequence(struct program *program)
                         first | (uint64_t)n << 32);
 }
 
-static void start_sequence(const struct program *program,
-                           struct mt_line_row *row)
+static void start_sequence(struct mt_line_row *row)
 {
-    *row = (struct mt_line_row){
-        .file = 1, .line = 1, .is_stmt = program->default_is_stmt};
+    *row = (struct mt_line_row){.file = 1, .line = 1};
 }
 
 static bool extended(struct program *program, struct mt_line_row *row)
@@ -174,7 +168,7 @@ static bool extended(struct program *program, struct mt_line_row *row)
         row->end = true;
         if (!add_row(program, row) || !finish_sequence(program))
             return false;
-        start_sequence(program, row);
+        start_sequence(row);
     }
     program->at = next;
     return true;
@@ -194,9 +188,6 @@ static bool standard(struct program *program, unsigned opcode,
         break;
     case LNS_SET_FILE:
         row->file = (uint32_t)take_leb(program, false);
-        break;
-    case LNS_NEGATE_STMT:
-        row->is_stmt = !row->is_stmt;
         break;
     case LNS_CONST_ADD_PC:
         row->address +=
@@ -238,7 +229,7 @@ bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
     program.end = section + bytes;
     if (!read_header(&program))
         return false;
-    start_sequence(&program, &row);
+    start_sequence(&row);
     while (memory && !program.broken && program.at < program.end) {
         unsigned opcode = (unsigned)take(&program, 1);
 
@@ -281,11 +272,7 @@ const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,
     }
     if (low == first || low > end)
         return NULL;
-    /* The last row at that address, but a statement's before another. */
-    const struct mt_line_row *row = &table->rows[low - 1];
-    for (const struct mt_line_row *r = row;
-         r >= table->rows + first && r->address == row->address; r--)
-        if (r->is_stmt)
-            return r;
-    return row;
+    /* Of several rows at one address the last: it is of the innermost inlined
+     * function.  (GDB prefers one that starts a statement.) */
+    return &table->rows[low - 1];
 }

@@ -90,20 +90,32 @@ struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *side, uint64_t offset)
 
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
                                        struct mt_dwarf_side *side,
-                                       struct mt_unit *unit, uint64_t base)
+                                       struct mt_unit *unit,
+                                       struct mt_die *skeleton)
 {
-    if (!unit->tables_read) {
-        struct mt_die *die = mt_die_at(side->file, unit->header.die_offset);
+    struct mt_die *die;
 
-        unit->tables_read = true;
-        if (die != NULL) {
-            if (base == 0)
-                mt_die_low(side->file, die, &base);
-            mt_unit_read(side->file, die, base, &unit->tables);
-        }
-        mt_die_free(die);
-        dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
+    if (unit->tables_read)
+        return &unit->tables;
+    unit->tables_read = true;
+    die = mt_die_at(side->file, unit->header.die_offset);
+    if (die == NULL)
+        return &unit->tables;
+    struct mt_address_space space = mt_unit_space(side->file, die);
+    if (skeleton != NULL) {
+        struct mt_address_space its = mt_unit_space(dwarf->main.file, skeleton);
+
+        space.low = its.low;
+        space.addresses = its.addresses;
+        space.addr_base = its.addr_base;
+        space.ranges = its.ranges;
+        space.ranges_base = its.ranges_base;
+    } else {
+        space.ranges_base = 0; /* it is for the split unit alone */
     }
+    mt_unit_read(side->file, die, &space, &unit->tables);
+    mt_die_free(die);
+    dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
     return &unit->tables;
 }
 
@@ -114,15 +126,17 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
     struct mt_dwarf_file *file = dwarf->main.file;
     struct mt_ranges ranges = {NULL, 0, 0};
     struct mt_die *die = mt_die_at(file, unit->header.die_offset);
-    uint64_t base = 0;
 
     if (die == NULL)
         return false;
     /* Partial units are imported by others, and have no code. */
     bool partial = mt_die_kind(die) != MT_DIE_UNIT;
     if (!partial) {
-        mt_die_low(file, die, &base);
-        mt_die_ranges(file, die, base, &ranges);
+        struct mt_address_space space = mt_unit_space(file, die);
+        struct mt_code code = mt_die_code(file, die);
+
+        space.ranges_base = 0;
+        mt_code_ranges(&code, &space, &ranges);
     }
     for (size_t i = 0; i < ranges.n; i++)
         mt_spans_add(&dwarf->index, ranges.at[i].low, ranges.at[i].high,
@@ -180,7 +194,7 @@ static bool build_index(struct mt_dwarf *dwarf)
             if (indexed[i])
                 continue;
             const struct mt_spans *functions =
-                &mt_dwarf_tables(dwarf, side, unit, 0)->functions;
+                &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
             for (size_t j = 0; j < functions->n; j++)
                 mt_spans_add(&dwarf->index, functions->at[j].low,
                              functions->at[j].high, i);
@@ -349,15 +363,14 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
                            struct mt_symbol_frame *out, size_t max)
 {
     const struct mt_scope *scopes[MAX_INLINED];
-    uint64_t base = 0, low = pc;
+    uint64_t low = pc;
 
-    mt_die_low(dwarf->main.file, die, &base);
     if (unit->header.dwo_id != 0 && !unit->split_sought)
         mt_dwarf_find_split(dwarf, unit, die);
-    struct mt_dwarf_side *side =
-        unit->split != NULL ? unit->split_side : &dwarf->main;
+    bool split = unit->split != NULL;
+    struct mt_dwarf_side *side = split ? unit->split_side : &dwarf->main;
     struct mt_unit_tables *tables = mt_dwarf_tables(
-        dwarf, side, unit->split != NULL ? unit->split : unit, base);
+        dwarf, side, split ? unit->split : unit, split ? die : NULL);
     size_t n = mt_unit_find(tables, pc, scopes,
                             max < MAX_INLINED ? max : MAX_INLINED, &low);
     const struct mt_line_row *row = find_row(dwarf, unit, die, pc);

@@ -74,10 +74,11 @@ bool mt_dwarf_side_open(struct mt_dwarf_side *, struct mt_elf *,
                         struct mt_dwarf_file *tie, struct mt_error *);
 void mt_dwarf_side_close(struct mt_dwarf *, struct mt_dwarf_side *);
 struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *, uint64_t offset);
-/* The tables of a unit, read if they are not yet; BASE is its low address. */
+/* The tables of a unit, read if they are not yet.  Those of a split unit need
+ * its skeleton, else NULL, for their addresses. */
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *,
                                        struct mt_dwarf_side *, struct mt_unit *,
-                                       uint64_t base);
+                                       struct mt_die *skeleton);
 /* Finds the other half of a skeleton unit of the main file. */
 void mt_dwarf_find_split(struct mt_dwarf *, struct mt_unit *,
                          struct mt_die *skeleton);

@@ -18,7 +18,7 @@ static char *qualified(struct mt_dwarf *dwarf, struct mt_dwarf_side *side,
     size_t n = 0, bytes = strlen(name) + 1;
     struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
     struct mt_unit_tables *tables =
-        unit != NULL ? mt_dwarf_tables(dwarf, side, unit, 0) : NULL;
+        unit != NULL ? mt_dwarf_tables(dwarf, side, unit, NULL) : NULL;
     const struct mt_container *container =
         tables != NULL ? mt_unit_container(tables, offset) : NULL;
 

@@ -13,9 +13,6 @@
 #include <string.h>
 #include "coreanalyze/dwarf_access.h"
 
-/* Entries of one range list; a larger one is broken. */
-#define MAX_RANGES 4000000
-
 static Dwarf_Die raw(struct mt_die *die)
 {
     return (Dwarf_Die)(void *)die;
@@ -259,14 +256,106 @@ enum mt_die_kind mt_die_kind(struct mt_die *die)
     }
 }
 
+/* An offset, or an index, into a section. */
+static bool offset_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                             Dwarf_Half which, uint64_t *out, bool *indexed)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    Dwarf_Off offset = 0;
+    Dwarf_Unsigned number = 0;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
+    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    /* 20210528 misreads an index as a reference of fixed size. */
+    *indexed = form == DW_FORM_rnglistx;
+    if (*indexed)
+        got = ok(file, dwarf_formudata(attribute, &number, &file->error));
+    else
+        got = got &&
+              ok(file, dwarf_global_formref(attribute, &offset, &file->error));
+    dwarf_dealloc_attribute(attribute);
+    *out = *indexed ? number : offset;
+    return got;
+}
+
+static struct mt_bytes section_bytes(const struct mt_dwarf_file *file,
+                                     const char *name)
+{
+    for (unsigned i = 1; i < file->n_sections; i++)
+        if (strcmp(file->sections[i].name, name) == 0)
+            return (struct mt_bytes){file->sections[i].data,
+                                     file->sections[i].bytes};
+    return (struct mt_bytes){NULL, 0};
+}
+
+/* Where the part of a section starts that belongs to a unit: anywhere only in
+ * a package of split units. */
+static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
+                           unsigned which)
+{
+    struct Dwarf_Debug_Fission_Per_CU_s parts;
+
+    memset(&parts, 0, sizeof(parts));
+    if (!ok(file, dwarf_get_debugfission_for_die(die, &parts, &file->error)) ||
+        parts.pcu_type == NULL)
+        return 0;
+    return parts.pcu_offset[which];
+}
+
+/* A string by its index: through a table of offsets, that starts where the
+ * unit says, or in a split unit after the header, if there is one. */
+static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
+                                Dwarf_Attribute attribute)
+{
+    Dwarf_Half version = 0, offset_bytes = 4;
+    Dwarf_Off unit_offset = 0;
+    uint64_t base = 0;
+    Dwarf_Unsigned index = 0;
+    Dwarf_Die unit = NULL;
+    bool indexed, split = section_bytes(file, ".debug_str_offsets").bytes == 0;
+    struct mt_bytes table = section_bytes(file, split ? ".debug_str_offsets.dwo"
+                                                      : ".debug_str_offsets");
+    struct mt_bytes strings =
+        section_bytes(file, split ? ".debug_str.dwo" : ".debug_str");
+
+    if (!ok(file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
+        !ok(file,
+            dwarf_CU_dieoffset_given_die(die, &unit_offset, &file->error)) ||
+        dwarf_get_version_of_die(die, &version, &offset_bytes) != DW_DLV_OK ||
+        !ok(file,
+            dwarf_offdie_b(file->debug, unit_offset, 1, &unit, &file->error)))
+        return NULL;
+    if (!offset_attribute(file, unit, DW_AT_str_offsets_base, &base, &indexed))
+        base = part_start(file, unit, DW_SECT_STR_OFFSETS) +
+               (version < 5         ? 0
+                : offset_bytes == 8 ? 16
+                                    : 8);
+    dwarf_dealloc_die(unit);
+    return mt_indexed_string(table, strings, base, index,
+                             offset_bytes == 8 ? 8 : 4);
+}
+
 static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
                                   Dwarf_Half which)
 {
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    const char *result = NULL;
     char *text = NULL;
 
-    if (!ok(file, dwarf_die_text(die, which, &text, &file->error)))
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return NULL;
-    return text;
+    if (ok(file, dwarf_whatform(attribute, &form, &file->error))) {
+        if (form == DW_FORM_GNU_str_index || form == DW_FORM_strx ||
+            (form >= DW_FORM_strx1 && form <= DW_FORM_strx4))
+            result = indexed_text(file, die, attribute);
+        else if (ok(file, dwarf_formstring(attribute, &text, &file->error)))
+            result = text;
+    }
+    dwarf_dealloc_attribute(attribute);
+    return result;
 }
 
 const char *mt_die_text(struct mt_dwarf_file *file, struct mt_die *die,
@@ -334,137 +423,81 @@ void mt_die_call(struct mt_dwarf_file *file, struct mt_die *die,
                      : 0;
 }
 
-bool mt_ranges_add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
-{
-    /* Linkers leave 0, -1 or 1 for code that they dropped. */
-    if (low >= high || low <= 1)
-        return true;
-    if (ranges->n == ranges->room) {
-        size_t room = ranges->room == 0 ? 16 : ranges->room * 2;
-        struct mt_range *more = realloc(ranges->at, room * sizeof(*more));
-
-        if (more == NULL)
-            return false;
-        ranges->at = more;
-        ranges->room = room;
-    }
-    ranges->at[ranges->n++] = (struct mt_range){low, high};
-    return true;
-}
-
-bool mt_die_low(struct mt_dwarf_file *file, struct mt_die *die, uint64_t *low)
-{
-    Dwarf_Addr address = 0;
-
-    if (!ok(file, dwarf_lowpc(raw(die), &address, &file->error)))
-        return false;
-    *low = address;
-    return true;
-}
-
-/* A range list of DWARF 3 and 4. */
-static bool add_range_list(struct mt_dwarf_file *file, Dwarf_Die die,
-                           uint64_t offset, uint64_t base,
-                           struct mt_ranges *out)
-{
-    Dwarf_Ranges *ranges = NULL;
-    Dwarf_Signed n = 0;
-    Dwarf_Unsigned bytes = 0;
-    Dwarf_Off real = 0;
-    bool fine = true;
-
-    if (!ok(file, dwarf_get_ranges_b(file->debug, offset, die, &real, &ranges,
-                                     &n, &bytes, &file->error)))
-        return false;
-    for (Dwarf_Signed i = 0; i < n && n <= MAX_RANGES && fine; i++) {
-        if (ranges[i].dwr_type == DW_RANGES_END)
-            break;
-        if (ranges[i].dwr_type == DW_RANGES_ADDRESS_SELECTION)
-            base = ranges[i].dwr_addr2;
-        else
-            fine = mt_ranges_add(out, base + ranges[i].dwr_addr1,
-                                 base + ranges[i].dwr_addr2);
-    }
-    free_ranges(file, ranges, n);
-    return fine;
-}
-
-/* A range list of DWARF 5. */
-static bool add_rnglist(struct mt_dwarf_file *file, Dwarf_Attribute attribute,
-                        Dwarf_Half form, uint64_t value, uint64_t base,
-                        struct mt_ranges *out)
-{
-    Dwarf_Rnglists_Head head = NULL;
-    Dwarf_Unsigned n = 0, where = 0;
-    bool fine = true;
-
-    if (!ok(file, dwarf_rnglists_get_rle_head(attribute, form, value, &head, &n,
-                                              &where, &file->error)))
-        return false;
-    for (Dwarf_Unsigned i = 0; i < n && n <= MAX_RANGES && fine; i++) {
-        unsigned bytes = 0, code = 0;
-        Dwarf_Unsigned raw1 = 0, raw2 = 0, low = 0, high = 0;
-        Dwarf_Bool unknown = 0;
-
-        if (!ok(file, dwarf_get_rnglists_entry_fields_a(
-                          head, i, &bytes, &code, &raw1, &raw2, &unknown, &low,
-                          &high, &file->error)) ||
-            code == DW_RLE_end_of_list)
-            break;
-        if (unknown)
-            continue;
-        if (code == DW_RLE_base_addressx || code == DW_RLE_base_address)
-            base = low;
-        else if (code == DW_RLE_offset_pair)
-            fine = mt_ranges_add(out, base + raw1, base + raw2);
-        else
-            fine = mt_ranges_add(out, low, high);
-    }
-    dwarf_dealloc_rnglists_head(head);
-    return fine;
-}
-
-static bool low_and_high(struct mt_dwarf_file *file, Dwarf_Die die,
-                         struct mt_ranges *out)
-{
-    Dwarf_Addr low = 0, high = 0;
-    Dwarf_Half form = 0;
-    enum Dwarf_Form_Class class = DW_FORM_CLASS_UNKNOWN;
-
-    if (!ok(file, dwarf_lowpc(die, &low, &file->error)) ||
-        !ok(file, dwarf_highpc_b(die, &high, &form, &class, &file->error)))
-        return false;
-    if (class == DW_FORM_CLASS_CONSTANT)
-        high += low;
-    return mt_ranges_add(out, low, high);
-}
-
-bool mt_die_ranges(struct mt_dwarf_file *file, struct mt_die *die,
-                   uint64_t base, struct mt_ranges *out)
+/* An address, or the index of one. */
+static bool address_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                              Dwarf_Half which, uint64_t *out, bool *indexed,
+                              bool *is_number)
 {
     Dwarf_Attribute attribute = NULL;
-    Dwarf_Half form = 0, version = 0, offset_bytes = 0;
-    Dwarf_Off value = 0;
-    size_t before = out->n;
+    Dwarf_Half form = 0;
+    Dwarf_Addr address = 0;
+    Dwarf_Unsigned number = 0;
 
-    if (!ok(file, dwarf_attr(raw(die), DW_AT_ranges, &attribute, &file->error)))
-        return low_and_high(file, raw(die), out) && out->n > before;
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
     bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
-    /* An index is a number; 20210528 misreads it as a reference. */
-    if (form == DW_FORM_rnglistx)
-        got = ok(file, dwarf_formudata(attribute, &value, &file->error));
-    else
-        got = got &&
-              ok(file, dwarf_global_formref(attribute, &value, &file->error));
-    if (got && dwarf_get_version_of_die(raw(die), &version, &offset_bytes) ==
-                   DW_DLV_OK) {
-        if (version >= 5)
-            add_rnglist(file, attribute, form, value, base, out);
-        else
-            add_range_list(file, raw(die), value, base, out);
-    }
+    *indexed = dwarf_addr_form_is_indexed(form);
+    *is_number = !*indexed && form != DW_FORM_addr;
+    if (*indexed)
+        got = got && ok(file, dwarf_get_debug_addr_index(attribute, &number,
+                                                         &file->error));
+    else if (form == DW_FORM_addr)
+        got =
+            got && ok(file, dwarf_formaddr(attribute, &address, &file->error));
     dwarf_dealloc_attribute(attribute);
-    return out->n > before;
+    *out = *indexed ? number : address;
+    if (got && *is_number)
+        return unsigned_attribute(file, die, which, out);
+    return got;
+}
+
+struct mt_code mt_die_code(struct mt_dwarf_file *file, struct mt_die *die)
+{
+    struct mt_code code = {0};
+    bool number;
+
+    code.has_ranges = offset_attribute(file, raw(die), DW_AT_ranges,
+                                       &code.ranges, &code.ranges_indexed);
+    code.has_low = address_attribute(file, raw(die), DW_AT_low_pc, &code.low,
+                                     &code.low_indexed, &number);
+    if (code.has_low && !code.has_ranges)
+        code.has_high =
+            address_attribute(file, raw(die), DW_AT_high_pc, &code.high,
+                              &code.high_indexed, &code.high_is_length);
+    return code;
+}
+
+struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
+                                      struct mt_die *unit)
+{
+    struct mt_address_space space = {0};
+    Dwarf_Half version = 0, offset_bytes = 4;
+    struct mt_code code = mt_die_code(file, unit);
+    bool indexed;
+
+    dwarf_get_version_of_die(raw(unit), &version, &offset_bytes);
+    space.version = version;
+    space.offset_bytes = offset_bytes == 8 ? 8 : 4;
+    space.addresses = section_bytes(file, ".debug_addr");
+    space.ranges = section_bytes(file, ".debug_ranges");
+    space.lists = section_bytes(file, ".debug_rnglists");
+    if (space.lists.bytes == 0)
+        space.lists = section_bytes(file, ".debug_rnglists.dwo");
+    if (!offset_attribute(file, raw(unit), DW_AT_addr_base, &space.addr_base,
+                          &indexed))
+        offset_attribute(file, raw(unit), DW_AT_GNU_addr_base, &space.addr_base,
+                         &indexed);
+    offset_attribute(file, raw(unit), DW_AT_GNU_ranges_base, &space.ranges_base,
+                     &indexed);
+    if (version >= 5)
+        space.lists_start = part_start(file, raw(unit), DW_SECT_RNGLISTS);
+    /* Split units have no base: their table follows the section's header. */
+    if (!offset_attribute(file, raw(unit), DW_AT_rnglists_base,
+                          &space.lists_base, &indexed))
+        space.lists_base =
+            space.lists_start + (space.offset_bytes == 8 ? 20 : 12);
+    mt_code_low(&code, &space, &space.low);
+    return space;
 }
 
 static Dwarf_Line_Context line_context(struct mt_dwarf_file *file,

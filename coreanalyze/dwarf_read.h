@@ -7,23 +7,19 @@
  * dwarf_read.c alone calls libdwarf.
  *
  * libdwarf sees the sections through an mt_elf, and no others than those that
- * answer the questions below: it opens no file, and copies no section.
+ * answer the questions below: it opens no file, and copies no section.  It is
+ * asked for attributes as they are: addresses and strings that lie elsewhere,
+ * by an index, are looked up here, since 20210528 knows few of the bases of
+ * split units, and checks few of the bounds.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "coreanalyze/dwarf_ranges.h"
 #include "coreanalyze/elf_file.h"
 
 struct mt_dwarf_file;
 struct mt_die;
-
-struct mt_range {
-    uint64_t low, high; /* [low, high) */
-};
-struct mt_ranges {
-    struct mt_range *at;
-    size_t n, room;
-};
 
 /* The kinds of DIEs that lead to functions, or give them their names. */
 enum mt_die_kind {
@@ -55,8 +51,7 @@ struct mt_unit_header {
  * The mt_elf must outlive the result. */
 struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *, struct mt_error *);
 void mt_dwarf_file_close(struct mt_dwarf_file *); /* takes NULL */
-/* Forms that lead into another file are looked up in OTHER: the addresses of a
- * split file in its executable, strings of a file in its supplement. */
+/* Strings that are in a supplementary file are looked up in OTHER. */
 void mt_dwarf_file_tie(struct mt_dwarf_file *, struct mt_dwarf_file *other);
 
 /* Units in order, from the first; false at the end or where one is broken. */
@@ -81,13 +76,11 @@ bool mt_die_origin(struct mt_dwarf_file *, struct mt_die *, uint64_t *offset,
  * 0 where not said. */
 void mt_die_call(struct mt_dwarf_file *, struct mt_die *, uint32_t *file,
                  uint32_t *line);
-bool mt_die_low(struct mt_dwarf_file *, struct mt_die *, uint64_t *low);
-/* Appends the code of a DIE; false if it has none, or no memory is left.
- * BASE is its unit's low address, by which range lists are relative. */
-bool mt_die_ranges(struct mt_dwarf_file *, struct mt_die *, uint64_t base,
-                   struct mt_ranges *out);
-bool mt_ranges_add(struct mt_ranges *, uint64_t low, uint64_t high);
-
+/* The code of a DIE, as its attributes have it. */
+struct mt_code mt_die_code(struct mt_dwarf_file *, struct mt_die *);
+/* What a unit's addresses and range lists are relative to, by its DIE. */
+struct mt_address_space mt_unit_space(struct mt_dwarf_file *,
+                                      struct mt_die *unit);
 /* Where a unit's line table is in .debug_line.  Its rows are read by
  * dwarf_lines.c: libdwarf 20210528 starts the rows of DWARF 5 in the wrong file
  * (0, where the compilers mean 1), and makes an object of every row. */

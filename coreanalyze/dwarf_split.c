@@ -21,7 +21,7 @@ static struct mt_dwarf_side *open_side(struct mt_dwarf *dwarf, const char *path)
     if (side != NULL)
         side->path = strdup(path);
     if (side == NULL || side->path == NULL ||
-        !mt_dwarf_side_open(side, elf, dwarf->main.file, &error)) {
+        !mt_dwarf_side_open(side, elf, NULL, &error)) {
         mt_elf_close(elf);
         if (side != NULL)
             free(side->path);

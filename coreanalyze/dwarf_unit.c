@@ -16,7 +16,7 @@ struct level {
 struct walk {
     struct mt_dwarf_file *file;
     struct mt_unit_tables *tables;
-    uint64_t base;
+    const struct mt_address_space *space;
     uint32_t container; /* the innermost open one: index + 1, or 0 */
     uint32_t open;      /* first of the containers that end with a level whose
                            end is not known yet: index + 1, or 0 */
@@ -45,7 +45,11 @@ static void add_scope(struct walk *walk, struct level *level,
     struct mt_unit_tables *tables = walk->tables;
     size_t before = tables->ranges.n;
 
-    if (!mt_die_ranges(walk->file, level->die, walk->base, &tables->ranges))
+    struct mt_code code = mt_die_code(walk->file, level->die);
+
+    if (!mt_code_ranges(&code, walk->space, &tables->ranges))
+        walk->memory = false;
+    if (tables->ranges.n == before)
         return;
     struct mt_scope *scope =
         next_entry((void **)&tables->scopes, &tables->n_scopes,
@@ -182,7 +186,8 @@ static bool descend(struct walk *walk)
 }
 
 bool mt_unit_read(struct mt_dwarf_file *file, struct mt_die *unit,
-                  uint64_t base, struct mt_unit_tables *tables)
+                  const struct mt_address_space *space,
+                  struct mt_unit_tables *tables)
 {
     struct walk *walk = calloc(1, sizeof(*walk));
 
@@ -190,7 +195,7 @@ bool mt_unit_read(struct mt_dwarf_file *file, struct mt_die *unit,
         return false;
     walk->file = file;
     walk->tables = tables;
-    walk->base = base;
+    walk->space = space;
     walk->memory = true;
     walk->levels[0].die = mt_die_child(file, unit);
     bool more = walk->levels[0].die != NULL;

@@ -38,7 +38,6 @@ struct mt_line_row {
     uint64_t address;
     uint32_t file, line; /* line 0: code of no line */
     bool end;
-    bool is_stmt;
 };
 struct mt_line_table {
     struct mt_line_row *rows;
@@ -48,8 +47,8 @@ struct mt_line_table {
 };
 
 /* False when out of memory; what could be read is there in any case. */
-bool mt_unit_read(struct mt_dwarf_file *, struct mt_die *unit, uint64_t base,
-                  struct mt_unit_tables *);
+bool mt_unit_read(struct mt_dwarf_file *, struct mt_die *unit,
+                  const struct mt_address_space *, struct mt_unit_tables *);
 void mt_unit_tables_free(struct mt_unit_tables *); /* what it holds */
 size_t mt_unit_tables_bytes(const struct mt_unit_tables *);
 /*

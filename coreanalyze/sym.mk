@@ -13,6 +13,7 @@ noinst_LTLIBRARIES += %D%/libsymbolize.la
 	%D%/dwarf_lines.c \
 	%D%/dwarf_module.c %D%/dwarf_module.h \
 	%D%/dwarf_name.c \
+	%D%/dwarf_ranges.c %D%/dwarf_ranges.h \
 	%D%/dwarf_read.c %D%/dwarf_read.h \
 	%D%/dwarf_spans.c %D%/dwarf_spans.h \
 	%D%/dwarf_split.c \
