@@ -36,7 +36,7 @@ struct mt_dwarf_file {
         const uint8_t *data;
         size_t bytes;
     } sections[MAX_SECTIONS];
-    unsigned n_sections;
+    unsigned n_sections, n_shown; /* libdwarf sees the first ones alone */
     access_interface access;
 };
 
@@ -46,7 +46,7 @@ static int get_section(void *object, section_index index, section_info *out,
     const struct mt_dwarf_file *file = object;
 
     (void)error;
-    if (index >= file->n_sections)
+    if (index >= file->n_shown)
         return DW_DLV_NO_ENTRY;
     memset(out, 0, sizeof(*out));
     out->INFO(name) = file->sections[index].name;
@@ -61,7 +61,7 @@ static int load_section(void *object, section_index index, Dwarf_Small **data,
     struct mt_dwarf_file *file = object;
 
     (void)error;
-    if (index == 0 || index >= file->n_sections)
+    if (index == 0 || index >= file->n_shown)
         return DW_DLV_NO_ENTRY;
     /* libdwarf only reads from it. */
     *data = (Dwarf_Small *)(uintptr_t)file->sections[index].data;
@@ -82,7 +82,7 @@ static Dwarf_Small get_eight(void *object)
 
 static Dwarf_Unsigned get_section_count(void *object)
 {
-    return ((struct mt_dwarf_file *)object)->n_sections;
+    return ((struct mt_dwarf_file *)object)->n_shown;
 }
 
 #ifndef HAVE_DWARF_OBJ_ACCESS_INTERFACE_A

@@ -32,14 +32,26 @@ static bool ok(struct mt_dwarf_file *file, int result)
     return result == DW_DLV_OK;
 }
 
-/* The sections that functions, names, code and lines are found in. */
+/* The sections that functions, names, code and lines are found in.  libdwarf
+ * sees the first ones alone: what it does not need it cannot trip over. */
+#define N_SHOWN 11
 static const char *const wanted[] = {
-    ".debug_info",         ".debug_abbrev",     ".debug_str",
-    ".debug_line",         ".debug_line_str",   ".debug_ranges",
-    ".debug_rnglists",     ".debug_addr",       ".debug_str_offsets",
-    ".debug_info.dwo",     ".debug_abbrev.dwo", ".debug_str.dwo",
-    ".debug_rnglists.dwo", ".debug_line.dwo",   ".debug_str_offsets.dwo",
+    ".debug_info",
+    ".debug_abbrev",
+    ".debug_str",
+    ".debug_line",
+    ".debug_line_str",
+    ".debug_info.dwo",
+    ".debug_abbrev.dwo",
+    ".debug_str.dwo",
+    ".debug_line.dwo",
     ".debug_cu_index",
+    ".debug_addr", /* or a unit that starts at an index is an error */
+    ".debug_ranges",
+    ".debug_rnglists",
+    ".debug_str_offsets",
+    ".debug_rnglists.dwo",
+    ".debug_str_offsets.dwo",
 };
 
 static const struct mt_elf_section *find_section(struct mt_elf *elf,
@@ -67,8 +79,13 @@ static bool collect_sections(struct mt_dwarf_file *file)
         if (from == NULL ||
             !mt_elf_section_data(file->elf, from, &to->data, &to->bytes))
             continue;
+        /* 20210528 takes 8 from the size of .debug_addr unseen. */
+        if (to->bytes < 8)
+            continue;
         to->name = wanted[i];
         file->n_sections++;
+        if (i < N_SHOWN)
+            file->n_shown = file->n_sections;
         info = info || strncmp(to->name, ".debug_info", 11) == 0;
         abbrev = abbrev || strncmp(to->name, ".debug_abbrev", 13) == 0;
     }

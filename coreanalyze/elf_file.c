@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
-#ifdef HAVE_ZSTD
 #include <zstd.h>
-#endif
 
 /* Deflate cannot grow data more than this; zstd can, but no compiler's
  * output does. */
@@ -219,10 +217,8 @@ static bool decompress(uint32_t type, uint8_t *out, size_t out_bytes,
 
         return uncompress(out, &got, in, in_bytes) == Z_OK && got == out_bytes;
     }
-#ifdef HAVE_ZSTD
     if (type == ELFCOMPRESS_ZSTD)
         return ZSTD_decompress(out, out_bytes, in, in_bytes) == out_bytes;
-#endif
     return false;
 }
 

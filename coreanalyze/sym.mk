@@ -19,5 +19,6 @@ noinst_LTLIBRARIES += %D%/libsymbolize.la
 	%D%/dwarf_split.c \
 	%D%/dwarf_unit.c %D%/dwarf_unit.h \
 	%D%/elf_file.c %D%/elf_file.h
-%C%_libsymbolize_la_LIBADD = $(DWARF_LIBS) $(IBERTY_LIBS) -ldl
+%C%_libsymbolize_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
+%C%_libsymbolize_la_LIBADD = $(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) -ldl
 SYMBOLIZE_LDFLAGS = -Wl,--exclude-libs,libiberty.a:libiberty_pic.a

@@ -32,7 +32,7 @@ static void collect(const char *text, size_t bytes, void *data)
 
 static bool run(const char *mangled, bool parameters, struct sink *sink)
 {
-    int options = DMGL_ANSI | DMGL_VERBOSE | (parameters ? DMGL_PARAMS : 0);
+    int options = DMGL_ANSI | (parameters ? DMGL_PARAMS : 0);
 
     if (setjmp(sink->full) != 0)
         return false;
@@ -40,7 +40,9 @@ static bool run(const char *mangled, bool parameters, struct sink *sink)
     if (rust_demangle_callback(mangled, options, collect, sink) != 0)
         return true;
     sink->used = 0;
-    return cplus_demangle_v3_callback(mangled, options, collect, sink) != 0;
+    /* std::string by its full name, as GDB has it. */
+    return cplus_demangle_v3_callback(mangled, options | DMGL_VERBOSE, collect,
+                                      sink) != 0;
 }
 
 char *mt_demangle(const char *mangled, bool parameters)

@@ -1,1 +1,25 @@
-# tests of the symbolizer
+# tests of the symbolizer: see tests/local.mk for what goes here
+UNIT_TESTS += %D%/unit_symbolize
+%C%_unit_symbolize_SOURCES = %D%/unit_symbolize.c
+%C%_unit_symbolize_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+
+# What tests/symbolize-gdb compares with GDB and addr2line.
+check_PROGRAMS += %D%/symbolize_pc
+%C%_symbolize_pc_SOURCES = %D%/symbolize_pc.c
+%C%_symbolize_pc_LDADD = coreanalyze/libread.la
+
+# Built only when asked for, by clang: make fuzz-symbolize
+EXTRA_DIST += %D%/fuzz_symbolize.c
+fuzz-symbolize:
+	$(AM_V_CC)$(MKDIR_P) %D% && clang -std=gnu11 -O1 -g -D_GNU_SOURCE \
+		-I$(top_srcdir) -I$(top_builddir) \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined \
+		$(srcdir)/%D%/fuzz_symbolize.c \
+		$(srcdir)/coreanalyze/symbolize*.c \
+		$(srcdir)/coreanalyze/dwarf*.c \
+		$(srcdir)/coreanalyze/elf_file.c \
+		$(srcdir)/coreanalyze/memory.c \
+		-o %D%/fuzz_symbolize $(DWARF_LIBS) $(IBERTY_LIBS) \
+		$(ZSTD_LIBS) -ldl
+.PHONY: fuzz-symbolize

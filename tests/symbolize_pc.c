@@ -76,9 +76,8 @@ int main(int argc, char **argv)
     }
     if (mt_symbolizer_report(symbolizer, 0, &report))
         fprintf(stderr, "match %d quality %d debug %s note %s bytes %zu\n",
-                (int)report.match, (int)report.quality,
-                text(report.debug_path), text(report.note),
-                mt_symbolizer_memory(symbolizer));
+                (int)report.match, (int)report.quality, text(report.debug_path),
+                text(report.note), mt_symbolizer_memory(symbolizer));
     mt_symbolizer_free(symbolizer);
     return 0;
 }
