@@ -268,8 +268,8 @@ static void sort_segments(struct core *core)
 static bool read_headers(struct core *core, const Elf64_Ehdr *header,
                          struct mt_error *error)
 {
-    const uint8_t *table = core->data + header->e_phoff;
     uint64_t n = count_headers(core, header);
+    const uint8_t *table = core->data + (n ? header->e_phoff : 0);
     uint64_t budget = core->bytes;
     size_t mappings = 0, segments = 0;
     Elf64_Phdr program;

@@ -12,25 +12,18 @@ UNIT_TESTS += %D%/unit_show
 %C%_unit_show_SOURCES = %D%/unit_show.c $(IMAGE)
 %C%_unit_show_LDADD = $(READER_TEST)
 
-# `make tests/fuzz_core CC=clang`: with everything that it reads with, under
-# sanitizers.  Not built by `make` or `make check`.
+# `make tests/fuzz_core CC=clang`: with all of the reader, under sanitizers.
+# Not built by `make` or `make check`.
 FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=undefined
-FUZZ_FILES = tests/fuzz_core.c tests/trace_image.c \
-	coreanalyze/core_file.c coreanalyze/core_notes.c \
-	coreanalyze/memory.c coreanalyze/model.c \
-	coreanalyze/module_symbol.c coreanalyze/modules.c \
-	coreanalyze/show.c coreanalyze/snapshot.c \
-	coreanalyze/snapshot_blocks.c coreanalyze/snapshot_find.c \
-	coreanalyze/snapshot_read.c coreanalyze/snapshot_root.c \
-	coreanalyze/snapshot_schema.c coreanalyze/snapshot_spans.c \
-	coreanalyze/snapshot_stacks.c coreanalyze/snapshot_tables.c \
-	coreanalyze/source.c coreanalyze/source_core.c \
-	coreanalyze/source_live.c coreanalyze/live_maps.c \
-	coreanalyze/live_stop.c
+	-fno-sanitize-recover=undefined -DMT_LIBDIR='""' -DMT_GDBDIR='""'
+FUZZ_FILES = $(coreanalyze_libread_la_SOURCES) \
+	$(coreanalyze_libsymbolize_la_SOURCES)
 EXTRA_DIST += %D%/fuzz_core.c
 CLEANFILES += %D%/fuzz_core
-tests/fuzz_core: $(FUZZ_FILES)
-	$(AM_V_CCLD)cd $(srcdir) && $(CC) -std=gnu11 -D_GNU_SOURCE -I. \
-		-I$(abs_top_builddir) $(FUZZ_FLAGS) -o $(abs_top_builddir)/$@ \
-		$(FUZZ_FILES) $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
+tests/fuzz_core: tests/fuzz_core.c tests/trace_image.c $(FUZZ_FILES)
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \
+		-o $(abs_top_builddir)/$@ tests/fuzz_core.c tests/trace_image.c \
+		`echo $(FUZZ_FILES) | tr ' ' '\n' | grep '\.c$$'` \
+		$(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) $(LZMA_LIBS) \
+		$(LZ4_LIBS) -lm -ldl -lpthread
