@@ -260,6 +260,14 @@ static bool has_several(const struct mt_memo *m, uint64_t key,
     return n >= 2;
 }
 
+/* Bytes above `sp` that are known to be readable. */
+static inline uint64_t known_room(const struct mt_capture *c, uint64_t sp)
+{
+    uint64_t low = c->ranges.range[c->ranges.last].low;
+    uint64_t high = c->ranges.range[c->ranges.last].high;
+    return sp - low < high - low ? high - sp : 0;
+}
+
 static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
                                  const struct mt_regs *regs, uint64_t bytes)
 {
@@ -270,18 +278,27 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
                              .ranges = &c->ranges,
                              .trail = &trail};
     struct mt_walk w;
+    uint64_t room = known_room(c, regs->rsp);
     mt_walk_begin(&w, &u, regs);
     enum mt_walk_end end = mt_walk_fast(&w, MT_MEMO_KEY_FRAMES);
     if (end == MT_WALK_PAUSED) {
         if (has_several(m, key, regs)) {
             key = mt_memo_key_of_words(key, &trail);
-            struct mt_memo_slot *slot = mt_memo_find(m, key, regs, w.high);
+            struct mt_memo_slot *slot =
+                mt_memo_find(m, key, regs, w.high - regs->rsp);
             if (slot)
                 return hit(c, slot, regs, bytes);
         }
         end = mt_walk_fast(&w, UINT32_MAX);
     }
     mt_walk_finish(&w, end);
+    if (MT_UNLIKELY(known_room(c, regs->rsp) > room)) {
+        /* An entry may only have wanted a larger range. */
+        room = known_room(c, regs->rsp);
+        struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
+        if (slot)
+            return hit(c, slot, regs, bytes);
+    }
     bool known;
     uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
     struct mt_counter_record *counter = NULL;
@@ -307,10 +324,9 @@ static inline uint32_t capture(struct mt_capture *c, const struct mt_regs *regs,
                     m->depth != mt_load_relaxed(&memtrace_root->depth)))
         refresh_memo(m);
     uint64_t key = mt_memo_key(regs);
-    uint64_t low = c->ranges.range[c->ranges.last].low;
-    uint64_t high = c->ranges.range[c->ranges.last].high;
-    if (MT_LIKELY(regs->rsp - low < high - low)) {
-        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, high);
+    uint64_t room = known_room(c, regs->rsp);
+    if (MT_LIKELY(room != 0)) {
+        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
         if (MT_LIKELY(slot != NULL))
             return hit(c, slot, regs, bytes);
     }

@@ -97,14 +97,14 @@ static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
     return (struct mt_memo_entry *)(uintptr_t)(m->base + 8 * (uint64_t)at);
 }
 
-/* Would the unwinding do now what it did then?  [low, high) is known to be
- * readable; the words are compared in the order in which they were read. */
+/* Would the unwinding do now what it did then?  `room` bytes above rsp are
+ * known to be readable; words are compared in the order they were read in. */
 MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
                                                 const struct mt_regs *regs,
-                                                uint64_t high)
+                                                uint64_t room)
 {
-    if (e->rip != regs->rip || e->rsp != regs->rsp ||
-        e->extent > high - e->rsp || (e->uses_rbp && e->rbp != regs->rbp))
+    if (e->rip != regs->rip || e->rsp != regs->rsp || e->extent > room ||
+        (e->uses_rbp && e->rbp != regs->rbp))
         return false;
     const volatile uint64_t *stack =
         (const volatile uint64_t *)(uintptr_t)e->rsp;
@@ -121,13 +121,13 @@ MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
 static inline struct mt_memo_slot *mt_memo_find(const struct mt_memo *m,
                                                 uint64_t key,
                                                 const struct mt_regs *regs,
-                                                uint64_t high)
+                                                uint64_t room)
 {
     struct mt_memo_slot *set = &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
     uint32_t tag = (uint32_t)(key >> 32);
     for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
         if (set[way].tag == tag && set[way].at != 0 &&
-            mt_memo_holds(mt_memo_at(m, set[way].at), regs, high))
+            mt_memo_holds(mt_memo_at(m, set[way].at), regs, room))
             return &set[way];
     return NULL;
 }
