@@ -138,7 +138,7 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
                                get64(entry + 16) * page,
                                0,
                                NULL,
-                               MT_MAP_READ | MT_MAP_PRIVATE};
+                               MT_MAP_READ | MT_MAP_PRIVATE | MT_MAP_ASSUMED};
         if (stop == NULL) {
             source->coverage.bad_notes++;
             break;

@@ -55,7 +55,7 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
         if (word == 0)
             continue;
         mapping = mt_source_mapping(source, word);
-        return mapping && (mapping->flags & MT_MAP_EXEC);
+        return mapping && (mapping->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED));
     }
     return false;
 }

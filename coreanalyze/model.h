@@ -87,6 +87,7 @@ struct mt_traced_module {
 };
 
 struct mt_traced_thread {
+    uint32_t id; /* index in the target's table */
     uint32_t tid;
     bool live; /* false: it has exited */
     char name[16];
@@ -168,6 +169,7 @@ struct mt_block {
     uint32_t epoch;       /* < n_epochs; 0 if untraced */
     uint32_t heap;        /* index */
     uint32_t span;        /* the target's id of its span */
+    uint32_t owner_tid;   /* mt_model_find: thread that owns the span, or 0 */
 };
 
 /* Sums of a heap that only a walk over its spans tells. */

@@ -41,6 +41,9 @@ struct mt_json;
 void mt_json_put_target(struct mt_json *, const struct mt_model *);
 void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
 void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
+/* The member "frames" of a row. */
+void mt_json_put_frames(struct mt_json *, const struct mt_report *,
+                        const struct mt_show_row *);
 void mt_json_put_sum(struct mt_json *, const char *key,
                      const struct mt_show_sum *);
 

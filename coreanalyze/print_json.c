@@ -138,6 +138,14 @@ static void put_frame(void *context, const struct mt_frame *frame)
     mt_json_close(json, '}');
 }
 
+void mt_json_put_frames(struct mt_json *json, const struct mt_report *report,
+                        const struct mt_show_row *row)
+{
+    mt_json_open(json, "frames", '[');
+    mt_report_frames(report, row, put_frame, json);
+    mt_json_close(json, ']');
+}
+
 static void put_row(struct mt_json *json, const struct mt_report *report,
                     const struct mt_show_row *row)
 {
@@ -160,9 +168,7 @@ static void put_row(struct mt_json *json, const struct mt_report *report,
     mt_json_bool(json, "truncated", stack->truncated);
     mt_json_bool(json, "incomplete", stack->incomplete);
     mt_json_bool(json, "frame_pointer", stack->frame_pointer);
-    mt_json_open(json, "frames", '[');
-    mt_report_frames(report, row, put_frame, json);
-    mt_json_close(json, ']');
+    mt_json_put_frames(json, report, row);
     if (report->kinds) {
         mt_json_string(json, "kind", report->kinds[row->kind]);
         mt_json_u64(json, "indirect_bytes", row->indirect_bytes);

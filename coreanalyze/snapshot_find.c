@@ -83,6 +83,7 @@ static bool visit_span(void *context, uint64_t id, uint64_t address,
         .n_blocks = s.n_blocks,
         .first_slice = s.first_slice,
         .n_slices = s.n_slices,
+        .owner = s.owner,
         .heap = s.heap,
         .state = s.state,
     };
@@ -165,6 +166,15 @@ static uint64_t block_index(const struct indexed_span *span, uint64_t offset)
     return i;
 }
 
+/* The thread that the target's record number `owner` is of, if it lives. */
+static uint32_t owner_of(const struct mt_model *model, uint32_t owner)
+{
+    for (size_t i = 0; owner && i < model->n_threads; i++)
+        if (model->threads[i].id == owner)
+            return model->threads[i].live ? model->threads[i].tid : 0;
+    return 0;
+}
+
 static void fill(struct mt_index *index, const struct indexed_span *span,
                  uint32_t id, uint64_t i, struct mt_block *block)
 {
@@ -176,6 +186,7 @@ static void fill(struct mt_index *index, const struct indexed_span *span,
         .block_bytes = span->block_bytes,
         .heap = span->heap,
         .span = id,
+        .owner_tid = owner_of(model, span->owner),
     };
     if (span->tags &&
         !mt_source_read(model->source, span->tags + i * 8, &tag, 8))

@@ -50,6 +50,7 @@ struct indexed_span {
     uint64_t bits;  /* index in bits[] of its free bits */
     uint32_t n_blocks;
     uint32_t first_slice, n_slices;
+    uint32_t owner; /* the target's thread record */
     uint16_t heap;
     uint8_t state;
 };

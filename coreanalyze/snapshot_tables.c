@@ -257,7 +257,6 @@ static bool visit_thread(void *context, uint64_t index, uint64_t address,
     struct mt_model *model = snapshot->model;
     struct mt_traced_thread *t = &model->threads[model->n_threads];
 
-    (void)index;
     (void)address;
     if (r->state == MT_THREAD_NEVER)
         return true;
@@ -265,6 +264,7 @@ static bool visit_thread(void *context, uint64_t index, uint64_t address,
         model->coverage.skipped_threads++;
         return true;
     }
+    t->id = (uint32_t)index;
     t->tid = r->tid;
     t->live = r->state == MT_THREAD_LIVE;
     memcpy(t->name, r->name, sizeof t->name);

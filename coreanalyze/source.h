@@ -26,6 +26,7 @@ enum mt_source_kind {
 #define MT_MAP_WRITE 2u
 #define MT_MAP_EXEC 4u
 #define MT_MAP_PRIVATE 8u
+#define MT_MAP_ASSUMED 16u /* the core has no segment: flags are not known */
 
 struct mt_mapping {
     uint64_t start, end;  /* addresses; end is the first one behind */
