@@ -225,6 +225,10 @@ bool mt_started(void);
 void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
                const struct mt_regs *);
 void mt_free_main(mt_span *, void *);
+/* As mt_alloc for the calling thread's cache of the main heap; NULL without
+ * errno. */
+void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,
+                     const struct mt_regs *);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */
 void mt_free_any(void *, const char *who);
 /* As realloc(); `heap` serves p = NULL. size 0 frees. */

@@ -24,6 +24,13 @@ void *mt_traced_malloc(size_t size, size_t a2, size_t a3,
                        const struct mt_regs *regs)
 {
     (void)a2, (void)a3;
+    struct mt_cache *cache = mt_tls;
+    if (MT_LIKELY(size <= MT_SMALL_MAX && cache != &mt_no_cache)) {
+        void *block =
+            mt_alloc_small(cache, mt_class_of[(size + 15) >> 4], size, regs);
+        if (MT_LIKELY(block != NULL))
+            return block;
+    }
     return mt_alloc(NULL, size, MT_MIN_BLOCK, false, regs);
 }
 

@@ -103,32 +103,36 @@ bool mt_start(void)
 /* --- allocation --- */
 
 /* The tag of an allocation of this thread's, without its slack. */
-static uint64_t new_tag(uint32_t trace, size_t size, const struct mt_regs *regs)
+static uint64_t new_tag(struct mt_capture *capture, size_t size,
+                        const struct mt_regs *regs)
 {
-    if (trace != MT_TRACE_ON || regs == NULL)
-        return 0;
-    struct mt_cache *cache = mt_cache_get();
-    if (cache == NULL)
-        return 0;
-    uint32_t stack = mt_capture_stack(cache->capture, regs, size);
+    uint32_t stack = mt_capture_stack(capture, regs, size);
     return MT_TAG(stack, mt_epoch_tick(), 0);
+}
+
+/* As new_tag, 0 for an allocation that is not traced. */
+static uint64_t tag_for(uint32_t trace, size_t size, const struct mt_regs *regs)
+{
+    struct mt_cache *cache =
+        trace == MT_TRACE_ON && regs ? mt_cache_get() : NULL;
+    return cache ? new_tag(cache->capture, size, regs) : 0;
 }
 
 static void set_tag(mt_span *span, uint32_t index, uint64_t tag)
 {
-    if (span->tags == 0 && tag != 0)
+    if (MT_UNLIKELY(span->tags == 0 && tag != 0))
         mt_side_tags(span);
-    if (span->tags)
+    if (MT_LIKELY(span->tags != 0))
         mt_store_release(&mt_tags(span)[index], tag);
 }
 
-static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
-                         const struct mt_regs *regs)
+/* `tag` is without its slack, or 0 and not looked at while `trace` says that
+ * no block has one. */
+static inline void *take_block(struct mt_cache *cache, uint32_t c, size_t size,
+                               uint32_t trace, uint64_t tag)
 {
-    uint32_t trace = mt_load_relaxed(cache->trace);
-    uint64_t tag = new_tag(trace, size, regs);
     struct mt_bin *bin = &cache->bins[c];
-    if (*bin->word == 0 && !mt_refill(cache, c))
+    if (MT_UNLIKELY(*bin->word == 0) && !mt_refill(cache, c))
         return NULL;
     uint64_t bits = *bin->word;
     uint32_t i = (uint32_t)__builtin_ctzll(bits);
@@ -143,11 +147,27 @@ static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
     return (void *)(bin->base + (uint64_t)i * bin->size);
 }
 
+void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
+                     const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(cache->trace);
+    uint64_t tag =
+        trace == MT_TRACE_ON ? new_tag(cache->capture, size, regs) : 0;
+    return take_block(cache, c, size, trace, tag);
+}
+
+static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
+                         const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(cache->trace);
+    return take_block(cache, c, size, trace, tag_for(trace, size, regs));
+}
+
 static void *alloc_large(struct memtrace_heap *heap, size_t size, size_t align,
                          bool *zeroed, const struct mt_regs *regs)
 {
     uint32_t trace = mt_load_relaxed(&heap->record->trace);
-    uint64_t tag = new_tag(trace, size, regs);
+    uint64_t tag = tag_for(trace, size, regs);
     mt_span *span = mt_span_new_large(heap, size, align, zeroed);
     mt_epoch_tick();
     if (span == NULL)
@@ -332,7 +352,7 @@ static void retag(mt_span *span, uint32_t index, size_t size,
         span->requested = size;
     if (trace == MT_TRACE_NEVER)
         return;
-    uint64_t tag = new_tag(trace, size, regs);
+    uint64_t tag = tag_for(trace, size, regs);
     if (tag && span->state == MT_SPAN_SMALL)
         tag |= MT_TAG(0, 0, span->block_bytes - size);
     set_tag(span, index, tag);

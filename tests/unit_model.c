@@ -214,7 +214,9 @@ static void threads_by_the_thousand(void)
     memtrace_heap_stats(NULL, &after);
     CU_ASSERT_EQUAL(after.blocks, 0);
     CU_ASSERT(after.span_bytes <= before.span_bytes + (1 << 20));
-    CU_ASSERT_EQUAL(memtrace_root->sections[MT_SECTION_PRIVATE].used, used);
+    /* A cache each would be more; memos grow to their bound. */
+    CU_ASSERT(memtrace_root->sections[MT_SECTION_PRIVATE].used <=
+              used + 1000 * sizeof(struct mt_cache) / 2);
     CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
 }
 
