@@ -58,6 +58,14 @@ static const void *core_view(struct mt_source *source, uint64_t address,
     return c->core->ops->view(c->core, address, bytes);
 }
 
+static const void *core_extent(struct mt_source *source, uint64_t address,
+                               uint64_t *start, uint64_t *bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->extent(c->core, address, start, bytes);
+}
+
 static void callbacks_pages(struct mt_source *source, uint64_t start,
                             uint64_t end, struct mt_page_stats *stats)
 {
@@ -82,6 +90,7 @@ static void callbacks_destroy(struct mt_source *source)
 static const struct mt_source_ops core_ops = {
     .read = core_read,
     .view = core_view,
+    .extent = core_extent,
     .pages = callbacks_pages,
     .destroy = callbacks_destroy,
 };

@@ -11,6 +11,7 @@ from . import completion, readers, tables
 from .library import LibraryError
 
 USUAL_DEBUG_DIR = "/usr/lib/debug"
+STOPS = "--no-stop"  # of verbs that look at one moment of the process
 STATUS = "_memtrace_status"  # a convenience variable, as $_exitcode is
 
 
@@ -55,7 +56,8 @@ class Verb(gdb.Command):
         else:
             words = self._usual_options() + words
             status, text, error = readers.use(
-                lambda reader: reader.run(self.verb, *words))
+                lambda reader: reader.run(self.verb, *words),
+                STOPS in readers.library().option_names(self.verb))
             write(text)
             if error:
                 gdb.set_convenience_variable(STATUS, status)

@@ -55,12 +55,16 @@ def _open(inferior):
     return Reader(library(), inferiors.describe(inferior))
 
 
-def use(action):
-    """Call `action` with the reader of the selected inferior.
+def use(action, of_one_moment=False):
+    """Call `action` with the reader of the selected inferior, which stands
+    still if it needs a picture `of_one_moment`.
 
     Errors of GDB and of the reader come out as gdb.GdbError."""
     global _busy, _stale  # pylint: disable=global-statement
     inferior = gdb.selected_inferior()
+    if of_one_moment and not inferiors.stands_still(inferior):
+        raise gdb.GdbError("memtrace: the process is running: interrupt it "
+                           "first")
     if _busy:
         raise gdb.GdbError("memtrace: a memtrace command is at work")
     _busy, _stale = True, False
