@@ -14,3 +14,7 @@ UNIT_TESTS += %D%/unit_memo
 %C%_unit_memo_SOURCES = %D%/unit_memo.c %D%/regs.h
 %C%_unit_memo_CFLAGS = $(AM_CFLAGS) -O2 -fomit-frame-pointer
 %C%_unit_memo_LDADD = heap/libheap.la $(CUNIT_LIBS)
+UNIT_TESTS += %D%/unit_reload
+%C%_unit_reload_SOURCES = %D%/unit_reload.c %D%/regs.h
+%C%_unit_reload_CFLAGS = $(AM_CFLAGS) -O2
+%C%_unit_reload_LDADD = heap/libheap.la $(CUNIT_LIBS)
