@@ -5,6 +5,7 @@
 #include "coreanalyze/source.h"
 #include "tests/unit.h"
 
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -131,7 +132,7 @@ static void finds_modules(void)
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(source);
     own = mt_source_module(source, (uintptr_t)&finds_modules);
-    libc = mt_source_module(source, (uintptr_t)&strlen);
+    libc = mt_source_module(source, (uintptr_t)&gnu_get_libc_version);
     CU_ASSERT_PTR_NOT_NULL_FATAL(own);
     CU_ASSERT_PTR_NOT_NULL_FATAL(libc);
     CU_ASSERT_PTR_NOT_NULL(strstr(own->path, "unit_live"));
