@@ -81,7 +81,8 @@ static bool check(struct mt_snapshot *snapshot, const struct mt_span_record *s,
            mapped(snapshot, region, s->first_slice + s->n_slices - 1, id);
 }
 
-/* A live target may have been read between two of its stores. */
+/* A live target may have been read between two of its stores, or the span's
+ * bits and tags lie in what a section has grown by since. */
 static bool reread(struct mt_snapshot *snapshot, struct mt_span_record *record,
                    uint64_t address)
 {
@@ -90,6 +91,7 @@ static bool reread(struct mt_snapshot *snapshot, struct mt_span_record *record,
 
     snapshot->spans.bytes = 0;
     snapshot->slices.bytes = 0;
+    mt_snapshot_sections(snapshot);
     raw =
         mt_window_get(snapshot, &snapshot->spans, address, spans->entry_bytes);
     if (raw == NULL)
