@@ -3,6 +3,11 @@ UNIT_TESTS += %D%/unit_symbolize
 %C%_unit_symbolize_SOURCES = %D%/unit_symbolize.c
 %C%_unit_symbolize_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 
+UNIT_TESTS += %D%/unit_symbolize_parts
+%C%_unit_symbolize_parts_SOURCES = %D%/unit_symbolize_parts.c
+%C%_unit_symbolize_parts_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+
+SCRIPT_TESTS += %D%/symbolize-gdb
 # What tests/symbolize-gdb compares with GDB and addr2line.
 check_PROGRAMS += %D%/symbolize_pc
 %C%_symbolize_pc_SOURCES = %D%/symbolize_pc.c

@@ -3,12 +3,8 @@
  * The symbolizer on programs that the tests compile: every form of DWARF that
  * the compilers here make, debug files apart, files that do not match.
  */
-#include "coreanalyze/dwarf_aranges.h"
-#include "coreanalyze/dwarf_spans.h"
 #include "coreanalyze/elf_file.h"
 #include "coreanalyze/symbolize.h"
-#include "coreanalyze/symbolize_demangle.h"
-#include "coreanalyze/symbolize_strings.h"
 #include "tests/unit.h"
 
 #include <elf.h>
@@ -201,14 +197,10 @@ static void sections(void)
     every_version("-ffunction-sections -Wl,--gc-sections");
 }
 
-static void compressed(void)
+static void other_forms(void)
 {
     compile_and_check("gcc", "-gz=zlib");
     compile_and_check("gcc", "-gz=zlib-gnu");
-}
-
-static void type_units(void)
-{
     compile_and_check("gcc", "-gdwarf-4 -fdebug-types-section");
     compile_and_check("gcc", "-gdwarf-5 -fdebug-types-section");
 }
@@ -454,60 +446,6 @@ static void exported_symbols(void)
     mt_symbolizer_free(symbolizer);
 }
 
-static void demangling(void)
-{
-    static const struct {
-        const char *mangled, *full, *bare;
-    } names[] = {
-        {"_ZN2ns3clsIiE6methodEi", "ns::cls<int>::method(int)",
-         "ns::cls<int>::method"},
-        {"_ZNK2ns3clsIiE6methodEv", "ns::cls<int>::method() const",
-         "ns::cls<int>::method"},
-        {"_ZN12_GLOBAL__N_11fEv", "(anonymous namespace)::f()",
-         "(anonymous namespace)::f"},
-        {"_ZN3foo3barEv.cold", "foo::bar() [clone .cold]", "foo::bar"},
-        {"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
-         "core::fmt::Write::write_fmt", "core::fmt::Write::write_fmt"},
-        {"_RNvCs1234_7mycrate3foo", "mycrate::foo", "mycrate::foo"},
-    };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char *full = mt_demangle(names[i].mangled, true);
-        char *bare = mt_demangle(names[i].mangled, false);
-
-        CU_ASSERT(is(full, names[i].full));
-        CU_ASSERT(is(bare, names[i].bare));
-        free(full);
-        free(bare);
-    }
-    CU_ASSERT_PTR_NULL(mt_demangle("main", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("_Z", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("_ZN", false));
-}
-
-/* A name of some hundred bytes that stands for more than memory holds: each
- * argument is a pair of the one before it. */
-static void demangling_bombs(void)
-{
-    char name[2048] = "_Z1fI1PI1AS0_E";
-    size_t used = strlen(name);
-
-    for (int i = 0; i < 60; i++)
-        used +=
-            (size_t)snprintf(name + used, sizeof(name) - used, "S_IS%c_S%c_E",
-                             "0123456789ABCDEFGHIJKLMNOPQRS"
-                             "TUVWXYZ"[i % 36],
-                             "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i % 36]);
-    snprintf(name + used, sizeof(name) - used, "Evv");
-    free(mt_demangle(name, true)); /* returns, at all */
-    char deep[32000];
-    memset(deep, 'P', sizeof(deep));
-    memcpy(deep, "_Z1f", 4);
-    memcpy(deep + sizeof(deep) - 2, "i", 2);
-    free(mt_demangle(deep, true));
-}
-
 static void cxx_names(void)
 {
     static const char text[] =
@@ -622,75 +560,10 @@ static void broken_files(void)
     mt_elf_close(whole);
 }
 
-static void spans(void)
-{
-    struct mt_spans all = {NULL, 0, 0};
-
-    mt_spans_add(&all, 100, 200, 1);
-    mt_spans_add(&all, 50, 300, 2);
-    mt_spans_add(&all, 120, 130, 3);
-    mt_spans_add(&all, 100, 150, 4);
-    mt_spans_sort(&all);
-    const struct mt_span *span = mt_spans_find(&all, 125, NULL);
-    static const uint64_t order[] = {3, 4, 1, 2};
-    for (size_t i = 0; i < 4; i++) {
-        CU_ASSERT_PTR_NOT_NULL_FATAL(span);
-        CU_ASSERT_EQUAL(span->value, order[i]);
-        span = mt_spans_find(&all, 125, span);
-    }
-    CU_ASSERT_PTR_NULL(span);
-    CU_ASSERT_PTR_NULL(mt_spans_find(&all, 49, NULL));
-    CU_ASSERT_PTR_NULL(mt_spans_find(&all, 300, NULL));
-    CU_ASSERT_EQUAL(mt_spans_find(&all, 250, NULL)->value, 2);
-    mt_spans_free(&all);
-}
-
-static bool count_range(void *context, uint64_t unit, uint64_t low,
-                        uint64_t high)
-{
-    uint64_t *sum = context;
-
-    *sum += unit + low + high;
-    return true;
-}
-
-static void aranges(void)
-{
-    static const uint8_t set[] = {
-        44, 0, 0, 0, 2, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0, /* header, padding */
-        0,  1, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, /* 0x100, 4 */
-        0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    uint64_t sum = 0;
-
-    mt_aranges_read(set, sizeof(set), count_range, &sum);
-    CU_ASSERT_EQUAL(sum, 7 + 0x100 + 0x104);
-    for (size_t bytes = 0; bytes < sizeof(set); bytes++) {
-        sum = 0;
-        mt_aranges_read(set, bytes, count_range, &sum);
-        CU_ASSERT_EQUAL(sum, 0);
-    }
-}
-
-static void strings(void)
-{
-    struct mt_strings *all = mt_strings_new();
-    char text[32];
-    const char *first = mt_strings_keep(all, "number 7");
-
-    for (int i = 0; i < 20000; i++) {
-        snprintf(text, sizeof(text), "number %d", i);
-        CU_ASSERT_STRING_EQUAL(mt_strings_keep(all, text), text);
-    }
-    CU_ASSERT_PTR_EQUAL(mt_strings_take(all, strdup("number 7")), first);
-    CU_ASSERT_PTR_NULL(mt_strings_keep(all, NULL));
-    mt_strings_free(all);
-}
-
 static const struct unit_test tests[] = {
     {"inlined frames and lines, DWARF 2 to 5, gcc and clang", versions},
     {"code in many sections, some dropped by the linker", sections},
-    {"compressed sections", compressed},
-    {"type units", type_units},
+    {"compressed sections, type units", other_forms},
     {"split units", split},
     {"packages of split units", packaged},
     {"a split unit that is lost", split_lost},
@@ -699,22 +572,10 @@ static const struct unit_test tests[] = {
     {"files match by build-id, or say how not", matching},
     {"symbols are chosen as GDB does", symbol_rules},
     {"exported symbols of a stripped library", exported_symbols},
-    {"names of C++ and Rust", demangling},
-    {"mangled names that would fill memory", demangling_bombs},
     {"C++ functions by DWARF and by symbols", cxx_names},
     {"a budget of nothing still answers", budget},
     {"files cut short and changed", broken_files},
-    {"overlapping spans", spans},
-    {"sets of .debug_aranges, and parts of one", aranges},
-    {"each string once", strings},
 };
-
-static void make_folder(void)
-{
-    if (mkdtemp(folder) == NULL)
-        exit(1);
-    write_text("program.c", program_c);
-}
 
 static void remove_folder(void)
 {
@@ -727,7 +588,9 @@ static void remove_folder(void)
 
 __attribute__((constructor)) static void prepare(void)
 {
-    make_folder();
+    if (mkdtemp(folder) == NULL)
+        exit(1);
+    write_text("program.c", program_c);
     atexit(remove_folder);
 }
 
