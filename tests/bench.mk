@@ -25,3 +25,6 @@ bench-trace:
 	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/trace $(BENCH_FLAGS)
 
 .PHONY: bench bench-trace
+
+SCRIPT_TESTS += %D%/budget
+EXTRA_DIST += %D%/programs/pairs.c

@@ -86,10 +86,9 @@ static inline __attribute__((always_inline)) uintptr_t step(struct walk *w,
             SITE(3)                                                            \
         }                                                                      \
     }
+#define EIGHT(X, a, b, c, d, e, f, g, h) X(a) X(b) X(c) X(d) X(e) X(f) X(g) X(h)
 #define EACH(X)                                                                \
-    X(0)                                                                       \
-    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) \
-        X(15)
+    EIGHT(X, 0, 1, 2, 3, 4, 5, 6, 7) EIGHT(X, 8, 9, 10, 11, 12, 13, 14, 15)
 EACH(WALK)
 #define NAME(n) walk_##n,
 static walker *const walkers[FUNCTIONS] = {EACH(NAME)};

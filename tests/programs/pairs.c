@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The programs that tests/budget counts.
+ *     pairs pair N SIZE      N times malloc(SIZE) and free, beside a block
+ *     pairs lone N SIZE      the same, with no other block alive
+ *     pairs random N         N replacements in a working set of 1,000 blocks
+ *     pairs live N SIZE      N live blocks, then how many bytes of the
+ *                            trace region are resident
+ */
+#include "heap/layout.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *must(void *block)
+{
+    if (block == NULL)
+        abort();
+    return block;
+}
+
+static void pair(size_t n, size_t size, int lone)
+{
+    char *beside = must(malloc(size));
+    *(volatile char *)beside = 1;
+    if (lone)
+        free(beside);
+    while (n--) {
+        char *block = must(malloc(size));
+        *(volatile char *)block = 1;
+        free(block);
+    }
+}
+
+static void random_blocks(size_t n)
+{
+    enum { SLOTS = 1000 };
+    static void *slot[SLOTS];
+    unsigned state = 1;
+    while (n--) {
+        state = state * 1664525 + 1013904223;
+        void **at = &slot[(state >> 8) % SLOTS];
+        free(*at);
+        *at = must(malloc(1 + (state >> 20) % 512));
+    }
+}
+
+/* Resident bytes of the mappings in [base, base + size). */
+static unsigned long long resident(unsigned long long base,
+                                   unsigned long long size)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    char line[512];
+    unsigned long long from = 0, to = 0, kib, total = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long long a, b;
+        if (sscanf(line, "%llx-%llx ", &a, &b) == 2)
+            from = a, to = b;
+        else if (sscanf(line, "Rss: %llu kB", &kib) == 1 && from >= base &&
+                 to <= base + size)
+            total += kib * 1024;
+    }
+    if (file)
+        fclose(file);
+    return total;
+}
+
+static int live(size_t n, size_t size)
+{
+    struct mt_root **root = dlsym(RTLD_DEFAULT, "memtrace_root");
+    void **block = must(malloc(n * sizeof *block));
+    for (size_t i = 0; i < n; i++)
+        *(char *)(block[i] = must(malloc(size))) = 1;
+    if (root == NULL || *root == NULL)
+        return fputs("pairs: no trace region\n", stderr), 1;
+    printf("%llu\n", resident((*root)->self, (*root)->region_bytes));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    size_t size = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+    if (n && size && strcmp(argv[1], "pair") == 0)
+        pair(n, size, 0);
+    else if (n && size && strcmp(argv[1], "lone") == 0)
+        pair(n, size, 1);
+    else if (n && strcmp(argv[1], "random") == 0)
+        random_blocks(n);
+    else if (n && size && strcmp(argv[1], "live") == 0)
+        return live(n, size);
+    else
+        return fputs("usage: pairs pair|lone|random|live N SIZE\n", stderr), 2;
+    return 0;
+}
