@@ -10,7 +10,7 @@
  * Everything here is under the heap's lock, but for the look-ups.
  */
 #include "alloc.h"
-#include "region.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,8 +23,6 @@
 #define KEEP_MOST MIB(16)
 #define REGRET_NS UINT64_C(100000000)
 #define RETAIN_NS UINT64_C(1000000000)
-
-struct mt_hot mt_hot;
 
 mt_span *mt_record_new(struct memtrace_heap *heap)
 {
@@ -50,205 +48,12 @@ void mt_record_free(struct memtrace_heap *heap, mt_span *span)
     heap->free_records = mt_span_id(span);
 }
 
-static struct mt_region_record *region_at(uint32_t i)
-{
-    return (struct mt_region_record *)memtrace_root
-               ->sections[MT_SECTION_REGIONS]
-               .base +
-           i;
-}
-
-static uint32_t region_count(void)
-{
-    return (uint32_t)(mt_load_acquire(
-                          &memtrace_root->sections[MT_SECTION_REGIONS].used) /
-                      sizeof(struct mt_region_record));
-}
-
-static uint32_t *map_of(const struct mt_region_record *region)
-{
-    return (uint32_t *)region->slice_map;
-}
-
-struct mt_region_record *mt_region_of(uintptr_t p)
-{
-    uint32_t n = region_count();
-    for (uint32_t i = 0; i < n; i++) {
-        struct mt_region_record *r = region_at(i);
-        if (r->state && p - r->base < r->size)
-            return r;
-    }
-    return NULL;
-}
-
-mt_span *mt_span_of(uintptr_t p)
-{
-    struct mt_region_record *r = mt_region_of(p);
-    if (r == NULL || p - r->base >= mt_load_acquire(&r->committed))
-        return NULL;
-    uint32_t id = map_of(r)[(p - r->base) >> MT_SLICE_SHIFT];
-    return id ? mt_span_at(id) : NULL;
-}
-
-bool mt_is_free_slice(uintptr_t p)
-{
-    struct mt_region_record *r = mt_region_of(p);
-    return r && (p - r->base) >> MT_SLICE_SHIFT < r->top && !mt_span_of(p);
-}
-
-static void set_map(struct mt_region_record *region, uint32_t first, uint32_t n,
-                    uint32_t id)
-{
-    uint32_t *map = map_of(region) + first;
-    for (uint32_t i = 0; i < n; i++)
-        mt_store_relaxed(&map[i], id);
-}
-
-/* --- regions --- */
-
-static struct mt_region_record *new_region_record(void)
-{
-    for (uint32_t i = 0; i < region_count(); i++)
-        if (!region_at(i)->state)
-            return region_at(i);
-    return mt_section_alloc(MT_SECTION_REGIONS,
-                            sizeof(struct mt_region_record));
-}
-
-/* Regions change hands only here and in heap_destroy; rare, so one lock. */
-static struct mt_lock region_lock;
-
-void mt_pages_fork_prepare(void)
-{
-    mt_lock_acquire(&region_lock);
-}
-
-void mt_pages_fork_parent(void)
-{
-    mt_lock_release(&region_lock);
-}
-
-void mt_pages_fork_child(void)
-{
-    mt_lock_reset(&region_lock);
-}
-
-bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
-{
-    bool given = base != NULL;
-    struct mt_heap_record *hr = heap->record;
-    if (!given) {
-        bytes = (bytes + MT_SLICE_BYTES - 1) & ~(MT_SLICE_BYTES - 1);
-        base = mt_os_reserve(bytes, bytes >= MIB(64) ? MIB(2) : MT_SLICE_BYTES);
-        if (base == NULL)
-            return false;
-    }
-    mt_lock_acquire(&region_lock);
-    struct mt_region_record *r = new_region_record();
-    uint64_t map_bytes = (bytes >> MT_SLICE_SHIFT) * sizeof(uint32_t);
-    /* A record that is reused keeps its map if that is large enough. */
-    uint32_t *map = NULL;
-    if (r && r->slice_map && r->size >= bytes)
-        map = map_of(r);
-    else if (r)
-        map = mt_section_map(map_bytes);
-    if (map) {
-        r->base = (uintptr_t)base;
-        r->size = bytes;
-        r->committed = given ? bytes : 0;
-        r->slice_map = (uintptr_t)map;
-        r->heap = heap->id;
-        r->top = 0;
-        if (given)
-            mt_os_dump(map, (map_bytes + 4095) & ~(size_t)4095);
-        if (hr->flags & MT_HEAP_MAIN && hr->n_regions == 0) {
-            mt_hot.base = r->base; /* its size stays 0 until it is committed */
-            mt_hot.map = map;
-        }
-        mt_store_release(&r->state, 1);
-        if (hr->n_regions++ == 0)
-            hr->base = r->base;
-        hr->size += bytes;
-        hr->committed += r->committed;
-    }
-    mt_lock_release(&region_lock);
-    if (map == NULL && !given)
-        mt_os_release(base, bytes);
-    return map != NULL;
-}
-
-/* A region for a heap that may grow: as large as the kernel will have it. */
-static bool add_growth(struct memtrace_heap *heap, uint64_t least)
-{
-    least += MT_SLICE_BYTES;
-    for (; heap->region_step < 24; heap->region_step++) {
-        uint64_t bytes = MT_MAIN_RESERVE >> heap->region_step;
-        if (bytes < least)
-            break;
-        if (mt_heap_add_region(heap, NULL, bytes))
-            return true;
-    }
-    return mt_heap_add_region(heap, NULL, least);
-}
-
-static bool commit(struct memtrace_heap *heap, struct mt_region_record *r,
-                   uint64_t need)
-{
-    uint64_t step = r->committed / 8, size = r->size;
-    if (step < MIB(1))
-        step = MIB(1);
-    if (step > MIB(64))
-        step = MIB(64);
-    uint64_t want = (need + step - 1) & ~(MT_SLICE_BYTES - 1);
-    if (want > size)
-        want = size;
-    char *at = (char *)r->base + r->committed;
-    if (!mt_os_commit(at, want - r->committed)) {
-        want = need;
-        if (!mt_os_commit(at, want - r->committed))
-            return false;
-    }
-    /* The map's pages that tell of the new slices belong in cores. */
-    uint64_t old_map = (r->committed >> MT_SLICE_SHIFT) * 4 & ~UINT64_C(4095);
-    uint64_t new_map = ((want >> MT_SLICE_SHIFT) * 4 + 4095) & ~UINT64_C(4095);
-    mt_os_dump((char *)r->slice_map + old_map, new_map - old_map);
-    heap->record->committed += want - r->committed;
-    mt_store_release(&r->committed, want);
-    if (r->base == mt_hot.base)
-        mt_store_release(&mt_hot.size, want);
-    return true;
-}
-
-/* n slices above all that were handed out so far. */
-static mt_span *take_top(struct memtrace_heap *heap, uint32_t n)
-{
-    for (uint32_t i = 0; i < region_count(); i++) {
-        struct mt_region_record *r = region_at(i);
-        uint64_t end = ((uint64_t)r->top + n) << MT_SLICE_SHIFT;
-        if (!r->state || r->heap != heap->id || end > r->size)
-            continue;
-        if (end > r->committed && !commit(heap, r, end))
-            continue;
-        mt_span *run = mt_record_new(heap);
-        if (run == NULL)
-            return NULL;
-        run->region = i;
-        run->first_slice = r->top;
-        run->n_slices = n;
-        /* Only memory fresh from the kernel is known to be zero. */
-        run->flags = heap->record->flags & MT_HEAP_GIVEN ? MT_SPAN_DIRTY : 0;
-        r->top += n;
-        return run;
-    }
-    return NULL;
-}
-
 /* --- free runs --- */
 
 static mt_span *free_neighbour(struct mt_region_record *r, uint32_t slice,
                                uint32_t flags)
 {
-    uint32_t id = slice < r->top ? map_of(r)[slice] : 0;
+    uint32_t id = slice < r->top ? mt_slice_map(r)[slice] : 0;
     mt_span *run = id ? mt_span_at(id) : NULL;
     return run && run->state == MT_SPAN_FREE && run->flags == flags ? run
                                                                     : NULL;
@@ -257,7 +62,7 @@ static mt_span *free_neighbour(struct mt_region_record *r, uint32_t slice,
 /* Makes `run` (slices set) a free run, joined with its neighbours. */
 static void put_run(struct memtrace_heap *heap, mt_span *run)
 {
-    struct mt_region_record *r = region_at(run->region);
+    struct mt_region_record *r = mt_region_at(run->region);
     run->state = MT_SPAN_FREE;
     run->flags &= MT_SPAN_DIRTY;
     run->heap = (uint16_t)heap->id;
@@ -266,32 +71,32 @@ static void put_run(struct memtrace_heap *heap, mt_span *run)
                           : NULL;
     mt_span *after =
         free_neighbour(r, run->first_slice + run->n_slices, run->flags);
-    set_map(r, run->first_slice, run->n_slices, 0);
+    mt_slice_map_set(r, run->first_slice, run->n_slices, 0);
     if (before) {
         mt_run_remove(heap, before);
-        map_of(r)[run->first_slice - 1] = 0;
+        mt_slice_map(r)[run->first_slice - 1] = 0;
         run->first_slice = before->first_slice;
         run->n_slices += before->n_slices;
         mt_record_free(heap, before);
     }
     if (after) {
         mt_run_remove(heap, after);
-        map_of(r)[after->first_slice] = 0;
+        mt_slice_map(r)[after->first_slice] = 0;
         run->n_slices += after->n_slices;
         mt_record_free(heap, after);
     }
     run->base = r->base + ((uint64_t)run->first_slice << MT_SLICE_SHIFT);
     run->block_bytes = run->n_slices * MT_SLICE_BYTES;
     run->n_blocks = 0;
-    map_of(r)[run->first_slice] = mt_span_id(run);
-    map_of(r)[run->first_slice + run->n_slices - 1] = mt_span_id(run);
+    mt_slice_map(r)[run->first_slice] = mt_span_id(run);
+    mt_slice_map(r)[run->first_slice + run->n_slices - 1] = mt_span_id(run);
     mt_run_insert(heap, run);
 }
 
 /* A run that is in no list any more; its neighbours must not join it. */
 static mt_span *claim(mt_span *run)
 {
-    uint32_t *map = map_of(region_at(run->region));
+    uint32_t *map = mt_slice_map(mt_region_at(run->region));
     run->state = MT_SPAN_UNUSED;
     map[run->first_slice] = 0;
     map[run->first_slice + run->n_slices - 1] = 0;
@@ -406,14 +211,14 @@ static mt_span *take(struct memtrace_heap *heap, uint32_t n)
         return NULL;
     mt_span *run = take_run(heap, n);
     if (run == NULL)
-        run = take_top(heap, n);
+        run = mt_slices_top(heap, n);
     if (run && heap->purged_ns && !(run->flags & MT_SPAN_DIRTY))
         regret(heap, n * MT_SLICE_BYTES);
     if (run == NULL && heap->record->dirty_bytes && purge(heap, 0))
         run = take_run(heap, n); /* joined runs may fit now */
     if (run == NULL && !(heap->record->flags & MT_HEAP_FIXED) &&
-        add_growth(heap, n * MT_SLICE_BYTES))
-        run = take_top(heap, n);
+        mt_heap_grow(heap, n * MT_SLICE_BYTES))
+        run = mt_slices_top(heap, n);
     if (run && !split(heap, run, n)) {
         put_run(heap, run);
         run = NULL;
@@ -423,12 +228,12 @@ static mt_span *take(struct memtrace_heap *heap, uint32_t n)
 
 static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state)
 {
-    struct mt_region_record *r = region_at(span->region);
+    struct mt_region_record *r = mt_region_at(span->region);
     span->heap = (uint16_t)heap->id;
     span->flags = 0;
     /* Whoever sees the state sees the rest of the record. */
     mt_store_release(&span->state, state);
-    set_map(r, span->first_slice, span->n_slices, mt_span_id(span));
+    mt_slice_map_set(r, span->first_slice, span->n_slices, mt_span_id(span));
     count_span(heap, span->n_slices * MT_SLICE_BYTES);
 }
 
@@ -438,7 +243,7 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
     mt_span *span = take(heap, mt_class_slices(c));
     if (span) {
         uint32_t size = mt_class_size(c);
-        struct mt_region_record *r = region_at(span->region);
+        struct mt_region_record *r = mt_region_at(span->region);
         span->base = r->base + ((uint64_t)span->first_slice << MT_SLICE_SHIFT);
         span->block_bytes = size;
         span->recip = mt_reciprocal(size);
@@ -468,7 +273,7 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
 static mt_span *align_run(struct memtrace_heap *heap, mt_span *run,
                           size_t align)
 {
-    struct mt_region_record *r = region_at(run->region);
+    struct mt_region_record *r = mt_region_at(run->region);
     uintptr_t base = r->base + ((uint64_t)run->first_slice << MT_SLICE_SHIFT);
     uintptr_t aligned = (base + align - 1) & ~(uintptr_t)(align - 1);
     uint32_t skip = (uint32_t)((aligned - base) >> MT_SLICE_SHIFT);
@@ -513,7 +318,7 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
         }
     }
     if (span) {
-        struct mt_region_record *r = region_at(span->region);
+        struct mt_region_record *r = mt_region_at(span->region);
         *zeroed = !(span->flags & MT_SPAN_DIRTY);
         span->base = r->base + ((uint64_t)span->first_slice << MT_SLICE_SHIFT);
         span->block_bytes = (bytes + 4095) & ~(uint64_t)4095;
@@ -551,17 +356,18 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
 
 static bool extend(struct memtrace_heap *heap, mt_span *span, uint32_t more)
 {
-    struct mt_region_record *r = region_at(span->region);
+    struct mt_region_record *r = mt_region_at(span->region);
     uint32_t end = span->first_slice + span->n_slices;
     if (over_limit(heap, more * MT_SLICE_BYTES))
         return false;
     if (end == r->top) {
         uint64_t need = ((uint64_t)end + more) << MT_SLICE_SHIFT;
-        if (need > r->size || (need > r->committed && !commit(heap, r, need)))
+        if (need > r->size ||
+            (need > r->committed && !mt_region_commit(heap, r, need)))
             return false;
         r->top += more;
     } else {
-        uint32_t id = map_of(r)[end];
+        uint32_t id = mt_slice_map(r)[end];
         mt_span *next = id ? mt_span_at(id) : NULL;
         if (!next || next->state != MT_SPAN_FREE || next->n_slices < more)
             return false;
@@ -574,7 +380,7 @@ static bool extend(struct memtrace_heap *heap, mt_span *span, uint32_t more)
         mt_record_free(heap, next);
     }
     span->n_slices += more;
-    set_map(r, end, more, mt_span_id(span));
+    mt_slice_map_set(r, end, more, mt_span_id(span));
     count_span(heap, more * MT_SLICE_BYTES);
     return true;
 }
