@@ -38,9 +38,12 @@ struct mt_cache {
     struct memtrace_heap *heap;
     struct mt_capture *capture;
     struct mt_cache *next_idle;
-    uint32_t idle;    /* 1: on the idle list, no thread uses it */
-    uint32_t rebuild; /* 1: the thread was lost in a fork; lists are void */
-    uint32_t late;    /* destructor rounds so far (thread exit) */
+    uint32_t idle;        /* 1: on the idle list, no thread uses it */
+    uint32_t rebuild;     /* 1: the thread was lost in a fork; lists are void */
+    uint64_t sample_mean; /* sample.c */
+    uint64_t sample_seed;
+    int64_t sample_left; /* bytes to the next sample */
+    uint32_t late;       /* destructor rounds so far (thread exit) */
     uint32_t spare;
     struct mt_bin bins[MT_N_CLASSES];
 };
@@ -243,6 +246,9 @@ size_t mt_block_usable(const mt_span *);
 
 /* fork.c */
 void mt_fork_init(void);
+
+/* sample.c: true for an allocation that is not to be traced. */
+bool mt_sample_passes_over(struct mt_cache *, size_t size, uint64_t mean);
 
 /* heaps.c */
 struct memtrace_heap *mt_heap_at(uint32_t id);

@@ -91,6 +91,10 @@ static bool set(const char *key, size_t key_length, const char *value,
         mt_config.depth = (uint32_t)n;
         return true;
     }
+    if (KEY("sample")) {
+        *why = "takes a mean number of bytes, as 512K; 0 for all";
+        return number(value, length, UINT64_C(1) << 40, &mt_config.sample);
+    }
     if (KEY("limit")) {
         *why = "takes a number of bytes, as 512M";
         return number(value, length, UINT64_MAX, &mt_config.limit);

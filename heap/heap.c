@@ -103,10 +103,13 @@ bool mt_start(void)
 /* --- allocation --- */
 
 /* The tag of an allocation of this thread's, without its slack. */
-static uint64_t new_tag(struct mt_capture *capture, size_t size,
+static uint64_t new_tag(struct mt_cache *cache, size_t size,
                         const struct mt_regs *regs)
 {
-    uint32_t stack = mt_capture_stack(capture, regs, size);
+    uint64_t mean = mt_load_relaxed(&memtrace_root->sample_bytes);
+    if (MT_UNLIKELY(mean != 0) && mt_sample_passes_over(cache, size, mean))
+        return MT_TAG(MT_STACK_UNSAMPLED, memtrace_root->epoch, 0);
+    uint32_t stack = mt_capture_stack(cache->capture, regs, size);
     return MT_TAG(stack, mt_epoch_tick(), 0);
 }
 
@@ -115,7 +118,7 @@ static uint64_t tag_for(uint32_t trace, size_t size, const struct mt_regs *regs)
 {
     struct mt_cache *cache =
         trace == MT_TRACE_ON && regs ? mt_cache_get() : NULL;
-    return cache ? new_tag(cache->capture, size, regs) : 0;
+    return cache ? new_tag(cache, size, regs) : 0;
 }
 
 static void set_tag(mt_span *span, uint32_t index, uint64_t tag)
@@ -151,8 +154,7 @@ void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
                      const struct mt_regs *regs)
 {
     uint32_t trace = mt_load_relaxed(cache->trace);
-    uint64_t tag =
-        trace == MT_TRACE_ON ? new_tag(cache->capture, size, regs) : 0;
+    uint64_t tag = trace == MT_TRACE_ON ? new_tag(cache, size, regs) : 0;
     return take_block(cache, c, size, trace, tag);
 }
 

@@ -268,6 +268,45 @@ static void toggling(void)
     memtrace_heap_destroy(heap);
 }
 
+struct sampled {
+    size_t blocks[2], passed_over;
+};
+
+static int count_sampled(const struct memtrace_block *block, void *arg)
+{
+    struct sampled *sampled = arg;
+    if (block->depth)
+        sampled->blocks[block->requested > 1000]++;
+    else
+        sampled->passed_over++;
+    return 0;
+}
+
+/* A block of s bytes is sampled with probability 1 - exp(-s / mean): 100 of
+ * 4096: 0.02412, 5000 of 4096: 0.70500.  Five standard deviations are
+ * allowed: one run in two million fails by chance. */
+static void sampling_is_unbiased(void)
+{
+    enum { N = 40000 };
+    memtrace_heap *heap = create("sampled", NULL, 0, MEMTRACE_HEAP_TRACE);
+    memtrace_root->sample_bytes = 4096;
+    for (int i = 0; i < N; i++) {
+        allocate_here(heap, 100);
+        allocate_here(heap, 5000);
+    }
+    memtrace_root->sample_bytes = 0;
+    struct sampled sampled = {{0}, 0};
+    memtrace_heap_walk(heap, count_sampled, &sampled);
+    CU_ASSERT_EQUAL(sampled.blocks[0] + sampled.blocks[1] + sampled.passed_over,
+                    2 * N);
+    CU_ASSERT(sampled.blocks[0] > 965 - 5 * 31);
+    CU_ASSERT(sampled.blocks[0] < 965 + 5 * 31);
+    CU_ASSERT(sampled.blocks[1] > 28200 - 5 * 92);
+    CU_ASSERT(sampled.blocks[1] < 28200 + 5 * 92);
+    CU_ASSERT_EQUAL(stats_of(heap).requested, N * 5100ul);
+    memtrace_heap_destroy(heap);
+}
+
 static void memory_goes_back(void)
 {
     memtrace_heap *heap = create("peak", NULL, 0, 0);
@@ -387,6 +426,7 @@ static const struct unit_test tests[] = {
     {"limit and out-of-memory handler", limit_and_handler},
     {"tags tell stack and size", tags_tell},
     {"tracing on and off", toggling},
+    {"sampling is unbiased", sampling_is_unbiased},
     {"freed memory goes back", memory_goes_back},
     {"marks open epochs", marks},
     {"show prints live memory", show_prints},
