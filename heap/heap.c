@@ -223,6 +223,34 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
 
 /* --- which block is this? --- */
 
+/* Large blocks that were freed last: their span records, and so their tags,
+ * serve others at once.  Written and read without a lock: a torn entry names
+ * a wrong stack in the report of an error, no more. */
+#define GRAVES 1024u
+static struct grave {
+    uint64_t base, tag;
+} graves[GRAVES];
+static uint32_t next_grave;
+
+static void bury(uint64_t base, uint64_t tag)
+{
+    uint32_t i = __atomic_fetch_add(&next_grave, 1, __ATOMIC_RELAXED) % GRAVES;
+    mt_store_relaxed(&graves[i].base, base);
+    mt_store_relaxed(&graves[i].tag, tag);
+}
+
+/* The tag of the large block that was freed last at p, or 0. */
+static uint64_t exhume(uint64_t p)
+{
+    uint32_t newest = mt_load_relaxed(&next_grave);
+    for (uint32_t i = 1; i <= GRAVES; i++) {
+        const struct grave *grave = &graves[(newest - i) % GRAVES];
+        if (mt_load_relaxed(&grave->base) == p)
+            return mt_load_relaxed(&grave->tag);
+    }
+    return 0;
+}
+
 static bool is_free(const mt_span *span, uint32_t index)
 {
     uint64_t bits = mt_load_relaxed(&mt_local(span)[index / 64]) |
@@ -254,7 +282,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     if (span == NULL && mt_started() && mt_is_free_slice(p))
         state = MT_SPAN_FREE;
     if (state == MT_SPAN_FREE) {
-        mt_error(freed_kind, who, p, 0);
+        mt_error(freed_kind, who, p, exhume(p));
         return NULL;
     }
     if (state == MT_SPAN_UNUSED || p < span->base) {
@@ -292,6 +320,8 @@ static void free_large(struct memtrace_heap *heap, mt_span *span,
         mt_error(MT_ERROR_DOUBLE_FREE, who, span->base, tag_of(span, 0));
         return;
     }
+    if (span->tags)
+        bury(span->base, tag_of(span, 0));
     mt_span_release(heap, span);
     mt_epoch_tick();
 }

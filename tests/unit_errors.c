@@ -66,6 +66,7 @@ static void wrong_pointers(void)
             expect(p + 1, MT_ERROR_INTERIOR, "last allocated by");
             memtrace_free(p);
             expect(p, MT_ERROR_DOUBLE_FREE, "is freed already");
+            expect(p, MT_ERROR_DOUBLE_FREE, "last allocated by");
             if (sizes[i] <= MT_SMALL_MAX)
                 expect(p + 8, MT_ERROR_MISALIGNED, "where no live block");
             memtrace_free(q);
