@@ -97,8 +97,12 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
         return MT_EXIT_ERROR;
     }
     execvp(words[0], (char *const *)(uintptr_t)words);
+    int status = errno == ENOENT ? 127 : 126;
     mt_fail(error, "gdb: cannot run gdb: %s", strerror(errno));
-    return errno == ENOENT ? 127 : 126;
+    for (size_t i = 2; i <= 6; i += 2) /* those of gdb_words()'s own */
+        free((char *)(uintptr_t)words[i]);
+    free(words);
+    return status;
 }
 
 const struct mt_command mt_command_gdb = {

@@ -15,5 +15,6 @@ include %D%/alloc.mk
 
 lib_LTLIBRARIES += %D%/libmemtrace.la
 %C%_libmemtrace_la_SOURCES =
+%C%_libmemtrace_la_CFLAGS = $(PLAIN_CFLAGS)
 %C%_libmemtrace_la_LIBADD = %D%/libheap.la
 %C%_libmemtrace_la_LDFLAGS = -version-info 0:0:0 -Wl,-z,now
