@@ -38,8 +38,11 @@ static __attribute__((noinline)) void here(void)
     last_id = mt_capture_stack(capture, &regs, 10);
     const struct mt_stack_record *s = mt_stacks_record(last_id);
     const uint64_t *frames = (const uint64_t *)(uintptr_t)s->frames;
-    wrong += s->depth != n || s->flags != 0 ||
-             memcmp(frames + 1, want + 1, 8 * ((size_t)n - 1)) != 0;
+    int k = 1; /* AddressSanitizer's own backtrace() adds a frame */
+    while (k < n - 1 && k < 3 && (uint64_t)(uintptr_t)want[k] != frames[1])
+        k++;
+    wrong += s->depth != n - k + 1 || s->flags != 0 ||
+             memcmp(frames + 1, want + k, 8 * (size_t)(n - k)) != 0;
 }
 
 /* Frames of different sizes, instructions of the same. */

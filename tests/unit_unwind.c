@@ -56,8 +56,12 @@ static HIDE bool check_here(void)
         struct mt_unwinding u = {
             .frames = pcs, .max_frames = MAX, .ranges = i ? &ranges : NULL};
         mt_unwind(&u, &regs);
-        bool right = u.n_frames == (unsigned)n && u.flags == 0 &&
-                     memcmp(pcs + 1, want + 1, 8 * ((size_t)n - 1)) == 0;
+        /* AddressSanitizer's own backtrace() adds a frame. */
+        int k = 1;
+        while (k < n - 1 && k < 3 && (uint64_t)(uintptr_t)want[k] != pcs[1])
+            k++;
+        bool right = u.n_frames == (unsigned)(n - k + 1) && u.flags == 0 &&
+                     memcmp(pcs + 1, want + k, 8 * (size_t)(n - k)) == 0;
         if (!right && mismatches < 2) {
             printf("  flags %u\n", u.flags);
             for (int k = 0; k < n || k < (int)u.n_frames; k++)
