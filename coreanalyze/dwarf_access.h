@@ -19,7 +19,12 @@ typedef Dwarf_Endianness endianness;
 #else
 typedef Dwarf_Obj_Access_Interface_a access_interface;
 typedef Dwarf_Obj_Access_Section_a section_info;
-typedef Dwarf_Unsigned section_index;
+/* 16 bits, then 64 in later releases. */
+typedef __typeof__(_Generic(
+    ((Dwarf_Obj_Access_Methods_a *)NULL)->om_load_section,
+    int (*)(void *, Dwarf_Half, Dwarf_Small **, int *)
+    : (Dwarf_Half)0, default
+    : (Dwarf_Unsigned)0)) section_index;
 typedef Dwarf_Small endianness;
 #define LITTLE DW_END_little
 #define INFO(field) as_##field
@@ -29,7 +34,8 @@ struct mt_dwarf_file {
     Dwarf_Debug debug;
     Dwarf_Error error; /* of the last call, until ok() */
     struct mt_elf *elf;
-    uint64_t next_header; /* where the next unit's header starts */
+    struct mt_dwarf_file *supplement; /* or NULL */
+    uint64_t next_header;             /* where the next unit's header starts */
     /* What libdwarf sees: section 0 is the empty one of ELF. */
     struct section {
         const char *name;

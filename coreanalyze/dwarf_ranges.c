@@ -217,6 +217,14 @@ bool mt_code_ranges(const struct mt_code *code,
                                : add_pairs(code, space, out);
 }
 
+const char *mt_string_at(struct mt_bytes strings, uint64_t offset)
+{
+    if (offset >= strings.bytes ||
+        memchr(strings.data + offset, 0, strings.bytes - offset) == NULL)
+        return NULL;
+    return (const char *)strings.data + offset;
+}
+
 const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
                               uint64_t base, uint64_t index,
                               unsigned offset_bytes)
@@ -228,8 +236,5 @@ const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
         return NULL;
     struct cursor cursor = cursor_at(table, offset);
     offset = take(&cursor, offset_bytes);
-    if (cursor.broken || offset >= strings.bytes ||
-        memchr(strings.data + offset, 0, strings.bytes - offset) == NULL)
-        return NULL;
-    return (const char *)strings.data + offset;
+    return cursor.broken ? NULL : mt_string_at(strings, offset);
 }

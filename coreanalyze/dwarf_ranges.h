@@ -47,6 +47,8 @@ bool mt_code_low(const struct mt_code *, const struct mt_address_space *,
 bool mt_code_ranges(const struct mt_code *, const struct mt_address_space *,
                     struct mt_ranges *out);
 
+/* The string at an offset, or NULL. */
+const char *mt_string_at(struct mt_bytes strings, uint64_t offset);
 /* The string of an index in the table that starts at BASE, or NULL. */
 const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
                               uint64_t base, uint64_t index,

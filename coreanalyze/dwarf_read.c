@@ -131,8 +131,7 @@ void mt_dwarf_file_close(struct mt_dwarf_file *file)
 
 void mt_dwarf_file_tie(struct mt_dwarf_file *file, struct mt_dwarf_file *other)
 {
-
-    ok(file, dwarf_set_tied_dbg(file->debug, other->debug, &file->error));
+    file->supplement = other;
 }
 
 static bool unsigned_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
@@ -354,6 +353,18 @@ static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
                              offset_bytes == 8 ? 8 : 4);
 }
 
+/* A string of the supplementary file. */
+static const char *supplement_text(struct mt_dwarf_file *file,
+                                   Dwarf_Attribute attribute)
+{
+    Dwarf_Off offset = 0;
+
+    if (file->supplement == NULL ||
+        !ok(file, dwarf_global_formref(attribute, &offset, &file->error)))
+        return NULL;
+    return mt_string_at(section_bytes(file->supplement, ".debug_str"), offset);
+}
+
 static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
                                   Dwarf_Half which)
 {
@@ -368,6 +379,8 @@ static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
         if (form == DW_FORM_GNU_str_index || form == DW_FORM_strx ||
             (form >= DW_FORM_strx1 && form <= DW_FORM_strx4))
             result = indexed_text(file, die, attribute);
+        else if (form == DW_FORM_GNU_strp_alt || form == DW_FORM_strp_sup)
+            result = supplement_text(file, attribute);
         else if (ok(file, dwarf_formstring(attribute, &text, &file->error)))
             result = text;
     }

@@ -16,7 +16,13 @@
  * their demangled name without the parameter list and return type
  * (ns::cls<int>::method), C functions as they are, and symbols known by a
  * symbol table alone demangled in full, as GDB's minimal symbols are
- * (ns::cls<int>::method(int)).
+ * (ns::cls<int>::method(int)).  Of several symbols at one address it is GDB's
+ * choice.  Inlined frames, files and lines are those of `addr2line -i`: where
+ * rows of the line table share an address, the last one, which is of the
+ * innermost function; a row of line 0 stays 0 (GDB takes the row before it).
+ *
+ * Not looked at: .gnu_debugdata, and names for PLT entries.  In DWARF 2 made
+ * with -gstrict-dwarf, inlined code in several pieces is not described.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,8 +62,10 @@ struct mt_symbol_frame {
     const char *function; /* NULL where only file and line are known */
     /*
      * PC minus the start of the function, as `bt` and VPP print it (for a
-     * return address of the return address itself, not of the call).  For
-     * inlined frames 0: their function has no start of its own.
+     * return address of the return address itself, not of the call).  Of a
+     * function in several parts, as GCC splits off `.cold` ones, the start of
+     * the part that PC is in.  For inlined frames 0: their function has no
+     * start of its own.
      */
     uint64_t offset;
     const char *file; /* as the compiler recorded it, made absolute by the
