@@ -14,6 +14,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -273,6 +274,13 @@ def write_json(path, document):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
         file.write("\n")
+
+
+def stop_politely():
+    """Let SIGTERM end the run as ^C does: with the tables of what is done."""
+    def stop(*_):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, stop)
 
 
 def say(text):

@@ -231,7 +231,7 @@ static void *churn_worker(void *arg)
 
 static void churn(void)
 {
-    for (uintptr_t n = scaled(5000); n--;)
+    for (uintptr_t n = scaled(1200); n--;)
         run_threads(churn_worker, 4, 1 + n * 4);
 }
 

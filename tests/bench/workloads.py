@@ -128,10 +128,8 @@ def c_source(functions):
 
 CXX_SOURCE = """
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
-#include <regex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -147,8 +145,10 @@ template <int N> struct item {
 };
 template <> struct item<0> { std::size_t size() const { return 0; } };
 std::size_t f(const item<%d> &x, const std::string &s) {
-    std::regex r("[a-z]+(x|y)*");
-    return x.size() + std::regex_match(s, r);
+    std::map<std::string, std::size_t> seen;
+    for (char c : s)
+        seen[std::string(1, c)] += x.size();
+    return seen.size();
 }
 """
 
@@ -212,7 +212,7 @@ def git_repository(folder, scale):
     quiet(["git", "init", "-q", "-b", "main", path], folder)
     pick = random.Random(9)
     stream, files = [], {}
-    for commit in range(5 * scale):
+    for commit in range(8 * scale):
         stream.append("commit refs/heads/main\ncommitter A <a@b> %d +0000\n"
                       "data 7\nchange\n" % (1700000000 + commit * 60))
         for _ in range(6):
@@ -243,7 +243,7 @@ def compilers(folder, scale):
     """The compilers proper, without the driver and the assembler."""
     out = []
     for name, driver, suffix, text in (
-            ("cc1", "gcc", ".c", c_source(max(4 * scale, 8))),
+            ("cc1", "gcc", ".c", c_source(max(2 * scale // 5, 8))),
             ("cc1plus", "g++", ".cc", CXX_SOURCE % max(scale // 3, 4))):
         if not shutil.which(driver):
             continue
