@@ -212,6 +212,8 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
         else if (!mt_leaks_complete(target.model, &leaks))
             status = MT_EXIT_UNCHECKED;
     }
+    if (a.fail && target.source && target.source->process.mini)
+        status = MT_EXIT_UNCHECKED;
     mt_leaks_free(&leaks);
     mt_target_close(&target);
     return status;

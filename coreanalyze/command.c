@@ -13,6 +13,7 @@ const struct mt_command *const mt_commands[] = {
     &mt_command_leaks,
     &mt_command_refs,
     &mt_command_whatis,
+    &mt_command_save,
     &mt_command_info,
     &mt_command_heaps,
     &mt_command_on,

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/core.h"
 #include "coreanalyze/memory.h"
+#include "coreanalyze/minicore.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -86,16 +87,22 @@ bool mt_core_merge_mappings(struct core *core, struct mt_mapping *files,
                             size_t n_files, struct mt_error *error)
 {
     struct mt_source *source = &core->source;
-    size_t capacity = source->n_mappings, more = 0;
+    size_t capacity = source->n_mappings, more = 0, known;
 
     sort_mappings(source);
+    known = source->n_mappings;
     /* Files name the segments at their address; those that have no segment
      * come after the others until all are sorted again. */
     for (size_t i = 0; i < n_files; i++) {
         struct mt_mapping *m = mapping_at(source, files[i].start);
         if (m == NULL) {
             files[more++] = files[i];
-        } else if (m->path == NULL) {
+            continue;
+        }
+        /* A mini-core cuts a mapping in parts. */
+        for (size_t at = (size_t)(m - source->mappings);
+             at < known && m->path == NULL && m->start < files[i].end;
+             at++, m++) {
             m->path = files[i].path;
             m->file_offset = files[i].file_offset + (m->start - files[i].start);
         }
@@ -195,11 +202,29 @@ static void note_process(struct core *core, const uint8_t *data)
     memcpy(process->name, data + PRPSINFO_COMMAND, sizeof process->name - 1);
 }
 
+static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_minicore_note note;
+
+    source->process.mini = true;
+    if (bytes < sizeof note) {
+        source->coverage.bad_notes++;
+        return;
+    }
+    memcpy(&note, data, sizeof note);
+    source->coverage.missing_bytes += note.missing_bytes;
+    source->coverage.bad_notes += note.bad_notes;
+    source->coverage.tables_incomplete |= note.tables_incomplete != 0;
+}
+
 /* The program is the file that holds its program headers. */
 static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
 {
     struct mt_source *source = &core->source;
 
+    source->auxv = data;
+    source->auxv_bytes = bytes;
     for (size_t at = 0; at + 16 <= bytes; at += 16) {
         uint64_t type = get64(data + at), value = get64(data + at + 8);
         struct mt_mapping *m = mapping_at(source, value);
@@ -255,6 +280,11 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
                                         &threads, error)) {
             return false;
         }
+        if (note.n_namesz == sizeof MT_MINICORE_NOTE &&
+            memcmp(notes + at, MT_MINICORE_NOTE, sizeof MT_MINICORE_NOTE) ==
+                0 &&
+            note.n_type == MT_MINICORE_TYPE)
+            note_minicore(core, data, note.n_descsz);
         if (desc > bytes - at - name)
             break;
         at += name + desc;

@@ -126,6 +126,11 @@ bool mt_target_frozen(struct mt_session *session, const char *command,
 {
     if (!mt_target_open(session, command, name, target, error))
         return false;
+    if (target->source->process.mini)
+        return mt_fail(error,
+                       "%s: not checked: a mini-core has no memory of the "
+                       "program to search",
+                       command);
     if (target->source->ops->freeze &&
         !target->source->ops->freeze(target->source, stop, error))
         return false;

@@ -27,6 +27,7 @@ noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_LIBADD = %D%/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
 
 include %D%/leaks.mk
+include %D%/check.mk
 
 # The interface of reader.h alone is visible: GDB loads this by ctypes.
 lib_LTLIBRARIES += %D%/libmemtrace-read.la

@@ -213,6 +213,12 @@ bool mt_model_step(struct mt_model *, const char *step, uint64_t done,
 size_t mt_model_frames(struct mt_model *, uint32_t stack,
                        uint64_t frames[MT_MAX_FRAMES]);
 
+/* Calls `visit` with every part of the trace region that readers need: neither
+ * what is reserved only nor what is the allocator's own. */
+typedef void mt_visit_range(void *context, uint64_t address, uint64_t bytes);
+void mt_model_trace_ranges(const struct mt_model *, mt_visit_range *visit,
+                           void *context);
+
 /* The module that held `pc` at `ns` since the start of the trace: from the
  * trace's own list, else from the source's.  NULL if none did. */
 const struct mt_module *mt_model_module(const struct mt_model *, uint64_t pc,

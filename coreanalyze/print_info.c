@@ -27,7 +27,9 @@ static void put_process(const struct mt_report *report)
     FILE *out = report->out;
 
     fprintf(out, "process %u (%s)\n", process->pid ? process->pid : model->pid,
-            process->kind == MT_SOURCE_LIVE ? "live" : "core");
+            process->kind == MT_SOURCE_LIVE ? "live"
+            : process->mini                 ? "mini-core"
+                                            : "core");
     put_line(out, "program", process->exe);
     put_line(out, "command", process->command);
     put_line(out, "core", process->path);

@@ -21,6 +21,7 @@ void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_string(json, "exe", process->exe);
     mt_json_string(json, "command", process->command);
     mt_json_string(json, "path", process->path);
+    mt_json_bool(json, "mini", process->mini);
     mt_json_i64(json, "signal", process->signal);
     mt_json_u64(json, "started_ns", model->start_realtime_ns);
     mt_json_seconds(json, "running_s", (double)model->now_ns / 1e9);

@@ -65,6 +65,7 @@ struct mt_process {
     const char *exe;        /* path of the program, or NULL */
     const char *command;    /* command line, or NULL */
     const char *path;       /* of the core, absolute; NULL if live */
+    bool mini;              /* a mini-core: the trace without the program */
 };
 
 /* How many pages of a range have memory. */
@@ -133,6 +134,8 @@ struct mt_source {
     size_t n_threads;
     struct mt_module *modules; /* by start address */
     size_t n_modules;
+    const uint8_t *auxv; /* the auxiliary vector as it is, or NULL */
+    size_t auxv_bytes;
     struct mt_source_coverage coverage;
     struct mt_frozen frozen;        /* all 0 unless it was */
     struct mt_string_pool *strings; /* owner of all strings above */

@@ -171,6 +171,23 @@ static const char *read_command(struct mt_source *source, pid_t pid)
     return mt_string_pool_add(source->strings, text, (size_t)length);
 }
 
+static void read_auxv(struct mt_source *source, pid_t pid)
+{
+    char data[4096];
+    ssize_t length = -1;
+    int file = open_proc(pid, "auxv");
+
+    if (file >= 0) {
+        length = read(file, data, sizeof data);
+        close(file);
+    }
+    if (length <= 0)
+        return;
+    source->auxv = (const uint8_t *)mt_string_pool_add(source->strings, data,
+                                                       (size_t)length);
+    source->auxv_bytes = source->auxv ? (size_t)length : 0;
+}
+
 /* The pid in the process's own namespace is the last one of NSpid. */
 static uint32_t read_namespace_pid(pid_t pid)
 {
@@ -240,6 +257,7 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, struct mt_error *error)
     source->process.namespace_pid = read_namespace_pid(pid);
     source->process.exe = read_link(source, pid);
     source->process.command = read_command(source, pid);
+    read_auxv(source, pid);
     return mt_live_maps(source, pid, error) &&
            mt_live_threads(source, pid, error) &&
            mt_modules_scan(source, error);

@@ -20,6 +20,7 @@ include %D%/sym.mk
 include %D%/gdb.mk
 include %D%/bench.mk
 include %D%/leaks.mk
+include %D%/check.mk
 
 SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
 	%D%/e2e/known %D%/e2e/control %D%/e2e/layout %D%/installed \

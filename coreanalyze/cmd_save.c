@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_save.c - memtrace save: the trace of a target in a file.
+ */
+#include "coreanalyze/command.h"
+#include "coreanalyze/save.h"
+#include "coreanalyze/text.h"
+
+#include <signal.h>
+
+enum { OPT_OUTPUT };
+
+static const struct mt_option options[] = {
+    [OPT_OUTPUT] = {"--output", 'o', "FILE", "the file to write"},
+    {0},
+};
+
+struct arguments {
+    const char *target, *output;
+    bool help;
+};
+
+static bool parse_all(struct mt_session *session, struct mt_args *args,
+                      struct arguments *a, struct mt_error *error)
+{
+    int option;
+
+    while ((option = mt_args_next(args, error)) != MT_ARG_END) {
+        if (option == MT_ARG_HELP)
+            return a->help = true;
+        if (option == MT_ARG_ERROR)
+            return false;
+        if (option == OPT_OUTPUT)
+            a->output = args->value;
+        else if (!mt_take_target(session, args, &a->target, error))
+            return false;
+    }
+    if (a->output == NULL)
+        return mt_fail(error, "save: no -o FILE");
+    return true;
+}
+
+/* A limit on the size of files is an error like a full disk. */
+static bool write_file(const struct mt_model *model, const char *path,
+                       uint64_t *bytes, struct mt_error *error)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    bool ok;
+
+    sigaction(SIGXFSZ, &ignore, &before);
+    ok = mt_save_write(model, path, bytes, error);
+    sigaction(SIGXFSZ, &before, NULL);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
+    struct arguments a = {0};
+    struct mt_target target = {0};
+    uint64_t bytes;
+    int status = MT_EXIT_ERROR;
+
+    if (!parse_all(session, &args, &a, error))
+        return MT_EXIT_ERROR;
+    if (a.help) {
+        mt_command_help(&mt_command_save, session->target == NULL,
+                        session->out);
+        return MT_EXIT_OK;
+    }
+    if (mt_target_open(session, "save", a.target, &target, error) &&
+        (target.source->ops->stop == NULL ||
+         target.source->ops->stop(target.source, error))) {
+        if (mt_target_model(session, &target, error) &&
+            write_file(target.model, a.output, &bytes, error)) {
+            fprintf(session->out, "%s: ", a.output);
+            mt_put_size(session->out, bytes);
+            putc('\n', session->out);
+            status = MT_EXIT_OK;
+        }
+        if (target.source->ops->go)
+            target.source->ops->go(target.source);
+    }
+    mt_target_close(&target);
+    return status;
+}
+
+const struct mt_command mt_command_save = {
+    .name = "save",
+    .operands = "TARGET -o FILE",
+    .summary = "Save the trace in a file: a core without the program's data.",
+    .details =
+        "The file is an ELF core with the trace, the registers of the\n"
+        "threads and the names of files; it has no stacks, no variables and\n"
+        "no blocks.  The commands, and GDB, read it as they read a core;\n"
+        "leaks and refs, which search what it lacks, refuse it.\n"
+        "A live process is stopped meanwhile.\n",
+    .options = options,
+    .takes_target = true,
+    .run = run,
+};

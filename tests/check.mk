@@ -1,0 +1,2 @@
+# tests of mini-cores and of memtrace check: see tests/local.mk
+SCRIPT_TESTS += %D%/e2e/save
