@@ -22,6 +22,15 @@ static struct seen {
     bool agreed; /* mt_model_find() gives the same blocks */
 } seen;
 
+/* Not memcmp(): the padding may differ. */
+static bool same_block(const struct mt_block *a, const struct mt_block *b)
+{
+    return a->address == b->address && a->block_bytes == b->block_bytes &&
+           a->bytes == b->bytes && a->stack == b->stack &&
+           a->epoch == b->epoch && a->heap == b->heap && a->span == b->span &&
+           a->owner_tid == b->owner_tid;
+}
+
 static bool note_block(void *context, const struct mt_block *block)
 {
     struct mt_block found;
@@ -35,7 +44,7 @@ static bool note_block(void *context, const struct mt_block *block)
     }
     if (mt_model_find(model, block->address + block->block_bytes - 1, &found) !=
             MT_PLACE_LIVE ||
-        memcmp(&found, block, sizeof found) != 0)
+        !same_block(&found, block))
         seen.agreed = false;
     return true;
 }

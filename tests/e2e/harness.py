@@ -240,7 +240,7 @@ def compile_program(folder, name, *flags, source=None):
     source = source or name
     path = glob.glob(os.path.join(SOURCE, "tests", "programs", source + ".c*"))
     check(len(path) == 1, "one source of " + source)
-    compiler = [*CXX, "-std=c++17"] if path[0].endswith(".cc") else CC
+    compiler = [*CXX, "-std=c++17", "-fsized-deallocation"] if path[0].endswith(".cc") else CC
     output = os.path.join(folder, name)
     run([*compiler, "-g", *flags, "-o", output, path[0], "-ldl", "-pthread"])
     return output
