@@ -9,4 +9,4 @@
 	%D%/print_leaks.c %D%/print_leaks.h %D%/roots.c %D%/roots.h \
 	%D%/mark.c %D%/mark.h %D%/mark_lost.c %D%/mark_map.c %D%/mark_map.h \
 	%D%/mark_memory.c %D%/mark_memory.h %D%/mark_scan.c %D%/mark_scan.h \
-	%D%/mark_team.c %D%/mark_team.h %D%/snapshot_map.c
+	%D%/mark_team.c %D%/mark_team.h %D%/snapshot_map.c %D%/snapshot_own.c

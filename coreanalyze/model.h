@@ -205,6 +205,11 @@ enum mt_place {
 enum mt_place mt_model_find(struct mt_model *, uint64_t address,
                             struct mt_block *block);
 
+/* Where the heap keeps state outside of the trace region, which is no root of
+ * the program's; false if it is not found. */
+bool mt_model_own(const struct mt_model *model, uint64_t *start,
+                  uint64_t *bytes);
+
 /* True to go on; asks the progress hook now and then. */
 bool mt_model_step(struct mt_model *, const char *step, uint64_t done,
                    uint64_t total);

@@ -350,9 +350,12 @@ bool mt_roots_find(const struct mt_model *model,
                        .source = model->source,
                        .roots = roots,
                        .options = options};
+    uint64_t own, own_bytes;
 
     memset(roots, 0, sizeof *roots);
     exclude(&f, model->root, model->root + model->trace_bytes);
+    if (mt_model_own(model, &own, &own_bytes))
+        exclude(&f, own, own + own_bytes);
     for (size_t i = 0; i < model->n_regions; i++)
         exclude(&f, model->regions[i].base,
                 model->regions[i].base + model->regions[i].size);
