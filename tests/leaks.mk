@@ -4,3 +4,6 @@ UNIT_TESTS += %D%/unit_mark
 %C%_unit_mark_SOURCES = %D%/unit_mark.c
 %C%_unit_mark_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_mark_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+SCRIPT_TESTS += %D%/e2e/leaks
+EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c \
+	%D%/programs/leakmodule.c
