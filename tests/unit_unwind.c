@@ -64,9 +64,9 @@ static HIDE bool check_here(void)
                      memcmp(pcs + 1, want + k, 8 * (size_t)(n - k)) == 0;
         if (!right && mismatches < 2) {
             printf("  flags %u\n", u.flags);
-            for (int k = 0; k < n || k < (int)u.n_frames; k++)
-                printf("  %p %p\n", k < n ? want[k] : NULL,
-                       k < (int)u.n_frames ? (void *)(uintptr_t)pcs[k] : NULL);
+            for (int f = 0; f < n || f < (int)u.n_frames; f++)
+                printf("  %p %p\n", f < n ? want[f] : NULL,
+                       f < (int)u.n_frames ? (void *)(uintptr_t)pcs[f] : NULL);
         }
         same = same && right;
     }
