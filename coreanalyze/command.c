@@ -11,6 +11,7 @@ const struct mt_command *const mt_commands[] = {
     &mt_command_run,
     &mt_command_show,
     &mt_command_leaks,
+    &mt_command_check,
     &mt_command_refs,
     &mt_command_whatis,
     &mt_command_save,

@@ -191,6 +191,19 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
     mt_json_close(json, '}');
 }
 
+void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
+                       const struct mt_leaks *leaks)
+{
+    mt_json_put_target(json, report->model);
+    mt_json_open(json, "kinds", '{');
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++)
+        mt_json_put_sum(json, mt_leak_kind_names[i], &leaks->sums[i]);
+    mt_json_close(json, '}');
+    mt_json_put_stacks(json, report);
+    put_checked(json, report, leaks);
+    mt_json_put_coverage(json, report);
+}
+
 void mt_print_leaks_json(const struct mt_report *report,
                          const struct mt_leaks *leaks)
 {
@@ -198,13 +211,6 @@ void mt_print_leaks_json(const struct mt_report *report,
 
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
-    mt_json_put_target(&json, report->model);
-    mt_json_open(&json, "kinds", '{');
-    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++)
-        mt_json_put_sum(&json, mt_leak_kind_names[i], &leaks->sums[i]);
-    mt_json_close(&json, '}');
-    mt_json_put_stacks(&json, report);
-    put_checked(&json, report, leaks);
-    mt_json_put_coverage(&json, report);
+    mt_json_put_leaks(&json, report, leaks);
     mt_json_close(&json, '}');
 }

@@ -20,4 +20,8 @@ void mt_print_leaks_json(const struct mt_report *report,
 size_t mt_print_leak_notes(const struct mt_report *report,
                            const struct mt_leaks *leaks, const char *prefix);
 
+/* The members of that, for other reports. */
+void mt_json_put_leaks(struct mt_json *, const struct mt_report *,
+                       const struct mt_leaks *);
+
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * check.h - a program and its children, followed to their ends; the heap of
+ * each is looked at while its memory is still there.
+ */
+#ifndef MT_CHECK_H
+#define MT_CHECK_H
+
+#include "coreanalyze/source.h"
+
+/* A process at its end: all its threads stand still in the kernel. */
+struct mt_ended {
+    pid_t pid;
+    pid_t reader;              /* thread that its memory is read by */
+    int status;                /* as waitpid(2) will tell it */
+    struct mt_thread *threads; /* with the registers that they ended with */
+    size_t n_threads;
+};
+
+struct mt_check_events {
+    void (*ended)(void *context, const struct mt_ended *);
+    /* A process that could not be followed to its end, and why. */
+    void (*lost)(void *context, pid_t pid, const char *why);
+    void *context;
+    unsigned wait_s; /* for what outlives the program */
+};
+
+/* Starts argv[0] with `preload` on the traced heap, and returns when it and all
+ * its children have ended, with the status of the program as waitpid(2) gives
+ * it.  False with `error` filled if it could not be started; error->status is
+ * then what a shell returns. */
+bool mt_check_run(char *const *argv, const char *preload,
+                  const struct mt_check_events *events, int *status,
+                  struct mt_error *error);
+
+#endif
