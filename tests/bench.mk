@@ -26,5 +26,5 @@ bench-trace:
 
 .PHONY: bench bench-trace
 
-SCRIPT_TESTS += %D%/budget
+SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
