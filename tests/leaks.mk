@@ -5,5 +5,6 @@ UNIT_TESTS += %D%/unit_mark
 %C%_unit_mark_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_mark_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 SCRIPT_TESTS += %D%/e2e/leaks
+LONG_TESTS += %D%/e2e/leaks-compare
 EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c \
-	%D%/programs/leakmodule.c
+	%D%/programs/leakmodule.c %D%/bench/leakgraph.c

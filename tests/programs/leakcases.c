@@ -3,7 +3,7 @@
  * leakcases.c - one shape of pointers a run, for leak checkers to judge.
  *
  *     leakcases CASE        makes the shape, prints "ready", and waits
- *     leakcases CASE check  calls the checker that it runs under, and exits
+ *     leakcases CASE check  calls LeakSanitizer if it is there, and exits
  *     leakcases CASE crash  dies of SIGSEGV instead
  *     leakcases -l          lists the cases
  *
@@ -20,9 +20,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
-#endif
 
 extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
@@ -514,9 +511,6 @@ NOINLINE static void scrub(void)
 
 NOINLINE static void check(void)
 {
-#ifdef VALGRIND_DO_LEAK_CHECK
-    VALGRIND_DO_LEAK_CHECK;
-#endif
     if (__lsan_do_recoverable_leak_check)
         __lsan_do_recoverable_leak_check();
     _exit(0);
