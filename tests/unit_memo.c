@@ -397,7 +397,7 @@ static void hundred_million(void)
     while (mt_capture_totals.verified - was.verified < wanted) {
         for (int i = 0; i < 20000; i++) {
             twin((unsigned)random_number() & 0x3ff, 5);
-            twin((unsigned)random_number(), (unsigned)i % 30);
+            twin((unsigned)random_number() & 0x3, (unsigned)i % 30);
         }
         for (int i = 0; i < 200; i++)
             frames_of(16 * (1 + random_number() % 3), (unsigned)i % 7);
