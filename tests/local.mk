@@ -40,8 +40,9 @@ TEST_ENVIRONMENT = MT_SRCDIR='$(abs_top_srcdir)' \
 TEST_RUN = $(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/run \
 	--jobs $(TEST_JOBS) --logs %D%/logs $(TEST_FLAGS)
 
+# MT_SCRIPTS in the environment names those of the scripts to run.
 check-local: $(check_PROGRAMS) $(check_LTLIBRARIES)
-	$(AM_V_at)scripts=; for t in $(SCRIPT_TESTS); do \
+	$(AM_V_at)scripts=; for t in $${MT_SCRIPTS-$(SCRIPT_TESTS)}; do \
 		scripts="$$scripts $(srcdir)/$$t"; done; \
 	$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) $$scripts
 
