@@ -28,13 +28,23 @@ __attribute__((noinline)) static void lose(void)
     kept = NULL;
 }
 
-/* What main and its callees left on the stack is not to hold anything. */
+/* What main and its callees left on the stack, and in registers that calls need
+ * not keep, is not to hold anything. */
 __attribute__((noinline)) static void wipe(void)
 {
     volatile char junk[16384];
 
     for (size_t i = 0; i < sizeof junk; i++)
         junk[i] = 0;
+    __asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\t"
+                     "xor %%edx, %%edx\n\txor %%esi, %%esi\n\t"
+                     "xor %%edi, %%edi\n\txor %%r8d, %%r8d\n\t"
+                     "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\t"
+                     "xor %%r11d, %%r11d"
+                     :
+                     :
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+                       "r11", "cc");
 }
 
 static void leak(void)
