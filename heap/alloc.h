@@ -53,20 +53,36 @@ struct mt_runs {
     uint32_t head[MT_N_RUN_BINS]; /* linked by next, prev */
 };
 
+/* Freed blocks whose reuse is delayed (safety.h); under cache_lock. */
+struct mt_quarantine {
+    uint64_t *ring; /* addresses of blocks */
+    uint32_t capacity, first, count, spare;
+    uint64_t bytes; /* of the blocks in it */
+    uint64_t most;  /* bytes it may hold; 0: there is none */
+};
+
+/* memtrace_heap.modes (safety.h) */
+#define MT_MODE_GUARD 1u      /* an inaccessible page behind large blocks */
+#define MT_MODE_FILL_FREE 2u  /* free small blocks hold a pattern */
+#define MT_MODE_FILL_ALLOC 4u /* new blocks hold another */
+
 /* A heap: regions of slices, and the free runs in them. */
 struct memtrace_heap {
     struct mt_heap_record *record;
     struct mt_lock lock;       /* runs, regions, records */
-    struct mt_lock cache_lock; /* named heaps: `cache` */
+    struct mt_lock cache_lock; /* `cache`, quarantine */
     uint32_t id;
-    uint32_t region_step;  /* shift for the next region, when one is refused */
-    uint32_t free_records; /* unused span records, linked by next */
-    uint32_t spare;
+    uint32_t region_step;   /* shift for the next region, when one is refused */
+    uint32_t free_records;  /* unused span records, linked by next */
+    uint32_t modes;         /* MT_MODE_* */
     uint64_t retain;        /* dirty bytes to keep, for a while */
     uint64_t purged_ns;     /* when memory was last given back */
     uint64_t regret_ns;     /* when some of it was last wanted back */
     struct mt_runs runs[2]; /* free runs: clean, dirty */
-    struct mt_cache *cache; /* named heaps: the one cache of all */
+    /* The one cache of all, with cache_lock: of named heaps, and of the main
+     * heap if it has modes. NULL: each thread has its own. */
+    struct mt_cache *cache;
+    struct mt_quarantine quarantine;
     int (*on_full)(struct memtrace_heap *, size_t bytes, void *arg);
     void *on_full_arg;
 };
@@ -77,6 +93,9 @@ struct mt_hot {
     uint64_t size;  /* its committed bytes */
     const uint32_t *map;
     mt_span *spans;
+    /* Smaller ones are in classes and come from the thread's own cache: one
+     * more than MT_SMALL_MAX; 0 if threads have none (safety.h). */
+    uint64_t small_sizes;
 };
 extern struct mt_hot mt_hot;
 extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
@@ -264,6 +283,9 @@ void mt_pages_fork_child(void);
 
 /* error.c: reports and, if the user set it so, aborts. AS-safe. */
 void mt_error(uint32_t kind, const char *what, uintptr_t p, uint64_t tag);
+/* The same, about the byte at p + offset. */
+void mt_error_at(uint32_t kind, const char *what, uintptr_t p, uint64_t tag,
+                 size_t offset);
 /* Memory ran out: errno, the failure counter, on_oom. Returns NULL. */
 void *mt_out_of_memory(struct memtrace_heap *, size_t bytes);
 
@@ -275,6 +297,8 @@ struct mt_config {
     uint32_t depth;
     uint64_t sample;
     uint64_t limit;
+    uint32_t modes; /* MT_MODE_*, of every heap */
+    uint64_t quarantine;
 };
 extern struct mt_config mt_config;
 void mt_config_read(const char *text);

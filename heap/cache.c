@@ -5,6 +5,7 @@
  * The protocol between owner and other threads is at the head of heap.c.
  */
 #include "alloc.h"
+#include "safety.h"
 
 #include <errno.h>
 
@@ -56,7 +57,7 @@ static uint64_t collect_word(mt_span *span, uint32_t w)
 {
     uint64_t *remote = &mt_remote(span)[w];
     uint64_t freed = mt_load_relaxed(remote);
-    if (freed) {
+    if (freed && !(span->flags & MT_SPAN_DELAYED)) {
         mt_store_relaxed(&mt_local(span)[w], mt_local(span)[w] | freed);
         __atomic_and_fetch(remote, ~freed, __ATOMIC_ACQ_REL);
     }
@@ -84,12 +85,17 @@ static bool next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
     return false;
 }
 
+/* A heap with one cache for all: each free takes its lock. */
+static uint32_t key_of(const struct mt_cache *cache)
+{
+    return cache->heap->cache ? 0 : cache->id;
+}
+
 static void make_current(struct mt_cache *cache, mt_span *span)
 {
     struct mt_bin *bin = &cache->bins[span->size_class];
     bin->span = mt_span_id(span);
-    /* Named heaps' spans have no key: each free of theirs takes the lock. */
-    span->owner_key = cache->heap == mt_main ? cache->id : 0;
+    span->owner_key = key_of(cache);
 }
 
 /* The bin's current span has no free block left; let go of it. */
@@ -114,7 +120,7 @@ static bool is_all_free(mt_span *span)
 static void relist(struct mt_cache *cache, mt_span *span)
 {
     span->flags &= ~MT_SPAN_FULL;
-    span->owner_key = cache->heap == mt_main ? cache->id : 0;
+    span->owner_key = key_of(cache);
     list_add(cache, span);
 }
 
@@ -252,12 +258,15 @@ bool mt_refill(struct mt_cache *cache, uint32_t c)
     if (use_partial(cache, bin))
         return true;
     mt_span *span = NULL;
-    if (cache->heap == mt_main)
+    if (cache->heap->cache == NULL)
         span = mt_idle_steal(cache, c);
-    if (span == NULL)
+    if (span == NULL) {
         span = mt_span_new(cache->heap, c, cache->id);
-    if (span == NULL)
-        return false;
+        if (span == NULL)
+            return false;
+        if (cache->heap->modes & MT_MODE_FILL_FREE)
+            mt_fill_span(span);
+    }
     make_current(cache, span);
     if (next_word(bin, span, 0))
         return true;

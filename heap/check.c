@@ -6,6 +6,7 @@
 #include "memtrace.h"
 #include "print.h"
 #include "blocks.h"
+#include "safety.h"
 
 #include <string.h>
 
@@ -76,6 +77,12 @@ static void check_small(struct check *check, const mt_span *span,
         violation(check, "key is not the owner's", where);
     if ((span->flags & MT_SPAN_FULL) && span->owner_key)
         violation(check, "full span with a key", where);
+    struct mt_finding finding = {0};
+    if (check->heap->modes & MT_MODE_FILL_FREE)
+        mt_fill_check_span(span, &finding);
+    if (finding.block)
+        violation(check, "freed block that was written to",
+                  finding.block + finding.offset);
 }
 
 static void check_large(struct check *check, const mt_span *span)
@@ -88,7 +95,7 @@ static void check_large(struct check *check, const mt_span *span)
     if (span->requested > span->block_bytes ||
         span->block_bytes > span->n_slices * MT_SLICE_BYTES)
         violation(check, "large block beyond its span", where);
-    if (span->inline_local & 1)
+    if (span->inline_local & 1 && !(span->flags & MT_SPAN_DELAYED))
         violation(check, "large span without a live block", where);
 }
 
@@ -218,7 +225,7 @@ MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
         violation(&check, "span_bytes is not the sum", check.span_bytes);
     if (check.dirty_bytes != heap->record->dirty_bytes)
         violation(&check, "dirty_bytes is not the sum", check.dirty_bytes);
-    if (heap != mt_main)
+    if (heap->cache)
         check_cache(&check, heap->cache);
     else if (mt_tls != &mt_no_cache)
         check_cache(&check, mt_tls);

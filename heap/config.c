@@ -65,6 +65,17 @@ static bool choice(const char *text, size_t length, const char *no,
     return is_yes || is_no;
 }
 
+static bool mode(const char *value, size_t length, uint32_t bit,
+                 const char **why)
+{
+    bool on = false;
+    *why = "takes on or off";
+    if (!choice(value, length, "off", "on", &on))
+        return false;
+    mt_config.modes = on ? mt_config.modes | bit : mt_config.modes & ~bit;
+    return true;
+}
+
 static bool set(const char *key, size_t key_length, const char *value,
                 size_t length, const char **why)
 {
@@ -99,6 +110,16 @@ static bool set(const char *key, size_t key_length, const char *value,
         *why = "takes a number of bytes, as 512M";
         return number(value, length, UINT64_MAX, &mt_config.limit);
     }
+    if (KEY("quarantine")) {
+        *why = "takes a number of bytes, as 16M";
+        return number(value, length, UINT64_MAX, &mt_config.quarantine);
+    }
+    if (KEY("guard"))
+        return mode(value, length, MT_MODE_GUARD, why);
+    if (KEY("fill_free"))
+        return mode(value, length, MT_MODE_FILL_FREE, why);
+    if (KEY("fill_alloc"))
+        return mode(value, length, MT_MODE_FILL_ALLOC, why);
     if (KEY("memo_kib")) {
         *why = "takes a number from 0 to 1048576";
         if (!number(value, length, 1 << 20, &n))

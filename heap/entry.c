@@ -25,7 +25,7 @@ void *mt_traced_malloc(size_t size, size_t a2, size_t a3,
 {
     (void)a2, (void)a3;
     struct mt_cache *cache = mt_tls;
-    if (MT_LIKELY(size <= MT_SMALL_MAX && cache != &mt_no_cache)) {
+    if (MT_LIKELY(size < mt_hot.small_sizes && cache != &mt_no_cache)) {
         void *block =
             mt_alloc_small(cache, mt_class_of[(size + 15) >> 4], size, regs);
         if (MT_LIKELY(block != NULL))

@@ -22,6 +22,8 @@ static const char *explain(uint32_t kind)
         return "is where no live block starts";
     case MT_ERROR_FREED:
         return "is a freed block";
+    case MT_ERROR_WRITTEN:
+        return "is a freed block that was written to, at offset ";
     default:
         return "is damaged";
     }
@@ -63,6 +65,12 @@ static void print_stack(struct mt_print *out, uint32_t id)
 
 void mt_error(uint32_t kind, const char *who, uintptr_t p, uint64_t tag)
 {
+    mt_error_at(kind, who, p, tag, 0);
+}
+
+void mt_error_at(uint32_t kind, const char *who, uintptr_t p, uint64_t tag,
+                 size_t offset)
+{
     char line[sizeof memtrace_root->error_text] = "", text[512];
     struct mt_print one = {.text = line, .size = sizeof line - 1};
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
@@ -72,6 +80,8 @@ void mt_error(uint32_t kind, const char *who, uintptr_t p, uint64_t tag)
     mt_print_hex(&one, p);
     mt_print(&one, " ");
     mt_print(&one, explain(kind));
+    if (kind == MT_ERROR_WRITTEN)
+        mt_print_u64(&one, offset);
     mt_print(&out, "memtrace: ");
     mt_print(&out, line);
     mt_print(&out, "\n");

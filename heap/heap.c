@@ -46,6 +46,7 @@
  */
 #include "alloc.h"
 #include "region.h"
+#include "safety.h"
 
 #include <errno.h>
 #include <string.h>
@@ -66,12 +67,13 @@ static bool start(void)
     mt_schema_write();
     mt_classes_init();
     mt_hot.spans = (mt_span *)memtrace_root->sections[MT_SECTION_SPANS].base;
+    mt_hot.small_sizes = MT_SMALL_MAX + 1;
     mt_epoch_tick();
     if (!mt_section_alloc(MT_SECTION_SPANS, sizeof(mt_span)) ||
         !mt_threads_init())
         return false;
     mt_main = mt_heap_new("main heap", MT_HEAP_MAIN | MT_HEAP_LOCKED);
-    if (mt_main == NULL)
+    if (mt_main == NULL || !mt_safety_setup(mt_main, 0, 0))
         return false;
     memtrace_root->depth = mt_config.depth;
     memtrace_root->sample_bytes = mt_config.sample;
@@ -165,6 +167,30 @@ static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
     return take_block(cache, c, size, trace, tag_for(trace, size, regs));
 }
 
+/* From the one cache of a heap. */
+static void *alloc_locked(struct memtrace_heap *heap, uint32_t c, size_t size,
+                          const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(&heap->record->trace);
+    uint64_t tag = tag_for(trace, size, regs);
+    struct mt_bin *bin = &heap->cache->bins[c];
+    struct mt_finding finding = {0};
+    void *block = NULL;
+    mt_lock_acquire(&heap->cache_lock);
+    if (*bin->word != 0 || mt_refill(heap->cache, c)) {
+        if (heap->modes & MT_MODE_FILL_FREE) {
+            mt_span *span = mt_span_at(bin->span);
+            uint32_t w = (uint32_t)(bin->word - mt_local(span));
+            mt_fill_check(span, w * 64 + (uint32_t)__builtin_ctzll(*bin->word),
+                          &finding);
+        }
+        block = take_block(heap->cache, c, size, trace, tag);
+    }
+    mt_lock_release(&heap->cache_lock);
+    mt_finding_report(&finding, "allocation");
+    return block;
+}
+
 static void *alloc_large(struct memtrace_heap *heap, size_t size, size_t align,
                          bool *zeroed, const struct mt_regs *regs)
 {
@@ -188,14 +214,14 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
     void *block;
     if (c == MT_CLASS_NONE) {
         block = alloc_large(heap, size, align, &zeroed, regs);
-    } else if (heap == mt_main) {
+    } else if (heap->cache == NULL) {
         struct mt_cache *cache = mt_cache_get();
         block = cache ? alloc_small(cache, c, size, regs) : NULL;
     } else {
-        mt_lock_acquire(&heap->cache_lock);
-        block = alloc_small(heap->cache, c, size, regs);
-        mt_lock_release(&heap->cache_lock);
+        block = alloc_locked(heap, c, size, regs);
     }
+    if (block && !zero && MT_UNLIKELY(heap->modes & MT_MODE_FILL_ALLOC))
+        memset(block, MT_FILL_ALLOCATED, size);
     if (block && zero && !zeroed)
         memset(block, 0, size);
     return block;
@@ -216,6 +242,8 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
         void *block = alloc_once(heap, size, align, zero, regs);
         if (MT_LIKELY(block != NULL))
             return block;
+        if (heap->quarantine.most && mt_quarantine_shrink(heap, 0))
+            continue;
         if (!heap->on_full || !heap->on_full(heap, size, heap->on_full_arg))
             return mt_out_of_memory(heap, size);
     }
@@ -286,7 +314,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
         return NULL;
     }
     if (state == MT_SPAN_UNUSED || p < span->base) {
-        mt_error(MT_ERROR_FOREIGN, who, p, 0);
+        mt_error(state ? MT_ERROR_MISALIGNED : MT_ERROR_FOREIGN, who, p, 0);
         return NULL;
     }
     uint64_t i = state == MT_SPAN_SMALL ? mt_block_index(span, p) : 0;
@@ -322,8 +350,37 @@ static void free_large(struct memtrace_heap *heap, mt_span *span,
     }
     if (span->tags)
         bury(span->base, tag_of(span, 0));
-    mt_span_release(heap, span);
+    if (heap->quarantine.most) {
+        struct mt_finding finding = {0};
+        mt_lock_acquire(&heap->cache_lock);
+        mt_safe_free(heap, span, 0, &finding);
+        mt_lock_release(&heap->cache_lock);
+        mt_finding_report(&finding, who);
+        mt_quarantine_shrink(heap, heap->quarantine.most);
+    } else {
+        mt_span_release(heap, span);
+    }
     mt_epoch_tick();
+}
+
+/* A small block of a heap with one cache for all. */
+static void free_locked(struct memtrace_heap *heap, mt_span *span,
+                        uint32_t index, const char *who)
+{
+    struct mt_finding finding = {0};
+    mt_lock_acquire(&heap->cache_lock);
+    bool twice = is_free(span, index); /* another thread was here first */
+    if (!twice && (heap->modes || heap->quarantine.most))
+        mt_safe_free(heap, span, index, &finding);
+    else if (!twice)
+        mt_free_other(heap->cache, span, index);
+    mt_lock_release(&heap->cache_lock);
+    mt_finding_report(&finding, who);
+    if (twice)
+        mt_error(MT_ERROR_DOUBLE_FREE, who,
+                 span->base + index * span->block_bytes, tag_of(span, index));
+    if (heap->quarantine.most)
+        mt_quarantine_shrink(heap, heap->quarantine.most);
 }
 
 static void free_block(mt_span *span, uint32_t index, const char *who)
@@ -331,12 +388,10 @@ static void free_block(mt_span *span, uint32_t index, const char *who)
     struct memtrace_heap *heap = mt_heap_at(span->heap);
     if (span->state == MT_SPAN_LARGE) {
         free_large(heap, span, who);
-    } else if (heap == mt_main) {
+    } else if (heap->cache == NULL) {
         mt_free_other(mt_tls, span, index);
     } else {
-        mt_lock_acquire(&heap->cache_lock);
-        mt_free_other(heap->cache, span, index);
-        mt_lock_release(&heap->cache_lock);
+        free_locked(heap, span, index, who);
     }
 }
 
@@ -344,7 +399,8 @@ static void free_block(mt_span *span, uint32_t index, const char *who)
  * or none at all. */
 void mt_free_main(mt_span *span, void *p)
 {
-    if (MT_LIKELY(mt_load_acquire(&span->state) == MT_SPAN_SMALL)) {
+    if (MT_LIKELY(mt_load_acquire(&span->state) == MT_SPAN_SMALL &&
+                  mt_hot.small_sizes != 0)) {
         uint64_t within = (uintptr_t)p - span->base;
         uint64_t index = mt_block_index(span, (uintptr_t)p);
         if (MT_LIKELY(index < span->n_blocks &&

@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "memtrace.h"
 #include "region.h"
+#include "safety.h"
 
 #include <errno.h>
 #include <string.h>
@@ -100,6 +101,7 @@ static void forget(struct memtrace_heap *heap)
     record->id = heap->id;
     memset(heap->runs, 0, sizeof heap->runs);
     heap->on_full = NULL;
+    mt_safety_forget(heap);
     heap->region_step = 0;
     heap->retain = heap->purged_ns = heap->regret_ns = 0;
     if (heap->cache) {
@@ -127,6 +129,13 @@ struct memtrace_heap *mt_heap_meant(struct memtrace_heap *heap)
         return heap;
     errno = EINVAL;
     return NULL;
+}
+
+static uint32_t modes_of(unsigned flags)
+{
+    return (flags & MEMTRACE_HEAP_GUARD ? MT_MODE_GUARD : 0) |
+           (flags & MEMTRACE_HEAP_FILL_FREE ? MT_MODE_FILL_FREE : 0) |
+           (flags & MEMTRACE_HEAP_FILL_ALLOC ? MT_MODE_FILL_ALLOC : 0);
 }
 
 MT_EXPORT memtrace_heap *
@@ -162,7 +171,8 @@ memtrace_heap_create(const struct memtrace_heap_options *options)
     struct memtrace_heap *heap = mt_heap_new(options->name, flags);
     if (heap == NULL)
         return NULL;
-    if (size && !mt_heap_add_region(heap, (void *)base, size)) {
+    if (!mt_safety_setup(heap, modes_of(options->flags), options->quarantine) ||
+        (size && !mt_heap_add_region(heap, (void *)base, size))) {
         forget(heap);
         errno = ENOMEM;
         return NULL;

@@ -39,11 +39,13 @@ void mt_lock_reset(struct mt_lock *);
 /* --- os.c: the only file that makes memory system calls. Each returns false
  * or NULL with errno set.  Tests can make the Nth call fail (mt_os_fail_at). */
 void *mt_os_reserve(size_t bytes, size_t align); /* PROT_NONE, not dumped */
-bool mt_os_commit(void *, size_t bytes);   /* read-write, dumped in cores */
+bool mt_os_commit(void *, size_t bytes); /* read-write, dumped in cores */
 bool mt_os_commit_undumped(void *, size_t bytes); /* read-write */
 void mt_os_dump(void *, size_t bytes);            /* dumped in cores */
 bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
 bool mt_os_release(void *, size_t bytes);
+bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
+bool mt_os_unprotect(void *, size_t bytes); /* read-write again */
 uint64_t mt_os_monotonic_ns(void);
 uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);

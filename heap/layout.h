@@ -96,6 +96,10 @@
 #define MT_SPAN_DIRTY 1u   /* a free run that may hold memory of the kernel's */
 #define MT_SPAN_FULL 2u    /* small: in no list of spans with free blocks */
 #define MT_SPAN_PENDING 4u /* small: remote frees wait for the owner */
+#define MT_SPAN_DELAYED 8u /* remote[] has freed blocks whose reuse is delayed */
+#define MT_SPAN_GUARDED 16u /* large: from the end of its block on it cannot be \
+                             * accessed */
+#define MT_SPAN_SHUT 32u   /* large: freed, and cannot be accessed for a while */
 
 /* mt_heap_record.flags */
 #define MT_HEAP_IN_USE 1u
@@ -247,7 +251,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(104, uint32_t, first_slice, "in its region")                            \
     F(108, uint32_t, n_slices, "slices it takes")                             \
     F(112, uint32_t, region, "index of its region")                           \
-    F(116, uint32_t, flags, "MT_SPAN_FULL, MT_SPAN_DIRTY")                    \
+    F(116, uint32_t, flags, "MT_SPAN_*: FULL, DIRTY, DELAYED, GUARDED, SHUT")                    \
     F(120, uint32_t, pending, "1: remote frees wait for the owner")           \
     F(124, uint32_t, pending_next, "the allocator's own link")
 
@@ -353,6 +357,7 @@ struct mt_counter_record {
 #define MT_ERROR_MISALIGNED 4u /* where no block can start */
 #define MT_ERROR_FREED 5u      /* realloc or size of a freed block */
 #define MT_ERROR_CORRUPT 6u    /* memtrace_heap_check() found damage */
+#define MT_ERROR_WRITTEN 7u    /* a freed block was written to */
 
 /*
  * The text schema is in the section "schema", written at start-up from the

@@ -35,16 +35,23 @@ extern "C" {
 typedef struct memtrace_heap memtrace_heap;
 
 /* For struct memtrace_heap_options.flags. */
-#define MEMTRACE_HEAP_LOCKED 1u           /* may be used by many threads */
-#define MEMTRACE_HEAP_UNMAP_ON_DESTROY 2u /* destroy unmaps given memory too   \
-                                           */
-#define MEMTRACE_HEAP_TRACE 4u            /* tracing is on from the start */
+#define MEMTRACE_HEAP_LOCKED 1u /* may be used by many threads */
+#define MEMTRACE_HEAP_UNMAP_ON_DESTROY                                         \
+    2u                         /* destroy unmaps given memory too              \
+                                */
+#define MEMTRACE_HEAP_TRACE 4u /* tracing is on from the start */
+/* Checks of what the program does; they cost time and memory. */
+#define MEMTRACE_HEAP_GUARD 8u      /* blocks over 32 KiB end at a guard page */
+#define MEMTRACE_HEAP_FILL_FREE 16u /* find writes to freed blocks to 32 KiB   \
+                                     */
+#define MEMTRACE_HEAP_FILL_ALLOC 32u /* new blocks hold 0xba, not old data */
 
 struct memtrace_heap_options {
-    const char *name; /* up to 63 bytes are kept; not NULL, not empty */
-    void *base;       /* given memory, readable and writable; or NULL */
-    size_t size;      /* bytes: fixed. 0 (base NULL): grows as needed */
-    unsigned flags;   /* MEMTRACE_HEAP_* */
+    const char *name;  /* up to 63 bytes are kept; not NULL, not empty */
+    void *base;        /* given memory, readable and writable; or NULL */
+    size_t size;       /* bytes: fixed. 0 (base NULL): grows as needed */
+    unsigned flags;    /* MEMTRACE_HEAP_* */
+    size_t quarantine; /* bytes of freed blocks that are not used again yet */
 };
 
 /* Creates a heap.  With `size` it is fixed: when it is full, allocations

@@ -85,6 +85,17 @@ bool mt_os_decommit(void *address, size_t bytes)
     return !told_to_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+bool mt_os_protect(void *address, size_t bytes)
+{
+    return !told_to_fail() && mprotect(address, bytes, PROT_NONE) == 0;
+}
+
+bool mt_os_unprotect(void *address, size_t bytes)
+{
+    return !told_to_fail() &&
+           mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
 bool mt_os_release(void *address, size_t bytes)
 {
     return munmap(address, bytes) == 0;

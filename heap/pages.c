@@ -226,11 +226,12 @@ static mt_span *take(struct memtrace_heap *heap, uint32_t n)
     return run;
 }
 
-static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state)
+static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state,
+                  uint32_t flags)
 {
     struct mt_region_record *r = mt_region_at(span->region);
     span->heap = (uint16_t)heap->id;
-    span->flags = 0;
+    span->flags = flags;
     /* Whoever sees the state sees the rest of the record. */
     mt_store_release(&span->state, state);
     mt_slice_map_set(r, span->first_slice, span->n_slices, mt_span_id(span));
@@ -259,7 +260,8 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
                 mt_local(span)[w] = mt_word_mask(span, w);
             if (heap->record->trace == MT_TRACE_ON)
                 mt_side_tags(span);
-            enter(heap, span, MT_SPAN_SMALL);
+            enter(heap, span, MT_SPAN_SMALL,
+                  heap->quarantine.most ? MT_SPAN_DELAYED : 0);
         } else {
             put_run(heap, span);
             span = NULL;
@@ -298,13 +300,51 @@ static uint64_t slices_for(size_t bytes)
     return ((uint64_t)bytes + MT_SLICE_BYTES - 1) >> MT_SLICE_SHIFT;
 }
 
+/* --- guards --- */
+
+/* With a page that cannot be accessed. */
+static uint64_t guarded_bytes(size_t bytes)
+{
+    return (((uint64_t)bytes + 4095) & ~UINT64_C(4095)) + 4096;
+}
+
+/* Moves the block to where its aligned end is that of a page, and makes what
+ * follows inaccessible. False, with the block as it was, when the kernel has
+ * no more mappings for us. */
+static bool guard_span(mt_span *span, size_t bytes, size_t align)
+{
+    uint64_t whole = span->n_slices * MT_SLICE_BYTES;
+    uint64_t step = align < 4096 ? align : 4096;
+    uint64_t body = ((uint64_t)bytes + step - 1) & ~(step - 1);
+    uint64_t guard = guarded_bytes(bytes) - 4096;
+    if (!mt_os_protect((char *)span->base + guard, whole - guard))
+        return false;
+    span->base += guard - body;
+    span->block_bytes = body;
+    return true;
+}
+
+/* Makes all of the span's memory accessible again. */
+static bool open_span(mt_span *span)
+{
+    struct mt_region_record *r = mt_region_at(span->region);
+    uint64_t end = r->base + (((uint64_t)span->first_slice + span->n_slices)
+                              << MT_SLICE_SHIFT);
+    uint64_t from = span->flags & MT_SPAN_SHUT ? span->base & ~UINT64_C(4095)
+                                               : span->base + span->block_bytes;
+    return mt_os_unprotect((void *)from, end - from);
+}
+
 mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
                            size_t align, bool *zeroed)
 {
-    uint64_t n = slices_for(bytes), extra = 0;
+    bool guard = heap->modes & MT_MODE_GUARD;
+    if (bytes > PTRDIFF_MAX)
+        return NULL;
+    uint64_t n = slices_for(guard ? guarded_bytes(bytes) : bytes), extra = 0;
     if (align > MT_SLICE_BYTES)
         extra = (align >> MT_SLICE_SHIFT) - 1;
-    if (bytes > PTRDIFF_MAX || n + extra > UINT32_MAX / 2)
+    if (n + extra > UINT32_MAX / 2)
         return NULL;
     mt_lock_acquire(&heap->lock);
     mt_span *span = NULL;
@@ -330,7 +370,8 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
         span->owner = span->owner_key = 0;
         mt_side_bitmaps(span);
         span->inline_local = 1; /* free, until its tag is written */
-        enter(heap, span, MT_SPAN_LARGE);
+        bool guarded = guard && guard_span(span, bytes, align);
+        enter(heap, span, MT_SPAN_LARGE, guarded ? MT_SPAN_GUARDED : 0);
     }
     mt_lock_release(&heap->lock);
     return span;
@@ -338,6 +379,10 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
 
 void mt_span_release(struct memtrace_heap *heap, mt_span *span)
 {
+    if (span->flags & (MT_SPAN_GUARDED | MT_SPAN_SHUT) && !open_span(span)) {
+        span->flags |= MT_SPAN_DELAYED; /* lost, but for its owner's limit */
+        return;
+    }
     mt_lock_acquire(&heap->lock);
     struct mt_heap_record *hr = heap->record;
     hr->span_bytes -= span->n_slices * MT_SLICE_BYTES;
@@ -390,6 +435,8 @@ bool mt_span_resize(struct memtrace_heap *heap, mt_span *span, size_t bytes)
     uint64_t n = slices_for(bytes);
     if (bytes > PTRDIFF_MAX || n > UINT32_MAX / 2)
         return false;
+    if (span->flags & MT_SPAN_GUARDED) /* its end is where it is */
+        return bytes <= span->block_bytes && span->block_bytes - bytes < 16;
     bool ok = true;
     mt_lock_acquire(&heap->lock);
     if (n > span->n_slices) {
