@@ -138,7 +138,8 @@ static void put_head(struct mt_check *check, pid_t pid, const char *command,
 static void put_report(struct mt_check *check, struct mt_model *model,
                        struct mt_leaks *leaks, const struct finding *finding)
 {
-    const struct mt_resolver_options names = {NULL, NULL, NULL, NULL};
+    const struct mt_resolver_options names = {check->debug_dirs, check->sysroot,
+                                              NULL, NULL};
     struct mt_resolver *resolver = mt_resolver_new(model, &names);
     struct mt_report report = {model, &leaks->show, resolver, check->out,
                                mt_leak_kind_names};

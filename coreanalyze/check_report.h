@@ -21,6 +21,8 @@ struct mt_check {
     uint64_t max_per_stack; /* of a row, that do not count */
     uint64_t top;           /* rows to print of a process, 0: all */
     bool json;
+    const char *const *debug_dirs; /* ended by NULL */
+    const char *sysroot;           /* or NULL */
     FILE *out;
     struct mt_json writer;
     uint64_t processes[3]; /* by result */

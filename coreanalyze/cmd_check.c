@@ -4,121 +4,56 @@
  */
 #include "coreanalyze/check_report.h"
 #include "coreanalyze/cmd_leaks.h"
-#include "coreanalyze/cmd_show.h"
-#include "coreanalyze/command.h"
 #include "coreanalyze/installed.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 
-enum {
-    OPT_FAIL_ON,
-    OPT_KINDS,
-    OPT_MAX_BYTES,
-    OPT_MAX_STACK,
-    OPT_TOP,
-    OPT_DEPTH,
-    OPT_HEURISTICS,
-    OPT_TAG_BITS,
-    OPT_WAIT,
-    OPT_OUTPUT,
-    OPT_JSON,
-};
-
-static const struct mt_option options[] = {
-    [OPT_FAIL_ON] = {"--fail-on", 0, "KINDS",
-                     "kinds that fail the check: definite (the default), "
-                     "indirect, possible, reachable, all or none"},
-    [OPT_KINDS] = {"--show-kinds", 0, "KINDS",
-                   "kinds to show besides (default: definite,possible)"},
-    [OPT_MAX_BYTES] = {"--max-bytes", 0, "BYTES",
-                       "so many bytes of a process do not fail it"},
-    [OPT_MAX_STACK] = {"--max-per-stack", 0, "BYTES",
-                       "rows with at most so many bytes do not count"},
-    [OPT_TOP] = {"--top", 'n', "N", "show the first N rows of a process"},
-    [OPT_DEPTH] = {"--depth", 0, "N",
-                   "merge stacks whose N innermost frames are the same"},
-    [OPT_HEURISTICS] = {"--heuristics", 0, "NAMES",
-                        "inner pointers that count, as for leaks"},
-    [OPT_TAG_BITS] = {"--tag-bits", 0, "low=N,high=N",
-                      "bits of pointers that may hold tags"},
-    [OPT_WAIT] = {"--wait", 0, "SECONDS",
-                  "wait so long for processes that outlive the program "
-                  "(default: 5)"},
-    [OPT_OUTPUT] = {"--output", 'o', "FILE",
-                    "the report goes here (default: standard error)"},
-    [OPT_JSON] = {"--json", 0, NULL, "JSON instead of text"},
-    {0},
-};
-
 struct arguments {
+    struct mt_arguments common;
     struct mt_check check;
     const char *output;
     uint64_t wait_s;
-    bool help;
 };
 
-static bool take_option(struct arguments *a, const struct mt_args *args,
-                        int option, struct mt_error *error)
+static bool take_wait(void *seconds, const struct mt_args *args,
+                      struct mt_error *error)
 {
-    struct mt_check *check = &a->check;
-
-    switch (option) {
-    case OPT_FAIL_ON:
-        return mt_take_kinds(args, &check->fail_on, error);
-    case OPT_KINDS:
-        return mt_take_kinds(args, &check->leaks.kinds, error);
-    case OPT_MAX_BYTES:
-        return mt_arg_bytes(args, "--max-bytes", &check->max_bytes, error);
-    case OPT_MAX_STACK:
-        return mt_arg_bytes(args, "--max-per-stack", &check->max_per_stack,
-                            error);
-    case OPT_TOP:
-        return mt_arg_count(args, "--top", &check->top, error);
-    case OPT_DEPTH:
-        return mt_take_depth(args, &check->leaks.show.depth, error);
-    case OPT_HEURISTICS:
-        return mt_take_heuristics(args, &check->leaks.mark.scan.heuristics,
-                                  error);
-    case OPT_TAG_BITS:
-        return mt_take_tag_bits(args, &check->leaks.mark.scan, error);
-    case OPT_WAIT:
-        if (!mt_arg_count(args, "--wait", &a->wait_s, error))
-            return false;
-        return a->wait_s <= 1000000 ||
-               mt_fail(error, "check: --wait takes up to 1000000 seconds");
-    case OPT_OUTPUT:
-        a->output = args->value;
-        return true;
-    default:
-        return check->json = true;
-    }
+    return mt_take_count(seconds, args, error) &&
+           (*(uint64_t *)seconds <= 1000000 ||
+            mt_fail(error, "check: --wait takes up to 1000000 seconds"));
 }
 
-static bool parse_all(struct mt_session *session, struct mt_args *args,
-                      struct arguments *a, struct mt_error *error)
-{
-    struct mt_check *check = &a->check;
-    int option;
-
-    mt_mark_defaults(session, &check->leaks.mark);
-    check->leaks.mark.progress = NULL;
-    check->leaks.show.since_s = -1;
-    check->leaks.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE;
-    check->fail_on = 1u << MT_LEAK_DEFINITE;
-    a->wait_s = 5;
-    while ((option = mt_args_next(args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP)
-            return a->help = true;
-        if (option == MT_ARG_ERROR || !take_option(a, args, option, error))
-            return false;
-    }
-    check->leaks.kinds |= check->fail_on;
-    if (args->at >= args->argc)
-        return mt_fail(error, "check: no PROGRAM");
-    return true;
-}
+static const struct mt_option options[] = {
+    {"--fail-on", 0, "KINDS",
+     "kinds that fail the check: definite (the default), indirect, possible, "
+     "reachable, all or none",
+     MT_INTO(mt_take_kinds, unsigned, check.fail_on)},
+    {"--show-kinds", 0, "KINDS",
+     "kinds to show besides (default: definite,possible)",
+     MT_INTO(mt_take_kinds, unsigned, check.leaks.kinds)},
+    {"--max-bytes", 0, "BYTES", "so many bytes of a process do not fail it",
+     MT_INTO(mt_take_bytes, uint64_t, check.max_bytes)},
+    {"--max-per-stack", 0, "BYTES",
+     "rows with at most so many bytes do not count",
+     MT_INTO(mt_take_bytes, uint64_t, check.max_per_stack)},
+    {"--top", 'n', "N", "show the first N rows of a process",
+     MT_INTO(mt_take_count, uint64_t, check.top)},
+    {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
+     MT_INTO(mt_take_depth, unsigned, check.leaks.show.depth)},
+    MT_OPTION_HEURISTICS(check.leaks.mark.scan.heuristics),
+    MT_OPTION_TAG_BITS(check.leaks.mark.scan),
+    {"--wait", 0, "SECONDS",
+     "wait so long for processes that outlive the program (default: 5)",
+     MT_INTO(take_wait, uint64_t, wait_s)},
+    {"--output", 'o', "FILE", "the report goes here (default: standard error)",
+     MT_INTO(mt_take_text, const char *, output)},
+    MT_OPTION_JSON,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
 
 static int exit_status(enum mt_check_result result, int status)
 {
@@ -169,19 +104,23 @@ static int check_program(struct arguments *a, char *const *program,
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct mt_args args = {.argc = argc,
-                           .argv = argv,
-                           .options = options,
-                           .stop_at_operand = true};
-    struct arguments a = {0};
+    struct arguments a = {.check = {.fail_on = 1u << MT_LEAK_DEFINITE,
+                                    .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
+                                                       1u << MT_LEAK_POSSIBLE,
+                                              .show.since_s = -1}},
+                          .wait_s = 5};
+    int status;
 
-    if (!parse_all(session, &args, &a, error))
-        return MT_EXIT_ERROR;
-    if (a.help) {
-        mt_command_help(&mt_command_check, true, session->out);
-        return MT_EXIT_OK;
-    }
-    return check_program(&a, (char *const *)(uintptr_t)(argv + args.at), error);
+    mt_mark_defaults(session, &a.check.leaks.mark);
+    a.check.leaks.mark.progress = NULL;
+    if (!mt_arguments_read(session, &mt_command_check, argc, argv, &a, &status,
+                           error))
+        return status;
+    a.check.leaks.kinds |= a.check.fail_on;
+    a.check.json = a.common.json;
+    a.check.debug_dirs = a.common.places.debug_dirs;
+    a.check.sysroot = a.common.places.sysroot;
+    return check_program(&a, (char *const *)(uintptr_t)a.common.rest, error);
 }
 
 const struct mt_command mt_command_check = {

@@ -3,13 +3,15 @@
  * cmd_info.c - memtrace info: process, heaps, coverage and health of the
  * trace; and memtrace heaps: the heaps alone.
  */
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/print.h"
 
-enum { OPT_JSON };
+struct arguments {
+    struct mt_arguments common;
+};
 
 static const struct mt_option options[] = {
-    [OPT_JSON] = {"--json", 0, NULL, "JSON instead of text"},
+    MT_OPTION_JSON,
     {0},
 };
 
@@ -17,32 +19,22 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
-    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
     struct mt_show_options all = {.since_s = -1};
     struct mt_show show = {0};
     struct mt_target target;
-    const char *name = NULL;
-    bool json = false, ok;
-    int option;
+    struct arguments a = {0};
+    int status;
+    bool ok;
 
-    while ((option = mt_args_next(&args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP) {
-            mt_command_help(command, session->target == NULL, session->out);
-            return MT_EXIT_OK;
-        }
-        if (option == MT_ARG_ERROR ||
-            (option == MT_ARG_OPERAND &&
-             !mt_take_target(session, &args, &name, error)))
-            return MT_EXIT_ERROR;
-        json |= option == OPT_JSON;
-    }
-    ok = mt_target_open(session, argv[0], name, &target, error) &&
+    if (!mt_arguments_read(session, command, argc, argv, &a, &status, error))
+        return status;
+    ok = mt_target_open(session, argv[0], a.common.target, &target, error) &&
          mt_target_model(session, &target, error) &&
          mt_show_run(target.model, &all, &show, error);
     if (ok) {
         struct mt_report report = {target.model, &show, NULL, session->out,
                                    NULL};
-        if (json)
+        if (a.common.json)
             mt_print_json(&report);
         else if (command == &mt_command_heaps)
             mt_print_heaps(&report);

@@ -5,18 +5,36 @@
 #ifndef MT_CMD_LEAKS_H
 #define MT_CMD_LEAKS_H
 
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/leaks.h"
 
-/* "definite,possible", "all" or "none"; fills bits of enum mt_leak_kind. */
-bool mt_take_kinds(const struct mt_args *args, unsigned *kinds,
-                   struct mt_error *error);
-/* Names of Memcheck's heuristics, "all" or "none". */
-bool mt_take_heuristics(const struct mt_args *args, unsigned *heuristics,
-                        struct mt_error *error);
-/* "low=3", "high=16", "low=3,high=16": bits of pointers that may be tags. */
-bool mt_take_tag_bits(const struct mt_args *args, struct mt_scan_options *scan,
-                      struct mt_error *error);
+/* unsigned, bits of enum mt_leak_kind: "definite,possible", "all" or "none" */
+mt_take mt_take_kinds;
+/* unsigned: names of Memcheck's heuristics, "all" or "none" */
+mt_take mt_take_heuristics;
+/* struct mt_scan_options, bits of pointers that may be tags: "low=3",
+ * "high=16", "low=3,high=16" */
+mt_take mt_take_tag_bits;
+
+#define MT_OPTION_HEURISTICS(member)                                           \
+    {                                                                          \
+        "--heuristics", 0, "NAMES",                                            \
+            "inner pointers that count: stdstring, length64, newarray, "       \
+            "multipleinheritance, all (the default) or none",                  \
+            MT_INTO(mt_take_heuristics, unsigned, member)                      \
+    }
+#define MT_OPTION_TAG_BITS(member)                                             \
+    {                                                                          \
+        "--tag-bits", 0, "low=N,high=N",                                       \
+            "bits of pointers that may hold tags",                             \
+            MT_INTO(mt_take_tag_bits, struct mt_scan_options, member)          \
+    }
+#define MT_OPTION_NO_STOP                                                      \
+    {                                                                          \
+        "--no-stop", 0, NULL,                                                  \
+            "do not stop a live process while its memory is copied",           \
+            MT_INTO(mt_take_flag, bool, no_stop)                               \
+    }
 
 /* Opens the target and, if it is live, copies it while it stands still
  * (`stop`) or runs; then takes the model. */

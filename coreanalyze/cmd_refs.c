@@ -12,81 +12,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_TOP, OPT_HEURISTICS, OPT_TAG_BITS, OPT_NO_STOP, OPT_JSON };
+struct arguments {
+    struct mt_arguments common;
+    struct mt_refs_options refs;
+    uint64_t address;
+    bool has_address, no_stop;
+};
 
 static const struct mt_option options[] = {
-    [OPT_TOP] = {"--top", 'n', "N", "list N holders (default: 20; 0: all)"},
-    [OPT_HEURISTICS] = {"--heuristics", 0, "NAMES", "as for leaks"},
-    [OPT_TAG_BITS] = {"--tag-bits", 0, "low=N,high=N",
-                      "bits of pointers that may hold tags"},
-    [OPT_NO_STOP] = {"--no-stop", 0, NULL,
-                     "do not stop a live process while its memory is copied"},
-    [OPT_JSON] = {"--json", 0, NULL, "JSON instead of text"},
+    {"--top", 'n', "N", "list N holders (default: 20; 0: all)",
+     MT_INTO(mt_take_count, uint64_t, refs.max_holders)},
+    MT_OPTION_HEURISTICS(refs.mark.scan.heuristics),
+    MT_OPTION_TAG_BITS(refs.mark.scan),
+    MT_OPTION_NO_STOP,
+    MT_OPTION_JSON,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
     {0},
 };
 
-struct arguments {
-    struct mt_refs_options refs;
-    const char *target;
-    uint64_t address;
-    bool has_address, no_stop, json, help;
-};
-
-static bool take_option(struct arguments *a, const struct mt_args *args,
-                        int option, struct mt_error *error)
-{
-    uint64_t n;
-
-    switch (option) {
-    case OPT_TOP:
-        if (!mt_arg_count(args, "--top", &n, error))
-            return false;
-        a->refs.max_holders = n;
-        return true;
-    case OPT_HEURISTICS:
-        return mt_take_heuristics(args, &a->refs.mark.scan.heuristics, error);
-    case OPT_TAG_BITS:
-        return mt_take_tag_bits(args, &a->refs.mark.scan, error);
-    case OPT_NO_STOP:
-        return a->no_stop = true;
-    default:
-        return a->json = true;
-    }
-}
-
-static bool take_operand(const struct mt_session *session,
-                         const struct mt_args *args, struct arguments *a,
+static bool take_operand(void *arguments, const struct mt_args *args,
                          struct mt_error *error)
 {
-    if (session->target == NULL && a->target == NULL) {
-        a->target = args->value;
-        return true;
-    }
+    struct arguments *a = arguments;
+
     if (a->has_address)
         return mt_fail(error, "refs: one operand too many: %s", args->value);
     a->has_address = true;
     return mt_take_address(args, &a->address, error);
-}
-
-static bool parse_all(struct mt_session *session, struct mt_args *args,
-                      struct arguments *a, struct mt_error *error)
-{
-    int option;
-
-    mt_mark_defaults(session, &a->refs.mark);
-    a->refs.max_holders = 20;
-    while ((option = mt_args_next(args, error)) != MT_ARG_END) {
-        bool ok = option != MT_ARG_ERROR;
-        if (option == MT_ARG_HELP)
-            return a->help = true;
-        if (option == MT_ARG_OPERAND)
-            ok = take_operand(session, args, a, error);
-        else if (ok)
-            ok = take_option(a, args, option, error);
-        if (!ok)
-            return false;
-    }
-    return a->has_address || mt_fail(error, "refs: no ADDRESS");
 }
 
 /* Where a pointer is: a root by name, or a block. */
@@ -227,9 +180,10 @@ static bool search_and_print(struct mt_session *session,
                      "refs: 0x%" PRIx64 " is in no live block (see whatis)",
                      a->address);
     if (ok)
-        ok = mt_whatis_begin(session, target, &refs.roots, &w, error);
+        ok = mt_whatis_begin(session, &a->common.places, target, &refs.roots,
+                             &w, error);
     if (ok) {
-        if (a->json)
+        if (a->common.json)
             put_json(&w, &refs, a->address);
         else
             put_text(&w, &refs, a->address);
@@ -242,19 +196,17 @@ static bool search_and_print(struct mt_session *session,
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
-    struct arguments a = {0};
+    struct arguments a = {.refs.max_holders = 20};
     struct mt_target target = {0};
+    int status;
     bool ok;
 
-    if (!parse_all(session, &args, &a, error))
-        return MT_EXIT_ERROR;
-    if (a.help) {
-        mt_command_help(&mt_command_refs, session->target == NULL,
-                        session->out);
-        return MT_EXIT_OK;
-    }
-    ok = mt_target_frozen(session, "refs", a.target, !a.no_stop, &target,
+    mt_mark_defaults(session, &a.refs.mark);
+    if (!mt_arguments_read(session, &mt_command_refs, argc, argv, &a, &status,
+                           error))
+        return status;
+    ok = (a.has_address || mt_fail(error, "refs: no ADDRESS")) &&
+         mt_target_frozen(session, "refs", a.common.target, !a.no_stop, &target,
                           error) &&
          search_and_print(session, &a, &target, error);
     mt_target_close(&target);
@@ -271,5 +223,6 @@ const struct mt_command mt_command_refs = {
         "blocks; and a shortest chain of pointers from a root to it.\n",
     .options = options,
     .takes_target = true,
+    .operand = take_operand,
     .run = run,
 };

@@ -2,7 +2,7 @@
  *
  * cmd_run.c - memtrace run: a program on the traced heap.
  */
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/installed.h"
 
 #include <errno.h>
@@ -11,26 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_LIMIT, OPT_DEPTH, OPT_SAMPLE, OPT_NO_TRACE, OPT_SET };
-
-static const struct mt_option options[] = {
-    [OPT_LIMIT] = {"--heap-limit", 0, "BYTES",
-                   "allocations beyond this fail (limit=)"},
-    [OPT_DEPTH] = {"--depth", 0, "N", "frames kept of a stack (depth=)"},
-    [OPT_SAMPLE] = {"--sample", 0, "BYTES",
-                    "trace a sample, one in so many bytes (sample=)"},
-    [OPT_NO_TRACE] = {"--no-trace", 0, NULL,
-                      "start with tracing off (trace=off)"},
-    [OPT_SET] = {"--option", 'o', "KEY=VALUE",
-                 "any other key of MEMTRACE (see memtrace-preload(7))"},
-    {0},
+struct arguments {
+    struct mt_arguments common;
+    struct settings {
+        char text[4096]; /* what MEMTRACE becomes */
+        size_t length;
+    } settings;
 };
 
-struct settings {
-    char text[4096]; /* what MEMTRACE becomes */
-    size_t length;
-};
-
+/* The setting's key, and its value if it takes one. */
 static bool add_setting(struct settings *settings, struct mt_error *error,
                         const char *key, const char *value)
 {
@@ -53,31 +42,62 @@ static bool add_number(struct settings *settings, struct mt_error *error,
     return add_setting(settings, error, key, text);
 }
 
-static bool take_option(struct settings *settings, const struct mt_args *args,
-                        int option, struct mt_error *error)
+static bool take_limit(void *settings, const struct mt_args *args,
+                       struct mt_error *error)
 {
-    const char *name = options[option].name;
     uint64_t n;
 
-    switch (option) {
-    case OPT_LIMIT:
-        return mt_arg_bytes(args, name, &n, error) &&
-               add_number(settings, error, "limit=", n);
-    case OPT_DEPTH:
-        return mt_arg_count(args, name, &n, error) &&
-               add_number(settings, error, "depth=", n);
-    case OPT_SAMPLE:
-        return mt_arg_bytes(args, name, &n, error) &&
-               add_number(settings, error, "sample=", n);
-    case OPT_NO_TRACE:
-        return add_setting(settings, error, "trace=off", "");
-    default:
-        if (strchr(args->value, '=') == NULL || strchr(args->value, ':'))
-            return mt_fail(error, "run: -o takes KEY=VALUE, not '%s'",
-                           args->value);
-        return add_setting(settings, error, args->value, "");
-    }
+    return mt_take_bytes(&n, args, error) &&
+           add_number(settings, error, "limit=", n);
 }
+
+static bool take_depth(void *settings, const struct mt_args *args,
+                       struct mt_error *error)
+{
+    uint64_t n;
+
+    return mt_take_count(&n, args, error) &&
+           add_number(settings, error, "depth=", n);
+}
+
+static bool take_sample(void *settings, const struct mt_args *args,
+                        struct mt_error *error)
+{
+    uint64_t n;
+
+    return mt_take_bytes(&n, args, error) &&
+           add_number(settings, error, "sample=", n);
+}
+
+static bool take_no_trace(void *settings, const struct mt_args *args,
+                          struct mt_error *error)
+{
+    (void)args;
+    return add_setting(settings, error, "trace=off", "");
+}
+
+static bool take_setting(void *settings, const struct mt_args *args,
+                         struct mt_error *error)
+{
+    if (strchr(args->value, '=') == NULL || strchr(args->value, ':'))
+        return mt_fail(error, "run: -o takes KEY=VALUE, not '%s'", args->value);
+    return add_setting(settings, error, args->value, "");
+}
+
+static const struct mt_option options[] = {
+    {"--heap-limit", 0, "BYTES", "allocations beyond this fail (limit=)",
+     MT_INTO(take_limit, struct settings, settings)},
+    {"--depth", 0, "N", "frames kept of a stack (depth=)",
+     MT_INTO(take_depth, struct settings, settings)},
+    {"--sample", 0, "BYTES", "trace a sample, one in so many bytes (sample=)",
+     MT_INTO(take_sample, struct settings, settings)},
+    {"--no-trace", 0, NULL, "start with tracing off (trace=off)",
+     MT_INTO(take_no_trace, struct settings, settings)},
+    {"--option", 'o', "KEY=VALUE",
+     "any other key of MEMTRACE (see memtrace-preload(7))",
+     MT_INTO(take_setting, struct settings, settings)},
+    {0},
+};
 
 static bool set_environment(const struct settings *settings,
                             struct mt_error *error)
@@ -108,30 +128,16 @@ static bool set_environment(const struct settings *settings,
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct mt_args args = {.argc = argc,
-                           .argv = argv,
-                           .options = options,
-                           .stop_at_operand = true};
-    struct settings settings = {.length = 0};
+    struct arguments a = {.settings.length = 0};
     char *const *program;
-    int option;
+    int status;
 
-    while ((option = mt_args_next(&args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP) {
-            mt_command_help(&mt_command_run, true, session->out);
-            return MT_EXIT_OK;
-        }
-        if (option == MT_ARG_ERROR ||
-            !take_option(&settings, &args, option, error))
-            return MT_EXIT_ERROR;
-    }
-    program = (char *const *)(uintptr_t)(argv + args.at);
-    if (args.at >= argc) {
-        mt_fail(error, "run: no PROGRAM");
+    if (!mt_arguments_read(session, &mt_command_run, argc, argv, &a, &status,
+                           error))
+        return status;
+    if (!set_environment(&a.settings, error))
         return MT_EXIT_ERROR;
-    }
-    if (!set_environment(&settings, error))
-        return MT_EXIT_ERROR;
+    program = (char *const *)(uintptr_t)a.common.rest;
     execvp(program[0], program);
     mt_fail(error, "run: cannot run %s: %s", program[0], strerror(errno));
     /* As the shell and env(1) do. */

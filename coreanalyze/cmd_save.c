@@ -2,43 +2,22 @@
  *
  * cmd_save.c - memtrace save: the trace of a target in a file.
  */
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/save.h"
 #include "coreanalyze/text.h"
 
 #include <signal.h>
 
-enum { OPT_OUTPUT };
+struct arguments {
+    struct mt_arguments common;
+    const char *output;
+};
 
 static const struct mt_option options[] = {
-    [OPT_OUTPUT] = {"--output", 'o', "FILE", "the file to write"},
+    {"--output", 'o', "FILE", "the file to write",
+     MT_INTO(mt_take_text, const char *, output)},
     {0},
 };
-
-struct arguments {
-    const char *target, *output;
-    bool help;
-};
-
-static bool parse_all(struct mt_session *session, struct mt_args *args,
-                      struct arguments *a, struct mt_error *error)
-{
-    int option;
-
-    while ((option = mt_args_next(args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP)
-            return a->help = true;
-        if (option == MT_ARG_ERROR)
-            return false;
-        if (option == OPT_OUTPUT)
-            a->output = args->value;
-        else if (!mt_take_target(session, args, &a->target, error))
-            return false;
-    }
-    if (a->output == NULL)
-        return mt_fail(error, "save: no -o FILE");
-    return true;
-}
 
 /* A limit on the size of files is an error like a full disk. */
 static bool write_file(const struct mt_model *model, const char *path,
@@ -56,20 +35,20 @@ static bool write_file(const struct mt_model *model, const char *path,
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
     struct arguments a = {0};
     struct mt_target target = {0};
     uint64_t bytes;
-    int status = MT_EXIT_ERROR;
+    int status;
 
-    if (!parse_all(session, &args, &a, error))
-        return MT_EXIT_ERROR;
-    if (a.help) {
-        mt_command_help(&mt_command_save, session->target == NULL,
-                        session->out);
-        return MT_EXIT_OK;
+    if (!mt_arguments_read(session, &mt_command_save, argc, argv, &a, &status,
+                           error))
+        return status;
+    status = MT_EXIT_ERROR;
+    if (a.output == NULL) {
+        mt_fail(error, "save: no -o FILE");
+        return status;
     }
-    if (mt_target_open(session, "save", a.target, &target, error) &&
+    if (mt_target_open(session, "save", a.common.target, &target, error) &&
         (target.source->ops->stop == NULL ||
          target.source->ops->stop(target.source, error))) {
         if (mt_target_model(session, &target, error) &&

@@ -3,16 +3,18 @@
  * cmd_trace.c - memtrace on and off: one word written into a live process,
  * without stopping it.
  */
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/snapshot.h"
 #include "coreanalyze/text.h"
 
-#include <string.h>
-
-enum { OPT_HEAP };
+struct arguments {
+    struct mt_arguments common;
+    const char *heap;
+};
 
 static const struct mt_option options[] = {
-    [OPT_HEAP] = {"--heap", 0, "NAME", "only this heap (default: all)"},
+    {"--heap", 0, "NAME", "only this heap (default: all)",
+     MT_INTO(mt_take_text, const char *, heap)},
     {0},
 };
 
@@ -52,27 +54,16 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
-    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
-    const char *name = NULL, *heap = NULL;
+    struct arguments a = {0};
     struct mt_target target;
-    int option;
+    int status;
     bool ok;
 
-    while ((option = mt_args_next(&args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP) {
-            mt_command_help(command, session->target == NULL, session->out);
-            return MT_EXIT_OK;
-        }
-        if (option == MT_ARG_ERROR ||
-            (option == MT_ARG_OPERAND &&
-             !mt_take_target(session, &args, &name, error)))
-            return MT_EXIT_ERROR;
-        if (option == OPT_HEAP)
-            heap = args.value;
-    }
-    ok = mt_target_open(session, argv[0], name, &target, error) &&
+    if (!mt_arguments_read(session, command, argc, argv, &a, &status, error))
+        return status;
+    ok = mt_target_open(session, argv[0], a.common.target, &target, error) &&
          mt_target_model(session, &target, error) &&
-         switch_heaps(session, target.model, heap, command == &mt_command_on,
+         switch_heaps(session, target.model, a.heap, command == &mt_command_on,
                       error);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;

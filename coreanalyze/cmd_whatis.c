@@ -7,50 +7,33 @@
 #include "coreanalyze/print.h"
 #include "coreanalyze/text.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { OPT_VERBOSE, OPT_JSON };
+struct arguments {
+    struct mt_arguments common;
+    uint64_t *addresses;
+    size_t n, capacity;
+    bool verbose;
+};
 
 static const struct mt_option options[] = {
-    [OPT_VERBOSE] = {"--verbose", 'v', NULL, "the blocks before and after too"},
-    [OPT_JSON] = {"--json", 0, NULL, "JSON instead of text"},
+    {"--verbose", 'v', NULL, "the blocks before and after too",
+     MT_INTO(mt_take_flag, bool, verbose)},
+    MT_OPTION_JSON,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
     {0},
 };
 
-struct arguments {
-    const char *target;
-    uint64_t *addresses;
-    size_t n, capacity;
-    bool verbose, json, help;
-};
-
-bool mt_take_address(const struct mt_args *args, uint64_t *address,
-                     struct mt_error *error)
+bool mt_whatis_begin(struct mt_session *session, const struct mt_places *places,
+                     struct mt_target *target, const struct mt_roots *roots,
+                     struct mt_whatis *whatis, struct mt_error *error)
 {
-    char *end;
-
-    errno = 0;
-    *address = strtoull(args->value, &end, 16);
-    if (errno != 0 || end == args->value || *end != '\0' ||
-        args->value[0] == '-')
-        return mt_fail(error, "%s: '%s' is no address (in hexadecimal)",
-                       args->argv[0], args->value);
-    return true;
-}
-
-bool mt_whatis_begin(struct mt_session *session, struct mt_target *target,
-                     const struct mt_roots *roots, struct mt_whatis *whatis,
-                     struct mt_error *error)
-{
-    const struct mt_resolver_options names = {NULL, NULL, session->name_hook,
-                                              session->name_context};
-
     *whatis = (struct mt_whatis){
-        .namer = {target->model, mt_resolver_new(target->model, &names), roots,
-                  mt_variables_new()},
+        .namer = {target->model,
+                  mt_arguments_resolver(session, places, target->model, error),
+                  roots, mt_variables_new(places->debug_dirs, places->sysroot)},
         .out = session->out};
     if (whatis->namer.resolver && whatis->namer.variables)
         return true;
@@ -60,8 +43,7 @@ bool mt_whatis_begin(struct mt_session *session, struct mt_target *target,
 
 void mt_whatis_end(struct mt_whatis *whatis)
 {
-    if (whatis->namer.resolver)
-        mt_resolver_free(whatis->namer.resolver);
+    mt_resolver_free(whatis->namer.resolver);
     mt_variables_free(whatis->namer.variables);
 }
 
@@ -231,32 +213,14 @@ static void put_json(struct mt_json *json, const struct mt_whatis *w,
     mt_json_close(json, '}');
 }
 
-static bool parse_all(const struct mt_session *session, struct mt_args *args,
-                      struct arguments *a, struct mt_error *error)
+static bool take_operand(void *arguments, const struct mt_args *args,
+                         struct mt_error *error)
 {
-    int option;
+    struct arguments *a = arguments;
 
-    while ((option = mt_args_next(args, error)) != MT_ARG_END) {
-        if (option == MT_ARG_HELP)
-            return a->help = true;
-        if (option == MT_ARG_ERROR)
-            return false;
-        a->verbose |= option == OPT_VERBOSE;
-        a->json |= option == OPT_JSON;
-        if (option != MT_ARG_OPERAND)
-            continue;
-        if (session->target == NULL && a->target == NULL) {
-            a->target = args->value;
-            continue;
-        }
-        if (!mt_grow(&a->addresses, &a->capacity, a->n + 1,
-                     sizeof *a->addresses))
-            return mt_fail(error, "out of memory");
-        if (!mt_take_address(args, &a->addresses[a->n], error))
-            return false;
-        a->n++;
-    }
-    return a->n > 0 || mt_fail(error, "whatis: no ADDRESS");
+    if (!mt_grow(&a->addresses, &a->capacity, a->n + 1, sizeof *a->addresses))
+        return mt_fail(error, "out of memory");
+    return mt_take_address(args, &a->addresses[a->n++], error);
 }
 
 /* Registers tell which frames the stacks have: a live process is stopped for
@@ -266,7 +230,7 @@ static bool open_target(struct mt_session *session, const struct arguments *a,
 {
     struct mt_error ignored;
 
-    if (!mt_target_open(session, "whatis", a->target, target, error))
+    if (!mt_target_open(session, "whatis", a->common.target, target, error))
         return false;
     if (target->source->ops->stop &&
         target->source->ops->stop(target->source, &ignored))
@@ -278,18 +242,18 @@ static void put_all(const struct mt_whatis *w, const struct arguments *a)
 {
     struct mt_json json = {.out = w->out};
 
-    if (a->json) {
+    if (a->common.json) {
         mt_json_open(&json, NULL, '{');
         mt_json_u64(&json, "version", 1);
         mt_json_open(&json, "addresses", '[');
     }
     for (size_t i = 0; i < a->n; i++) {
-        if (a->json)
+        if (a->common.json)
             put_json(&json, w, a->addresses[i], a->verbose);
         else
             put_text(w, a->addresses[i], a->verbose);
     }
-    if (a->json) {
+    if (a->common.json) {
         mt_json_close(&json, ']');
         mt_json_close(&json, '}');
     }
@@ -298,22 +262,21 @@ static void put_all(const struct mt_whatis *w, const struct arguments *a)
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct mt_args args = {.argc = argc, .argv = argv, .options = options};
     const struct mt_roots_options all = {false};
     struct arguments a = {0};
     struct mt_target target = {0};
     struct mt_roots roots = {0};
     struct mt_whatis whatis;
-    int status = MT_EXIT_ERROR;
+    int status;
 
-    if (parse_all(session, &args, &a, error)) {
-        if (a.help) {
-            mt_command_help(&mt_command_whatis, session->target == NULL,
-                            session->out);
-            status = MT_EXIT_OK;
-        } else if (open_target(session, &a, &target, error) &&
-                   mt_roots_find(target.model, &all, &roots, error) &&
-                   mt_whatis_begin(session, &target, &roots, &whatis, error)) {
+    if (mt_arguments_read(session, &mt_command_whatis, argc, argv, &a, &status,
+                          error)) {
+        status = MT_EXIT_ERROR;
+        if ((a.n > 0 || mt_fail(error, "whatis: no ADDRESS")) &&
+            open_target(session, &a, &target, error) &&
+            mt_roots_find(target.model, &all, &roots, error) &&
+            mt_whatis_begin(session, &a.common.places, &target, &roots, &whatis,
+                            error)) {
             put_all(&whatis, &a);
             mt_whatis_end(&whatis);
             status = MT_EXIT_OK;
@@ -336,5 +299,6 @@ const struct mt_command mt_command_whatis = {
         "frame or mapping that the address is in.\n",
     .options = options,
     .takes_target = true,
+    .operand = take_operand,
     .run = run,
 };

@@ -5,7 +5,7 @@
 #ifndef MT_CMD_WHATIS_H
 #define MT_CMD_WHATIS_H
 
-#include "coreanalyze/command.h"
+#include "coreanalyze/arguments.h"
 #include "coreanalyze/json.h"
 #include "coreanalyze/whatis_name.h"
 
@@ -14,9 +14,9 @@ struct mt_whatis {
     FILE *out;
 };
 
-bool mt_whatis_begin(struct mt_session *session, struct mt_target *target,
-                     const struct mt_roots *roots, struct mt_whatis *whatis,
-                     struct mt_error *error);
+bool mt_whatis_begin(struct mt_session *session, const struct mt_places *places,
+                     struct mt_target *target, const struct mt_roots *roots,
+                     struct mt_whatis *whatis, struct mt_error *error);
 void mt_whatis_end(struct mt_whatis *whatis);
 
 /* "0x1234: live block ...", and its stack, one frame a line. */
@@ -25,9 +25,5 @@ void mt_whatis_block(const struct mt_whatis *whatis,
 /* Its members, without the braces. */
 void mt_whatis_json_block(struct mt_json *json, const struct mt_whatis *whatis,
                           const struct mt_block *block, uint64_t address);
-
-/* Hexadecimal, with or without 0x. */
-bool mt_take_address(const struct mt_args *args, uint64_t *address,
-                     struct mt_error *error);
 
 #endif

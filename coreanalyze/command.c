@@ -63,17 +63,6 @@ int mt_session_run(struct mt_session *session, int argc,
     return command->run(session, argc, argv, error);
 }
 
-bool mt_take_target(const struct mt_session *session,
-                    const struct mt_args *args, const char **target,
-                    struct mt_error *error)
-{
-    if (session->target || *target)
-        return mt_fail(error, "%s: one operand too many: %s", args->argv[0],
-                       args->value);
-    *target = args->value;
-    return true;
-}
-
 bool mt_target_open(struct mt_session *session, const char *command,
                     const char *name, struct mt_target *target,
                     struct mt_error *error)

@@ -36,6 +36,9 @@ struct mt_command {
     /* Its first operand is TARGET, which GDB leaves out; a command without
      * one runs in the shell alone. */
     bool takes_target;
+    /* Takes an operand behind TARGET into the command's arguments; NULL: it
+     * has none. */
+    mt_take *operand;
     /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
     int (*run)(struct mt_session *, int argc, const char *const *argv,
                struct mt_error *error);
@@ -68,8 +71,5 @@ bool mt_target_open(struct mt_session *, const char *command, const char *name,
 bool mt_target_model(struct mt_session *, struct mt_target *,
                      struct mt_error *);
 void mt_target_close(struct mt_target *);
-/* Takes the operand TARGET: false with `error` if there is one too many. */
-bool mt_take_target(const struct mt_session *, const struct mt_args *,
-                    const char **target, struct mt_error *);
 
 #endif

@@ -36,7 +36,7 @@ static bool take_words(const struct mt_args *args, const struct word *words,
     }
 }
 
-bool mt_take_kinds(const struct mt_args *args, unsigned *kinds,
+bool mt_take_kinds(void *member, const struct mt_args *args,
                    struct mt_error *error)
 {
     static const struct word words[] = {
@@ -49,12 +49,12 @@ bool mt_take_kinds(const struct mt_args *args, unsigned *kinds,
         {0},
     };
 
-    return take_words(args, words, kinds,
+    return take_words(args, words, member,
                       "kind (definite, indirect, possible, reachable, all)",
                       error);
 }
 
-bool mt_take_heuristics(const struct mt_args *args, unsigned *heuristics,
+bool mt_take_heuristics(void *member, const struct mt_args *args,
                         struct mt_error *error)
 {
     static const struct word words[] = {
@@ -67,15 +67,16 @@ bool mt_take_heuristics(const struct mt_args *args, unsigned *heuristics,
         {0},
     };
 
-    return take_words(args, words, heuristics,
+    return take_words(args, words, member,
                       "heuristic (stdstring, length64, newarray, "
                       "multipleinheritance, all, none)",
                       error);
 }
 
-bool mt_take_tag_bits(const struct mt_args *args, struct mt_scan_options *scan,
+bool mt_take_tag_bits(void *member, const struct mt_args *args,
                       struct mt_error *error)
 {
+    struct mt_scan_options *scan = member;
     const char *text = args->value;
 
     for (;;) {

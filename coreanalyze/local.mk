@@ -4,6 +4,7 @@ include %D%/sym.mk
 # All of the reader's objects, for the library, the command and the tests.
 noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_SOURCES = \
+	%D%/arguments.c %D%/arguments.h \
 	%D%/callbacks.h %D%/cmd_gdb.c %D%/cmd_info.c %D%/cmd_run.c \
 	%D%/cmd_show.c \
 	%D%/cmd_trace.c %D%/command.c %D%/command.h %D%/core.h \

@@ -31,7 +31,8 @@ static int take_option(struct mt_args *args, const char *word,
                 args->argv[0], (int)length, word, args->argv[0]);
         return MT_ARG_ERROR;
     }
-    if (args->options[index].argument == NULL) {
+    args->option = &args->options[index];
+    if (args->option->argument == NULL) {
         if (equals == NULL)
             return index;
         mt_fail(error, "%s: %.*s takes no value", args->argv[0], (int)length,
@@ -44,7 +45,7 @@ static int take_option(struct mt_args *args, const char *word,
         args->value = args->argv[args->at++];
     } else {
         mt_fail(error, "%s: %s needs a value: %s", args->argv[0], word,
-                args->options[index].argument);
+                args->option->argument);
         return MT_ARG_ERROR;
     }
     return index;
@@ -68,10 +69,12 @@ int mt_args_next(struct mt_args *args, struct mt_error *error)
         if (args->stop_at_operand)
             return MT_ARG_END;
         args->at++;
+        args->option = NULL;
         args->value = word;
         return MT_ARG_OPERAND;
     }
     args->at++;
+    args->value = NULL;
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         return MT_ARG_HELP;
     return take_option(args, word, error);
@@ -102,22 +105,38 @@ static bool parse(const struct mt_args *args, bool suffix, uint64_t *result)
     return true;
 }
 
-bool mt_arg_count(const struct mt_args *args, const char *option,
-                  uint64_t *result, struct mt_error *error)
+bool mt_take_flag(void *member, const struct mt_args *args,
+                  struct mt_error *error)
 {
-    return parse(args, false, result) ||
-           mt_fail(error, "%s: %s takes a number, not '%s'", args->argv[0],
-                   option, args->value);
+    (void)args;
+    (void)error;
+    return *(bool *)member = true;
 }
 
-bool mt_arg_bytes(const struct mt_args *args, const char *option,
-                  uint64_t *result, struct mt_error *error)
+bool mt_take_text(void *member, const struct mt_args *args,
+                  struct mt_error *error)
 {
-    return parse(args, true, result) ||
+    (void)error;
+    *(const char **)member = args->value;
+    return true;
+}
+
+bool mt_take_count(void *member, const struct mt_args *args,
+                   struct mt_error *error)
+{
+    return parse(args, false, member) ||
+           mt_fail(error, "%s: %s takes a number, not '%s'", args->argv[0],
+                   args->option->name, args->value);
+}
+
+bool mt_take_bytes(void *member, const struct mt_args *args,
+                   struct mt_error *error)
+{
+    return parse(args, true, member) ||
            mt_fail(error,
                    "%s: %s takes bytes (a suffix K, M, G or T may follow), "
                    "not '%s'",
-                   args->argv[0], option, args->value);
+                   args->argv[0], args->option->name, args->value);
 }
 
 void mt_options_print(const struct mt_option *options, FILE *out)

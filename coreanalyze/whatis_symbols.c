@@ -21,13 +21,20 @@ struct file {
 };
 
 struct mt_variables {
+    struct mt_files_options options;
     struct file *files;
     size_t n, capacity;
 };
 
-struct mt_variables *mt_variables_new(void)
+struct mt_variables *mt_variables_new(const char *const *debug_dirs,
+                                      const char *sysroot)
 {
-    return calloc(1, sizeof(struct mt_variables));
+    struct mt_variables *variables = calloc(1, sizeof *variables);
+
+    if (variables)
+        variables->options =
+            (struct mt_files_options){debug_dirs, sysroot, false};
+    return variables;
 }
 
 void mt_variables_free(struct mt_variables *variables)
@@ -86,15 +93,14 @@ static void add_table(struct file *file, struct mt_elf *elf, uint32_t type)
     }
 }
 
-static void read_file(struct file *file, const struct mt_module *module)
+static void read_file(struct file *file, const struct mt_module *module,
+                      const struct mt_files_options *options)
 {
-    static const char *const folders[] = {"/usr/lib/debug", NULL};
-    const struct mt_files_options options = {folders, NULL, false};
     const struct mt_symbol_module wanted = {
         module->path, module->build_id_bytes ? module->build_id : NULL,
         module->build_id_bytes};
 
-    mt_files_find(&wanted, &options, &file->files);
+    mt_files_find(&wanted, options, &file->files);
     if (file->files.debug)
         add_table(file, file->files.debug, SHT_SYMTAB);
     if (file->n == 0 && file->files.module)
@@ -121,7 +127,7 @@ static struct file *file_of(struct mt_variables *variables,
     memset(file, 0, sizeof *file);
     file->start = module->start;
     file->path = module->path;
-    read_file(file, module);
+    read_file(file, module, &variables->options);
     return file;
 }
 

@@ -9,7 +9,10 @@
 #include "coreanalyze/source.h"
 
 struct mt_variables;
-struct mt_variables *mt_variables_new(void);   /* NULL when out of memory */
+/* Debug folders end by NULL; the sysroot may be NULL.  They must outlive it.
+ * NULL when out of memory. */
+struct mt_variables *mt_variables_new(const char *const *debug_dirs,
+                                      const char *sysroot);
 void mt_variables_free(struct mt_variables *); /* takes NULL */
 
 /* The variable that holds `address`; its name lives until mt_variables_free.
