@@ -406,3 +406,22 @@ uint32_t mt_elf_crc(const struct mt_elf *elf)
     }
     return (uint32_t)crc;
 }
+
+bool mt_elf_code(struct mt_elf *elf, uint64_t address, void *buffer,
+                 size_t bytes)
+{
+    for (size_t i = 0; i < elf->n_sections; i++) {
+        const struct mt_elf_section *s = &elf->sections[i];
+        const uint8_t *data;
+        size_t all;
+
+        if (!(s->flags & SHF_EXECINSTR) || address < s->address ||
+            address - s->address >= s->bytes ||
+            !mt_elf_section_data(elf, s, &data, &all) ||
+            bytes > all - (address - s->address))
+            continue;
+        memcpy(buffer, data + (address - s->address), bytes);
+        return true;
+    }
+    return false;
+}

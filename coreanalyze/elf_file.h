@@ -53,6 +53,10 @@ const struct mt_elf_section *mt_elf_find(const struct mt_elf *,
 bool mt_elf_section_data(struct mt_elf *, const struct mt_elf_section *,
                          const uint8_t **data, size_t *bytes);
 
+/* Bytes of code by their address in memory, less the load bias; false if no
+ * section has them all. */
+bool mt_elf_code(struct mt_elf *, uint64_t address, void *buffer, size_t bytes);
+
 /* From the GNU note, in a section or a segment. */
 bool mt_elf_build_id(const struct mt_elf *, const uint8_t **id, size_t *bytes);
 /* .gnu_debuglink: name of the separate debug file, and its CRC. */

@@ -22,30 +22,60 @@ bool mt_model_step(struct mt_model *model, const char *step, uint64_t done,
            progress->report(progress->context, step, done, total);
 }
 
-static bool holds(const struct mt_module *module, uint64_t pc)
+static bool holds(const struct mt_module *module, uint64_t address)
 {
-    return pc >= module->start && pc < module->end;
+    return address >= module->start && address < module->end;
 }
 
-/* A module is first seen some time after it was loaded, so the record that
- * was loaded last by `ns` counts, and before that the first one at all. */
-const struct mt_module *mt_model_module(const struct mt_model *model,
-                                        uint64_t pc, uint64_t ns)
+/* Later records had their addresses after the stack was recorded. */
+static const struct mt_traced_module *
+traced_module(const struct mt_model *model, uint64_t address, uint32_t modules)
 {
-    const struct mt_traced_module *best = NULL;
-
-    for (size_t i = 0; i < model->n_modules; i++) {
+    for (size_t i = model->n_modules; i-- > 0;) {
         const struct mt_traced_module *m = &model->modules[i];
-        if (!holds(&m->module, pc))
-            continue;
-        bool gone = m->unloaded_ns != 0 && m->unloaded_ns < ns;
-        if (best == NULL ||
-            (!gone && (m->loaded_ns <= ns || m->loaded_ns < best->loaded_ns)))
-            best = m;
+        if (m->record < modules && holds(&m->module, address))
+            return m;
     }
-    if (best)
-        return &best->module;
-    return mt_source_module(model->source, pc);
+    return NULL;
+}
+
+const struct mt_module *mt_model_module(const struct mt_model *model,
+                                        uint64_t address, uint32_t modules)
+{
+    const struct mt_traced_module *traced =
+        traced_module(model, address, modules);
+    const struct mt_module *now = NULL;
+
+    /* A stack may be newer than the list is here; then the module is one that
+     * is there now. */
+    if (traced && (modules <= model->n_module_records || !traced->unloaded_ns))
+        return &traced->module;
+    now = mt_source_module(model->source, address);
+    return now || traced == NULL ? now : &traced->module;
+}
+
+static bool same_module(const struct mt_module *a, const struct mt_module *b)
+{
+    return a->start == b->start && a->end == b->end &&
+           a->build_id_bytes == b->build_id_bytes &&
+           memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0 &&
+           (a->path == b->path ||
+            (a->path && b->path && strcmp(a->path, b->path) == 0));
+}
+
+/* Two threads may have listed a module at once. */
+size_t mt_model_module_id(const struct mt_model *model, uint64_t address,
+                          uint32_t modules)
+{
+    const struct mt_traced_module *traced =
+        traced_module(model, address, modules);
+    size_t i = 0;
+
+    if (traced == NULL)
+        return 0;
+    while (!same_module(&model->modules[i].module, &traced->module))
+        i++;
+    return i + 1;
 }
 
 uint64_t mt_model_age_ns(const struct mt_model *model, uint32_t epoch)

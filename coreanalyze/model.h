@@ -70,6 +70,7 @@ struct mt_stack {
     bool truncated, frame_pointer, incomplete;
     bool valid; /* false: the record made no sense; it has no frames */
     uint32_t first_epoch;
+    uint32_t modules;       /* records listed when it was recorded */
     uint64_t allocs, bytes; /* lifetime, threads' counters included */
 };
 
@@ -82,6 +83,7 @@ struct mt_epoch {
 /* A module that the target recorded; it may have been unloaded. */
 struct mt_traced_module {
     struct mt_module module;
+    uint32_t record;      /* index in the target's table */
     uint64_t loaded_ns;   /* since the start of the trace, when first seen */
     uint64_t unloaded_ns; /* when found gone, or 0 */
 };
@@ -151,8 +153,9 @@ struct mt_model {
     size_t n_stacks;
     struct mt_epoch *epochs;
     size_t n_epochs;
-    struct mt_traced_module *modules;
+    struct mt_traced_module *modules; /* by record */
     size_t n_modules;
+    size_t n_module_records; /* of the target's table that were looked at */
     struct mt_traced_thread *threads;
     size_t n_threads;
     struct mt_traced_error last_error;
@@ -224,10 +227,16 @@ typedef void mt_visit_range(void *context, uint64_t address, uint64_t bytes);
 void mt_model_trace_ranges(const struct mt_model *, mt_visit_range *visit,
                            void *context);
 
-/* The module that held `pc` at `ns` since the start of the trace: from the
- * trace's own list, else from the source's.  NULL if none did. */
-const struct mt_module *mt_model_module(const struct mt_model *, uint64_t pc,
-                                        uint64_t ns);
+/* The module that an address of a stack is in: the last of the first
+ * `modules` records (mt_stack) that holds it, else the source's.  NULL if none
+ * does.  MT_MODULES_NOW: the module that is there now. */
+#define MT_MODULES_NOW UINT32_MAX
+const struct mt_module *mt_model_module(const struct mt_model *,
+                                        uint64_t address, uint32_t modules);
+/* A number for that module: the same for another record of it, 0 if it has
+ * none. */
+size_t mt_model_module_id(const struct mt_model *, uint64_t address,
+                          uint32_t modules);
 
 /* Age of a block of that epoch, in ns before now_ns. */
 uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);

@@ -45,17 +45,16 @@ void mt_report_frames(const struct mt_report *report,
                       void *context)
 {
     struct mt_model *model = report->model;
-    uint64_t pcs[MT_MAX_FRAMES], ns = 0;
+    uint64_t pcs[MT_MAX_FRAMES];
     size_t n = mt_model_frames(model, row->stack, pcs);
+    struct mt_resolved found = {NULL, 0, false};
 
-    if (row->newest_epoch < model->n_epochs)
-        ns = model->epochs[row->newest_epoch].ns;
     for (size_t i = 0; i < n && i < row->depth; i++) {
-        size_t inlined;
-        const struct mt_frame *frames =
-            mt_resolve(report->resolver, pcs[i], ns, &inlined);
-        for (size_t j = 0; j < inlined; j++)
-            visit(context, &frames[j]);
+        struct mt_pc at = {pcs[i], model->stacks[row->stack].modules,
+                           found.signal_frame};
+        found = mt_resolve(report->resolver, &at);
+        for (size_t j = 0; j < found.n; j++)
+            visit(context, &found.frames[j]);
     }
 }
 

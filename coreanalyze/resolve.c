@@ -14,6 +14,7 @@ struct entry {
     const struct mt_module *module;
     struct mt_frame *frames; /* NULL: the entry is free */
     size_t n;
+    bool exact, signal_frame;
 };
 
 struct mt_resolver {
@@ -56,13 +57,14 @@ void mt_resolver_free(struct mt_resolver *resolver)
 }
 
 static struct entry *probe(struct entry *entries, size_t capacity, uint64_t pc,
-                           const struct mt_module *module)
+                           const struct mt_module *module, bool exact)
 {
     size_t i =
         (size_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 24) & (capacity - 1);
 
     while (entries[i].frames &&
-           (entries[i].pc != pc || entries[i].module != module))
+           (entries[i].pc != pc || entries[i].module != module ||
+            entries[i].exact != exact))
         i = (i + 1) & (capacity - 1);
     return &entries[i];
 }
@@ -80,7 +82,7 @@ static bool make_room(struct mt_resolver *resolver)
     for (size_t i = 0; i < resolver->capacity; i++) {
         const struct entry *e = &resolver->entries[i];
         if (e->frames)
-            *probe(entries, capacity, e->pc, e->module) = *e;
+            *probe(entries, capacity, e->pc, e->module, e->exact) = *e;
     }
     free(resolver->entries);
     resolver->entries = entries;
@@ -101,20 +103,52 @@ static void describe(const struct mt_module *module, uint64_t pc,
     frame->build_id_bytes = module->build_id_bytes;
 }
 
+static struct mt_symbol_module symbol_module(const struct mt_module *module)
+{
+    return (struct mt_symbol_module){
+        module->path, module->build_id_bytes ? module->build_id : NULL,
+        module->build_id_bytes};
+}
+
+/* Where a signal handler returns to is code that makes the system call
+ * rt_sigreturn, with its number, 15, in rax or eax: debuggers know it by
+ * these bytes. */
+static bool is_signal_frame(struct mt_resolver *resolver,
+                            const struct mt_module *module, uint64_t pc)
+{
+    static const uint8_t rax[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t eax[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
+    uint8_t code[sizeof rax] = {0};
+    bool known = false;
+
+    if (module) {
+        struct mt_symbol_module m = symbol_module(module);
+        known = mt_symbolize_code(resolver->symbolizer, &m,
+                                  pc - module->load_bias, code, sizeof code);
+    }
+    if (!known)
+        mt_source_read_part(resolver->model->source, pc, code, sizeof code);
+    return memcmp(code, rax, sizeof rax) == 0 ||
+           memcmp(code, eax, sizeof eax) == 0;
+}
+
 static size_t look_up(struct mt_resolver *resolver,
-                      const struct mt_module *module, uint64_t pc,
+                      const struct mt_module *module, const struct entry *entry,
                       struct mt_frame frames[MT_MAX_INLINED])
 {
     struct mt_symbol_frame found[MT_MAX_INLINED];
     size_t n = 0;
 
-    describe(module, pc, &frames[0]);
+    describe(module, entry->pc, &frames[0]);
+    if (entry->signal_frame) {
+        frames[0].function = "<signal handler called>";
+        return 1;
+    }
     if (module) {
-        struct mt_symbol_module m = {
-            module->path, module->build_id_bytes ? module->build_id : NULL,
-            module->build_id_bytes};
-        n = mt_symbolize(resolver->symbolizer, &m, pc - module->load_bias, true,
-                         found, MT_MAX_INLINED, NULL);
+        struct mt_symbol_module m = symbol_module(module);
+        n = mt_symbolize(resolver->symbolizer, &m,
+                         entry->pc - module->load_bias, !entry->exact, found,
+                         MT_MAX_INLINED, NULL);
     }
     for (size_t i = 0; i < n; i++) {
         frames[i] = frames[0];
@@ -125,36 +159,45 @@ static size_t look_up(struct mt_resolver *resolver,
         frames[i].inlined = found[i].inlined;
     }
     if (n == 0 && resolver->options.hook)
-        resolver->options.hook(resolver->options.context, pc, &frames[0]);
+        resolver->options.hook(resolver->options.context, entry->pc,
+                               &frames[0]);
     return n ? n : 1;
 }
 
-const struct mt_frame *mt_resolve(struct mt_resolver *resolver, uint64_t pc,
-                                  uint64_t ns, size_t *n)
+/* Fills the entry; false when out of memory. */
+static bool fill(struct mt_resolver *resolver, const struct mt_module *module,
+                 const struct mt_pc *at, struct entry *entry)
 {
-    const struct mt_module *module = mt_model_module(resolver->model, pc, ns);
     struct mt_frame frames[MT_MAX_INLINED];
+    struct entry new = {.pc = at->pc, .module = module, .exact = at->exact};
+
+    new.signal_frame = !at->exact &&is_signal_frame(resolver, module, at->pc);
+    new.n = look_up(resolver, module, &new, frames);
+    new.frames = malloc(new.n * sizeof *new.frames);
+    if (new.frames == NULL)
+        return false;
+    memcpy(new.frames, frames, new.n * sizeof *frames);
+    *entry = new;
+    resolver->n_entries++;
+    return true;
+}
+
+struct mt_resolved mt_resolve(struct mt_resolver *resolver,
+                              const struct mt_pc *at)
+{
+    const struct mt_module *module = mt_model_module(
+        resolver->model, at->exact ? at->pc : at->pc - 1, at->modules);
     struct entry *entry;
 
-    if (!make_room(resolver))
-        goto out_of_memory;
-    entry = probe(resolver->entries, resolver->capacity, pc, module);
-    if (entry->frames == NULL) {
-        size_t found = look_up(resolver, module, pc, frames);
-        struct mt_frame *copy = malloc(found * sizeof *copy);
-        if (copy == NULL)
-            goto out_of_memory;
-        memcpy(copy, frames, found * sizeof *copy);
-        *entry = (struct entry){pc, module, copy, found};
-        resolver->n_entries++;
+    if (make_room(resolver)) {
+        entry = probe(resolver->entries, resolver->capacity, at->pc, module,
+                      at->exact);
+        if (entry->frames || fill(resolver, module, at, entry))
+            return (struct mt_resolved){entry->frames, entry->n,
+                                        entry->signal_frame};
     }
-    *n = entry->n;
-    return entry->frames;
-
-out_of_memory:
-    describe(module, pc, &resolver->fallback);
-    *n = 1;
-    return &resolver->fallback;
+    describe(module, at->pc, &resolver->fallback);
+    return (struct mt_resolved){&resolver->fallback, 1, false};
 }
 
 void mt_resolver_matches(const struct mt_resolver *resolver,

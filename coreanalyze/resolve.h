@@ -41,11 +41,22 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
                                     const struct mt_resolver_options *options);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 
-/* The frames of a return address, innermost first, at least one; `ns` since
- * the start of the trace says which module was there.  Valid until the
- * resolver is freed. */
-const struct mt_frame *mt_resolve(struct mt_resolver *, uint64_t pc,
-                                  uint64_t ns, size_t *n);
+/* A program counter and how it was met. */
+struct mt_pc {
+    uint64_t pc;
+    uint32_t modules; /* of its stack, or MT_MODULES_NOW */
+    /* It is the instruction that ran or was interrupted; else a return address,
+     * which is looked up by the call before it. */
+    bool exact;
+};
+struct mt_resolved {
+    const struct mt_frame *frames; /* innermost first */
+    size_t n;                      /* at least 1 */
+    /* It is where a signal handler returns to: the pc below is exact. */
+    bool signal_frame;
+};
+/* The frames of a program counter, valid until the resolver is freed. */
+struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
 
 /* How the modules asked about so far were matched with files: calls `visit`
  * for each, in order of first use.  `match` is one of "build-id",

@@ -177,7 +177,9 @@ static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
 
 struct keyed_row {
     struct mt_show_row row;
-    uint64_t *frames; /* depth of them */
+    struct keyed_frame {
+        uint64_t pc, module; /* equal addresses may be of different modules */
+    } * frames;              /* depth of them */
 };
 
 static int by_frames(const void *a, const void *b)
@@ -189,9 +191,13 @@ static int by_frames(const void *a, const void *b)
         return x->row.kind < y->row.kind ? -1 : 1;
     if (x->row.heap != y->row.heap)
         return x->row.heap < y->row.heap ? -1 : 1;
-    for (size_t i = 0; i < n; i++)
-        if (x->frames[i] != y->frames[i])
-            return x->frames[i] < y->frames[i] ? -1 : 1;
+    for (size_t i = 0; i < n; i++) {
+        const struct keyed_frame *f = &x->frames[i], *g = &y->frames[i];
+        if (f->pc != g->pc)
+            return f->pc < g->pc ? -1 : 1;
+        if (f->module != g->module)
+            return f->module < g->module ? -1 : 1;
+    }
     if (x->row.depth != y->row.depth)
         return x->row.depth < y->row.depth ? -1 : 1;
     return x->row.stack < y->row.stack ? -1 : x->row.stack > y->row.stack;
@@ -220,20 +226,31 @@ static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
         to->newest_epoch = from->newest_epoch;
 }
 
+static void key_row(struct mt_model *model, struct keyed_row *keyed,
+                    unsigned depth)
+{
+    const struct mt_stack *stack = &model->stacks[keyed->row.stack];
+    uint64_t all[MT_MAX_FRAMES];
+    size_t n = mt_model_frames(model, keyed->row.stack, all);
+
+    keyed->row.depth = (uint32_t)(n < depth ? n : depth);
+    for (size_t i = 0; i < keyed->row.depth; i++)
+        keyed->frames[i] = (struct keyed_frame){
+            all[i], mt_model_module_id(model, all[i] - 1, stack->modules)};
+}
+
 static bool merge_rows(struct mt_model *model, struct mt_show *show)
 {
     unsigned depth = show->options->depth;
-    uint64_t all[MT_MAX_FRAMES];
     struct keyed_row *keyed = calloc(show->n_rows + 1, sizeof *keyed);
-    uint64_t *frames = calloc(show->n_rows + 1, depth * sizeof *frames);
+    struct keyed_frame *frames =
+        calloc(show->n_rows + 1, depth * sizeof *frames);
     size_t kept = 0;
 
     for (size_t i = 0; keyed && frames && i < show->n_rows; i++) {
         keyed[i].row = show->rows[i];
         keyed[i].frames = frames + i * depth;
-        size_t n = mt_model_frames(model, show->rows[i].stack, all);
-        keyed[i].row.depth = (uint32_t)(n < depth ? n : depth);
-        memcpy(keyed[i].frames, all, keyed[i].row.depth * sizeof *all);
+        key_row(model, &keyed[i], depth);
     }
     if (keyed && frames) {
         qsort(keyed, show->n_rows, sizeof *keyed, by_frames);

@@ -31,9 +31,9 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
         }
         return true;
     }
-    if (r->depth == 0 && r->frames == 0)
+    if (r->depth == 0) /* not finished, or given up by its thread */
         return true;
-    if (r->depth == 0 || r->depth > MT_MAX_FRAMES || r->frames % 8 != 0 ||
+    if (r->depth > MT_MAX_FRAMES || r->frames % 8 != 0 ||
         !mt_section_holds(snapshot, MT_SECTION_FRAMES, r->frames,
                           (uint64_t)r->depth * 8)) {
         coverage->skipped_stacks++;
@@ -47,6 +47,7 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     stack->frame_pointer = r->flags & MT_STACK_FRAME_POINTER;
     stack->incomplete = r->flags & MT_STACK_INCOMPLETE;
     stack->first_epoch = r->first_epoch;
+    stack->modules = r->modules;
     stack->allocs = add_capped(stack->allocs, r->allocs);
     stack->bytes = add_capped(stack->bytes, r->bytes);
     coverage->truncated_stacks += stack->truncated;

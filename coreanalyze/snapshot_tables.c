@@ -215,12 +215,15 @@ static bool visit_module(void *context, uint64_t index, uint64_t address,
     struct mt_model *model = snapshot->model;
     struct mt_traced_module *m = &model->modules[model->n_modules];
 
-    (void)index;
     (void)address;
+    model->n_module_records = index + 1;
+    if (r->end == 0) /* not finished */
+        return true;
     if (r->end <= r->start || r->build_id_bytes > sizeof r->build_id) {
         model->coverage.skipped_modules++;
         return true;
     }
+    m->record = (uint32_t)index;
     m->module.start = r->start;
     m->module.end = r->end;
     m->module.load_bias = r->load_bias;

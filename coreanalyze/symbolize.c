@@ -399,21 +399,32 @@ static struct answer *answer_for(struct mt_symbolizer *symbolizer,
     return answer;
 }
 
+/* The module, its files read. */
+static struct module *loaded(struct mt_symbolizer *symbolizer,
+                             const struct mt_symbol_module *recorded)
+{
+    struct module *module = find_module(symbolizer, recorded);
+
+    if (module == NULL ||
+        (!module->loaded && !load(symbolizer, module, recorded)))
+        return NULL;
+    module->last_use = ++symbolizer->clock;
+    return module;
+}
+
 size_t mt_symbolize(struct mt_symbolizer *symbolizer,
                     const struct mt_symbol_module *recorded, uint64_t pc,
                     bool is_return_address, struct mt_symbol_frame *out,
                     size_t max, enum mt_symbol_quality *quality)
 {
-    struct module *module = find_module(symbolizer, recorded);
+    struct module *module = loaded(symbolizer, recorded);
     uint64_t address = is_return_address ? pc - 1 : pc;
     const struct answer *answer = NULL;
 
     if (quality != NULL)
         *quality = MT_SYMBOL_NONE;
-    if (module == NULL ||
-        (!module->loaded && !load(symbolizer, module, recorded)))
+    if (module == NULL)
         return 0;
-    module->last_use = ++symbolizer->clock;
     answer = answer_for(symbolizer, module, address);
     if (answer == NULL)
         return 0;
@@ -427,6 +438,16 @@ size_t mt_symbolize(struct mt_symbolizer *symbolizer,
             out[i].offset += pc - address;
     }
     return n;
+}
+
+bool mt_symbolize_code(struct mt_symbolizer *symbolizer,
+                       const struct mt_symbol_module *recorded,
+                       uint64_t address, void *buffer, size_t bytes)
+{
+    struct module *module = loaded(symbolizer, recorded);
+
+    return module != NULL && module->files.module != NULL &&
+           mt_elf_code(module->files.module, address, buffer, bytes);
 }
 
 size_t mt_symbolizer_n_modules(const struct mt_symbolizer *symbolizer)

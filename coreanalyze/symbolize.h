@@ -103,6 +103,11 @@ size_t mt_symbolize(struct mt_symbolizer *, const struct mt_symbol_module *,
                     struct mt_symbol_frame *out, size_t max,
                     enum mt_symbol_quality *quality);
 
+/* Bytes of code in the module's file, at ADDRESS in it; false if there is no
+ * file that is known to be the one that ran, or it has no such code. */
+bool mt_symbolize_code(struct mt_symbolizer *, const struct mt_symbol_module *,
+                       uint64_t address, void *buffer, size_t bytes);
+
 /* How a module that was asked about was matched with a file. */
 enum mt_symbol_match {
     MT_MATCH_BUILD_ID,   /* the file's build-id is the recorded one */

@@ -24,11 +24,11 @@ static bool read_code(const struct walk *walk, const struct mt_module *module,
 /* First address of the function that a pc is in; 0 if not known. */
 static uint64_t function_start(const struct walk *walk, uint64_t pc)
 {
-    size_t n;
-    const struct mt_frame *frames =
-        mt_resolve(walk->resolver, pc, walk->model->now_ns, &n);
+    struct mt_pc at = {pc, MT_MODULES_NOW, false};
+    struct mt_resolved found = mt_resolve(walk->resolver, &at);
+    const struct mt_frame *frame = &found.frames[found.n - 1];
 
-    return frames[n - 1].function ? pc - frames[n - 1].offset : 0;
+    return frame->function ? pc - frame->offset : 0;
 }
 
 enum call { NO_CALL, DIRECT, INDIRECT };

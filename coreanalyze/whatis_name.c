@@ -76,20 +76,20 @@ static void put_frame(FILE *out, const struct mt_namer *namer,
 {
     uint64_t pc = mt_frame_of(namer->model, namer->variables, namer->resolver,
                               thread, address);
-    const struct mt_frame *frames;
-    size_t n;
+    struct mt_pc at = {pc, MT_MODULES_NOW, false};
+    struct mt_resolved found;
 
     if (pc == 0) {
         fprintf(out, " at sp + 0x%" PRIx64,
                 address - thread->registers[MT_REG_RSP]);
         return;
     }
-    frames = mt_resolve(namer->resolver, pc, namer->model->now_ns, &n);
+    found = mt_resolve(namer->resolver, &at);
     fputs(" in ", out);
-    if (frames[n - 1].function)
-        mt_put_text(out, frames[n - 1].function);
+    if (found.frames[found.n - 1].function)
+        mt_put_text(out, found.frames[found.n - 1].function);
     else
-        mt_put_frame(out, &frames[n - 1]);
+        mt_put_frame(out, &found.frames[found.n - 1]);
 }
 
 static void put_thread_memory(FILE *out, const struct mt_namer *namer,
@@ -135,17 +135,11 @@ static void put_variable(FILE *out, const struct mt_namer *namer,
 
 static void put_code(FILE *out, const struct mt_namer *namer, uint64_t address)
 {
-    /* A return address is looked up by the call before it. */
-    size_t n;
-    const struct mt_frame *frames =
-        mt_resolve(namer->resolver, address + 1, namer->model->now_ns, &n);
-    struct mt_frame frame = frames[n - 1];
+    struct mt_pc at = {address, MT_MODULES_NOW, true};
+    struct mt_resolved found = mt_resolve(namer->resolver, &at);
 
-    frame.offset -= frame.function ? 1 : 0;
-    frame.module_offset -= 1;
-    frame.pc = address;
     fputs("code of ", out);
-    mt_put_frame(out, &frame);
+    mt_put_frame(out, &found.frames[found.n - 1]);
 }
 
 static void put_mapping(FILE *out, const struct mt_mapping *m, uint64_t address)

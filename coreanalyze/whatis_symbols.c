@@ -164,19 +164,6 @@ bool mt_variables_code(struct mt_variables *variables,
 {
     struct file *file = file_of(variables, module);
     struct mt_elf *elf = file ? file->files.module : NULL;
-    uint64_t wanted = address - module->load_bias;
 
-    for (size_t i = 0; elf && i < elf->n_sections; i++) {
-        const struct mt_elf_section *s = &elf->sections[i];
-        const uint8_t *data;
-        size_t all;
-        if (!(s->flags & SHF_EXECINSTR) || wanted < s->address ||
-            wanted - s->address >= s->bytes ||
-            !mt_elf_section_data(elf, s, &data, &all) ||
-            bytes > all - (wanted - s->address))
-            continue;
-        memcpy(buffer, data + (wanted - s->address), bytes);
-        return true;
-    }
-    return false;
+    return elf && mt_elf_code(elf, address - module->load_bias, buffer, bytes);
 }

@@ -197,6 +197,8 @@ uint32_t image_stack(struct image *image, unsigned depth,
 
     s->frames = image_alloc(image, MT_SECTION_FRAMES, depth * 8ul);
     s->depth = (uint16_t)depth;
+    s->modules = (uint32_t)(image->root->sections[MT_SECTION_MODULES].used /
+                            sizeof(struct mt_module_record));
     memcpy(image_at(image, s->frames), frames, depth * 8ul);
     return id;
 }

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which module a frame is in, and what it is called: addresses that were given
+ * to one module after the other, and code under signal handlers.
+ */
+#include "coreanalyze/print.h"
+#include "coreanalyze/snapshot.h"
+#include "tests/trace_image.h"
+#include "tests/unit.h"
+
+#include <link.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct image *image;
+static struct plan plan;
+static struct mt_source *source;
+static struct mt_model *model;
+static struct mt_error error;
+
+static void start(void)
+{
+    image = image_planned(&plan);
+}
+
+static void take(void)
+{
+    const struct mt_snapshot_options none = {0};
+
+    memset(&error, 0, sizeof error);
+    model = NULL;
+    source = mt_source_open_core(image_core(image, 0), &error);
+    if (source)
+        model = mt_snapshot_take(source, &none, &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(model);
+}
+
+static void end(void)
+{
+    mt_model_free(model);
+    mt_source_free(source);
+    image_free(image);
+}
+
+static bool module_is(uint64_t address, uint32_t modules, const char *path)
+{
+    const struct mt_module *m = mt_model_module(model, address, modules);
+
+    if (m == NULL || path == NULL)
+        return m == NULL && path == NULL;
+    return m->path && strcmp(m->path, path) == 0;
+}
+
+/* Times tell nothing: a module may be found long after it was loaded. */
+static void last_of_those_listed(void)
+{
+    struct mt_module_record *m;
+
+    start(); /* record 0 is the program's */
+    image_module(image, 0x900000, 0x901000, "/old.so");
+    m = IMAGE_RECORD(image, MODULES, mt_module_record,
+                     image_module(image, 0x900000, 0x902000, "/new.so"));
+    m->loaded_ns = IMAGE_START_NS - 100;
+    image_module(image, 0x901800, 0x903000, "/newest.so");
+    take();
+    CU_ASSERT(module_is(0x900010, 1, NULL));
+    CU_ASSERT(module_is(0x900010, 2, "/old.so"));
+    CU_ASSERT(module_is(0x900010, 3, "/new.so"));
+    CU_ASSERT(module_is(0x900010, 4, "/new.so"));
+    CU_ASSERT(module_is(0x901010, 2, NULL));
+    CU_ASSERT(module_is(0x901010, 3, "/new.so"));
+    CU_ASSERT(module_is(0x901810, 3, "/new.so"));
+    CU_ASSERT(module_is(0x901810, 4, "/newest.so"));
+    CU_ASSERT(module_is(0x902fff, 4, "/newest.so"));
+    CU_ASSERT(module_is(0x903000, 4, NULL));
+    end();
+}
+
+/* Counts are of records, also of those that are passed over. */
+static void damaged_and_unfinished_ones_count(void)
+{
+    start();
+    IMAGE_RECORD(image, MODULES, mt_module_record,
+                 image_module(image, 0x900000, 0x901000, "/damaged.so"))
+        ->build_id_bytes = 99;
+    image_module(image, 0x900000, 0x901000, "/old.so");
+    image_module(image, 0x900000, 0, "/unfinished.so");
+    image_module(image, 0x900000, 0x901000, "/new.so");
+    take();
+    CU_ASSERT_EQUAL(model->coverage.skipped_modules, 1);
+    CU_ASSERT(module_is(0x900010, 2, NULL));
+    CU_ASSERT(module_is(0x900010, 3, "/old.so"));
+    CU_ASSERT(module_is(0x900010, 4, "/old.so"));
+    CU_ASSERT(module_is(0x900010, 5, "/new.so"));
+    end();
+}
+
+static void what_is_there_now(void)
+{
+    start();
+    /* The core's own list has /nowhere/mapped at IMAGE_HEAP. */
+    IMAGE_RECORD(image, MODULES, mt_module_record,
+                 image_module(image, IMAGE_HEAP, IMAGE_HEAP + 4096, "/gone.so"))
+        ->unloaded_ns = IMAGE_START_NS + 5;
+    image_module(image, 0x900000, 0x901000, "/there.so");
+    take();
+    CU_ASSERT(module_is(IMAGE_HEAP + 8, 2, "/gone.so"));
+    CU_ASSERT(!module_is(IMAGE_HEAP + 8, 1, "/gone.so"));
+    if (mt_source_module(source, IMAGE_HEAP + 8))
+        CU_ASSERT(!module_is(IMAGE_HEAP + 8, MT_MODULES_NOW, "/gone.so"));
+    CU_ASSERT(module_is(0x900010, MT_MODULES_NOW, "/there.so"));
+    /* A stack that is newer than the list as it was read. */
+    CU_ASSERT(module_is(0x900010, 4, "/there.so"));
+    end();
+}
+
+static void one_module_listed_twice(void)
+{
+    uint32_t gone;
+
+    start();
+    gone = image_module(image, 0x900000, 0x901000, "/one.so");
+    image_module(image, 0x900000, 0x901000, "/one.so");
+    image_module(image, 0x900000, 0x901000, "/two.so");
+    take();
+    CU_ASSERT_EQUAL(gone, 1);
+    CU_ASSERT_EQUAL(mt_model_module_id(model, 0x900010, 2),
+                    mt_model_module_id(model, 0x900010, 3));
+    CU_ASSERT_NOT_EQUAL(mt_model_module_id(model, 0x900010, 3),
+                        mt_model_module_id(model, 0x900010, 4));
+    CU_ASSERT_EQUAL(mt_model_module_id(model, 0x900010, 1), 0);
+    end();
+}
+
+/* Stacks with the same frames are merged if those are in the same modules. */
+static void merging(void)
+{
+    const uint64_t frames[2] = {0x900010, 0x900020};
+    const uint32_t counts[] = {2, 2, 3};
+    struct mt_show_options options = {.since_s = -1, .depth = 1};
+    struct mt_show show = {0};
+    size_t n = 0;
+
+    start();
+    image_module(image, 0x900000, 0x901000, "/one.so");
+    image_module(image, 0x900000, 0x901000, "/two.so");
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t id = image_stack(image, 2, frames);
+        IMAGE_RECORD(image, STACKS, mt_stack_record, id)->modules = counts[i];
+        image_block(image, plan.bits, 20 + i, id, 0, 10);
+    }
+    take();
+    CU_ASSERT(mt_show_run(model, &options, &show, &error));
+    for (size_t i = 0; i < show.n_rows; i++) {
+        uint32_t modules = model->stacks[show.rows[i].stack].modules;
+        if (show.rows[i].heap != plan.heap || modules < 2)
+            continue;
+        CU_ASSERT_EQUAL(show.rows[i].count, modules == 2 ? 2 : 1);
+        n++;
+    }
+    CU_ASSERT_EQUAL(n, 2);
+    mt_show_free(&show);
+    end();
+}
+
+/* --- names: libc is the module --- */
+
+static void ignore(int number)
+{
+    (void)number;
+}
+
+/* Where handlers return to, as the kernel is told it. */
+static uint64_t restorer(void)
+{
+    struct sigaction action = {.sa_handler = ignore};
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } kernel = {0};
+
+    sigaction(SIGUSR1, &action, NULL);
+    syscall(SYS_rt_sigaction, SIGUSR1, NULL, &kernel, 8);
+    return (uint64_t)(uintptr_t)kernel.restorer;
+}
+
+static struct link_map *libc_map(void)
+{
+    uint64_t pc = (uint64_t)(uintptr_t)&getpid;
+    struct link_map *found = NULL;
+
+    for (struct link_map *m = _r_debug.r_map; m; m = m->l_next)
+        if (m->l_addr <= pc && (!found || m->l_addr > found->l_addr))
+            found = m;
+    return found;
+}
+
+static struct {
+    unsigned n;
+    struct mt_frame frames[8];
+} visited;
+
+static void note_frame(void *context, const struct mt_frame *frame)
+{
+    (void)context;
+    if (visited.n < 8)
+        visited.frames[visited.n] = *frame;
+    visited.n++;
+}
+
+/* The frames of a stack in libc: `second` is the second one. */
+static void visit_stack(uint64_t second)
+{
+    uint64_t in_libc = (uint64_t)(uintptr_t)&getppid;
+    const uint64_t frames[4] = {in_libc + 4, second, in_libc, in_libc + 4};
+    struct mt_show_row row = {.depth = 4};
+    const struct link_map *libc = libc_map();
+    uint32_t id;
+
+    start();
+    image_module(image, libc->l_addr, libc->l_addr + (4 << 20), libc->l_name);
+    id = row.stack = image_stack(image, 4, frames);
+    IMAGE_RECORD(image, STACKS, mt_stack_record, id)->modules = 2;
+    take();
+    struct mt_resolver *resolver =
+        mt_resolver_new(model, &(struct mt_resolver_options){0});
+    struct mt_report report = {model, NULL, resolver, stdout, NULL};
+    visited.n = 0;
+    mt_report_frames(&report, &row, note_frame, NULL);
+    CU_ASSERT_EQUAL_FATAL(visited.n, 4);
+    /* The strings go with the resolver. */
+    for (unsigned i = 0; i < 4; i++)
+        if (visited.frames[i].function)
+            visited.frames[i].function = strdup(visited.frames[i].function);
+    mt_resolver_free(resolver);
+    end();
+}
+
+static void forget_frames(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        free((char *)(uintptr_t)visited.frames[i].function);
+}
+
+/* libc's symbol table has other names for its functions: __GI_getpid. */
+static bool frame_is(unsigned i, const char *function, uint64_t offset)
+{
+    const char *name = visited.frames[i].function;
+
+    return name && strlen(name) >= strlen(function) &&
+           strcmp(name + strlen(name) - strlen(function), function) == 0 &&
+           visited.frames[i].offset == offset;
+}
+
+static void below_a_signal_frame(void)
+{
+    visit_stack(restorer());
+    CU_ASSERT(frame_is(0, "getppid", 4));
+    CU_ASSERT(frame_is(1, "<signal handler called>", 0));
+    CU_ASSERT(frame_is(2, "getppid", 0)); /* it was about to run */
+    CU_ASSERT(frame_is(3, "getppid", 4));
+    forget_frames();
+}
+
+static void below_a_call(void)
+{
+    visit_stack((uint64_t)(uintptr_t)&getpid + 4);
+    CU_ASSERT(frame_is(1, "getpid", 4));
+    CU_ASSERT(!frame_is(2, "getppid", 0)); /* a call before it */
+    forget_frames();
+}
+
+static const struct unit_test tests[] = {
+    {"a frame is in the last of the modules listed then", last_of_those_listed},
+    {"damaged and unfinished modules count", damaged_and_unfinished_ones_count},
+    {"the module that is there now", what_is_there_now},
+    {"a module that two threads listed is one", one_module_listed_twice},
+    {"stacks are merged by address and module", merging},
+    {"the frame below a signal frame is exact", below_a_signal_frame},
+    {"other frames are looked up by their calls", below_a_call},
+};
+UNIT_MAIN(tests)
