@@ -72,9 +72,11 @@ struct memtrace_heap {
     struct mt_lock lock;       /* runs, regions, records */
     struct mt_lock cache_lock; /* `cache`, quarantine */
     uint32_t id;
-    uint32_t region_step;   /* shift for the next region, when one is refused */
-    uint32_t free_records;  /* unused span records, linked by next */
-    uint32_t modes;         /* MT_MODE_* */
+    uint32_t region_step;  /* shift for the next region, when one is refused */
+    uint32_t free_records; /* unused span records, linked by next */
+    uint32_t modes;        /* MT_MODE_* */
+    uint32_t n_free_records;
+    uint32_t kept_records;  /* of those, what the last trimming left */
     uint64_t retain;        /* dirty bytes to keep, for a while */
     uint64_t purged_ns;     /* when memory was last given back */
     uint64_t regret_ns;     /* when some of it was last wanted back */
@@ -186,14 +188,23 @@ mt_span *mt_span_of(uintptr_t p);
 /* Is p in a slice that was handed out once and is free now? (The map knows the
  * first and last slice of a free run only.) */
 bool mt_is_free_slice(uintptr_t p);
+
+/* records.c: span records. Heap lock held. */
 mt_span *mt_record_new(struct memtrace_heap *);
 void mt_record_free(struct memtrace_heap *, mt_span *);
+/* Gives pages without a record in use to the kernel: all, or if it pays. */
+void mt_records_trim(struct memtrace_heap *, bool all);
+void mt_records_fork_prepare(void);
+void mt_records_fork_parent(void);
+void mt_records_fork_child(void);
 
 /* side.c: bitmaps and tags of spans. */
 bool mt_side_bitmaps(mt_span *);
 /* Gives the span its tags, all 0; false when the section is full. */
 bool mt_side_tags(mt_span *);
 void mt_side_free(mt_span *);
+/* Gives pages without arrays in use to the kernel: all, or if it pays. */
+void mt_side_trim(bool all);
 void mt_side_fork_prepare(void);
 void mt_side_fork_parent(void);
 void mt_side_fork_child(void);

@@ -225,5 +225,6 @@ MT_EXPORT size_t memtrace_trim(void)
         }
         given += mt_heap_purge(heap, 0);
     }
+    mt_side_trim(true);
     return given;
 }

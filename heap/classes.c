@@ -6,6 +6,8 @@
  */
 #include "alloc.h"
 
+#include <string.h>
+
 uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
 
 static uint8_t slices[MT_N_CLASSES];
@@ -23,25 +25,30 @@ uint32_t mt_class_slices(uint32_t c)
     return slices[c];
 }
 
-/* The span of a class: 64 blocks, within 1 and 16 slices; then up to twice
- * that, the number that loses the smallest share at the end. */
+/* The span of a class: 64 blocks, but 16 to 64 KiB; then up to 128 KiB, the
+ * first number that loses little at its end, or the one that loses least.
+ * Blocks of more than 4 KiB are few to a span, so that it empties soon and its
+ * memory serves other classes; what they lose is whole pages, not touched. */
 static uint32_t choose_slices(uint32_t size)
 {
+    uint32_t little = size > 4096 ? 63 : 16; /* per mille */
     uint32_t least = size * 64 / MT_SLICE_BYTES;
     if (least < 1)
         least = 1;
-    if (least > 16)
-        least = 16;
-    uint32_t best = least;
-    uint64_t best_loss = UINT64_MAX;
-    for (uint32_t n = least; n <= least * 2; n++) {
-        uint64_t bytes = (uint64_t)n * MT_SLICE_BYTES;
-        uint64_t loss = (bytes % size) * 1000 / bytes;
+    if (least > 4)
+        least = size <= 4096 ? 4 : size <= 16384 ? 2 : 3;
+    uint32_t most = size > 4096 ? 4 : 8;
+    uint32_t best = most, best_loss = UINT32_MAX;
+    for (uint32_t n = least; n <= most; n++) {
+        uint32_t bytes = n * (uint32_t)MT_SLICE_BYTES;
+        if (bytes < 2 * size)
+            continue;
+        uint32_t loss = (bytes % size) * 1000 / bytes;
         if (loss < best_loss) {
             best_loss = loss;
             best = n;
         }
-        if (loss < 16)
+        if (loss < little)
             break;
     }
     return best;
@@ -49,14 +56,13 @@ static uint32_t choose_slices(uint32_t size)
 
 void mt_classes_init(void)
 {
-    uint32_t c = 0;
-    for (uint32_t i = 0; i <= MT_SMALL_MAX / 16; i++) {
-        while (mt_class_size(c) < i * 16)
-            c++;
-        mt_class_of[i] = (uint8_t)c;
+    uint32_t from = 0;
+    for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
+        uint32_t size = mt_class_size(c), to = size / 16 + 1;
+        memset(&mt_class_of[from], (int)c, to - from);
+        from = to;
+        slices[c] = (uint8_t)choose_slices(size);
     }
-    for (c = 0; c < MT_N_CLASSES; c++)
-        slices[c] = (uint8_t)choose_slices(mt_class_size(c));
 }
 
 uint32_t mt_class_for(size_t size, size_t align)

@@ -12,10 +12,12 @@ static void prepare(void)
     mt_heaps_fork_prepare();
     mt_pages_fork_prepare();
     mt_side_fork_prepare();
+    mt_records_fork_prepare();
 }
 
 static void parent(void)
 {
+    mt_records_fork_parent();
     mt_side_fork_parent();
     mt_pages_fork_parent();
     mt_heaps_fork_parent();
@@ -25,6 +27,7 @@ static void child(void)
 {
     mt_region_fork_child();
     mt_side_fork_child();
+    mt_records_fork_child();
     mt_pages_fork_child();
     mt_epoch_fork_child();
     mt_heaps_fork_child();

@@ -36,8 +36,8 @@
  * tag 0 is written, for spans that have tags.
  *
  * LOCK ORDER (each before those after it)
- *   named heap's cache_lock, idle_lock, heap lock, region_lock, side pools'
- *   locks, epoch_lock, the sections' locks.
+ *   a heap's cache_lock, idle_lock, heap lock, region_lock, side pools' locks,
+ *   the lock of idle record pages, epoch_lock, the sections' locks.
  * Captures run with none of these held, but the sections' (below them).
  *
  * FORK.  All locks are taken before and released after, so what they guard is

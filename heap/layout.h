@@ -187,7 +187,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(164, uint32_t, reserved1, "0")                                          \
     A(168, char, error_text, 200, "last error: one line, ends in NUL")        \
     A(368, char, config, 256, "the MEMTRACE variable as it was, ends in NUL") \
-    A(624, struct mt_section_record, sections, MT_MAX_SECTIONS, "sections")
+    A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")
 
 #define MT_SECTION_FIELDS(F, A)                                               \
     A(0, char, name, 16, "ends in NUL")                                       \
@@ -303,9 +303,9 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 #define MT_STRUCT_FIELD(offset, type, name, doc) type name;
 #define MT_STRUCT_ARRAY(offset, type, name, n, doc) type name[n];
 
-struct mt_section_record {
+typedef struct mt_section_record {
     MT_SECTION_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
-};
+} mt_section_record;
 struct mt_root {
     MT_ROOT_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
 };
@@ -360,8 +360,8 @@ struct mt_counter_record {
 #define MT_ERROR_WRITTEN 7u    /* a freed block was written to */
 
 /*
- * The text schema is in the section "schema", written at start-up from the
- * tables above.  Its lines:
+ * The text schema is in the section "schema"; it is made from the tables
+ * above.  Its lines:
  *     memtrace layout MAJOR.MINOR
  *     record NAME BYTES
  *     field NAME OFFSET BYTES COUNT DOC...      (BYTES of one of COUNT)

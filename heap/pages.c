@@ -16,37 +16,12 @@
 #include <string.h>
 
 #define MIB(n) ((uint64_t)(n) << 20)
-#define RECORD_BATCH 32
 
 /* Dirty memory kept: see allowed_dirty(). */
 #define KEEP_LEAST MIB(1)
 #define KEEP_MOST MIB(16)
 #define REGRET_NS UINT64_C(100000000)
 #define RETAIN_NS UINT64_C(1000000000)
-
-mt_span *mt_record_new(struct memtrace_heap *heap)
-{
-    if (heap->free_records == 0) {
-        mt_span *batch =
-            mt_section_alloc(MT_SECTION_SPANS, RECORD_BATCH * sizeof *batch);
-        if (batch == NULL)
-            return NULL;
-        for (uint32_t i = RECORD_BATCH; i-- > 0;)
-            mt_record_free(heap, &batch[i]);
-    }
-    mt_span *span = mt_span_at(heap->free_records);
-    heap->free_records = span->next;
-    span->next = 0;
-    return span;
-}
-
-void mt_record_free(struct memtrace_heap *heap, mt_span *span)
-{
-    span->state = MT_SPAN_UNUSED;
-    span->owner_key = span->owner = 0;
-    span->next = heap->free_records;
-    heap->free_records = mt_span_id(span);
-}
 
 /* --- free runs --- */
 
@@ -153,6 +128,8 @@ uint64_t mt_heap_purge(struct memtrace_heap *heap, uint64_t keep)
 {
     mt_lock_acquire(&heap->lock);
     uint64_t given = purge(heap, keep);
+    if (keep == 0)
+        mt_records_trim(heap, true);
     mt_lock_release(&heap->lock);
     return given;
 }
@@ -395,6 +372,8 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     if (hr->dirty_bytes > allowed) {
         purge(heap, allowed - allowed / 4);
         heap->purged_ns = mt_os_monotonic_ns();
+        mt_records_trim(heap, false);
+        mt_side_trim(false);
     }
     mt_lock_release(&heap->lock);
 }

@@ -1,68 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The text schema, from the field tables of layout.h.
+ * The text schema, from the field tables of layout.h, as one constant: what a
+ * process does at its start is to copy it.
  */
 #include "internal.h"
-#include "print.h"
 #include "region.h"
 
 #include <string.h>
 
-struct field {
-    const char *name;
-    uint32_t offset, bytes, count; /* count 0: the name is a record's */
-    const char *doc;
-};
+/* Bytes of each type in the tables, as a token that becomes text. */
+#define BYTES_char 1
+#define BYTES_uint8_t 1
+#define BYTES_uint16_t 2
+#define BYTES_uint32_t 4
+#define BYTES_int32_t 4
+#define BYTES_uint64_t 8
+#define BYTES_mt_section_record 56
 
-#define FIELD(offset, type, name, doc) {#name, offset, sizeof(type), 1, doc},
-#define ARRAY(offset, type, name, n, doc) {#name, offset, sizeof(type), n, doc},
-#define RECORD(name, FIELDS, size) {#name, 0, size, 0, ""}, FIELDS(FIELD, ARRAY)
-static const struct field fields[] = {MT_RECORDS(RECORD)};
+#define ASSERT_FIELD(offset, type, name, doc)                                  \
+    _Static_assert(sizeof(type) == BYTES_##type, #type);
+#define ASSERT_ARRAY(offset, type, name, n, doc)                               \
+    ASSERT_FIELD(offset, type, name, doc)
+#define ASSERT_RECORD(name, FIELDS, size) FIELDS(ASSERT_FIELD, ASSERT_ARRAY)
+MT_RECORDS(ASSERT_RECORD)
 
-#define SECTION(ID, name, entry, doc) {#name, 0, 0, 0, doc},
-static const struct field sections[] = {MT_SECTIONS(SECTION)};
+#define TEXT_OF(token) #token
+#define TEXT(token) TEXT_OF(token)
+#define FIELD(offset, type, name, doc)                                         \
+    "field " #name " " #offset " " TEXT(BYTES_##type) " 1 " doc "\n"
+#define ARRAY(offset, type, name, n, doc)                                      \
+    "field " #name " " #offset " " TEXT(BYTES_##type) " " TEXT(n) " " doc "\n"
+#define RECORD(name, FIELDS, size)                                             \
+    "record " #name " " #size "\n" FIELDS(FIELD, ARRAY)
+#define SECTION(ID, name, entry, doc) "section " #name " " doc "\n"
 
-static void write_all(struct mt_print *out)
-{
-    mt_print(out, "memtrace layout ");
-    mt_print_u64(out, MT_LAYOUT_MAJOR);
-    mt_print(out, ".");
-    mt_print_u64(out, MT_LAYOUT_MINOR);
-    mt_print(out, "\n");
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const struct field *f = &fields[i];
-        mt_print(out, f->count ? "field " : "record ");
-        mt_print(out, f->name);
-        mt_print(out, " ");
-        if (f->count) {
-            mt_print_u64(out, f->offset);
-            mt_print(out, " ");
-        }
-        mt_print_u64(out, f->bytes);
-        if (f->count) {
-            mt_print(out, " ");
-            mt_print_u64(out, f->count);
-            mt_print(out, " ");
-            mt_print(out, f->doc);
-        }
-        mt_print(out, "\n");
-    }
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
-        mt_print(out, "section ");
-        mt_print(out, sections[i].name);
-        mt_print(out, " ");
-        mt_print(out, sections[i].doc);
-        mt_print(out, "\n");
-    }
-}
+static const char schema[] = "memtrace layout " TEXT(MT_LAYOUT_MAJOR) "." TEXT(
+    MT_LAYOUT_MINOR) "\n" MT_RECORDS(RECORD) MT_SECTIONS(SECTION);
 
 void mt_schema_write(void)
 {
-    struct mt_print length = {0};
-    write_all(&length); /* counts only */
-    char *text = mt_section_alloc(MT_SECTION_SCHEMA, length.length);
-    if (text == NULL)
-        return;
-    struct mt_print out = {.text = text, .size = length.length};
-    write_all(&out);
+    char *text = mt_section_alloc(MT_SECTION_SCHEMA, sizeof schema - 1);
+    if (text)
+        memcpy(text, schema, sizeof schema - 1);
 }

@@ -89,7 +89,7 @@ static struct {
     struct model *models[THREADS];
     pthread_mutex_t locks[THREADS];
     uint64_t rounds;
-    int toggle, forks;
+    int toggle, forks, trim;
 } shared;
 
 static void fork_once(struct model *m)
@@ -119,6 +119,8 @@ static void *thread(void *arg)
         pthread_mutex_unlock(&shared.locks[which]);
         if (shared.toggle && self == 0)
             memtrace_heap_trace(shared.models[0]->heap, (int)(i & 1));
+        if (shared.trim && self == 1)
+            memtrace_trim();
     }
     return NULL;
 }
@@ -175,6 +177,15 @@ static void threads_forking(void)
     shared.forks = 1;
     run_threads(memtrace_heap_main(), 100, 2);
     shared.forks = 0;
+}
+
+/* Pages of records, tags and bitmaps go and come back under the threads. */
+static void threads_trimming(void)
+{
+    memtrace_heap_trace(NULL, 1);
+    shared.trim = shared.forks = 1;
+    run_threads(memtrace_heap_main(), 100, 3);
+    shared.trim = shared.forks = 0;
 }
 
 static void threads_named(void)
@@ -235,6 +246,7 @@ static const struct unit_test tests[] = {
     {"model: threads, traced", threads_traced},
     {"model: threads while tracing is switched", threads_toggling},
     {"model: threads that fork", threads_forking},
+    {"model: threads while memory is given back", threads_trimming},
     {"model: threads on a named heap", threads_named},
     {"model: threads by the thousand", threads_by_the_thousand},
     {"model: at least 10 million operations", enough_operations},

@@ -6,10 +6,13 @@
  *     pairs random N         N replacements in a working set of 1,000 blocks
  *     pairs live N SIZE      N live blocks, then how many bytes of the
  *                            trace region are resident
+ *     pairs peak N SIZE      resident KiB at the start, with N live blocks,
+ *                            with all freed, and after malloc_trim()
  */
 #include "heap/layout.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +82,32 @@ static int live(size_t n, size_t size)
     return 0;
 }
 
+static long resident_kib(void)
+{
+    long size, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%ld %ld", &size, &pages) != 2)
+        abort();
+    fclose(file);
+    return pages * 4;
+}
+
+static void peak(size_t n, size_t size)
+{
+    long kib[4] = {resident_kib()};
+    void **block = must(malloc(n * sizeof *block));
+    for (size_t i = 0; i < n; i++)
+        memset(block[i] = must(malloc(size)), 1, size);
+    kib[1] = resident_kib();
+    for (size_t i = 0; i < n; i++)
+        free(block[i]);
+    free(block);
+    kib[2] = resident_kib();
+    malloc_trim(0);
+    kib[3] = resident_kib();
+    printf("%ld %ld %ld %ld\n", kib[0], kib[1], kib[2], kib[3]);
+}
+
 int main(int argc, char **argv)
 {
     size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
@@ -91,7 +120,11 @@ int main(int argc, char **argv)
         random_blocks(n);
     else if (n && size && strcmp(argv[1], "live") == 0)
         return live(n, size);
+    else if (n && size && strcmp(argv[1], "peak") == 0)
+        peak(n, size);
     else
-        return fputs("usage: pairs pair|lone|random|live N SIZE\n", stderr), 2;
+        return fputs("usage: pairs pair|lone|random|live|peak N SIZE\n",
+                     stderr),
+               2;
     return 0;
 }
