@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/arguments.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,23 +35,11 @@ bool mt_take_sort(void *member, const struct mt_args *args,
                    args->argv[0], args->value);
 }
 
-bool mt_take_since(void *member, const struct mt_args *args,
-                   struct mt_error *error)
+bool mt_take_when(void *member, const struct mt_args *args,
+                  struct mt_error *error)
 {
-    struct mt_show_options *show = member;
-    char *end;
-    double time = strtod(args->value, &end);
-    double unit = *end == 'm' ? 60 : *end == 'h' ? 3600 : 1;
-
     (void)error;
-    show->since_mark = NULL;
-    show->since_s = -1;
-    if (*end == 's' || *end == 'm' || *end == 'h')
-        end++;
-    if (isdigit((unsigned char)args->value[0]) && *end == '\0')
-        show->since_s = time * unit;
-    else
-        show->since_mark = args->value;
+    *(struct mt_when *)member = mt_when_parse(args->value);
     return true;
 }
 

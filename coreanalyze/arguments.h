@@ -55,9 +55,22 @@ mt_take mt_take_debug_dir; /* struct mt_places */
 /* Of commands with rows of stacks. */
 mt_take mt_take_depth; /* unsigned */
 mt_take mt_take_sort;  /* enum mt_show_sort */
-/* struct mt_show_options.  A number of seconds, minutes or hours; anything
- * else is a mark. */
-mt_take mt_take_since;
+mt_take mt_take_when;  /* struct mt_when */
+
+/* Which blocks, by when they were allocated; `show` is a member of type
+ * struct mt_show_options. */
+#define MT_OPTION_SINCE(show)                                                  \
+    {                                                                          \
+        "--since", 0, "TIME|MARK",                                             \
+            "only blocks of the last TIME seconds (also 5m, 2h, 1d), since "   \
+            "memtrace_mark(MARK), or since epoch @N",                          \
+            MT_INTO(mt_take_when, struct mt_when, show.since)                  \
+    }
+#define MT_OPTION_OLDER(show)                                                  \
+    {                                                                          \
+        "--older", 0, "TIME|MARK", "only blocks that are older than that",     \
+            MT_INTO(mt_take_when, struct mt_when, show.older)                  \
+    }
 
 /* An address in hexadecimal, with or without 0x. */
 bool mt_take_address(const struct mt_args *args, uint64_t *address,

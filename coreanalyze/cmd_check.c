@@ -106,8 +106,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
 {
     struct arguments a = {.check = {.fail_on = 1u << MT_LEAK_DEFINITE,
                                     .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
-                                                       1u << MT_LEAK_POSSIBLE,
-                                              .show.since_s = -1}},
+                                                       1u << MT_LEAK_POSSIBLE}},
                           .wait_s = 5};
     int status;
 

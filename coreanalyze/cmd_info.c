@@ -19,7 +19,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
-    struct mt_show_options all = {.since_s = -1};
+    struct mt_show_options all = {0};
     struct mt_show show = {0};
     struct mt_target target;
     struct arguments a = {0};

@@ -57,10 +57,8 @@ static const struct mt_option options[] = {
     {"--sort", 0, "KEY",
      "inside a kind: bytes (the default), count, age or allocs",
      MT_INTO(mt_take_sort, enum mt_show_sort, leaks.show.sort)},
-    {"--since", 0, "TIME|MARK",
-     "only blocks of the last TIME seconds (also 5m, 2h), or since "
-     "memtrace_mark(MARK)",
-     MT_INTO(mt_take_since, struct mt_show_options, leaks.show)},
+    MT_OPTION_SINCE(leaks.show),
+    MT_OPTION_OLDER(leaks.show),
     MT_OPTION_HEURISTICS(leaks.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(leaks.mark.scan),
     {"--mappings", 0, "roots|nodes",
@@ -107,8 +105,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     struct arguments a = {
-        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE,
-                  .show.since_s = -1}};
+        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE}};
     struct mt_target target = {0};
     struct mt_leaks leaks = {0};
     int status;

@@ -24,10 +24,12 @@ static const struct mt_option options[] = {
      "bytes (the default), count, age (oldest block first) or allocs "
      "(allocations since the start)",
      MT_INTO(mt_take_sort, enum mt_show_sort, show.sort)},
-    {"--since", 0, "TIME|MARK",
-     "only blocks of the last TIME seconds (also 5m, 2h), or since "
-     "memtrace_mark(MARK)",
-     MT_INTO(mt_take_since, struct mt_show_options, show)},
+    MT_OPTION_SINCE(show),
+    MT_OPTION_OLDER(show),
+    {"--ages", 0, NULL,
+     "of each stack the oldest and the newest block, how many are from each "
+     "eighth of the time, and whether it grows steadily",
+     MT_INTO(mt_take_flag, bool, show.ages)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",
@@ -82,7 +84,7 @@ static bool print(struct mt_session *session, const struct arguments *a,
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct arguments a = {.show.since_s = -1};
+    struct arguments a = {0};
     struct mt_target target;
     struct mt_show show = {0};
     int status;

@@ -21,7 +21,7 @@ noinst_LTLIBRARIES += %D%/libread.la
 	%D%/snapshot_schema.c %D%/snapshot_spans.c %D%/snapshot_stacks.c \
 	%D%/snapshot_tables.c %D%/source.c %D%/source.h \
 	%D%/source_callbacks.c %D%/source_core.c %D%/source_live.c \
-	%D%/text.c %D%/text.h
+	%D%/text.c %D%/text.h %D%/when.c %D%/when.h
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
 	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden

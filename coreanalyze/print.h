@@ -25,6 +25,10 @@ void mt_print_table(const struct mt_report *report);
 void mt_print_heaps(const struct mt_report *report);
 /* One line per stack, root first, for flame graphs. */
 bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
+/* The text of such a line without its number, to be freed; NULL when out of
+ * memory. */
+char *mt_folded_text(const struct mt_report *report,
+                     const struct mt_show_row *row);
 /* The JSON of DESIGN, version 1; without "stacks" if there is no resolver. */
 void mt_print_json(const struct mt_report *report);
 /* Process, heaps, coverage and health. */
@@ -41,6 +45,8 @@ struct mt_json;
 void mt_json_put_target(struct mt_json *, const struct mt_model *);
 void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
 void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
+/* The member "time": what --since and --older let through, in seconds ago. */
+void mt_json_put_time(struct mt_json *, const struct mt_report *);
 /* The member "frames" of a row. */
 void mt_json_put_frames(struct mt_json *, const struct mt_report *,
                         const struct mt_show_row *);

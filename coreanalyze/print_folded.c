@@ -57,15 +57,16 @@ static void add_name(void *context, const struct mt_frame *frame)
         names->n++;
 }
 
-static bool make_line(const struct mt_report *report,
-                      const struct mt_show_row *row, struct line *line)
+char *mt_folded_text(const struct mt_report *report,
+                     const struct mt_show_row *row)
 {
     struct names names = {0};
+    char *text = NULL;
     size_t bytes;
-    FILE *out = open_memstream(&line->text, &bytes);
+    FILE *out = open_memstream(&text, &bytes);
 
     if (out == NULL)
-        return false;
+        return NULL;
     mt_report_frames(report, row, add_name, &names);
     if (names.n == 0)
         fputs(row->stack == MT_ID_OVERFLOW    ? "[stack table full]"
@@ -78,8 +79,10 @@ static bool make_line(const struct mt_report *report,
         free(names.items[i]);
     }
     free(names.items);
-    line->bytes = row->bytes;
-    return fclose(out) == 0 && !names.out_of_memory;
+    if (fclose(out) == 0 && !names.out_of_memory)
+        return text;
+    free(text);
+    return NULL;
 }
 
 static int by_text(const void *a, const void *b)
@@ -96,8 +99,10 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
     uint64_t untraced = 0;
     bool ok = lines != NULL;
 
-    for (size_t i = 0; ok && i < show->n_rows; i++)
-        ok = make_line(report, &show->rows[i], &lines[i]);
+    for (size_t i = 0; ok && i < show->n_rows; i++) {
+        lines[i].bytes = show->rows[i].bytes;
+        ok = (lines[i].text = mt_folded_text(report, &show->rows[i])) != NULL;
+    }
     if (ok)
         qsort(lines, show->n_rows, sizeof *lines, by_text);
     for (size_t i = 0; ok && i < show->n_rows; i++) {

@@ -176,6 +176,11 @@ static void put_row(struct mt_json *json, const struct mt_report *report,
         mt_json_u64(json, "indirect_count", row->indirect_count);
         mt_json_bool(json, "traced", row->stack >= MT_ID_FIRST);
     }
+    mt_json_open(json, "ages", '[');
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        mt_json_u64(json, NULL, row->ages[i]);
+    mt_json_close(json, ']');
+    mt_json_bool(json, "steady", row->steady);
     mt_json_close(json, '}');
 }
 
@@ -236,6 +241,18 @@ void mt_json_put_stacks(struct mt_json *json, const struct mt_report *report)
     mt_json_close(json, ']');
 }
 
+void mt_json_put_time(struct mt_json *json, const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_show *show = report->show;
+
+    mt_json_open(json, "time", '{');
+    mt_json_seconds(json, "from_s",
+                    (double)(model->now_ns - show->from_ns) / 1e9);
+    mt_json_seconds(json, "to_s", (double)(model->now_ns - show->to_ns) / 1e9);
+    mt_json_close(json, '}');
+}
+
 static void put_match(void *context, const struct mt_module_match *match)
 {
     struct mt_json *json = context;
@@ -270,6 +287,7 @@ void mt_print_json(const struct mt_report *report)
     mt_json_close(&json, ']');
     if (report->resolver)
         mt_json_put_stacks(&json, report);
+    mt_json_put_time(&json, report);
     mt_json_put_sum(&json, "untraced", &untraced);
     mt_json_open(&json, "pages", '[');
     for (uint32_t i = 0; i < model->n_heaps; i++)

@@ -146,8 +146,9 @@ static void put_end(struct row_context *row, const char *text)
 
 static bool wants_age(const struct mt_show_options *options)
 {
-    return options->sort == MT_SORT_AGE || options->since_s >= 0 ||
-           options->since_mark;
+    return options->sort == MT_SORT_AGE || options->ages ||
+           options->since.kind != MT_WHEN_NOT ||
+           options->older.kind != MT_WHEN_NOT;
 }
 
 void mt_print_row_frames(const struct mt_report *report,
@@ -171,6 +172,30 @@ void mt_print_row_frames(const struct mt_report *report,
         put_end(&context, "(no unwinding rule from here on)");
 }
 
+static int put_age(const struct mt_report *report, uint32_t epoch)
+{
+    return fprintf(report->out, "%8" PRIu64 "s ",
+                   mt_model_age_ns(report->model, epoch) / 1000000000);
+}
+
+/* A digit for each part of the time: tenths of the largest part, rounded up
+ * so that what is there is seen. */
+static int put_ages(FILE *out, const struct mt_show_row *row)
+{
+    uint64_t most = 1;
+    char digits[MT_SHOW_AGES + 1] = "";
+
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        most = row->ages[i] > most ? row->ages[i] : most;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        digits[i] =
+            row->ages[i] == 0
+                ? '.'
+                : (char)('0' + ((double)row->ages[i] * 9 + (double)most - 1) /
+                                   (double)most);
+    return fprintf(out, "%s %-6s ", digits, row->steady ? "steady" : "");
+}
+
 static void put_row(const struct mt_report *report,
                     const struct mt_show_row *row)
 {
@@ -183,9 +208,11 @@ static void put_row(const struct mt_report *report,
     indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ", row->bytes,
                      row->count, sample);
     if (wants_age(options))
-        indent += fprintf(out, "%8" PRIu64 "s ",
-                          mt_model_age_ns(report->model, row->oldest_epoch) /
-                              1000000000);
+        indent += put_age(report, row->oldest_epoch);
+    if (options->ages) {
+        indent += put_age(report, row->newest_epoch);
+        indent += put_ages(out, row);
+    }
     if (options->sort == MT_SORT_ALLOCS)
         indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
     mt_print_row_frames(report, row, indent);
@@ -202,8 +229,9 @@ static void put_rows(const struct mt_report *report, uint32_t heap)
         if (show->rows[i].heap != heap)
             continue;
         if (!header)
-            fprintf(out, "\n%13s %8s %14s %s%sTraceback\n", "Bytes", "Count",
+            fprintf(out, "\n%13s %8s %14s %s%s%sTraceback\n", "Bytes", "Count",
                     "Sample  ", wants_age(options) ? "   Oldest " : "",
+                    options->ages ? "   Newest Ages            " : "",
                     options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
         header = true;
         put_row(report, &show->rows[i]);
@@ -227,6 +255,19 @@ void mt_print_target(const struct mt_report *report)
         mt_put_text(out, process->path);
     }
     putc('\n', out);
+}
+
+/* What the digits of the column Ages stand for. */
+static void put_time(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_model *model = report->model;
+
+    if (show->options->ages)
+        fprintf(report->out,
+                "  ages: eighths of the time from %.3f s to %.3f s ago\n",
+                (double)(model->now_ns - show->from_ns) / 1e9,
+                (double)(model->now_ns - show->to_ns) / 1e9);
 }
 
 static void put_rest(const struct mt_report *report)
@@ -266,6 +307,7 @@ static void put_heaps(const struct mt_report *report, bool rows)
 void mt_print_table(const struct mt_report *report)
 {
     put_heaps(report, true);
+    put_time(report);
     put_rest(report);
     mt_print_notes(report, "  note: ");
 }

@@ -243,6 +243,11 @@ static void list_add(struct list *list, const char *text)
         list->items[++list->n] = NULL;
 }
 
+static bool is_moment(const char *option)
+{
+    return strcmp(option, "--since") == 0 || strcmp(option, "--older") == 0;
+}
+
 static void list_values(const struct mt_model *model, const char *option,
                         struct list *list)
 {
@@ -250,7 +255,7 @@ static void list_values(const struct mt_model *model, const char *option,
         for (size_t i = 0; i < model->n_heaps; i++)
             if (model->heaps[i].in_use)
                 list_add(list, model->heaps[i].name);
-    if (strcmp(option, "--since") == 0)
+    if (is_moment(option))
         for (size_t i = 0; i < model->n_epochs; i++)
             if (model->epochs[i].mark && model->epochs[i].label)
                 list_add(list, model->epochs[i].label);
@@ -278,7 +283,7 @@ API const char *const *memtrace_reader_values(struct memtrace_reader *reader,
         return NULL;
     if (strcmp(option, "--sort") == 0)
         return mt_show_sort_names;
-    if (strcmp(option, "--heap") != 0 && strcmp(option, "--since") != 0)
+    if (strcmp(option, "--heap") != 0 && !is_moment(option))
         return none;
     model = mt_snapshot_take(reader->source, &options, &reader->error);
     if (model)

@@ -114,7 +114,8 @@ const char *memtrace_reader_help(const char *verb);
  * the library, static; NULL for an unknown verb. */
 const char *const *memtrace_reader_options(const char *verb);
 /* What may be given to an option: the target's heaps for "--heap", its marks
- * for "--since", the keys of "--sort".  NULL-terminated; empty if anything may
+ * for "--since" and
+ * "--older", the keys of "--sort".  NULL-terminated; empty if anything may
  * be; NULL if the option takes no value.  Belongs to the reader, and lives
  * until the next call on it. */
 const char *const *memtrace_reader_values(struct memtrace_reader *,

@@ -19,12 +19,14 @@ struct sum {
     uint64_t bytes, count, sample;
     uint64_t indirect_bytes, indirect_count;
     uint32_t oldest, newest;
+    uint64_t ages[MT_SHOW_AGES];
 };
 
 struct walk {
     struct mt_model *model;
     struct mt_show *show;
-    uint32_t since_epoch;
+    uint32_t first_epoch, end_epoch;
+    uint8_t *part;      /* of the time looked at, by epoch */
     uint32_t only_heap; /* or UINT32_MAX */
     struct sum *sums;   /* open addressing; key 0 is free */
     size_t n_sums, capacity;
@@ -106,9 +108,12 @@ static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
     return sums != show->traced && show->options->classify == NULL;
 }
 
-static void add_to_row(struct sum *sum, const struct mt_block *block, double w,
+static void add_to_row(const struct walk *walk, struct sum *sum,
+                       const struct mt_block *block,
                        const struct mt_show_class *class)
 {
+    double w = weight(walk->model, block->bytes);
+
     sum->scaled_bytes += w * (double)block->bytes;
     sum->scaled_count += w;
     sum->bytes += block->bytes;
@@ -121,6 +126,7 @@ static void add_to_row(struct sum *sum, const struct mt_block *block, double w,
         sum->oldest = block->epoch;
     if (block->epoch > sum->newest)
         sum->newest = block->epoch;
+    sum->ages[walk->part[block->epoch]]++;
 }
 
 static bool visit_block(void *context, const struct mt_block *block)
@@ -130,7 +136,8 @@ static bool visit_block(void *context, const struct mt_block *block)
     struct mt_show_class class = {0};
     struct sum *sum;
 
-    if (add_to_heap(walk->show, block) || block->epoch < walk->since_epoch ||
+    if (add_to_heap(walk->show, block) || block->epoch < walk->first_epoch ||
+        block->epoch >= walk->end_epoch ||
         (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
         return true;
     if (options->classify &&
@@ -142,7 +149,7 @@ static bool visit_block(void *context, const struct mt_block *block)
         walk->out_of_memory = true;
         return false;
     }
-    add_to_row(sum, block, weight(walk->model, block->bytes), &class);
+    add_to_row(walk, sum, block, &class);
     return true;
 }
 
@@ -166,6 +173,7 @@ static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
         .indirect_count = sum->indirect_count,
     };
 
+    memcpy(row.ages, sum->ages, sizeof row.ages);
     if (walk->show->scaled) {
         row.bytes = (uint64_t)llround(sum->scaled_bytes);
         row.count = (uint64_t)llround(sum->scaled_count);
@@ -218,6 +226,8 @@ static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
     to->indirect_bytes += from->indirect_bytes;
     to->indirect_count += from->indirect_count;
     to->allocs += from->allocs;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        to->ages[i] += from->ages[i];
     if (from->sample < to->sample)
         to->sample = from->sample;
     if (from->oldest_epoch < to->oldest_epoch)
@@ -296,6 +306,16 @@ static int by_options(const void *a, const void *b, void *context)
     return order ? order : compare(x->sample, y->sample);
 }
 
+static bool is_steady(const struct mt_show_row *row)
+{
+    if (row->sampled < MT_SHOW_STEADY_BLOCKS)
+        return false;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        if (row->ages[i] * MT_SHOW_AGES * 4 < row->sampled)
+            return false;
+    return true;
+}
+
 static bool make_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
@@ -316,6 +336,7 @@ static bool make_rows(struct walk *walk)
     for (size_t i = 0; i < show->n_rows; i++) {
         show->shown.bytes += show->rows[i].bytes;
         show->shown.count += show->rows[i].count;
+        show->rows[i].steady = is_steady(&show->rows[i]);
         if (show->rows[i].bytes + show->rows[i].indirect_bytes >=
                 options->min_bytes &&
             (options->top == 0 || kept < options->top))
@@ -325,32 +346,39 @@ static bool make_rows(struct walk *walk)
     return true;
 }
 
-/* The first epoch that --since lets through. */
-static bool find_since(struct walk *walk, struct mt_error *error)
+/* --- what is looked at --- */
+
+/* Which epochs --since and --older let through, and the parts of that time. */
+static bool find_epochs(struct walk *walk, struct mt_error *error)
 {
     const struct mt_model *model = walk->model;
-    const struct mt_show_options *options = walk->show->options;
-    double from;
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    double length;
 
-    walk->since_epoch = 0;
-    if (options->since_mark) {
-        for (size_t i = model->n_epochs; i-- > 0;) {
-            const struct mt_epoch *epoch = &model->epochs[i];
-            if (epoch->label &&
-                strcmp(epoch->label, options->since_mark) == 0) {
-                walk->since_epoch = (uint32_t)i;
-                return true;
-            }
-        }
-        return mt_fail(error, "the trace has no mark '%s'",
-                       options->since_mark);
+    walk->end_epoch = UINT32_MAX;
+    if (!mt_when_epoch(model, &options->since, UINT64_MAX, &walk->first_epoch,
+                       error) ||
+        (options->older.kind != MT_WHEN_NOT &&
+         !mt_when_epoch(model, &options->older, UINT64_MAX, &walk->end_epoch,
+                        error)))
+        return false;
+    show->from_ns = model->epochs[walk->first_epoch].ns;
+    if (options->since.kind == MT_WHEN_NOT)
+        show->from_ns = 0;
+    show->to_ns = walk->end_epoch < model->n_epochs
+                      ? model->epochs[walk->end_epoch].ns
+                      : model->now_ns;
+    walk->part = calloc(model->n_epochs, 1);
+    if (walk->part == NULL)
+        return mt_fail(error, "out of memory for the epochs");
+    length = (double)(show->to_ns - show->from_ns) + 1;
+    for (size_t i = 0; i < model->n_epochs; i++) {
+        uint64_t ns = model->epochs[i].ns;
+        if (ns >= show->from_ns && ns <= show->to_ns)
+            walk->part[i] =
+                (uint8_t)((double)(ns - show->from_ns) * MT_SHOW_AGES / length);
     }
-    if (options->since_s < 0)
-        return true;
-    from = (double)model->now_ns - options->since_s * 1e9;
-    while (walk->since_epoch + 1 < model->n_epochs &&
-           (double)model->epochs[walk->since_epoch].ns < from)
-        walk->since_epoch++;
     return true;
 }
 
@@ -393,12 +421,13 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
     show->unsampled = calloc(model->n_heaps + 1, sizeof *show->unsampled);
     if (!show->usage || !show->traced || !show->untraced || !show->unsampled)
         return mt_fail(error, "out of memory");
-    ok = find_heap(&walk, error) && find_since(&walk, error) &&
+    ok = find_heap(&walk, error) && find_epochs(&walk, error) &&
          mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
          (make_rows(&walk) || mt_fail(error, "out of memory"));
     if (walk.out_of_memory)
         mt_fail(error, "out of memory for the stacks");
     free(walk.sums);
+    free(walk.part);
     return ok;
 }
 

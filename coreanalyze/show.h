@@ -5,7 +5,7 @@
 #ifndef MT_SHOW_H
 #define MT_SHOW_H
 
-#include "coreanalyze/model.h"
+#include "coreanalyze/when.h"
 
 enum mt_show_sort {
     MT_SORT_BYTES,
@@ -26,19 +26,27 @@ typedef bool mt_show_classify(void *context, const struct mt_block *block,
                               struct mt_show_class *class);
 
 struct mt_show_options {
-    const char *heap; /* name of the only heap to show, or NULL */
-    const char
-        *since_mark;    /* only blocks since the newest mark of that label */
-    double since_s;     /* only blocks of the last seconds; < 0: all */
-    uint64_t top;       /* rows at most, 0: all */
-    uint64_t min_bytes; /* of a row */
-    unsigned depth;     /* merge stacks that agree so far, 0: all frames */
+    const char *heap;     /* name of the only heap to show, or NULL */
+    struct mt_when since; /* only blocks that are not older */
+    struct mt_when older; /* only blocks that are older */
+    bool ages;            /* the table has the ages of each row */
+    uint64_t top;         /* rows at most, 0: all */
+    uint64_t min_bytes;   /* of a row */
+    unsigned depth;       /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
     /* If not NULL, called for every block, also those without a stack: all of
      * them are in rows then, and nothing is scaled. */
     mt_show_classify *classify;
     void *classify_context;
 };
+
+/* The time that is looked at, from --since (or the start of the trace) to
+ * --older (or now), is cut into so many equal parts, the oldest first. */
+#define MT_SHOW_AGES 8
+/* A stack whose live blocks come from all of this time grows steadily: it has
+ * at least so many of them, and each part has at least a quarter of an even
+ * share. */
+#define MT_SHOW_STEADY_BLOCKS 16
 
 /* Live blocks of one heap that were allocated by one stack. */
 struct mt_show_row {
@@ -53,6 +61,8 @@ struct mt_show_row {
     uint32_t depth;  /* frames to show */
     unsigned kind;   /* of struct mt_show_class, else 0 */
     uint64_t indirect_bytes, indirect_count;
+    uint64_t ages[MT_SHOW_AGES]; /* blocks seen, by when they were allocated */
+    bool steady;                 /* a steady grower */
 };
 
 struct mt_show_sum {
@@ -67,7 +77,8 @@ struct mt_show {
     struct mt_show_sum shown;    /* of all rows before --top and --min */
     struct mt_heap_usage *usage; /* by heap index */
     struct mt_show_sum *traced, *untraced, *unsampled; /* by heap index */
-    bool scaled; /* bytes and counts are estimates */
+    bool scaled;             /* bytes and counts are estimates */
+    uint64_t from_ns, to_ns; /* the time looked at, since the trace's start */
 };
 
 /* Walks over all blocks of the model.  False with `error` filled.  The model

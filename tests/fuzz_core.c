@@ -95,7 +95,7 @@ static bool visit(void *context, const struct mt_block *block)
 
 static void read_core(const char *path)
 {
-    const struct mt_show_options options = {.since_s = -1, .depth = 2};
+    const struct mt_show_options options = {.depth = 2};
     const struct mt_snapshot_options none = {0};
     struct mt_error error = {0};
     struct mt_source *source = mt_source_open_core(path, &error);

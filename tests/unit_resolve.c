@@ -139,7 +139,7 @@ static void merging(void)
 {
     const uint64_t frames[2] = {0x900010, 0x900020};
     const uint32_t counts[] = {2, 2, 3};
-    struct mt_show_options options = {.since_s = -1, .depth = 1};
+    struct mt_show_options options = {.depth = 1};
     struct mt_show show = {0};
     size_t n = 0;
 

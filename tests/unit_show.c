@@ -35,7 +35,7 @@ static bool run_show(void)
 static void start(void)
 {
     image = image_planned(&plan);
-    options = (struct mt_show_options){.since_s = -1};
+    options = (struct mt_show_options){0};
 }
 
 static void end(void)
@@ -107,7 +107,7 @@ static void filters(void)
     CU_ASSERT_EQUAL(show.n_rows, 2);
     end();
     start();
-    options.since_s = 4.5; /* the newest epoch is at 5 s */
+    options.since = mt_when_parse("4.5"); /* the newest epoch is at 5 s */
     CU_ASSERT(run_show());
     CU_ASSERT_EQUAL(show.n_rows, 2);
     CU_ASSERT(row_is(0, plan.stacks[0], 300, 3));
@@ -124,13 +124,13 @@ static void since_a_mark(void)
     start();
     image_epoch(image, 6000000000, "phase");
     image_block(image, plan.small, 1, plan.stacks[2], 3, 60);
-    options.since_mark = "phase";
+    options.since = mt_when_parse("phase");
     CU_ASSERT(run_show());
     CU_ASSERT_EQUAL(show.n_rows, 1);
     CU_ASSERT(row_is(0, plan.stacks[2], 60, 1));
     end();
     start();
-    options.since_mark = "phase";
+    options.since = mt_when_parse("phase");
     CU_ASSERT(!run_show());
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "no mark 'phase'"));
     end();
