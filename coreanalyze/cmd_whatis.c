@@ -81,8 +81,12 @@ void mt_whatis_block(const struct mt_whatis *w, const struct mt_block *block,
     fprintf(out, " (takes %" PRIu64 "), ", block->block_bytes);
     mt_put_text(out, model->heaps[block->heap].name);
     fprintf(out, ", span %" PRIu32, block->span);
-    if (block->owner_tid)
-        fprintf(out, " of thread %" PRIu32, block->owner_tid);
+    if (block->owner_tid) {
+        const char *name = mt_model_thread_name(model, block->owner_tid);
+        fprintf(out, " of thread %" PRIu32 "%s", block->owner_tid,
+                name[0] ? " " : "");
+        mt_put_text(out, name);
+    }
     if (block->stack >= MT_ID_FIRST) {
         fputs(live ? ", allocated " : ", last allocated ", out);
         put_seconds(out, mt_model_age_ns(model, block->epoch));
@@ -109,6 +113,8 @@ void mt_whatis_json_block(struct mt_json *json, const struct mt_whatis *w,
     mt_json_u64(json, "heap_id", block->heap);
     mt_json_u64(json, "span", block->span);
     mt_json_u64(json, "owner_tid", block->owner_tid);
+    mt_json_string(json, "owner_name",
+                   mt_model_thread_name(model, block->owner_tid));
     mt_json_bool(json, "traced", block->stack >= MT_ID_FIRST);
     mt_json_seconds(json, "age_s",
                     (double)mt_model_age_ns(model, block->epoch) / 1e9);
@@ -238,9 +244,25 @@ static bool open_target(struct mt_session *session, const struct arguments *a,
     return mt_target_model(session, target, error);
 }
 
+/* What is outside of the heaps is known by mappings and symbols alone. */
+static const char no_stacks[] =
+    "a mini-core has no stacks and no data: of addresses in them it knows the "
+    "mapping or the variable, not the thread or the frame";
+
+static bool is_limited(const struct mt_whatis *w, const struct arguments *a)
+{
+    bool outside = false;
+
+    for (size_t i = 0; i < a->n; i++)
+        outside |= mt_model_find(w->namer.model, a->addresses[i], NULL) ==
+                   MT_PLACE_OUTSIDE;
+    return outside && w->namer.model->source->process.mini;
+}
+
 static void put_all(const struct mt_whatis *w, const struct arguments *a)
 {
     struct mt_json json = {.out = w->out};
+    const char *note = is_limited(w, a) ? no_stacks : NULL;
 
     if (a->common.json) {
         mt_json_open(&json, NULL, '{');
@@ -255,7 +277,10 @@ static void put_all(const struct mt_whatis *w, const struct arguments *a)
     }
     if (a->common.json) {
         mt_json_close(&json, ']');
+        mt_json_string(&json, "note", note);
         mt_json_close(&json, '}');
+    } else if (note) {
+        fprintf(w->out, "  note: %s\n", note);
     }
 }
 

@@ -218,6 +218,25 @@ static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
     source->coverage.tables_incomplete |= note.tables_incomplete != 0;
 }
 
+/* Needs the threads, which come before it. */
+static void note_names(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_minicore_thread thread;
+    size_t next = 0;
+
+    /* In the order of the threads, of which some may have no name. */
+    for (size_t at = 0; bytes - at >= sizeof thread; at += sizeof thread) {
+        memcpy(&thread, data + at, sizeof thread);
+        while (next < source->n_threads &&
+               source->threads[next].tid != thread.tid)
+            next++;
+        if (next == source->n_threads)
+            break;
+        memcpy(source->threads[next].name, thread.name, sizeof thread.name - 1);
+    }
+}
+
 /* The program is the file that holds its program headers. */
 static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
 {
@@ -282,9 +301,12 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
         }
         if (note.n_namesz == sizeof MT_MINICORE_NOTE &&
             memcmp(notes + at, MT_MINICORE_NOTE, sizeof MT_MINICORE_NOTE) ==
-                0 &&
-            note.n_type == MT_MINICORE_TYPE)
-            note_minicore(core, data, note.n_descsz);
+                0) {
+            if (note.n_type == MT_MINICORE_TYPE)
+                note_minicore(core, data, note.n_descsz);
+            else if (note.n_type == MT_MINICORE_THREADS)
+                note_names(core, data, note.n_descsz);
+        }
         if (desc > bytes - at - name)
             break;
         at += name + desc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * minicore.h - the note that tells a mini-core from a core.
+ * minicore.h - the notes that a mini-core has and a core has not.
  */
 #ifndef MT_MINICORE_H
 #define MT_MINICORE_H
@@ -16,6 +16,13 @@ struct mt_minicore_note {
     uint32_t version;
     uint32_t tables_incomplete; /* 0 or 1 */
     uint64_t missing_bytes, bad_notes;
+};
+
+/* The names of threads, one after the other. */
+#define MT_MINICORE_THREADS 2u
+struct mt_minicore_thread {
+    uint32_t tid;
+    char name[16]; /* ends in NUL */
 };
 
 #endif

@@ -93,3 +93,14 @@ const struct mt_heap *mt_model_heap(const struct mt_model *model,
             return &model->heaps[i];
     return NULL;
 }
+
+const char *mt_model_thread_name(const struct mt_model *model, uint32_t tid)
+{
+    for (size_t i = 0; i < model->source->n_threads; i++)
+        if (model->source->threads[i].tid == tid)
+            return model->source->threads[i].name;
+    for (size_t i = model->n_threads; i-- > 0;)
+        if (model->threads[i].tid == tid)
+            return model->threads[i].name;
+    return "";
+}

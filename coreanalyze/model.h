@@ -241,6 +241,9 @@ size_t mt_model_module_id(const struct mt_model *, uint64_t address,
 /* Age of a block of that epoch, in ns before now_ns. */
 uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);
 
+/* The name of the thread with that number, "" if it is not known. */
+const char *mt_model_thread_name(const struct mt_model *, uint32_t tid);
+
 /* The heap in use that has this name, else NULL. */
 const struct mt_heap *mt_model_heap(const struct mt_model *, const char *name);
 

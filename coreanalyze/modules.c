@@ -72,8 +72,25 @@ static void read_build_id(struct mt_source *source, uint64_t address,
     }
 }
 
+/* The first address behind all segments, at least `end`. */
+static uint64_t segments_end(const struct mt_module *module,
+                             const Elf64_Phdr *program, size_t n, uint64_t end)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t last;
+        if (program[i].p_type == PT_LOAD &&
+            !__builtin_add_overflow(program[i].p_vaddr, program[i].p_memsz,
+                                    &last) &&
+            last + module->load_bias > end)
+            end = last + module->load_bias;
+    }
+    return end;
+}
+
+/* Fills all of the module but its end; `end` is the address where its memory
+ * should end by its headers. */
 static bool describe(struct mt_source *source, const struct mt_mapping *mapping,
-                     struct mt_module *module)
+                     struct mt_module *module, uint64_t *end)
 {
     struct image image = {source, mapping->start, -1};
     Elf64_Ehdr header;
@@ -100,6 +117,8 @@ static bool describe(struct mt_source *source, const struct mt_mapping *mapping,
                             (program[i].p_offset & -PAGE);
         biased = true;
     }
+    if (biased)
+        *end = segments_end(module, program, n, mapping->end);
     for (size_t i = 0; biased && image.file < 0 && i < n; i++)
         if (program[i].p_type == PT_NOTE && module->build_id_bytes == 0)
             read_build_id(source, module->load_bias + program[i].p_vaddr,
@@ -123,16 +142,20 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
         struct mt_module module = {.start = mapping->start,
                                    .end = mapping->end,
                                    .path = mapping->path};
+        uint64_t end;
         if (mapping->path == NULL || mapping->file_offset != 0 ||
-            !describe(source, mapping, &module))
+            !describe(source, mapping, &module, &end))
             continue;
-        /* Its other mappings follow; a hole or .bss may lie between. */
+        /* Its other mappings follow; a hole or .bss may lie between, and .bss
+         * behind them. */
         for (size_t j = i + 1; j < source->n_mappings; j++) {
             const struct mt_mapping *next = &source->mappings[j];
             if (same_file(mapping, next) && next->file_offset != 0)
                 module.end = next->end;
             else if (next->path != NULL)
                 break;
+            else if (next->start == module.end && next->start < end)
+                module.end = next->end < end ? next->end : end;
         }
         if (!mt_grow(&source->modules, &capacity, source->n_modules + 1,
                      sizeof *source->modules))

@@ -99,6 +99,31 @@ static void put_files(const struct mt_source *source, FILE *out)
         putc(0, out);
 }
 
+static bool is_named(const struct mt_thread *thread)
+{
+    return thread->has_registers && thread->name[0];
+}
+
+/* What GDB shows of a thread is its number alone; this is for our reader. */
+static void put_names(const struct mt_source *source, FILE *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < source->n_threads; i++)
+        n += is_named(&source->threads[i]);
+    if (n == 0)
+        return;
+    begin(out, MT_MINICORE_NOTE, MT_MINICORE_THREADS,
+          n * sizeof(struct mt_minicore_thread));
+    for (size_t i = 0; i < source->n_threads; i++) {
+        const struct mt_thread *t = &source->threads[i];
+        struct mt_minicore_thread thread = {.tid = t->tid};
+        memcpy(thread.name, t->name, sizeof thread.name);
+        if (is_named(t))
+            fwrite(&thread, sizeof thread, 1, out);
+    }
+}
+
 void mt_save_notes(const struct mt_save *save, FILE *out)
 {
     const struct mt_source *source = save->source;
@@ -125,4 +150,5 @@ void mt_save_notes(const struct mt_save *save, FILE *out)
         put(out, "CORE", NT_AUXV, source->auxv, source->auxv_bytes);
     put_files(source, out);
     put(out, MT_MINICORE_NOTE, MT_MINICORE_TYPE, &note, sizeof note);
+    put_names(source, out);
 }

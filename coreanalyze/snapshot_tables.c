@@ -277,16 +277,50 @@ static bool visit_thread(void *context, uint64_t index, uint64_t address,
     return true;
 }
 
+static int by_tid(const void *a, const void *b)
+{
+    const struct mt_traced_thread *x = a, *y = b;
+
+    return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+/* A core does not name its threads, but the trace does. */
+static void name_threads(struct mt_model *model)
+{
+    struct mt_source *source = model->source;
+    struct mt_traced_thread *live = calloc(model->n_threads + 1, sizeof *live);
+    size_t n = 0;
+
+    for (size_t i = 0; live && i < model->n_threads; i++)
+        if (model->threads[i].live)
+            live[n++] = model->threads[i];
+    if (n > 0)
+        qsort(live, n, sizeof *live, by_tid);
+    for (size_t i = 0; n > 0 && i < source->n_threads; i++) {
+        struct mt_traced_thread key = {.tid = source->threads[i].tid}, *found;
+        if (source->threads[i].name[0])
+            continue;
+        found = bsearch(&key, live, n, sizeof key, by_tid);
+        if (found)
+            memcpy(source->threads[i].name, found->name,
+                   sizeof source->threads[i].name);
+    }
+    free(live);
+}
+
 bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
 {
     struct mt_model *model = snapshot->model;
     size_t entries = 0;
+    bool ok;
 
-    return make_table(snapshot, MT_SECTION_THREADS, MAX_THREADS,
-                      &model->threads, sizeof *model->threads, &entries,
-                      error) &&
-           (mt_snapshot_each(snapshot, MT_SECTION_THREADS,
-                             MT_RECORD_thread_record, 0, entries, visit_thread,
-                             snapshot) ||
-            mt_fail(error, "out of memory for the threads"));
+    ok =
+        make_table(snapshot, MT_SECTION_THREADS, MAX_THREADS, &model->threads,
+                   sizeof *model->threads, &entries, error) &&
+        (mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
+                          0, entries, visit_thread, snapshot) ||
+         mt_fail(error, "out of memory for the threads"));
+    if (ok)
+        name_threads(model);
+    return ok;
 }
