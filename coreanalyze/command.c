@@ -8,19 +8,11 @@
 #include <string.h>
 
 const struct mt_command *const mt_commands[] = {
-    &mt_command_run,
-    &mt_command_show,
-    &mt_command_leaks,
-    &mt_command_check,
-    &mt_command_refs,
-    &mt_command_whatis,
-    &mt_command_save,
-    &mt_command_info,
-    &mt_command_heaps,
-    &mt_command_on,
-    &mt_command_off,
-    &mt_command_gdb,
-    NULL,
+    &mt_command_run,  &mt_command_show,     &mt_command_leaks,
+    &mt_command_diff, &mt_command_retained, &mt_command_check,
+    &mt_command_refs, &mt_command_whatis,   &mt_command_save,
+    &mt_command_info, &mt_command_heaps,    &mt_command_on,
+    &mt_command_off,  &mt_command_gdb,      NULL,
 };
 
 const struct mt_command *mt_command_find(const char *name)
@@ -36,7 +28,9 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
 {
     const char *operands = command->operands;
 
-    if (!shell && command->takes_target)
+    if (!shell && command->debugger_operands)
+        operands = command->debugger_operands;
+    else if (!shell && command->takes_target)
         operands = strchr(operands, ' ') ? strchr(operands, ' ') + 1 : "";
     fprintf(out, "Usage: memtrace %s [OPTIONS]%s%s\n\n%s\n", command->name,
             *operands ? " " : "", operands, command->summary);

@@ -30,8 +30,10 @@ struct mt_session {
 struct mt_command {
     const char *name;
     const char *operands; /* for the usage line, TARGET included */
-    const char *summary;  /* one sentence */
-    const char *details;  /* paragraphs for --help, or NULL */
+    /* The same for GDB; NULL: all but the first one. */
+    const char *debugger_operands;
+    const char *summary; /* one sentence */
+    const char *details; /* paragraphs for --help, or NULL */
     const struct mt_option *options;
     /* Its first operand is TARGET, which GDB leaves out; a command without
      * one runs in the shell alone. */
@@ -47,7 +49,7 @@ struct mt_command {
 extern const struct mt_command mt_command_show, mt_command_info,
     mt_command_heaps, mt_command_on, mt_command_off, mt_command_run,
     mt_command_gdb, mt_command_leaks, mt_command_refs, mt_command_whatis,
-    mt_command_save, mt_command_check;
+    mt_command_save, mt_command_check, mt_command_diff, mt_command_retained;
 
 /* All commands, ended by NULL. */
 extern const struct mt_command *const mt_commands[];

@@ -1,5 +1,10 @@
 # the analyses of pointers: leaks, refs, retained, whatis, diff
 %C%_libread_la_SOURCES += \
+	%D%/cmd_diff.c %D%/diff.c %D%/diff.h %D%/print_diff.c \
+	%D%/print_diff.h %D%/cmd_retained.c %D%/dominators.c \
+	%D%/dominators.h %D%/print_retained.c %D%/print_retained.h \
+	%D%/retained.c %D%/retained.h %D%/retained_graph.c \
+	%D%/retained_graph.h \
 	%D%/cmd_refs.c %D%/cmd_whatis.c %D%/cmd_whatis.h %D%/refs.c \
 	%D%/refs.h %D%/whatis_frames.c %D%/whatis_frames.h \
 	%D%/whatis_name.c %D%/whatis_name.h %D%/whatis_symbols.c \

@@ -196,6 +196,18 @@ char *mt_name_address(const struct mt_namer *namer, uint64_t address)
     return fclose(out) == 0 ? text : NULL;
 }
 
+char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return NULL;
+    put_thread(out, namer, index);
+    return fclose(out) == 0 ? text : NULL;
+}
+
 char *mt_name_word(const struct mt_namer *namer,
                    const struct mt_root_place *place)
 {

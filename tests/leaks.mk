@@ -4,7 +4,11 @@ UNIT_TESTS += %D%/unit_mark
 %C%_unit_mark_SOURCES = %D%/unit_mark.c
 %C%_unit_mark_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_mark_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
-SCRIPT_TESTS += %D%/e2e/leaks
+UNIT_TESTS += %D%/unit_dominators
+%C%_unit_dominators_SOURCES = %D%/unit_dominators.c
+%C%_unit_dominators_CFLAGS = $(AM_CFLAGS) -O2
+%C%_unit_dominators_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+SCRIPT_TESTS += %D%/e2e/leaks %D%/e2e/growth
 LONG_TESTS += %D%/e2e/leaks-compare
-EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c \
+EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c %D%/programs/growth.c \
 	%D%/programs/leakmodule.c %D%/bench/leakgraph.c
