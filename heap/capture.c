@@ -23,9 +23,13 @@
  * rbp, or words outside of the known range of the current stack, are not
  * remembered.
  *
- * A recursion leads to the same rip and rsp in many ways. Two of them are
- * remembered by rip and rsp; where there are more, the unwinding takes its
- * first steps, and the words it then has read are part of the key.
+ * WHICH ENTRY.  Programs repeat themselves: the entry that was found after this
+ * one the last time is tried first, and was fetched into the processor's cache
+ * since then. Next are those with the same rip and rsp. A recursion leads to
+ * the same of these in many ways; two are remembered by rip and rsp, and where
+ * there are more, the unwinding takes its first steps, and the words it then
+ * has read are part of the key. What is tried is only a guess; the comparison
+ * decides.
  *
  * COUNTERS.  A hit counts on the entry's counter, which only this thread
  * writes; it is added to the stack's record when its slot is given to another
@@ -240,9 +244,19 @@ static inline uint32_t hit(struct mt_capture *c,
         e->hit = 1;
     m->hits++;
     count(&m->counters[slot - m->slots], bytes);
+    mt_memo_found(m, slot);
     if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)))
         verify(c, id, regs);
     return id;
+}
+
+/* A hit that was not expected after the one before. */
+static inline uint32_t hit_other(struct mt_capture *c,
+                                 const struct mt_memo_slot *slot,
+                                 const struct mt_regs *regs, uint64_t bytes)
+{
+    c->memo.slots[c->memo.last].next = (uint32_t)(slot - c->memo.slots);
+    return hit(c, slot, regs, bytes);
 }
 
 /* Are two ways from this start remembered already? */
@@ -287,7 +301,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
             struct mt_memo_slot *slot =
                 mt_memo_find(m, key, regs, w.high - regs->rsp);
             if (slot)
-                return hit(c, slot, regs, bytes);
+                return hit_other(c, slot, regs, bytes);
         }
         end = mt_walk_fast(&w, UINT32_MAX);
     }
@@ -297,22 +311,25 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
         room = known_room(c, regs->rsp);
         struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
         if (slot)
-            return hit(c, slot, regs, bytes);
+            return hit_other(c, slot, regs, bytes);
     }
     bool known;
     uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
-    struct mt_counter_record *counter = NULL;
+    struct mt_memo_slot *slot = NULL;
     m->misses++;
     m->known_misses += known;
     if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
         id >= MT_STACK_FIRST)
-        counter = mt_memo_add(m, key, regs, &trail, id);
+        slot = mt_memo_add(m, key, regs, &trail, id);
     if (u.flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;
-    if (counter)
-        count(counter, bytes);
-    else
+    if (!slot) {
         mt_stacks_count(id, 1, bytes);
+        return id;
+    }
+    count(&m->counters[slot - m->slots], bytes);
+    m->slots[m->last].next = (uint32_t)(slot - m->slots);
+    mt_memo_found(m, slot);
     return id;
 }
 
@@ -323,12 +340,15 @@ static inline uint32_t capture(struct mt_capture *c, const struct mt_regs *regs,
     if (MT_UNLIKELY(m->generation != mt_modules_generation() ||
                     m->depth != mt_load_relaxed(&memtrace_root->depth)))
         refresh_memo(m);
-    uint64_t key = mt_memo_key(regs);
     uint64_t room = known_room(c, regs->rsp);
+    const struct mt_memo_slot *slot = mt_memo_expected(m, regs, room);
+    if (MT_LIKELY(slot != NULL))
+        return hit(c, slot, regs, bytes);
+    uint64_t key = mt_memo_key(regs);
     if (MT_LIKELY(room != 0)) {
-        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
+        slot = mt_memo_find(m, key, regs, room);
         if (MT_LIKELY(slot != NULL))
-            return hit(c, slot, regs, bytes);
+            return hit_other(c, slot, regs, bytes);
     }
     return miss(c, key, regs, bytes);
 }

@@ -122,6 +122,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     struct mt_memo old = *m;
     m->slots = slots;
     m->counters = counters;
+    m->last = m->next = 0;
     m->n_slots = n_slots;
     m->set_mask = n_slots / MT_MEMO_WAYS - 1;
     for (uint32_t s = 0; s < m->n_segments; s++) {
@@ -246,9 +247,9 @@ static struct mt_memo_entry *take(struct mt_memo *m, uint32_t size)
     return NULL;
 }
 
-struct mt_counter_record *mt_memo_add(struct mt_memo *m, uint64_t key,
-                                      const struct mt_regs *regs,
-                                      const struct mt_trail *trail, uint32_t id)
+struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
+                                 const struct mt_regs *regs,
+                                 const struct mt_trail *trail, uint32_t id)
 {
     uint32_t n = (trail->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
     uint64_t extent = 0;
@@ -285,5 +286,5 @@ struct mt_counter_record *mt_memo_add(struct mt_memo *m, uint64_t key,
     drop(m, slot);
     m->counters[slot].stack = id;
     point_slot(m, slot, e);
-    return &m->counters[slot];
+    return &m->slots[slot];
 }

@@ -29,9 +29,10 @@ struct mt_memo_entry {
     uint64_t values[];
 };
 
-/* `at` is in units of 8 bytes, from the private section's base; 0: free. */
+/* `at` is in units of 8 bytes, from the private section's base; 0: free.
+ * `next` is the slot that was found after this one the last time. */
 struct mt_memo_slot {
-    uint32_t tag, at;
+    uint32_t tag, at, next, unused;
 };
 
 struct mt_memo {
@@ -43,7 +44,8 @@ struct mt_memo {
     uint64_t era;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
-    bool has_guesses; /* entries with frames outside of all modules */
+    uint32_t last, next; /* slots: found last; expected next */
+    bool has_guesses;    /* entries with frames outside of all modules */
     /* Its memory: a ring through the segments. New entries go to `head`;
      * [victim, filled) holds those of the round before. */
     struct mt_memo_segment {
@@ -64,12 +66,11 @@ void mt_memo_fold(struct mt_memo *m);
 /* Forgets all entries. */
 void mt_memo_clear(struct mt_memo *m);
 /* Remembers where an unwinding with `trail` led. `key` is mt_memo_key() of
- * its start or mt_memo_key_of_words(). Returns the entry's counter, or NULL
- * if there is no room. */
-struct mt_counter_record *mt_memo_add(struct mt_memo *m, uint64_t key,
-                                      const struct mt_regs *regs,
-                                      const struct mt_trail *trail,
-                                      uint32_t id);
+ * its start or mt_memo_key_of_words(). Returns the entry's slot, or NULL if
+ * there is no room. */
+struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
+                                 const struct mt_regs *regs,
+                                 const struct mt_trail *trail, uint32_t id);
 void mt_memo_end_round(struct mt_memo *m);
 MT_COLD void mt_memo_fold_one(struct mt_counter_record *counter);
 
@@ -115,6 +116,34 @@ MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
             stack[where[2]] != value[2] || stack[where[3]] != value[3])
             return false;
     return true;
+}
+
+/* The expected slot if its entry holds, or NULL. */
+static inline struct mt_memo_slot *mt_memo_expected(const struct mt_memo *m,
+                                                    const struct mt_regs *regs,
+                                                    uint64_t room)
+{
+    struct mt_memo_slot *slot = &m->slots[m->next];
+    if (slot->at != 0 && mt_memo_holds(mt_memo_at(m, slot->at), regs, room))
+        return slot;
+    return NULL;
+}
+
+#define MT_MEMO_LINES 4 /* of an entry, fetched ahead */
+
+/* `slot` was found; what is expected after it is fetched into the processor's
+ * cache while the program goes on. */
+static inline void mt_memo_found(struct mt_memo *m,
+                                 const struct mt_memo_slot *slot)
+{
+    m->last = (uint32_t)(slot - m->slots);
+    m->next = slot->next;
+    if (m->next == m->last)
+        return;
+    const char *next = (const char *)mt_memo_at(m, m->slots[m->next].at);
+    for (unsigned line = 0; line < MT_MEMO_LINES; line++)
+        __builtin_prefetch(next + (size_t)line * 64);
+    __builtin_prefetch(&m->counters[m->next], 1);
 }
 
 /* The slot of an entry with this key that holds, or NULL. */
