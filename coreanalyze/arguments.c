@@ -140,8 +140,10 @@ struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
                                           struct mt_error *error)
 {
     const struct mt_resolver_options options = {
-        places->debug_dirs, places->sysroot, session->name_hook,
-        session->name_context};
+        .debug_dirs = places->debug_dirs,
+        .sysroot = places->sysroot,
+        .hook = session->name_hook,
+        .context = session->name_context};
     struct mt_resolver *resolver = mt_resolver_new(model, &options);
 
     if (resolver == NULL)

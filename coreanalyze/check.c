@@ -52,6 +52,7 @@ struct follower {
     bool ended; /* the program has */
     bool out_of_memory;
     time_t deadline;
+    struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
 
 static struct traced *find(struct follower *f, pid_t tid)
@@ -330,14 +331,16 @@ static void follow(struct follower *f, const sigset_t *signals)
 
 /* --- start --- */
 
-static void become(char *const *argv, const char *preload,
-                   const sigset_t *before, int ready, int failed)
+static void become(const struct follower *f, char *const *argv,
+                   const char *preload, const sigset_t *before, int ready,
+                   int failed)
 {
     const char *old = getenv("LD_PRELOAD");
     char *text = NULL, byte;
     int number;
 
     sigprocmask(SIG_SETMASK, before, NULL);
+    sigaction(SIGXFSZ, &f->file_limit, NULL);
     if (read(ready, &byte, 1) == 1 &&
         asprintf(&text, "%s%s%s", preload, old && *old ? ":" : "",
                  old ? old : "") > 0 &&
@@ -366,7 +369,7 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     }
     f->program = fork();
     if (f->program == 0)
-        become(argv, preload, before, ready[0], failed[1]);
+        become(f, argv, preload, before, ready[0], failed[1]);
     close(ready[0]);
     close(failed[1]);
     if (f->program < 0) {
@@ -397,12 +400,14 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
 
 bool mt_check_run(char *const *argv, const char *preload,
                   const struct mt_check_events *events, int *status,
-                  struct mt_error *error)
+                  uint32_t *pid, struct mt_error *error)
 {
     struct follower f = {.events = events};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t before, signals;
     bool ok;
 
+    sigaction(SIGXFSZ, &ignore, &f.file_limit);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
@@ -416,5 +421,6 @@ bool mt_check_run(char *const *argv, const char *preload,
         events->lost(events->context, f.program, "out of memory");
     free(f.all);
     *status = f.status;
+    *pid = (uint32_t)f.program;
     return ok;
 }

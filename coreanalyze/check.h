@@ -25,12 +25,15 @@ struct mt_check_events {
     unsigned wait_s; /* for what outlives the program */
 };
 
-/* Starts argv[0] with `preload` on the traced heap, and returns when it and all
+/* A limit on the size of files is an error from then on, as a full disk is:
+ * SIGXFSZ stays ignored, but for the program.
+ *
+ * Starts argv[0] with `preload` on the traced heap, and returns when it and all
  * its children have ended, with the status of the program as waitpid(2) gives
- * it.  False with `error` filled if it could not be started; error->status is
- * then what a shell returns. */
+ * it, and its id.  False with `error` filled if it could not be started;
+ * error->status is then what a shell returns. */
 bool mt_check_run(char *const *argv, const char *preload,
                   const struct mt_check_events *events, int *status,
-                  struct mt_error *error);
+                  uint32_t *pid, struct mt_error *error);
 
 #endif

@@ -13,16 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-const char *const mt_check_result_names[] = {"clean", "leaks", "not checked"};
-
 /* --- one process --- */
-
-struct finding {
-    enum mt_check_result result;
-    char head[64]; /* how it ended */
-    const char *why;
-    uint64_t bytes, count; /* that fail it */
-};
 
 static void describe_end(int status, char head[64])
 {
@@ -79,79 +70,67 @@ static struct mt_source *open_ended(const struct mt_ended *ended,
     return NULL;
 }
 
-static void judge(const struct mt_check *check, const struct mt_model *model,
-                  const struct mt_leaks *leaks, struct finding *finding)
+static void set_result(const struct mt_check *check,
+                       const struct mt_model *model,
+                       const struct mt_leaks *leaks,
+                       struct mt_outcome_process *p)
 {
-    for (size_t i = 0; i < leaks->show.n_rows; i++) {
-        const struct mt_show_row *row = &leaks->show.rows[i];
-        uint64_t bytes = row->bytes + row->indirect_bytes;
-        if (!(check->fail_on & 1u << row->kind) ||
-            (check->max_per_stack && bytes <= check->max_per_stack))
-            continue;
-        finding->bytes += bytes;
-        finding->count += row->count + row->indirect_count;
-    }
-    finding->result = MT_CHECK_CLEAN;
+    p->result = MT_CHECK_CLEAN;
     if (leaks->stopped) {
-        finding->result = MT_CHECK_NOT_CHECKED;
-        finding->why = "stopped early";
-    } else if (finding->count > 0 && finding->bytes > check->max_bytes) {
-        finding->result = MT_CHECK_LEAKS;
+        p->result = MT_CHECK_NOT_CHECKED;
+        p->why = "stopped early";
+    } else if (p->failing_count > 0 &&
+               p->failing_bytes > check->gate.max_bytes) {
+        p->result = MT_CHECK_LEAKS;
     } else if (!mt_leaks_complete(model, leaks)) {
-        finding->result = MT_CHECK_NOT_CHECKED;
-        finding->why = "not all of it could be seen: see the notes";
+        p->result = MT_CHECK_NOT_CHECKED;
+        p->why = "not all of it could be seen: see the notes";
     }
 }
 
-static void put_head(struct mt_check *check, pid_t pid, const char *command,
-                     const struct finding *finding)
+static void put_head(struct mt_check *check, const struct mt_outcome_process *p)
 {
     FILE *out = check->out;
     struct mt_json *json = &check->writer;
 
-    check->processes[finding->result]++;
+    check->processes[p->result]++;
     if (check->json) {
         mt_json_open(json, NULL, '{');
-        mt_json_u64(json, "pid", (uint64_t)pid);
-        mt_json_string(json, "command", command);
-        mt_json_string(json, "result", mt_check_result_names[finding->result]);
-        mt_json_string(json, "why", finding->why);
-        mt_json_string(json, "heap", finding->head[0] ? finding->head : NULL);
-        mt_json_u64(json, "failing_bytes", finding->bytes);
-        mt_json_u64(json, "failing_blocks", finding->count);
+        mt_json_u64(json, "pid", p->pid);
+        mt_json_string(json, "command", p->command);
+        mt_json_string(json, "result", mt_check_result_names[p->result]);
+        mt_json_string(json, "why", p->why);
+        mt_json_string(json, "heap", p->head);
+        mt_json_u64(json, "failing_bytes", p->failing_bytes);
+        mt_json_u64(json, "failing_blocks", p->failing_count);
         return;
     }
-    fprintf(out, "memtrace check: process %d", (int)pid);
-    if (command) {
+    fprintf(out, "memtrace check: process %u", p->pid);
+    if (p->command) {
         fputs(" (", out);
-        mt_put_text(out, command);
+        mt_put_text(out, p->command);
         putc(')', out);
     }
-    fprintf(out, ": %s", mt_check_result_names[finding->result]);
-    if (finding->why)
-        fprintf(out, ": %s", finding->why);
-    if (finding->head[0])
-        fprintf(out, "\n  %s", finding->head);
+    fprintf(out, ": %s", mt_check_result_names[p->result]);
+    if (p->why) {
+        fputs(": ", out);
+        mt_put_text(out, p->why);
+    }
+    if (p->head)
+        fprintf(out, "\n  %s", p->head);
     putc('\n', out);
 }
 
-static void put_report(struct mt_check *check, struct mt_model *model,
-                       struct mt_leaks *leaks, const struct finding *finding)
+static void put_report(struct mt_check *check, const struct mt_report *report,
+                       struct mt_leaks *leaks,
+                       const struct mt_outcome_process *p)
 {
-    const struct mt_resolver_options names = {check->debug_dirs, check->sysroot,
-                                              NULL, NULL};
-    struct mt_resolver *resolver = mt_resolver_new(model, &names);
-    struct mt_report report = {model, &leaks->show, resolver, check->out,
-                               mt_leak_kind_names};
-
     if (check->top && leaks->show.n_rows > check->top)
         leaks->show.n_rows = check->top;
-    if (resolver && check->json)
-        mt_json_put_leaks(&check->writer, &report, leaks);
-    else if (resolver &&
-             (leaks->show.n_rows > 0 || finding->result != MT_CHECK_CLEAN))
-        mt_print_leaks(&report, leaks);
-    mt_resolver_free(resolver);
+    if (check->json)
+        mt_json_put_leaks(&check->writer, report, leaks);
+    else if (leaks->show.n_rows > 0 || p->result != MT_CHECK_CLEAN)
+        mt_print_leaks(report, leaks);
 }
 
 static void finish_process(struct mt_check *check)
@@ -161,39 +140,83 @@ static void finish_process(struct mt_check *check)
     fflush(check->out);
 }
 
+/* Searches the heap of the process and reports it. */
+static bool look_at(struct mt_check *check, struct mt_source *source,
+                    struct mt_outcome_process *p, struct mt_error *error)
+{
+    struct mt_snapshot_options options = {0, NULL};
+    struct mt_model *model = mt_snapshot_take(source, &options, error);
+    struct mt_resolver *resolver = NULL;
+    struct mt_leaks leaks = {0};
+    bool ok = model && mt_leaks_run(model, &check->leaks, &leaks, error);
+
+    if (ok) {
+        resolver = mt_resolver_new(model, &check->names);
+        ok = resolver || mt_fail(error, "out of memory");
+    }
+    if (ok) {
+        struct mt_report report = {model, &leaks.show, resolver, check->out,
+                                   mt_leak_kind_names};
+        ok = mt_gate_judge(&check->gate, p, &report, &leaks, error);
+        if (ok) {
+            set_result(check, model, &leaks, p);
+            put_head(check, p);
+            put_report(check, &report, &leaks, p);
+        }
+    }
+    mt_resolver_free(resolver);
+    mt_leaks_free(&leaks);
+    mt_model_free(model);
+    return ok;
+}
+
+static void not_checked(struct mt_check *check, struct mt_outcome_process *p,
+                        const char *why)
+{
+    p->result = MT_CHECK_NOT_CHECKED;
+    p->why = mt_outcome_text(&check->gate.outcome, why);
+    put_head(check, p);
+}
+
 void mt_check_ended(void *context, const struct mt_ended *ended)
 {
     struct mt_check *check = context;
-    struct finding finding = {.result = MT_CHECK_NOT_CHECKED};
+    struct mt_outcome *outcome = &check->gate.outcome;
+    struct mt_outcome_process none, *p = mt_outcome_add(outcome);
     struct mt_error error = {0};
     struct mt_source *source = open_ended(ended, &error);
-    struct mt_snapshot_options options = {0, NULL};
-    struct mt_model *model =
-        source ? mt_snapshot_take(source, &options, &error) : NULL;
-    struct mt_leaks leaks = {0};
-    bool ok = model && mt_leaks_run(model, &check->leaks, &leaks, &error);
+    char head[64];
 
-    describe_end(ended->status, finding.head);
-    if (ok)
-        judge(check, model, &leaks, &finding);
-    else
-        finding.why = error.text;
-    put_head(check, ended->pid, source ? source->process.command : NULL,
-             &finding);
-    if (ok)
-        put_report(check, model, &leaks, &finding);
+    if (p == NULL)
+        p = &none;
+    describe_end(ended->status, head);
+    *p = (struct mt_outcome_process){
+        .pid = (uint32_t)ended->pid,
+        .head = mt_outcome_text(outcome, head),
+        .ended = true,
+        .status = ended->status,
+    };
+    if (source) {
+        p->command = mt_outcome_text(outcome, source->process.command);
+        p->exe = mt_outcome_text(outcome, source->process.exe);
+    }
+    if (p == &none)
+        not_checked(check, p, "out of memory");
+    else if (source == NULL || !look_at(check, source, p, &error))
+        not_checked(check, p, error.text);
     finish_process(check);
-    mt_leaks_free(&leaks);
-    mt_model_free(model);
     mt_source_free(source);
 }
 
 void mt_check_lost(void *context, pid_t pid, const char *why)
 {
     struct mt_check *check = context;
-    struct finding finding = {.result = MT_CHECK_NOT_CHECKED, .why = why};
+    struct mt_outcome_process none, *p = mt_outcome_add(&check->gate.outcome);
 
-    put_head(check, pid, NULL, &finding);
+    if (p == NULL)
+        p = &none;
+    *p = (struct mt_outcome_process){.pid = (uint32_t)pid};
+    not_checked(check, p, why);
     finish_process(check);
 }
 
@@ -222,8 +245,10 @@ enum mt_check_result mt_check_finish(struct mt_check *check)
     if (check->json) {
         mt_json_close(&check->writer, ']');
         mt_json_string(&check->writer, "result", mt_check_result_names[result]);
+        mt_gate_json(&check->gate, &check->writer);
         mt_json_close(&check->writer, '}');
     } else {
+        mt_gate_print(&check->gate, check->out);
         fprintf(check->out,
                 "memtrace check: %s: %" PRIu64 " clean, %" PRIu64
                 " with leaks, %" PRIu64 " not checked\n",

@@ -7,22 +7,16 @@
 
 #include "coreanalyze/check.h"
 #include "coreanalyze/json.h"
-#include "coreanalyze/leaks.h"
+#include "coreanalyze/gate.h"
 
 #include <stdio.h>
 
-enum mt_check_result { MT_CHECK_CLEAN, MT_CHECK_LEAKS, MT_CHECK_NOT_CHECKED };
-extern const char *const mt_check_result_names[];
-
 struct mt_check {
     struct mt_leaks_options leaks;
-    unsigned fail_on;       /* bits of kinds */
-    uint64_t max_bytes;     /* of a process, that do not fail it */
-    uint64_t max_per_stack; /* of a row, that do not count */
-    uint64_t top;           /* rows to print of a process, 0: all */
+    struct mt_gate gate;
+    uint64_t top; /* rows to print of a process, 0: all */
     bool json;
-    const char *const *debug_dirs; /* ended by NULL */
-    const char *sysroot;           /* or NULL */
+    struct mt_resolver_options names;
     FILE *out;
     struct mt_json writer;
     uint64_t processes[3]; /* by result */

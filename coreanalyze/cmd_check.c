@@ -5,8 +5,8 @@
 #include "coreanalyze/check_report.h"
 #include "coreanalyze/cmd_leaks.h"
 #include "coreanalyze/installed.h"
+#include "coreanalyze/output.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -29,15 +29,15 @@ static const struct mt_option options[] = {
     {"--fail-on", 0, "KINDS",
      "kinds that fail the check: definite (the default), indirect, possible, "
      "reachable, all or none",
-     MT_INTO(mt_take_kinds, unsigned, check.fail_on)},
+     MT_INTO(mt_take_kinds, unsigned, check.gate.fail_on)},
     {"--show-kinds", 0, "KINDS",
      "kinds to show besides (default: definite,possible)",
      MT_INTO(mt_take_kinds, unsigned, check.leaks.kinds)},
     {"--max-bytes", 0, "BYTES", "so many bytes of a process do not fail it",
-     MT_INTO(mt_take_bytes, uint64_t, check.max_bytes)},
+     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_bytes)},
     {"--max-per-stack", 0, "BYTES",
      "rows with at most so many bytes do not count",
-     MT_INTO(mt_take_bytes, uint64_t, check.max_per_stack)},
+     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_per_stack)},
     {"--top", 'n', "N", "show the first N rows of a process",
      MT_INTO(mt_take_count, uint64_t, check.top)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
@@ -50,6 +50,7 @@ static const struct mt_option options[] = {
     {"--output", 'o', "FILE", "the report goes here (default: standard error)",
      MT_INTO(mt_take_text, const char *, output)},
     MT_OPTION_JSON,
+    MT_GATE_OPTIONS(check.gate),
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
@@ -67,15 +68,36 @@ static int exit_status(enum mt_check_result result, int status)
     return statuses[result];
 }
 
-static int check_program(struct arguments *a, char *const *program,
-                         struct mt_error *error)
+/* Runs the program, and writes what all of it comes to. */
+static int run_program(struct arguments *a, char *const *program,
+                       const char *preload, FILE *annotations,
+                       struct mt_error *error)
 {
-    struct mt_check_events events = {mt_check_ended, mt_check_lost, &a->check,
+    struct mt_check *check = &a->check;
+    struct mt_check_events events = {mt_check_ended, mt_check_lost, check,
                                      (unsigned)a->wait_s};
-    char preload[PATH_MAX];
+    struct mt_ci ci = {.tool = "memtrace check",
+                       .argv = (const char *const *)program};
     enum mt_check_result result;
     int status = 0;
-    bool ran;
+
+    mt_check_begin(check);
+    ci.ended = mt_check_run(program, preload, &events, &status, &ci.pid, error);
+    ci.status = status;
+    result = mt_check_finish(check);
+    if (!ci.ended)
+        return error->status;
+    if (!mt_gate_finish(&check->gate, &ci, annotations, error))
+        return MT_EXIT_ERROR;
+    return exit_status(result, status);
+}
+
+static int check_program(struct arguments *a, char *const *program,
+                         FILE *annotations, struct mt_error *error)
+{
+    struct mt_output output = {.file = stderr, .path = "standard error"};
+    char preload[PATH_MAX];
+    int status;
 
     if (!mt_installed_preload("check", preload, error))
         return MT_EXIT_ERROR;
@@ -83,28 +105,25 @@ static int check_program(struct arguments *a, char *const *program,
         mt_fail(error, "check: LD_PRELOAD cannot hold the path %s", preload);
         return MT_EXIT_ERROR;
     }
-    a->check.out = a->output ? fopen(a->output, "we") : stderr;
-    if (a->check.out == NULL) {
-        mt_fail(error, "check: cannot write %s: %s", a->output,
-                strerror(errno));
+    if (!mt_gate_begin(&a->check.gate, error) ||
+        (a->output && !mt_output_open(&output, a->output, error)))
         return MT_EXIT_ERROR;
+    a->check.out = output.file;
+    status = run_program(a, program, preload, annotations, error);
+    if (a->output) {
+        struct mt_error close_error = {0};
+        if (!mt_output_close(&output, true, &close_error)) {
+            *error = close_error;
+            status = MT_EXIT_ERROR;
+        }
     }
-    mt_check_begin(&a->check);
-    ran = mt_check_run(program, preload, &events, &status, error);
-    result = mt_check_finish(&a->check);
-    if (fflush(a->check.out) != 0 || ferror(a->check.out)) {
-        mt_fail(error, "check: cannot write the report: %s", strerror(errno));
-        ran = false;
-    }
-    if (a->output)
-        fclose(a->check.out);
-    return ran ? exit_status(result, status) : error->status;
+    return status;
 }
 
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
-    struct arguments a = {.check = {.fail_on = 1u << MT_LEAK_DEFINITE,
+    struct arguments a = {.check = {.gate.fail_on = 1u << MT_LEAK_DEFINITE,
                                     .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
                                                        1u << MT_LEAK_POSSIBLE}},
                           .wait_s = 5};
@@ -115,11 +134,16 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     if (!mt_arguments_read(session, &mt_command_check, argc, argv, &a, &status,
                            error))
         return status;
-    a.check.leaks.kinds |= a.check.fail_on;
+    a.check.leaks.kinds |= a.check.gate.fail_on;
     a.check.json = a.common.json;
-    a.check.debug_dirs = a.common.places.debug_dirs;
-    a.check.sysroot = a.common.places.sysroot;
-    return check_program(&a, (char *const *)(uintptr_t)a.common.rest, error);
+    a.check.names =
+        (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
+                                     .sysroot = a.common.places.sysroot};
+    a.check.gate.names = &a.check.names;
+    status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
+                           session->out, error);
+    mt_gate_free(&a.check.gate);
+    return status;
 }
 
 const struct mt_command mt_command_check = {

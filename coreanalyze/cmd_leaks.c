@@ -3,6 +3,7 @@
  * cmd_leaks.c - memtrace leaks: what nothing reaches any more.
  */
 #include "coreanalyze/cmd_leaks.h"
+#include "coreanalyze/gate.h"
 #include "coreanalyze/print_leaks.h"
 
 #include <string.h>
@@ -10,6 +11,8 @@
 struct arguments {
     struct mt_arguments common;
     struct mt_leaks_options leaks;
+    struct mt_gate gate;
+    uint64_t top, min_bytes; /* of the rows that the gate lets through */
     bool fail, no_stop;
 };
 
@@ -68,35 +71,112 @@ static const struct mt_option options[] = {
     {"--threads", 0, "N", "processors to use (default: all there are)",
      MT_INTO(take_threads, unsigned, leaks.mark.threads)},
     {"--fail", 0, NULL,
-     "exit with 23 if blocks are definitely lost, with 24 if none are but not "
-     "all could be checked",
+     "exit with 23 if blocks are definitely lost that count, with 24 if none "
+     "are but not all could be checked",
      MT_INTO(mt_take_flag, bool, fail)},
     MT_OPTION_NO_STOP,
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
+    MT_GATE_OPTIONS(gate),
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
 };
 
-static bool print(struct mt_session *session, const struct arguments *a,
-                  struct mt_target *target, const struct mt_leaks *leaks,
+static void cut(struct mt_show *show, uint64_t min_bytes, uint64_t top)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < show->n_rows; i++)
+        if (show->rows[i].bytes + show->rows[i].indirect_bytes >= min_bytes &&
+            (top == 0 || kept < top))
+            show->rows[kept++] = show->rows[i];
+    show->n_rows = kept;
+}
+
+/* Decides by suppressions and baseline.  --top and --min are of what is left.
+ */
+static bool judge(struct arguments *a, const struct mt_report *report,
+                  struct mt_leaks *leaks, struct mt_error *error)
+{
+    const struct mt_process *process = &report->model->source->process;
+    struct mt_outcome *outcome = &a->gate.outcome;
+    struct mt_outcome_process *p = mt_outcome_add(outcome);
+
+    if (p == NULL)
+        return mt_fail(error, "out of memory");
+    *p = (struct mt_outcome_process){
+        .pid = process->pid ? process->pid : report->model->pid,
+        .command = mt_outcome_text(outcome, process->command),
+        .exe = mt_outcome_text(outcome, process->exe),
+    };
+    if (!mt_gate_judge(&a->gate, p, report, leaks, error))
+        return false;
+    if (leaks->stopped || !mt_leaks_complete(report->model, leaks)) {
+        p->result = MT_CHECK_NOT_CHECKED;
+        p->why = leaks->stopped ? "stopped early"
+                                : "not all of it could be seen: see the notes";
+    }
+    if (p->failing_count > 0 && !leaks->stopped)
+        p->result = MT_CHECK_LEAKS;
+    cut(&leaks->show, a->min_bytes, a->top);
+    return true;
+}
+
+static bool print(struct mt_session *session, struct arguments *a,
+                  struct mt_report *report, struct mt_leaks *leaks,
                   struct mt_error *error)
 {
-    struct mt_resolver *resolver =
-        mt_arguments_resolver(session, &a->common.places, target->model, error);
-    struct mt_report report = {target->model, &leaks->show, resolver,
-                               session->out, mt_leak_kind_names};
-    bool ok = true;
+    struct mt_json json = {.out = session->out};
+    struct mt_ci ci = {.tool = "memtrace leaks"};
 
+    if (a->gate.wanted && !judge(a, report, leaks, error))
+        return false;
+    if (a->common.json) {
+        mt_json_open(&json, NULL, '{');
+        mt_json_u64(&json, "version", 1);
+        mt_json_put_leaks(&json, report, leaks);
+        mt_gate_json(&a->gate, &json);
+        mt_json_close(&json, '}');
+    } else if (a->common.folded) {
+        if (!mt_print_folded(report, error))
+            return false;
+    } else {
+        mt_print_leaks(report, leaks);
+        mt_gate_print(&a->gate, session->out);
+    }
+    if (!a->gate.wanted)
+        return true;
+    ci.pid = a->gate.outcome.processes[0].pid;
+    return mt_gate_finish(&a->gate, &ci, session->out, error);
+}
+
+/* Searches, and prints what is found. */
+static bool search(struct mt_session *session, struct arguments *a,
+                   struct mt_target *target, struct mt_leaks *leaks,
+                   struct mt_error *error)
+{
+    struct mt_resolver *resolver;
+    bool ok;
+
+    if (a->gate.wanted) {
+        a->top = a->leaks.show.top;
+        a->min_bytes = a->leaks.show.min_bytes;
+        a->leaks.show.top = a->leaks.show.min_bytes = 0;
+        a->leaks.kinds |= a->gate.fail_on;
+    }
+    if (!mt_leaks_run(target->model, &a->leaks, leaks, error))
+        return false;
+    /* What is left to do needs no memory that changes. */
+    if (target->source->ops->go)
+        target->source->ops->go(target->source);
+    resolver =
+        mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
-    if (a->common.json)
-        mt_print_leaks_json(&report, leaks);
-    else if (a->common.folded)
-        ok = mt_print_folded(&report, error);
-    else
-        mt_print_leaks(&report, leaks);
+    struct mt_report report = {target->model, &leaks->show, resolver,
+                               session->out, mt_leak_kind_names};
+    ok = print(session, a, &report, leaks, error);
     mt_resolver_free(resolver);
     return ok;
 }
@@ -105,27 +185,30 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     struct arguments a = {
-        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE}};
+        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE},
+        .gate = {.fail_on = 1u << MT_LEAK_DEFINITE}};
+    struct mt_resolver_options names = {0};
     struct mt_target target = {0};
     struct mt_leaks leaks = {0};
     int status;
 
     mt_mark_defaults(session, &a.leaks.mark);
     if (!mt_arguments_read(session, &mt_command_leaks, argc, argv, &a, &status,
-                           error))
+                           error)) {
+        mt_gate_free(&a.gate);
         return status;
-    status = MT_EXIT_ERROR;
-    if (mt_target_frozen(session, "leaks", a.common.target, !a.no_stop, &target,
-                         error) &&
-        mt_leaks_run(target.model, &a.leaks, &leaks, error)) {
-        /* What is left to do needs no memory that changes. */
-        if (target.source->ops->go)
-            target.source->ops->go(target.source);
-        if (print(session, &a, &target, &leaks, error))
-            status = MT_EXIT_OK;
     }
+    names.debug_dirs = a.common.places.debug_dirs;
+    names.sysroot = a.common.places.sysroot;
+    a.gate.names = &names;
+    status = MT_EXIT_ERROR;
+    if (mt_gate_begin(&a.gate, error) &&
+        mt_target_frozen(session, "leaks", a.common.target, !a.no_stop, &target,
+                         error) &&
+        search(session, &a, &target, &leaks, error))
+        status = MT_EXIT_OK;
     if (status == MT_EXIT_OK && a.fail) {
-        if (leaks.sums[MT_LEAK_DEFINITE].count > 0)
+        if (mt_leaks_left(&leaks, MT_LEAK_DEFINITE).count > 0)
             status = MT_EXIT_LEAKS;
         else if (!mt_leaks_complete(target.model, &leaks))
             status = MT_EXIT_UNCHECKED;
@@ -134,6 +217,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
         status = MT_EXIT_UNCHECKED;
     mt_leaks_free(&leaks);
     mt_target_close(&target);
+    mt_gate_free(&a.gate);
     return status;
 }
 

@@ -129,6 +129,22 @@ void mt_leaks_free(struct mt_leaks *leaks)
     memset(leaks, 0, sizeof *leaks);
 }
 
+static uint64_t less(uint64_t all, uint64_t a, uint64_t b)
+{
+    return all > a + b ? all - a - b : 0;
+}
+
+struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
+                                 enum mt_leak_kind kind)
+{
+    const struct mt_show_sum *s = &leaks->suppressed[kind];
+    const struct mt_show_sum *k = &leaks->known[kind];
+
+    return (struct mt_show_sum){
+        less(leaks->sums[kind].bytes, s->bytes, k->bytes),
+        less(leaks->sums[kind].count, s->count, k->count)};
+}
+
 bool mt_leaks_complete(const struct mt_model *model,
                        const struct mt_leaks *leaks)
 {

@@ -29,6 +29,8 @@ struct mt_leaks {
     struct mt_show_options show_options;
     struct mt_show show;                      /* its rows are the leaks */
     struct mt_show_sum sums[MT_N_LEAK_KINDS]; /* that --heap, --since allow */
+    /* Of those, what is in no row: suppressed, or in a baseline. */
+    struct mt_show_sum suppressed[MT_N_LEAK_KINDS], known[MT_N_LEAK_KINDS];
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */
     bool stopped;                          /* by the user: kinds mean nothing */
@@ -39,6 +41,10 @@ bool mt_leaks_run(struct mt_model *model,
                   const struct mt_leaks_options *options,
                   struct mt_leaks *leaks, struct mt_error *error);
 void mt_leaks_free(struct mt_leaks *leaks);
+
+/* The sum of a kind without what is suppressed or known. */
+struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
+                                 enum mt_leak_kind kind);
 
 /* Was everything seen that a pointer to a block could be in? */
 bool mt_leaks_complete(const struct mt_model *model,

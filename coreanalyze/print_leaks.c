@@ -16,12 +16,34 @@ const char *const mt_leak_kind_names[] = {"definite", "indirect", "possible",
 static const char *const titles[] = {"definitely lost", "indirectly lost",
                                      "possibly lost", "still reachable"};
 
+static void put_sum(const struct mt_report *report, const char *title,
+                    const struct mt_show_sum *sum)
+{
+    fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n",
+            title, sum->bytes, sum->count);
+}
+
+static void add_sum(struct mt_show_sum *to, const struct mt_show_sum *sum)
+{
+    to->bytes += sum->bytes;
+    to->count += sum->count;
+}
+
 static void put_sums(const struct mt_report *report,
                      const struct mt_leaks *leaks)
 {
-    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++)
-        fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n",
-                titles[i], leaks->sums[i].bytes, leaks->sums[i].count);
+    struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
+
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
+        struct mt_show_sum left = mt_leaks_left(leaks, i);
+        put_sum(report, titles[i], &left);
+        add_sum(&suppressed, &leaks->suppressed[i]);
+        add_sum(&known, &leaks->known[i]);
+    }
+    if (suppressed.count > 0)
+        put_sum(report, "suppressed", &suppressed);
+    if (known.count > 0)
+        put_sum(report, "in the baseline", &known);
 }
 
 static void put_age(const struct mt_report *report, uint32_t epoch)
@@ -111,11 +133,11 @@ static const char *verdict(const struct mt_report *report,
 
     if (leaks->stopped)
         return "not checked";
-    if (leaks->sums[MT_LEAK_DEFINITE].count > 0)
+    if (mt_leaks_left(leaks, MT_LEAK_DEFINITE).count > 0)
         return complete ? "leaks"
                         : "leaks, if nothing that was not seen "
                           "holds these blocks";
-    if (leaks->sums[MT_LEAK_POSSIBLE].count > 0)
+    if (mt_leaks_left(leaks, MT_LEAK_POSSIBLE).count > 0)
         return complete ? "possible leaks"
                         : "possible leaks; not checked in full";
     return complete ? "no leaks" : "not checked in full: see the notes";
@@ -194,10 +216,18 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
 void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
                        const struct mt_leaks *leaks)
 {
+    struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
+
     mt_json_put_target(json, report->model);
     mt_json_open(json, "kinds", '{');
-    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++)
-        mt_json_put_sum(json, mt_leak_kind_names[i], &leaks->sums[i]);
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
+        struct mt_show_sum left = mt_leaks_left(leaks, i);
+        mt_json_put_sum(json, mt_leak_kind_names[i], &left);
+        add_sum(&suppressed, &leaks->suppressed[i]);
+        add_sum(&known, &leaks->known[i]);
+    }
+    mt_json_put_sum(json, "suppressed", &suppressed);
+    mt_json_put_sum(json, "known", &known);
     mt_json_close(json, '}');
     mt_json_put_stacks(json, report);
     put_checked(json, report, leaks);

@@ -30,7 +30,9 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
                                     const struct mt_resolver_options *options)
 {
     struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
-                                            .sysroot = options->sysroot};
+                                            .sysroot = options->sysroot,
+                                            .no_demangle = options->mangled,
+                                            .no_dwarf = options->mangled};
     struct mt_resolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL)

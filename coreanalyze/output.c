@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool cannot_write(const struct mt_output *output, struct mt_error *error)
+{
+    return mt_fail(error, "cannot write %s: %s", output->path, strerror(errno));
+}
+
+static int open_temporary(struct mt_output *output)
+{
+    mode_t mask = umask(0);
+    int fd;
+
+    umask(mask);
+    if (asprintf(&output->temporary, "%s.XXXXXX", output->path) < 0) {
+        output->temporary = NULL;
+        return -1;
+    }
+    fd = mkostemp(output->temporary, O_CLOEXEC);
+    if (fd >= 0)
+        fchmod(fd, 0666 & ~mask);
+    return fd;
+}
+
+bool mt_output_open(struct mt_output *output, const char *path,
+                    struct mt_error *error)
+{
+    struct stat status;
+    int fd;
+
+    *output = (struct mt_output){.path = path};
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+    else
+        fd = open_temporary(output);
+    output->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (output->file)
+        return true;
+    cannot_write(output, error);
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 && output->temporary)
+        unlink(output->temporary);
+    free(output->temporary);
+    return false;
+}
+
+bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error)
+{
+    if (ok && (fflush(output->file) != 0 || ferror(output->file)))
+        ok = cannot_write(output, error);
+    if (fclose(output->file) != 0 && ok)
+        ok = cannot_write(output, error);
+    if (ok && output->temporary && rename(output->temporary, output->path) != 0)
+        ok = cannot_write(output, error);
+    if (!ok && output->temporary)
+        unlink(output->temporary);
+    free(output->temporary);
+    return ok;
+}
