@@ -271,8 +271,9 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
  * block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
-/* Bytes that the block may use. */
-size_t mt_block_usable(const mt_span *);
+/* Bytes that the block may use; 0 for NULL, and for what is no live block,
+ * which is reported. */
+size_t mt_usable_size_slow(const void *);
 
 /* fork.c */
 void mt_fork_init(void);

@@ -124,10 +124,5 @@ MT_EXPORT void memtrace_free(void *p)
 
 MT_EXPORT size_t memtrace_usable_size(const void *p)
 {
-    uint32_t index;
-    if (p == NULL)
-        return 0;
-    mt_span *span =
-        mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
-    return span ? mt_block_usable(span) : 0;
+    return mt_usable_size(p);
 }

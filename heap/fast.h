@@ -36,6 +36,39 @@ static inline void *mt_malloc_fast(size_t size)
     return NULL;
 }
 
+/* The span of the live small block of the main heap at p and the block's
+ * index; or NULL: then mt_block_of() must tell what p is. */
+static inline mt_span *mt_small_at(const void *block, uint32_t *at)
+{
+    uintptr_t p = (uintptr_t)block;
+    uint64_t offset = p - mt_hot.base;
+    if (MT_UNLIKELY(offset >= mt_load_relaxed(&mt_hot.size)))
+        return NULL;
+    mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
+    if (MT_UNLIKELY(mt_load_acquire(&span->state) != MT_SPAN_SMALL))
+        return NULL;
+    unsigned __int128 product =
+        (unsigned __int128)(p - span->base) * span->recip;
+    uint64_t index = (uint64_t)(product >> 64);
+    if (MT_UNLIKELY((uint64_t)product >= span->recip ||
+                    index >= span->n_blocks))
+        return NULL;
+    uint64_t bits = mt_load_relaxed(&mt_local(span)[index >> 6]) |
+                    mt_load_relaxed(&mt_remote(span)[index >> 6]);
+    if (MT_UNLIKELY(bits >> (index & 63) & 1))
+        return NULL;
+    *at = (uint32_t)index;
+    return span;
+}
+
+static inline size_t mt_usable_size(const void *block)
+{
+    uint32_t index;
+    mt_span *span = mt_small_at(block, &index);
+    return MT_LIKELY(span != NULL) ? span->block_bytes
+                                   : mt_usable_size_slow(block);
+}
+
 static inline void mt_free(void *block)
 {
     struct mt_cache *cache = mt_tls;

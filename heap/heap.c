@@ -44,7 +44,7 @@
  * whole in the child.  What they do not guard, the other threads' caches, is
  * rebuilt (threads.c).
  */
-#include "alloc.h"
+#include "fast.h"
 #include "region.h"
 #include "safety.h"
 
@@ -333,9 +333,14 @@ bool mt_started(void)
     return mt_load_acquire(&started);
 }
 
-size_t mt_block_usable(const mt_span *span)
+size_t mt_usable_size_slow(const void *p)
 {
-    return span->block_bytes;
+    uint32_t index;
+    if (p == NULL)
+        return 0;
+    mt_span *span =
+        mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
+    return span ? span->block_bytes : 0;
 }
 
 /* --- free --- */
@@ -459,8 +464,9 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
     uint32_t index;
     if (p == NULL)
         return mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
-    mt_span *span =
-        mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
+    mt_span *span = mt_small_at(p, &index);
+    if (span == NULL)
+        span = mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
     if (span == NULL) {
         errno = EINVAL;
         return NULL;

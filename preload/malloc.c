@@ -141,5 +141,5 @@ MT_EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
 
 MT_EXPORT size_t malloc_usable_size(void *block)
 {
-    return memtrace_usable_size(block);
+    return mt_usable_size(block);
 }

@@ -3,6 +3,7 @@
  * The programs that tests/budget counts.
  *     pairs pair N SIZE      N times malloc(SIZE) and free, beside a block
  *     pairs lone N SIZE      the same, with no other block alive
+ *     pairs usable N SIZE    N times malloc_usable_size
  *     pairs random N         N replacements in a working set of 1,000 blocks
  *     pairs live N SIZE      N live blocks, then how many bytes of the
  *                            trace region are resident
@@ -35,6 +36,15 @@ static void pair(size_t n, size_t size, int lone)
         *(volatile char *)block = 1;
         free(block);
     }
+}
+
+static void usable(size_t n, size_t size)
+{
+    void *block = must(malloc(size));
+    while (n--)
+        if (malloc_usable_size(block) < size)
+            abort();
+    free(block);
 }
 
 static void random_blocks(size_t n)
@@ -116,6 +126,8 @@ int main(int argc, char **argv)
         pair(n, size, 0);
     else if (n && size && strcmp(argv[1], "lone") == 0)
         pair(n, size, 1);
+    else if (n && size && strcmp(argv[1], "usable") == 0)
+        usable(n, size);
     else if (n && strcmp(argv[1], "random") == 0)
         random_blocks(n);
     else if (n && size && strcmp(argv[1], "live") == 0)
@@ -123,7 +135,7 @@ int main(int argc, char **argv)
     else if (n && size && strcmp(argv[1], "peak") == 0)
         peak(n, size);
     else
-        return fputs("usage: pairs pair|lone|random|live|peak N SIZE\n",
+        return fputs("usage: pairs pair|lone|usable|random|live|peak N SIZE\n",
                      stderr),
                2;
     return 0;
