@@ -53,6 +53,17 @@ struct mt_runs {
     uint32_t head[MT_N_RUN_BINS]; /* linked by next, prev */
 };
 
+/* Memory of a heap (memory.h). */
+#define MT_THP_SYSTEM 0u /* transparent huge pages: as the system has it */
+#define MT_THP_ON 1u
+#define MT_THP_OFF 2u
+struct mt_memory {
+    uint64_t page_bytes; /* 0: the system's */
+    uint64_t nodes;      /* it is bound to, one bit each; 0: to none */
+    uint32_t thp;        /* MT_THP_* */
+    bool fallback;       /* normal pages where there are no large ones */
+};
+
 /* Freed blocks whose reuse is delayed (safety.h); under cache_lock. */
 struct mt_quarantine {
     uint64_t *ring; /* addresses of blocks */
@@ -85,6 +96,7 @@ struct memtrace_heap {
      * heap if it has modes. NULL: each thread has its own. */
     struct mt_cache *cache;
     struct mt_quarantine quarantine;
+    struct mt_memory memory;
     int (*on_full)(struct memtrace_heap *, size_t bytes, void *arg);
     void *on_full_arg;
 };
@@ -311,6 +323,10 @@ struct mt_config {
     uint64_t limit;
     uint32_t modes; /* MT_MODE_*, of every heap */
     uint64_t quarantine;
+    uint64_t page_size; /* of the main heap, as the rest */
+    uint32_t thp;
+    bool page_fallback;
+    char numa[64];
 };
 extern struct mt_config mt_config;
 void mt_config_read(const char *text);

@@ -5,6 +5,7 @@
  */
 #include "alloc.h"
 #include "capture.h"
+#include "memory.h"
 #include "print.h"
 
 #include <string.h>
@@ -113,6 +114,34 @@ static bool set(const char *key, size_t key_length, const char *value,
     if (KEY("quarantine")) {
         *why = "takes a number of bytes, as 16M";
         return number(value, length, UINT64_MAX, &mt_config.quarantine);
+    }
+    if (KEY("page_size")) {
+        *why = "takes 4K, 2M or 1G";
+        if (!number(value, length, UINT64_C(1) << 30, &n) ||
+            (n != 4096 && n != 1 << 21 && n != 1 << 30))
+            return false;
+        mt_config.page_size = n;
+        return true;
+    }
+    if (KEY("page_fallback")) {
+        *why = "takes on or off";
+        return choice(value, length, "off", "on", &mt_config.page_fallback);
+    }
+    if (KEY("thp")) {
+        bool on = false;
+        *why = "takes on or off";
+        if (!choice(value, length, "off", "on", &on))
+            return false;
+        mt_config.thp = on ? MT_THP_ON : MT_THP_OFF;
+        return true;
+    }
+    if (KEY("numa")) {
+        *why = "takes nodes from 0 to 63, as 0,2-3";
+        if (length >= sizeof mt_config.numa ||
+            !mt_memory_nodes(value, length, &n))
+            return false;
+        memcpy(mt_config.numa, value, length);
+        return true;
     }
     if (KEY("guard"))
         return mode(value, length, MT_MODE_GUARD, why);

@@ -45,6 +45,8 @@
  * rebuilt (threads.c).
  */
 #include "fast.h"
+#include "memory.h"
+#include "print.h"
 #include "region.h"
 #include "safety.h"
 
@@ -55,6 +57,37 @@ struct memtrace_heap *mt_main;
 
 static struct mt_lock start_lock;
 static bool started, failed;
+
+/* The kernel may refuse what MEMTRACE asks for: said in one line. Pages that
+ * are not there are then missing for good, unless page_fallback is set; a
+ * binding is left out. */
+static void main_memory(void)
+{
+    struct mt_memory_options options = {
+        .page_size = mt_config.page_size,
+        .thp = mt_config.thp,
+        .fallback = mt_config.page_fallback,
+        .nodes = *mt_config.numa ? mt_config.numa : NULL};
+    if (mt_memory_setup(mt_main, &options))
+        return;
+    char text[200];
+    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    mt_print(&out, "memtrace: MEMTRACE: the kernel refuses memory");
+    if (options.page_size > 4096) {
+        mt_print(&out, " in pages of ");
+        mt_print_size(&out, options.page_size);
+    }
+    if (options.nodes) {
+        mt_print(&out, " of NUMA nodes ");
+        mt_print(&out, options.nodes);
+    }
+    mt_print(&out, ": error ");
+    mt_print_u64(&out, (uint64_t)errno);
+    mt_print(&out, errno == ENOMEM ? " (there is none)\n" : "\n");
+    mt_print_flush(&out);
+    mt_main->memory.page_bytes = options.page_size;
+    mt_main->memory.thp = options.thp;
+}
 
 static bool start(void)
 {
@@ -75,6 +108,7 @@ static bool start(void)
     mt_main = mt_heap_new("main heap", MT_HEAP_MAIN | MT_HEAP_LOCKED);
     if (mt_main == NULL || !mt_safety_setup(mt_main, 0, 0))
         return false;
+    main_memory();
     memtrace_root->depth = mt_config.depth;
     memtrace_root->sample_bytes = mt_config.sample;
     if (settings)

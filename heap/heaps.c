@@ -3,6 +3,7 @@
  * Heaps by number and name: creation and destruction.
  */
 #include "alloc.h"
+#include "memory.h"
 #include "memtrace.h"
 #include "region.h"
 #include "safety.h"
@@ -102,6 +103,7 @@ static void forget(struct memtrace_heap *heap)
     memset(heap->runs, 0, sizeof heap->runs);
     heap->on_full = NULL;
     mt_safety_forget(heap);
+    mt_memory_forget(heap);
     heap->region_step = 0;
     heap->retain = heap->purged_ns = heap->regret_ns = 0;
     if (heap->cache) {
@@ -138,6 +140,22 @@ static uint32_t modes_of(unsigned flags)
            (flags & MEMTRACE_HEAP_FILL_ALLOC ? MT_MODE_FILL_ALLOC : 0);
 }
 
+static bool set_options(struct memtrace_heap *heap,
+                        const struct memtrace_heap_options *options)
+{
+    const struct mt_memory_options memory = {
+        .page_size = options->page_size,
+        .thp = options->flags & MEMTRACE_HEAP_THP ? MT_THP_ON : MT_THP_SYSTEM,
+        .fallback = options->flags & MEMTRACE_HEAP_PAGE_FALLBACK,
+        .nodes = options->numa_nodes};
+    if (options->base && (options->page_size || options->numa_nodes)) {
+        errno = EINVAL; /* given memory is as it is */
+        return false;
+    }
+    return mt_memory_setup(heap, &memory) &&
+           mt_safety_setup(heap, modes_of(options->flags), options->quarantine);
+}
+
 MT_EXPORT memtrace_heap *
 memtrace_heap_create(const struct memtrace_heap_options *options)
 {
@@ -171,10 +189,11 @@ memtrace_heap_create(const struct memtrace_heap_options *options)
     struct memtrace_heap *heap = mt_heap_new(options->name, flags);
     if (heap == NULL)
         return NULL;
-    if (!mt_safety_setup(heap, modes_of(options->flags), options->quarantine) ||
+    if (!set_options(heap, options) ||
         (size && !mt_heap_add_region(heap, (void *)base, size))) {
+        int why = errno;
         forget(heap);
-        errno = ENOMEM;
+        errno = why;
         return NULL;
     }
     if (options->flags & MEMTRACE_HEAP_TRACE)

@@ -43,6 +43,11 @@ bool mt_os_commit(void *, size_t bytes); /* read-write, dumped in cores */
 bool mt_os_commit_undumped(void *, size_t bytes); /* read-write */
 void mt_os_dump(void *, size_t bytes);            /* dumped in cores */
 bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
+/* As mt_os_commit, in pages of 2^shift bytes, all of them there. */
+bool mt_os_commit_huge(void *, size_t bytes, unsigned shift);
+/* Binds address space to NUMA nodes, one bit each. */
+bool mt_os_bind(void *, size_t bytes, uint64_t nodes);
+void mt_os_thp(void *, size_t bytes, bool on); /* transparent huge pages */
 bool mt_os_release(void *, size_t bytes);
 bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
 bool mt_os_unprotect(void *, size_t bytes); /* read-write again */

@@ -216,7 +216,8 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(148, uint32_t, id, "index of this record")                              \
     F(152, uint64_t, handle, "address of struct memtrace_heap")               \
     F(160, uint64_t, created_ns, "CLOCK_MONOTONIC")                           \
-    A(168, uint64_t, spare, 3, "0")
+    F(168, uint64_t, numa_nodes, "nodes it is bound to, one bit each, or 0")    \
+    A(176, uint64_t, spare, 2, "0")
 
 #define MT_REGION_FIELDS(F, A)                                                \
     F(0, uint64_t, base, "address, a multiple of the slice size")             \

@@ -34,30 +34,42 @@ extern "C" {
 
 typedef struct memtrace_heap memtrace_heap;
 
-/* For struct memtrace_heap_options.flags. */
-#define MEMTRACE_HEAP_LOCKED 1u /* may be used by many threads */
-#define MEMTRACE_HEAP_UNMAP_ON_DESTROY                                         \
-    2u                         /* destroy unmaps given memory too              \
-                                */
-#define MEMTRACE_HEAP_TRACE 4u /* tracing is on from the start */
-/* Checks of what the program does; they cost time and memory. */
-#define MEMTRACE_HEAP_GUARD 8u      /* blocks over 32 KiB end at a guard page */
-#define MEMTRACE_HEAP_FILL_FREE 16u /* find writes to freed blocks to 32 KiB   \
-                                     */
-#define MEMTRACE_HEAP_FILL_ALLOC 32u /* new blocks hold 0xba, not old data */
+/* For struct memtrace_heap_options.flags.
+ * LOCKED: may be used by many threads.  UNMAP_ON_DESTROY: destroying unmaps
+ * given memory, too.  TRACE: tracing is on from the start. */
+#define MEMTRACE_HEAP_LOCKED 1u
+#define MEMTRACE_HEAP_UNMAP_ON_DESTROY 2u
+#define MEMTRACE_HEAP_TRACE 4u
+/* Checks of what the program does; they cost time and memory.
+ * GUARD: blocks over 32 KiB end at an inaccessible page.  FILL_FREE: writes to
+ * freed blocks of up to 32 KiB are found.  FILL_ALLOC: new blocks hold 0xba. */
+#define MEMTRACE_HEAP_GUARD 8u
+#define MEMTRACE_HEAP_FILL_FREE 16u
+#define MEMTRACE_HEAP_FILL_ALLOC 32u
+/* PAGE_FALLBACK: the system's pages when there are none of page_size.  THP:
+ * transparent huge pages where the kernel has them. */
+#define MEMTRACE_HEAP_PAGE_FALLBACK 64u
+#define MEMTRACE_HEAP_THP 128u
 
 struct memtrace_heap_options {
-    const char *name;  /* up to 63 bytes are kept; not NULL, not empty */
-    void *base;        /* given memory, readable and writable; or NULL */
-    size_t size;       /* bytes: fixed. 0 (base NULL): grows as needed */
-    unsigned flags;    /* MEMTRACE_HEAP_* */
+    const char *name; /* up to 63 bytes are kept; not NULL, not empty */
+    void *base;       /* given memory, readable and writable; or NULL */
+    size_t size;      /* bytes: fixed. 0 (base NULL): grows as needed */
+    unsigned flags;   /* MEMTRACE_HEAP_* */
+    /* 0: the system's pages, else 4096, 2 MiB or 1 GiB. Large ones must be in
+     * the kernel's pool (vm.nr_hugepages), and are not given back before the
+     * heap is destroyed. Not of given memory. */
+    size_t page_size;
+    const char *numa_nodes; /* as "0,2-3", from 0 to 63; NULL: no binding */
     size_t quarantine; /* bytes of freed blocks that are not used again yet */
 };
 
 /* Creates a heap.  With `size` it is fixed: when it is full, allocations
  * fail with ENOMEM.  Of given memory, whole 16 KiB units are used: base is
  * rounded up and the end down.  EINVAL: no name, or given memory of less than
- * one unit.  ENOMEM: no address space, or 255 heaps exist. */
+ * one unit, a wrong page size or list of nodes.  ENOMEM: no address space, no
+ * page of that size, or 255 heaps exist.  What the kernel says of nodes that it
+ * does not have, EINVAL as a rule, is passed on. */
 memtrace_heap *memtrace_heap_create(const struct memtrace_heap_options *);
 
 /* Destroys a heap with all its blocks.  Its own memory is unmapped; given

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,6 +17,9 @@
 #ifndef MADV_DONTDUMP
 #define MADV_DONTDUMP 16
 #define MADV_DODUMP 17
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
 #endif
 
 uint64_t mt_os_fail_at;
@@ -66,6 +70,30 @@ bool mt_os_commit(void *address, size_t bytes)
     }
     madvise(address, bytes, MADV_DODUMP);
     return true;
+}
+
+bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
+{
+    if (told_to_fail())
+        return false;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
+                (int)(shift << MAP_HUGE_SHIFT);
+    return mmap(address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) !=
+           MAP_FAILED;
+}
+
+bool mt_os_bind(void *address, size_t bytes, uint64_t nodes)
+{
+    if (told_to_fail())
+        return false;
+    /* The kernel takes one less than the number of bits. */
+    return syscall(SYS_mbind, address, bytes, MPOL_BIND, &nodes,
+                   sizeof nodes * 8 + 1, 0) == 0;
+}
+
+void mt_os_thp(void *address, size_t bytes, bool on)
+{
+    madvise(address, bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 bool mt_os_commit_undumped(void *address, size_t bytes)

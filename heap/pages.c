@@ -10,6 +10,7 @@
  * Everything here is under the heap's lock, but for the look-ups.
  */
 #include "alloc.h"
+#include "memory.h"
 #include "pages.h"
 
 #include <errno.h>
@@ -113,7 +114,7 @@ static void purge_run(struct memtrace_heap *heap, mt_span *run)
 static uint64_t purge(struct memtrace_heap *heap, uint64_t keep)
 {
     uint64_t before = heap->record->dirty_bytes;
-    if (heap->record->flags & MT_HEAP_GIVEN)
+    if (heap->record->flags & MT_HEAP_GIVEN || mt_memory_page(heap) > 4096)
         return 0;
     while (heap->record->dirty_bytes > keep) {
         uint64_t dirty = heap->record->dirty_bytes;

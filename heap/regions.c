@@ -3,8 +3,11 @@
  * Regions of heaps, their slice maps, and the way from an address to its span.
  */
 #include "alloc.h"
+#include "memory.h"
 #include "pages.h"
 #include "region.h"
+
+#include <errno.h>
 
 #define MIB(n) ((uint64_t)(n) << 20)
 
@@ -99,7 +102,7 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
     struct mt_heap_record *hr = heap->record;
     if (!given) {
         bytes = (bytes + MT_SLICE_BYTES - 1) & ~(MT_SLICE_BYTES - 1);
-        base = mt_os_reserve(bytes, bytes >= MIB(64) ? MIB(2) : MT_SLICE_BYTES);
+        base = mt_memory_reserve(heap, &bytes);
         if (base == NULL)
             return false;
     }
@@ -134,6 +137,8 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
     mt_lock_release(&region_lock);
     if (map == NULL && !given)
         mt_os_release(base, bytes);
+    if (map == NULL)
+        errno = ENOMEM;
     return map != NULL;
 }
 
@@ -155,17 +160,21 @@ bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
                       uint64_t need)
 {
     uint64_t step = r->committed / 8, size = r->size;
-    if (step < MIB(1))
-        step = MIB(1);
+    uint64_t least = heap->memory.thp == MT_THP_ON ? MIB(2) : MIB(1);
+    if (step < least)
+        step = least;
     if (step > MIB(64))
         step = MIB(64);
-    uint64_t want = (need + step - 1) & ~(MT_SLICE_BYTES - 1);
+    uint64_t page = mt_memory_page(heap);
+    uint64_t unit = page > MT_SLICE_BYTES ? page : MT_SLICE_BYTES;
+    need = (need + unit - 1) & ~(unit - 1);
+    uint64_t want = page > step ? need : (need + step - 1) & ~(unit - 1);
     if (want > size)
         want = size;
     char *at = (char *)r->base + r->committed;
-    if (!mt_os_commit(at, want - r->committed)) {
+    if (!mt_memory_commit(heap, at, want - r->committed)) {
         want = need;
-        if (!mt_os_commit(at, want - r->committed))
+        if (!mt_memory_commit(heap, at, want - r->committed))
             return false;
     }
     /* The map's pages that tell of the new slices belong in cores. */

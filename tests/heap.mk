@@ -17,3 +17,7 @@ UNIT_TESTS += %D%/unit_safety
 %C%_unit_safety_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
 SCRIPT_TESTS += %D%/e2e/safety
 EXTRA_DIST += %D%/programs/faults.c
+UNIT_TESTS += %D%/unit_memory
+%C%_unit_memory_SOURCES = %D%/unit_memory.c %D%/model.c
+%C%_unit_memory_CFLAGS = $(AM_CFLAGS) -O2
+%C%_unit_memory_LDADD = heap/libheap.la $(CUNIT_LIBS)
