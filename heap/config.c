@@ -77,12 +77,47 @@ static bool mode(const char *value, size_t length, uint32_t bit,
     return true;
 }
 
+#define KEY(name)                                                              \
+    (key_length == sizeof name - 1 && !memcmp(key, name, key_length))
+
+/* Keys of the main heap's memory; false if it is none of these. */
+static bool set_memory(const char *key, size_t key_length, const char *value,
+                       size_t length, const char **why, bool *good)
+{
+    uint64_t n = 0;
+    bool on = false;
+    if (KEY("page_size")) {
+        *why = "takes 4K, 2M or 1G";
+        *good = number(value, length, UINT64_C(1) << 30, &n) &&
+                (n == 4096 || n == 1 << 21 || n == 1 << 30);
+        mt_config.page_size = *good ? n : mt_config.page_size;
+    } else if (KEY("page_fallback")) {
+        *why = "takes on or off";
+        *good = choice(value, length, "off", "on", &mt_config.page_fallback);
+    } else if (KEY("thp")) {
+        *why = "takes on or off";
+        *good = choice(value, length, "off", "on", &on);
+        if (*good)
+            mt_config.thp = on ? MT_THP_ON : MT_THP_OFF;
+    } else if (KEY("numa")) {
+        *why = "takes nodes from 0 to 63, as 0,2-3";
+        *good = length < sizeof mt_config.numa &&
+                mt_memory_nodes(value, length, &n);
+        if (*good) {
+            memset(mt_config.numa, 0, sizeof mt_config.numa);
+            memcpy(mt_config.numa, value, length);
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool set(const char *key, size_t key_length, const char *value,
                 size_t length, const char **why)
 {
     uint64_t n;
-#define KEY(name)                                                              \
-    (key_length == sizeof name - 1 && !memcmp(key, name, key_length))
+    bool good = false;
     if (KEY("trace")) {
         *why = "takes on or off";
         return choice(value, length, "off", "on", &mt_config.trace);
@@ -115,34 +150,8 @@ static bool set(const char *key, size_t key_length, const char *value,
         *why = "takes a number of bytes, as 16M";
         return number(value, length, UINT64_MAX, &mt_config.quarantine);
     }
-    if (KEY("page_size")) {
-        *why = "takes 4K, 2M or 1G";
-        if (!number(value, length, UINT64_C(1) << 30, &n) ||
-            (n != 4096 && n != 1 << 21 && n != 1 << 30))
-            return false;
-        mt_config.page_size = n;
-        return true;
-    }
-    if (KEY("page_fallback")) {
-        *why = "takes on or off";
-        return choice(value, length, "off", "on", &mt_config.page_fallback);
-    }
-    if (KEY("thp")) {
-        bool on = false;
-        *why = "takes on or off";
-        if (!choice(value, length, "off", "on", &on))
-            return false;
-        mt_config.thp = on ? MT_THP_ON : MT_THP_OFF;
-        return true;
-    }
-    if (KEY("numa")) {
-        *why = "takes nodes from 0 to 63, as 0,2-3";
-        if (length >= sizeof mt_config.numa ||
-            !mt_memory_nodes(value, length, &n))
-            return false;
-        memcpy(mt_config.numa, value, length);
-        return true;
-    }
+    if (set_memory(key, key_length, value, length, why, &good))
+        return good;
     if (KEY("guard"))
         return mode(value, length, MT_MODE_GUARD, why);
     if (KEY("fill_free"))
