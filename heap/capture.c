@@ -37,9 +37,11 @@
  * may be seen between those two steps: off by one counter's worth per thread.
  *
  * SIGNALS.  A capture that interrupts another one on the same thread finds
- * `busy`: it unwinds into another buffer, without memo and known ranges, and
- * counts on the record. Everything below (rules, stacks, modules) is without
- * locks.
+ * its stack pointer in `under_way`: it unwinds into another buffer, without
+ * memo and known ranges, and counts on the record. That pointer says both that
+ * there is a capture and where, in one word, so that no interrupter sees one
+ * without the other. Everything below (rules, stacks, modules) is without
+ * locks, and finished by others if it is left in the middle.
  */
 #include "capture.h"
 
@@ -49,15 +51,13 @@
 
 #include <string.h>
 
-#define MAX_NESTED                                                             \
-    2                  /* captures that have a buffer: one and its interrupter \
-                        */
+#define MAX_NESTED 2   /* captures with a buffer: one and its interrupter */
 #define SMALL_DEPTH 64 /* frames kept where there is no buffer */
 
 struct mt_capture {
-    struct mt_capture *next; /* of all there are */
-    uint32_t busy; /* captures under way: those below the top interrupted */
-    uint64_t busy_sp[MAX_NESTED];
+    struct mt_capture *next;        /* of all there are */
+    uint64_t under_way[MAX_NESTED]; /* rsp of captures, each interrupted by the
+                                       next; 0: none */
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
     struct mt_trail_word words[MT_MEMO_WORDS];
@@ -125,16 +125,10 @@ void mt_capture_detach(struct mt_capture *c)
     mt_capture_fold(c);
     /* In the child of a fork it may be the memo of a thread that was caught
      * while it was changing it. */
-    if (c->busy)
+    if (c->under_way[0])
         mt_memo_init(&c->memo, c->memo.thread);
-    c->busy = 0;
+    memset(c->under_way, 0, sizeof c->under_way);
     c->ranges = (struct mt_stack_ranges){0};
-}
-
-void mt_capture_fork_child(void)
-{
-    mt_rules_fork_child();
-    mt_stacks_fork_child();
 }
 
 static unsigned depth_within(unsigned max)
@@ -159,14 +153,22 @@ static MT_COLD MT_NOINLINE uint32_t capture_small(const struct mt_regs *regs)
     return unwind_and_intern(frames, SMALL_DEPTH, regs);
 }
 
-/* A signal handler left a capture that it had interrupted by longjmp(), if
- * the stack is now shorter than it was then. */
-static bool abandoned(const struct mt_capture *c, uint64_t sp)
+/* Forgets the captures that will never be finished: a signal handler that had
+ * interrupted them left by longjmp(), if the stack is now shorter than it was
+ * then. Returns the number of those that will. */
+static unsigned drop_abandoned(struct mt_capture *c, uint64_t sp)
 {
-    uint32_t top = c->busy <= MAX_NESTED ? c->busy - 1 : MAX_NESTED - 1;
     uint64_t low = c->ranges.range[c->ranges.last].low;
     uint64_t high = c->ranges.range[c->ranges.last].high;
-    return sp > c->busy_sp[top] && sp < high && c->busy_sp[top] >= low;
+    unsigned n = 0;
+    while (n < MAX_NESTED && c->under_way[n] != 0 &&
+           !(sp > c->under_way[n] && sp < high && c->under_way[n] >= low))
+        n++;
+    if (n == 0 && c->under_way[0] != 0)
+        mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
+    for (unsigned i = MAX_NESTED; i > n; i--)
+        mt_store_relaxed(&c->under_way[i - 1], 0);
+    return n;
 }
 
 /* No capture state, or one that is in use. */
@@ -175,21 +177,17 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
                                                    uint64_t bytes)
 {
     uint32_t id;
-    if (c && abandoned(c, regs->rsp)) {
-        mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
-        c->busy = 0;
+    unsigned level = c ? drop_abandoned(c, regs->rsp) : MAX_NESTED;
+    if (level == 0)
         return mt_capture_stack(c, regs, bytes);
-    }
-    if (!c || c->busy >= MAX_NESTED) {
+    if (level == MAX_NESTED) {
         id = capture_small(regs);
     } else {
-        uint32_t level = c->busy;
-        c->busy_sp[level] = regs->rsp;
-        mt_store_relaxed(&c->busy, level + 1);
+        mt_store_relaxed(&c->under_way[level], regs->rsp);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         id = unwind_and_intern(c->frames[level], MT_DEPTH_MAX, regs);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        mt_store_relaxed(&c->busy, level);
+        mt_store_relaxed(&c->under_way[level], 0);
     }
     mt_stacks_count(id, 1, bytes);
     return id;
@@ -356,13 +354,12 @@ static inline uint32_t capture(struct mt_capture *c, const struct mt_regs *regs,
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes)
 {
-    if (MT_UNLIKELY(!c || c->busy))
+    if (MT_UNLIKELY(!c || c->under_way[0] != 0))
         return capture_nested(c, regs, bytes);
-    c->busy_sp[0] = regs->rsp;
-    mt_store_relaxed(&c->busy, 1);
+    mt_store_relaxed(&c->under_way[0], regs->rsp);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint32_t id = capture(c, regs, bytes);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    mt_store_relaxed(&c->busy, 0);
+    mt_store_relaxed(&c->under_way[0], 0);
     return id;
 }

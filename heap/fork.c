@@ -31,7 +31,6 @@ static void child(void)
     mt_pages_fork_child();
     mt_epoch_fork_child();
     mt_heaps_fork_child();
-    mt_capture_fork_child();
     mt_threads_fork_child(mt_tls);
 }
 

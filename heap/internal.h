@@ -103,8 +103,6 @@ void mt_capture_detach(struct mt_capture *c);
  * without the memo. Never allocates from a heap, never takes a heap lock. */
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes);
-/* In the child of a fork, once, before anything else runs. */
-void mt_capture_fork_child(void);
 /* Fold one thread's counters so that the stack table is exact for it. */
 void mt_capture_fold(struct mt_capture *c);
 

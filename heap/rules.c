@@ -8,7 +8,8 @@
  * signal handlers may read and write: the worst that a race does is to lose
  * an entry, which is then compiled again. A table that has no room in a group
  * is replaced by one of twice the size; what threads still write to the old
- * one is lost, too.
+ * one is lost, too. The thread that makes the larger table may never finish (a
+ * signal handler can leave it by longjmp()): from time to time another tries.
  */
 #include "cfi.h"
 #include "modules.h"
@@ -21,9 +22,10 @@
 #define ENTRY_BYTES 256 /* of code after an entry point */
 #define FIRST_GROUPS 128
 #define MAX_GROUPS (1u << 15) /* 1 MiB */
+#define GROW_AGAIN 256
 
 static struct mt_rule_table *current;
-static uint32_t growing;
+static uint32_t wanted; /* how often a larger table was wanted */
 
 /* Makes the table right for `generation`. If a module is gone, no rule is
  * believed any more; if others came, only those that had no unwind data. In
@@ -166,21 +168,22 @@ static void copy_rules(struct mt_rule_table *to,
 static void grow(struct mt_rule_table *old)
 {
     uint64_t groups = old ? 2 * (old->group_mask + 1) : FIRST_GROUPS;
-    if (!memtrace_root || __atomic_exchange_n(&growing, 1, __ATOMIC_ACQUIRE))
+    if (!memtrace_root ||
+        __atomic_fetch_add(&wanted, 1, __ATOMIC_ACQUIRE) % GROW_AGAIN != 0)
         return;
-    if (mt_load_acquire(&current) == old) {
-        struct mt_rule_table *table = new_table(groups);
-        /* Read before the rules are: if they are cleared meanwhile, the new
-         * table is of the old generation, and is cleared when it is used. */
-        if (table && old) {
-            table->generation = mt_load_acquire(&old->generation);
-            table->era = mt_load_relaxed(&old->era);
-            copy_rules(table, old);
-        }
-        if (table)
-            mt_store_release(&current, table);
+    struct mt_rule_table *table = new_table(groups);
+    if (!table)
+        return;
+    /* Read before the rules are: if they are cleared meanwhile, the new
+     * table is of the old generation, and is cleared when it is used. */
+    if (old) {
+        table->generation = mt_load_acquire(&old->generation);
+        table->era = mt_load_relaxed(&old->era);
+        copy_rules(table, old);
     }
-    mt_store_release(&growing, 0);
+    if (__atomic_compare_exchange_n(&current, &old, table, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        mt_store_relaxed(&wanted, 0);
 }
 
 mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
@@ -193,11 +196,6 @@ mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
             return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
     }
     return mt_rules_compile(pc, table);
-}
-
-void mt_rules_fork_child(void)
-{
-    mt_store_relaxed(&growing, 0);
 }
 
 /* The dynamic linker's start-up code has no unwind data; it runs the

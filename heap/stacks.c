@@ -15,6 +15,11 @@
  * by one. Who comes to a frozen slot goes on in the next index. So a stack is
  * either in a slot before the first empty one, or behind a frozen one, and is
  * found at any time.
+ *
+ * One thread does that as a rule. It may be gone in the middle of it: killed by
+ * a fork, or left by a signal handler's longjmp(). So every step can be done
+ * again by another, which is what happens when the slots run short all the
+ * same.
  */
 #include "stacks.h"
 
@@ -31,6 +36,7 @@ struct index {
     struct index *next; /* that replaces it, or NULL */
     uint64_t mask;      /* slots - 1 */
     uint64_t used;
+    uint32_t claimed; /* somebody replaces it */
     uint64_t slots[];
 };
 
@@ -41,7 +47,6 @@ struct probe {
 };
 
 static struct index *current;
-static uint32_t growing;
 static uint32_t full; /* 1: the table takes no more */
 
 static struct index *new_index(uint64_t slots)
@@ -100,12 +105,15 @@ static bool matches(uint32_t id, const struct probe *p)
 
 enum outcome { FOUND, ABSENT, ADDED, NO_ROOM };
 
-/* Looks for the stack; with *id, adds that if it is not found. */
-static enum outcome probe_index(struct index *index, const struct probe *p,
+/* Looks for the stack in *where and those that replace it; with *id, adds that
+ * if it is not found. *where becomes the index in which that ends. */
+static enum outcome probe_index(struct index **where, const struct probe *p,
                                 uint32_t *id)
 {
     uint64_t tag = p->hash & ~ID_MASK;
-    for (; index; index = mt_load_acquire(&index->next)) {
+    for (struct index *index = *where; index;
+         index = mt_load_acquire(&index->next)) {
+        *where = index;
         uint64_t slot = mix(p->hash) & index->mask;
         for (uint64_t n = 0; n <= index->mask; n++) {
             uint64_t *at = &index->slots[(slot + n) & index->mask];
@@ -130,33 +138,46 @@ static enum outcome probe_index(struct index *index, const struct probe *p,
     return NO_ROOM;
 }
 
-/* Moves a known id; it is not yet in `to`, or by another copy of it. */
-static bool copy_slot(struct index *to, uint64_t word)
+/* Copies an id, unless that was done before. */
+static void copy_slot(struct index *to, uint64_t word)
 {
     const struct mt_stack_record *s = mt_stacks_record(word & ID_MASK);
     uint64_t slot = mix(s->hash) & to->mask;
     for (uint64_t n = 0; n <= to->mask; n++) {
-        uint64_t empty = EMPTY;
+        uint64_t there = EMPTY;
         if (__atomic_compare_exchange_n(&to->slots[(slot + n) & to->mask],
-                                        &empty, word, false, __ATOMIC_ACQ_REL,
+                                        &there, word, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED)) {
             __atomic_fetch_add(&to->used, 1, __ATOMIC_RELAXED);
-            return true;
+            return;
         }
+        if (there == word)
+            return;
     }
-    return false;
 }
 
-static MT_COLD void grow(void)
+/* The index that replaces `old`, or NULL if there is no memory for it. */
+static struct index *successor(struct index *old)
 {
-    if (__atomic_exchange_n(&growing, 1, __ATOMIC_ACQUIRE))
-        return;
-    struct index *old = mt_load_acquire(&current);
-    struct index *next = old->next; /* left by a fork in between */
-    if (!next && 2 * mt_load_relaxed(&old->used) > old->mask)
-        next = new_index(2 * (old->mask + 1));
-    if (next) {
-        mt_store_release(&old->next, next);
+    struct index *next = mt_load_acquire(&old->next), *none = NULL;
+    if (next)
+        return next;
+    next = new_index(2 * (old->mask + 1));
+    if (next &&
+        !__atomic_compare_exchange_n(&old->next, &none, next, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        next = none;
+    return next;
+}
+
+/* Replaces the current index, and those after it up to `crowded`. */
+static MT_COLD void replace(const struct index *crowded)
+{
+    for (;;) {
+        struct index *old = mt_load_acquire(&current);
+        struct index *next = old->mask <= crowded->mask ? successor(old) : NULL;
+        if (!next)
+            return;
         for (uint64_t i = 0; i <= old->mask; i++) {
             uint64_t word = EMPTY;
             if (!__atomic_compare_exchange_n(&old->slots[i], &word, FROZEN,
@@ -165,9 +186,20 @@ static MT_COLD void grow(void)
                 word != FROZEN)
                 copy_slot(next, word);
         }
-        mt_store_release(&current, next);
+        __atomic_compare_exchange_n(&current, &old, next, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
-    mt_store_release(&growing, 0);
+}
+
+/* After something was added to `index`. */
+static inline void make_room(struct index *index)
+{
+    uint64_t used = mt_load_relaxed(&index->used);
+    if (MT_LIKELY(2 * used <= index->mask))
+        return;
+    if (!__atomic_exchange_n(&index->claimed, 1, __ATOMIC_RELAXED) ||
+        4 * used > 3 * index->mask)
+        replace(index);
 }
 
 /* A finished record, or 0. */
@@ -193,11 +225,6 @@ static uint32_t new_record(const struct probe *p)
     return (uint32_t)(s - mt_stacks_record(0));
 }
 
-void mt_stacks_fork_child(void)
-{
-    mt_store_relaxed(&growing, 0);
-}
-
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           bool *known)
 {
@@ -209,22 +236,21 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
         return MT_STACK_OVERFLOW;
     if (MT_UNLIKELY(mt_modules_era(mt_modules_generation()) != 0))
         mt_modules_note(frames, n);
-    if (MT_LIKELY(probe_index(index, &p, &id) == FOUND))
+    if (MT_LIKELY(probe_index(&index, &p, &id) == FOUND))
         return id;
     *known = false;
     mt_modules_note(frames, n);
     uint32_t added = id = new_record(&p);
     if (!id)
         return MT_STACK_OVERFLOW;
-    enum outcome outcome = probe_index(index, &p, &id);
+    enum outcome outcome = probe_index(&index, &p, &id);
     if (outcome != ADDED) {
         mt_store_release(&mt_stacks_record(added)->depth, 0);
         mt_store_release(&mt_stacks_record(added)->frames, 0);
     }
     if (outcome == NO_ROOM)
         return MT_STACK_OVERFLOW;
-    if (2 * mt_load_relaxed(&index->used) > index->mask)
-        grow();
+    make_room(index);
     return id;
 }
 

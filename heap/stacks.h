@@ -17,9 +17,6 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
 /* Adds to the lifetime counters of `id`. */
 void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes);
 
-/* The thread that was making room, if any, isn't in the child. */
-void mt_stacks_fork_child(void);
-
 static inline struct mt_stack_record *mt_stacks_record(uint32_t id)
 {
     return (struct mt_stack_record *)(uintptr_t)memtrace_root

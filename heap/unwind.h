@@ -95,7 +95,6 @@ const struct mt_rule_table *mt_rules_current(void);
 /* Compiles the rule for `pc` and remembers it. */
 MT_COLD mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *);
 
-void mt_rules_fork_child(void);
 /* Is `pc`, which has no unwind data, in an outermost frame? It is if it's in
  * an object's entry code, or if it follows no call: then it was put on a
  * stack by hand, as makecontext() does. */

@@ -188,12 +188,6 @@ static void on_alarm(int sig)
 
 static void interrupted(void)
 {
-    /* Known to crash in about one run of ten, cause not found yet. */
-    if (!getenv("MT_LONG")) {
-        unit_skip("it can crash (a known fault, see CHANGES.md): "
-                  "make check-long runs it");
-        return;
-    }
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     struct itimerval often = {{0, 70}, {0, 70}}, off = {0};
     uint64_t before = captures;
@@ -218,12 +212,6 @@ static void leave_handler(int sig)
 /* The interrupted capture is never finished. */
 static void abandoned(void)
 {
-    /* Known to find wrong stacks in some runs, cause not found yet. */
-    if (!getenv("MT_LONG")) {
-        unit_skip("it can fail (a known fault, see CHANGES.md): "
-                  "make check-long runs it");
-        return;
-    }
     struct sigaction action = {.sa_handler = leave_handler};
     struct itimerval once = {{0, 0}, {0, 40}};
     uint64_t before = captures;
@@ -428,7 +416,6 @@ static void after_fork(void)
     int status = -1;
     pid_t child = fork();
     if (child == 0) {
-        mt_capture_fork_child();
         mt_capture_detach(capture);
         uint64_t before = captures;
         for (int i = 0; i < 20000; i++)
