@@ -30,3 +30,8 @@ tests/fuzz_core: tests/fuzz_core.c tests/trace_image.c $(FUZZ_FILES)
 		`echo $(FUZZ_FILES) | tr ' ' '\n' | grep '\.c$$'` \
 		$(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) $(LZMA_LIBS) \
 		$(LZ4_LIBS) -lm -ldl -lpthread
+
+# compares the stacks of a trace with libunwind's: see e2e/stacks
+check_PROGRAMS += %D%/stacks_compare
+%C%_stacks_compare_SOURCES = %D%/stacks_compare.c
+%C%_stacks_compare_LDADD = coreanalyze/libread.la
