@@ -224,11 +224,38 @@ static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
 }
 
-static inline void count(struct mt_counter_record *counter, uint64_t bytes)
+static inline struct mt_counter_record *
+counter_of(const struct mt_memo *m, const struct mt_memo_slot *slot)
+{
+    return &m->counters[slot - m->slots];
+}
+
+/* False: the counter must be folded before the next time. */
+static inline bool count(struct mt_counter_record *counter, uint64_t bytes)
 {
     counter->bytes += bytes;
-    if (MT_UNLIKELY(++counter->allocs >= UINT32_C(1) << 31))
+    return MT_LIKELY(++counter->allocs < UINT32_C(1) << 31);
+}
+
+/* Ends what mt_capture_stack() began. */
+static inline uint32_t finish(struct mt_capture *c, uint32_t id)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mt_store_relaxed(&c->under_way[0], 0);
+    return id;
+}
+
+static MT_COLD MT_NOINLINE uint32_t finish_hit(struct mt_capture *c,
+                                               const struct mt_regs *regs,
+                                               uint32_t id)
+{
+    const struct mt_memo_slot *slot = &c->memo.slots[c->memo.last];
+    struct mt_counter_record *counter = counter_of(&c->memo, slot);
+    if (counter->allocs >= UINT32_C(1) << 31)
         mt_memo_fold_one(counter);
+    if (mt_load_relaxed(&mt_capture_verify))
+        verify(c, id, regs);
+    return finish(c, id);
 }
 
 static inline uint32_t hit(struct mt_capture *c,
@@ -241,11 +268,11 @@ static inline uint32_t hit(struct mt_capture *c,
     if (!e->hit)
         e->hit = 1;
     m->hits++;
-    count(&m->counters[slot - m->slots], bytes);
+    bool counted = count(counter_of(m, slot), bytes);
     mt_memo_found(m, slot);
-    if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)))
-        verify(c, id, regs);
-    return id;
+    if (MT_UNLIKELY(!counted || mt_load_relaxed(&mt_capture_verify)))
+        return finish_hit(c, regs, id);
+    return finish(c, id);
 }
 
 /* A hit that was not expected after the one before. */
@@ -323,28 +350,29 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
         m->has_guesses = true;
     if (!slot) {
         mt_stacks_count(id, 1, bytes);
-        return id;
+        return finish(c, id);
     }
-    count(&m->counters[slot - m->slots], bytes);
+    struct mt_counter_record *counter = counter_of(m, slot);
     m->slots[m->last].next = (uint32_t)(slot - m->slots);
     mt_memo_found(m, slot);
-    return id;
+    if (!count(counter, bytes))
+        mt_memo_fold_one(counter);
+    return finish(c, id);
 }
 
-static inline uint32_t capture(struct mt_capture *c, const struct mt_regs *regs,
-                               uint64_t bytes)
+/* Another entry than the expected one, if any. */
+static MT_NOINLINE uint32_t capture_other(struct mt_capture *c,
+                                          const struct mt_regs *regs,
+                                          uint64_t bytes)
 {
     struct mt_memo *m = &c->memo;
     if (MT_UNLIKELY(m->generation != mt_modules_generation() ||
                     m->depth != mt_load_relaxed(&memtrace_root->depth)))
         refresh_memo(m);
-    uint64_t room = known_room(c, regs->rsp);
-    const struct mt_memo_slot *slot = mt_memo_expected(m, regs, room);
-    if (MT_LIKELY(slot != NULL))
-        return hit(c, slot, regs, bytes);
     uint64_t key = mt_memo_key(regs);
+    uint64_t room = known_room(c, regs->rsp);
     if (MT_LIKELY(room != 0)) {
-        slot = mt_memo_find(m, key, regs, room);
+        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
         if (MT_LIKELY(slot != NULL))
             return hit_other(c, slot, regs, bytes);
     }
@@ -358,8 +386,13 @@ uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
         return capture_nested(c, regs, bytes);
     mt_store_relaxed(&c->under_way[0], regs->rsp);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint32_t id = capture(c, regs, bytes);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    mt_store_relaxed(&c->under_way[0], 0);
-    return id;
+    struct mt_memo *m = &c->memo;
+    if (MT_LIKELY(m->generation == mt_modules_generation() &&
+                  m->depth == mt_load_relaxed(&memtrace_root->depth))) {
+        uint64_t room = known_room(c, regs->rsp);
+        const struct mt_memo_slot *slot = mt_memo_expected(m, regs, room);
+        if (MT_LIKELY(slot != NULL))
+            return hit(c, slot, regs, bytes);
+    }
+    return capture_other(c, regs, bytes);
 }

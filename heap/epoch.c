@@ -11,7 +11,7 @@
 #define FIRST_GRAIN_NS UINT64_C(4000000)
 
 static struct mt_lock epoch_lock;
-static uint64_t next_ns; /* when the next epoch may open */
+uint64_t mt_epoch_next_ns;
 
 static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
 {
@@ -26,7 +26,7 @@ static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
         used < capacity ? mt_section_alloc(MT_SECTION_EPOCHS, sizeof *e) : NULL;
     if (e == NULL) {
         root->epoch_overflow++;
-        next_ns = UINT64_MAX;
+        mt_epoch_next_ns = UINT64_MAX;
         return root->epoch;
     }
     e->monotonic_ns = now;
@@ -38,19 +38,17 @@ static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
     for (uint64_t left = capacity - used; left <= capacity / 2 && left > 0;
          left *= 2)
         grain *= 2;
-    next_ns = now + grain;
+    mt_epoch_next_ns = now + grain;
     return (uint32_t)used;
 }
 
-uint32_t mt_epoch_tick(void)
+MT_COLD void mt_epoch_open(uint64_t now)
 {
-    uint64_t now = mt_os_monotonic_ns();
-    if (now >= mt_load_relaxed(&next_ns) && mt_lock_try(&epoch_lock)) {
-        if (now >= next_ns)
-            open_epoch(now, MT_EPOCH_TIME, 0);
-        mt_lock_release(&epoch_lock);
-    }
-    return mt_load_relaxed(&memtrace_root->epoch);
+    if (!mt_lock_try(&epoch_lock))
+        return;
+    if (now >= mt_epoch_next_ns)
+        open_epoch(now, MT_EPOCH_TIME, 0);
+    mt_lock_release(&epoch_lock);
 }
 
 uint32_t mt_epoch_mark(const char *label)

@@ -139,8 +139,8 @@ bool mt_start(void)
 /* --- allocation --- */
 
 /* The tag of an allocation of this thread's, without its slack. */
-static uint64_t new_tag(struct mt_cache *cache, size_t size,
-                        const struct mt_regs *regs)
+static inline __attribute__((always_inline)) uint64_t
+new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
 {
     uint64_t mean = mt_load_relaxed(&memtrace_root->sample_bytes);
     if (MT_UNLIKELY(mean != 0) && mt_sample_passes_over(cache, size, mean))

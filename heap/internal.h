@@ -72,9 +72,17 @@ void *mt_section_alloc(unsigned section, size_t bytes);
 /* Offset of a NUL-terminated copy in the strings section, 0 when full. */
 uint32_t mt_string_add(const char *, size_t length);
 
-/* --- epoch.c: called on slow paths; opens an epoch when the last is older
- * than the grain.  Returns the index of the current one.  AS-safe. */
-uint32_t mt_epoch_tick(void);
+/* --- epoch.c: opens an epoch when the last is older than the grain. Returns
+ * the index of the current one.  AS-safe. */
+extern uint64_t mt_epoch_next_ns; /* when the next may open */
+MT_COLD void mt_epoch_open(uint64_t now);
+static inline uint32_t mt_epoch_tick(void)
+{
+    uint64_t now = mt_os_monotonic_ns();
+    if (MT_UNLIKELY(now >= mt_load_relaxed(&mt_epoch_next_ns)))
+        mt_epoch_open(now);
+    return mt_load_relaxed(&memtrace_root->epoch);
+}
 uint32_t mt_epoch_mark(const char *label);
 void mt_epoch_fork_child(void);
 

@@ -98,6 +98,8 @@ static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
     return (struct mt_memo_entry *)(uintptr_t)(m->base + 8 * (uint64_t)at);
 }
 
+typedef uint64_t __attribute__((may_alias)) mt_any_word;
+
 /* Would the unwinding do now what it did then?  `room` bytes above rsp are
  * known to be readable; words are compared in the order they were read in. */
 MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
@@ -107,8 +109,7 @@ MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
     if (e->rip != regs->rip || e->rsp != regs->rsp || e->extent > room ||
         (e->uses_rbp && e->rbp != regs->rbp))
         return false;
-    const volatile uint64_t *stack =
-        (const volatile uint64_t *)(uintptr_t)e->rsp;
+    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)e->rsp;
     const uint64_t *value = e->values, *end = value + e->n_words;
     const uint16_t *where = (const uint16_t *)end;
     for (; value != end; value += MT_MEMO_ROUND, where += MT_MEMO_ROUND)
