@@ -70,6 +70,8 @@ bool mt_target_open(struct mt_session *session, const char *command,
         return mt_fail(error, "%s: no TARGET: a process id or a core", command);
     target->source = mt_source_open(name, error);
     target->owned = true;
+    if (target->source)
+        target->source->progress = session->progress;
     return target->source != NULL;
 }
 

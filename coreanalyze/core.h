@@ -14,8 +14,11 @@ struct core_segment {
 
 struct core {
     struct mt_source source; /* first: the source is the core */
-    const uint8_t *data;     /* the file, mapped */
+    const uint8_t *data;     /* the file, mapped; NULL: it is read */
     uint64_t bytes;
+    int file;      /* -1 if it is mapped */
+    void **pieces; /* of it that were read */
+    size_t n_pieces, pieces_capacity;
     struct core_segment *segments; /* by address, no overlaps */
     size_t n_segments;
 };
@@ -25,6 +28,9 @@ struct core {
  * of memory. */
 bool mt_core_notes(struct core *, uint64_t offset, uint64_t bytes,
                    struct mt_error *);
+/* Bytes [offset, offset + bytes) of the file, which has them, until the source
+ * is freed.  NULL when out of memory, or if the file cannot be read. */
+const uint8_t *mt_core_piece(struct core *, uint64_t offset, uint64_t bytes);
 /* Opens PATH, and if it is compressed its contents in a temporary file that
  * has no name.  -1 with `error` filled. */
 int mt_core_open_file(const char *path, struct mt_error *);

@@ -276,9 +276,11 @@ static bool one_note(struct core *core, uint32_t type, const uint8_t *data,
 bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
                    struct mt_error *error)
 {
-    const uint8_t *notes = core->data + offset, *auxv = NULL;
+    const uint8_t *notes = mt_core_piece(core, offset, bytes), *auxv = NULL;
     size_t at = 0, auxv_bytes = 0, threads = core->source.n_threads;
 
+    if (notes == NULL)
+        return mt_fail(error, "out of memory for the notes of the core");
     while (bytes - at >= sizeof(Elf64_Nhdr)) {
         Elf64_Nhdr note;
         memcpy(&note, notes + at, sizeof note);

@@ -21,6 +21,8 @@ struct live {
 struct live_copy {
     uint64_t start, bytes; /* whole pages */
     uint8_t *data;
+    void *place; /* address space for the data, and for some more */
+    uint64_t place_bytes;
 };
 
 /* The tables of a process from /proc; also for a source that reads its memory
@@ -35,8 +37,6 @@ void mt_live_pages(struct mt_source *, uint64_t start, uint64_t end,
 bool mt_live_stop(struct mt_source *, struct mt_error *);
 void mt_live_go(struct mt_source *);
 bool mt_live_freeze(struct mt_source *, bool stop, struct mt_error *);
-/* The copy that holds an address, or NULL. */
-const struct live_copy *mt_live_copy(const struct live *, uint64_t address);
 void mt_live_thaw(struct live *); /* frees the copies */
 
 /* Adds the page statistics of a range of process `pid` to `stats`. */

@@ -37,5 +37,5 @@ lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) $(SYMBOLIZE_LDFLAGS) -version-info 0:0:0
 
 bin_PROGRAMS += %D%/memtrace
-%C%_memtrace_SOURCES = %D%/main.c
+%C%_memtrace_SOURCES = %D%/main.c %D%/meter.c %D%/meter.h
 %C%_memtrace_LDADD = %D%/libread.la

@@ -5,11 +5,10 @@
 #include "config.h"
 
 #include "coreanalyze/command.h"
+#include "coreanalyze/meter.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 static void print_help(void)
 {
@@ -23,49 +22,10 @@ static void print_help(void)
          "Exit status: 0 done, 1 usage or target error, 23 leaks found.");
 }
 
-/* --- progress: on a terminal, and only for what takes long --- */
-
-struct meter {
-    struct timespec start;
-    bool shown;
-    uint64_t percent;
-};
-
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) +
-           (double)(now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
-static bool report(void *context, const char *step, uint64_t done,
-                   uint64_t total)
-{
-    struct meter *meter = context;
-    uint64_t percent =
-        total ? (uint64_t)((double)done / (double)total * 100) : 0;
-
-    if (seconds_since(&meter->start) < 1 ||
-        (meter->shown && percent == meter->percent))
-        return true;
-    meter->shown = true;
-    meter->percent = percent;
-    fprintf(stderr, "\rmemtrace: %s: %u%%", step, (unsigned)percent);
-    return true;
-}
-
-static void end_meter(struct meter *meter)
-{
-    if (meter->shown)
-        fputs("\r\033[K", stderr);
-}
-
 int main(int argc, char **argv)
 {
-    struct meter meter = {.shown = false};
-    struct mt_progress progress = {report, &meter};
+    const struct mt_command *command;
+    struct mt_meter meter = {.shown = false};
     struct mt_session session = {.out = stdout};
     struct mt_error error = {0};
     int status;
@@ -83,17 +43,21 @@ int main(int argc, char **argv)
         puts("memtrace " PACKAGE_VERSION);
         return MT_EXIT_OK;
     }
-    clock_gettime(CLOCK_MONOTONIC, &meter.start);
-    if (isatty(STDERR_FILENO))
-        session.progress = &progress;
+    /* Others run a program, whose terminal it is then. */
+    command = mt_command_find(argv[1]);
+    if (command && command->takes_target) {
+        mt_meter_begin(&meter);
+        session.progress = &meter.progress;
+    }
     status = mt_session_run(&session, argc - 1, (const char *const *)(argv + 1),
                             &error);
-    end_meter(&meter);
+    mt_meter_end(&meter);
     if (error.text[0])
         fprintf(stderr, "memtrace: %s\n", error.text);
     if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
         fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
         return MT_EXIT_ERROR;
     }
+    mt_meter_exit_by_signal();
     return status;
 }

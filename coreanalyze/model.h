@@ -124,14 +124,6 @@ struct mt_coverage {
     uint64_t section_overflow; /* times that another section was full */
 };
 
-/* Long steps say how far they are. */
-struct mt_progress {
-    /* Returns false to stop the step. */
-    bool (*report)(void *context, const char *step, uint64_t done,
-                   uint64_t total);
-    void *context;
-};
-
 struct mt_model {
     struct mt_source *source;           /* not owned */
     const struct mt_progress *progress; /* or NULL; not owned */

@@ -206,6 +206,8 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
                 r->threads_without_registers);
     mt_json_u64(json, "root_bytes", r->scanned_bytes);
     mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
+    mt_json_u64(json, "search_ns", leaks->search_ns);
+    mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);
     mt_json_u64(json, "missing_root_bytes", r->missing_bytes);
     mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);

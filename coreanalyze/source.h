@@ -125,8 +125,17 @@ struct mt_frozen {
     uint64_t bytes, ns; /* copied, and how long it took */
 };
 
+/* Long steps say how far they are. */
+struct mt_progress {
+    /* Returns false to stop the step. */
+    bool (*report)(void *context, const char *step, uint64_t done,
+                   uint64_t total);
+    void *context;
+};
+
 struct mt_source {
     const struct mt_source_ops *ops;
+    const struct mt_progress *progress; /* of freeze, or NULL; not owned */
     struct mt_process process;
     struct mt_mapping *mappings; /* by address, no overlaps */
     size_t n_mappings;

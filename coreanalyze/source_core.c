@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * source_core.c - an ELF core file, mapped.
+ * source_core.c - an ELF core file, mapped; or read, where a limit on the
+ * address space does not let it be mapped.
  *
  * A core may be cut off (a full disk, a size limit), bigger than memory, or
  * hostile: every offset is checked against the size of the file, and what the
@@ -44,6 +45,49 @@ static const struct core_segment *find_segment(const struct core *core,
     return NULL;
 }
 
+/* False, and `bytes` that could be read, if it is not all there. */
+static bool read_file(const struct core *core, uint64_t offset, void *buffer,
+                      size_t *bytes)
+{
+    size_t done = 0;
+
+    if (core->data) {
+        memcpy(buffer, core->data + offset, *bytes);
+        return true;
+    }
+    while (done < *bytes) {
+        ssize_t got = pread(core->file, (char *)buffer + done, *bytes - done,
+                            (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    if (done == *bytes)
+        return true;
+    *bytes = done;
+    return false;
+}
+
+const uint8_t *mt_core_piece(struct core *core, uint64_t offset, uint64_t bytes)
+{
+    size_t n = (size_t)bytes;
+    void *piece;
+
+    if (core->data)
+        return core->data + offset;
+    if (!mt_grow(&core->pieces, &core->pieces_capacity, core->n_pieces + 1,
+                 sizeof *core->pieces))
+        return NULL;
+    piece = malloc(n + 1);
+    if (piece == NULL || !read_file(core, offset, piece, &n)) {
+        free(piece);
+        return NULL;
+    }
+    return core->pieces[core->n_pieces++] = piece;
+}
+
 static size_t core_read(struct mt_source *source, uint64_t address,
                         void *buffer, size_t bytes)
 {
@@ -58,7 +102,8 @@ static size_t core_read(struct mt_source *source, uint64_t address,
         size_t n = bytes - done;
         if (n > s->bytes - skip)
             n = (size_t)(s->bytes - skip);
-        memcpy((char *)buffer + done, core->data + s->offset + skip, n);
+        if (!read_file(core, s->offset + skip, (char *)buffer + done, &n))
+            return done + n;
         done += n;
     }
     return done;
@@ -115,6 +160,11 @@ static void core_destroy(struct mt_source *source)
 
     if (core->data)
         munmap((void *)(uintptr_t)core->data, core->bytes);
+    if (core->file >= 0)
+        close(core->file);
+    for (size_t i = 0; i < core->n_pieces; i++)
+        free(core->pieces[i]);
+    free(core->pieces);
     free(core->segments);
     free(core);
 }
@@ -123,6 +173,12 @@ static const struct mt_source_ops core_ops = {
     .read = core_read,
     .view = core_view,
     .extent = core_extent,
+    .pages = core_pages,
+    .destroy = core_destroy,
+};
+
+static const struct mt_source_ops unmapped_core_ops = {
+    .read = core_read,
     .pages = core_pages,
     .destroy = core_destroy,
 };
@@ -148,9 +204,12 @@ static bool map_file(struct core *core, const char *path,
     core->bytes = (uint64_t)status.st_size;
     map = mmap(NULL, core->bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, file,
                0);
+    if (map == MAP_FAILED) {
+        core->file = file;
+        core->source.ops = &unmapped_core_ops;
+        return true;
+    }
     close(file);
-    if (map == MAP_FAILED)
-        return mt_fail(error, "cannot map %s: %s", path, strerror(errno));
     core->data = map;
     return true;
 }
@@ -158,7 +217,10 @@ static bool map_file(struct core *core, const char *path,
 static bool check_header(const struct core *core, const char *path,
                          Elf64_Ehdr *header, struct mt_error *error)
 {
-    memcpy(header, core->data, sizeof *header);
+    size_t bytes = sizeof *header;
+
+    if (!read_file(core, 0, header, &bytes))
+        return mt_fail(error, "cannot read %s: %s", path, strerror(errno));
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return mt_fail(error, "%s is not an ELF file", path);
     if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -179,11 +241,11 @@ static uint64_t count_headers(const struct core *core, const Elf64_Ehdr *header)
 {
     Elf64_Shdr first;
     uint64_t n = header->e_phnum, room;
+    size_t bytes = sizeof first;
 
-    if (n == PN_XNUM && header->e_shoff <= core->bytes - sizeof first) {
-        memcpy(&first, core->data + header->e_shoff, sizeof first);
+    if (n == PN_XNUM && header->e_shoff <= core->bytes - sizeof first &&
+        read_file(core, header->e_shoff, &first, &bytes))
         n = first.sh_info;
-    }
     if (header->e_phoff > core->bytes)
         return 0;
     room = (core->bytes - header->e_phoff) / sizeof(Elf64_Phdr);
@@ -269,7 +331,7 @@ static bool read_headers(struct core *core, const Elf64_Ehdr *header,
                          struct mt_error *error)
 {
     uint64_t n = count_headers(core, header);
-    const uint8_t *table = core->data + (n ? header->e_phoff : 0);
+    const uint8_t *table;
     uint64_t budget = core->bytes;
     size_t mappings = 0, segments = 0;
     Elf64_Phdr program;
@@ -280,6 +342,9 @@ static bool read_headers(struct core *core, const Elf64_Ehdr *header,
     }
     if (n < header->e_phnum)
         core->source.coverage.tables_incomplete = true;
+    table = mt_core_piece(core, n ? header->e_phoff : 0, n * sizeof program);
+    if (table == NULL)
+        return mt_fail(error, "out of memory for the segments");
     for (uint64_t i = 0; i < n; i++) {
         memcpy(&program, table + i * sizeof program, sizeof program);
         if (program.p_type == PT_LOAD &&
@@ -317,6 +382,7 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
 
     if (core == NULL)
         return mt_fail(error, "out of memory"), NULL;
+    core->file = -1;
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;
     source->strings = mt_string_pool_new();

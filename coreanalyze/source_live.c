@@ -6,7 +6,7 @@
  * (it honours CAP_SYS_PTRACE in other ways, and reads pages without PROT_READ).
  * The process runs on meanwhile, unless it is stopped (live_stop.c).
  */
-#include "coreanalyze/live.h"
+#include "coreanalyze/live_copy.h"
 #include "coreanalyze/memory.h"
 #include "coreanalyze/modules.h"
 
