@@ -97,6 +97,8 @@ struct memtrace_heap {
     struct mt_cache *cache;
     struct mt_quarantine quarantine;
     struct mt_memory memory;
+    /* Bytes of spans by class, those of large blocks last, and their peaks. */
+    uint64_t class_bytes[MT_N_CLASSES + 1], class_peak[MT_N_CLASSES + 1];
     int (*on_full)(struct memtrace_heap *, size_t bytes, void *arg);
     void *on_full_arg;
 };

@@ -106,6 +106,41 @@ MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
     return 0;
 }
 
+MT_EXPORT int memtrace_heap_class_stats(memtrace_heap *heap,
+                                        struct memtrace_class_stats *stats,
+                                        unsigned n)
+{
+    heap = mt_heap_meant(heap);
+    if (heap == NULL)
+        return -1;
+    unsigned all = MT_N_CLASSES + 1;
+    if (n > all)
+        n = all;
+    for (unsigned c = 0; c < n; c++)
+        stats[c] = (struct memtrace_class_stats){
+            .size = c < MT_N_CLASSES ? mt_class_size(c) : 0,
+            .span_bytes = heap->class_bytes[c],
+            .span_peak = heap->class_peak[c]};
+    for (uint32_t id = 1; id < span_count(); id++) {
+        const mt_span *span = mt_span_at(id);
+        unsigned c =
+            span->state == MT_SPAN_SMALL ? span->size_class : MT_N_CLASSES;
+        if (!is_span_of(heap, span) || c >= n)
+            continue;
+        for (uint32_t w = 0; w < mt_bitmap_words(span->n_blocks); w++) {
+            uint64_t mask = mt_word_mask(span, w);
+            uint64_t free_bits = (mt_load_relaxed(&mt_local(span)[w]) |
+                                  mt_load_relaxed(&mt_remote(span)[w])) &
+                                 mask;
+            size_t live = (size_t)__builtin_popcountll(mask & ~free_bits);
+            stats[c].blocks += live;
+            stats[c].used += live * span->block_bytes;
+            stats[c].free_blocks += (size_t)__builtin_popcountll(free_bits);
+        }
+    }
+    return (int)all;
+}
+
 struct public_walk {
     int (*visit)(const struct memtrace_block *, void *);
     void *arg;

@@ -15,6 +15,7 @@ struct check {
     int violations;
     uint64_t span_bytes, dirty_bytes;
     uint64_t n_free[2]; /* clean, dirty runs found in regions */
+    uint64_t class_bytes[MT_N_CLASSES + 1];
 };
 
 static void violation(struct check *check, const char *what, uint64_t where)
@@ -141,9 +142,11 @@ static void check_region(struct check *check, const struct mt_region_record *r,
         } else if (span->state == MT_SPAN_SMALL) {
             check_small(check, span, r);
             check->span_bytes += bytes;
+            check->class_bytes[span->size_class % MT_N_CLASSES] += bytes;
         } else if (span->state == MT_SPAN_LARGE) {
             check_large(check, span);
             check->span_bytes += bytes;
+            check->class_bytes[MT_N_CLASSES] += bytes;
         } else {
             violation(check, "unused span in the map", (uintptr_t)span);
         }
@@ -223,6 +226,10 @@ MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
     check_runs(&check, 1);
     if (check.span_bytes != heap->record->span_bytes)
         violation(&check, "span_bytes is not the sum", check.span_bytes);
+    for (uint32_t c = 0; c <= MT_N_CLASSES; c++)
+        if (check.class_bytes[c] != heap->class_bytes[c] ||
+            heap->class_peak[c] < heap->class_bytes[c])
+            violation(&check, "bytes of a class are not the sum", c);
     if (check.dirty_bytes != heap->record->dirty_bytes)
         violation(&check, "dirty_bytes is not the sum", check.dirty_bytes);
     if (heap->cache)

@@ -101,6 +101,8 @@ static void forget(struct memtrace_heap *heap)
            sizeof *record - sizeof record->name);
     record->id = heap->id;
     memset(heap->runs, 0, sizeof heap->runs);
+    memset(heap->class_bytes, 0, sizeof heap->class_bytes);
+    memset(heap->class_peak, 0, sizeof heap->class_peak);
     heap->on_full = NULL;
     mt_safety_forget(heap);
     mt_memory_forget(heap);

@@ -130,6 +130,20 @@ struct memtrace_heap_stats {
 /* Counts; O(spans). Exact if no other thread allocates meanwhile. */
 int memtrace_heap_stats(memtrace_heap *, struct memtrace_heap_stats *);
 
+struct memtrace_class_stats {
+    size_t size;        /* bytes of a block; 0: blocks over 32 KiB, each in its
+                         * own span */
+    size_t blocks;      /* live blocks */
+    size_t used;        /* their bytes */
+    size_t free_blocks; /* in spans of this class */
+    size_t span_bytes;  /* bytes taken by spans of this class */
+    size_t span_peak;   /* the most that has been */
+};
+/* Fills in up to n size classes, the smallest first and large blocks last, and
+ * returns how many there are.  As memtrace_heap_stats() otherwise. */
+int memtrace_heap_class_stats(memtrace_heap *, struct memtrace_class_stats *,
+                              unsigned n);
+
 struct memtrace_block {
     const void *address;
     size_t requested;      /* bytes asked for; usable size if untraced */

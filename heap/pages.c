@@ -174,12 +174,30 @@ static bool over_limit(const struct memtrace_heap *heap, uint64_t more)
     return hr->limit && hr->span_bytes + more > hr->limit;
 }
 
-static void count_span(struct memtrace_heap *heap, uint64_t bytes)
+/* Of a span that is entered as small or large. */
+static uint32_t class_of(const mt_span *span)
+{
+    return span->recip ? span->size_class : MT_N_CLASSES;
+}
+
+static void count_span(struct memtrace_heap *heap, const mt_span *span,
+                       uint64_t bytes)
 {
     struct mt_heap_record *hr = heap->record;
+    uint32_t c = class_of(span);
     hr->span_bytes += bytes;
     if (hr->span_bytes > hr->span_bytes_peak)
         hr->span_bytes_peak = hr->span_bytes;
+    heap->class_bytes[c] += bytes;
+    if (heap->class_bytes[c] > heap->class_peak[c])
+        heap->class_peak[c] = heap->class_bytes[c];
+}
+
+static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
+                         uint64_t bytes)
+{
+    heap->record->span_bytes -= bytes;
+    heap->class_bytes[class_of(span)] -= bytes;
 }
 
 /* Exactly n slices, in no list and no map. */
@@ -213,7 +231,7 @@ static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state,
     /* Whoever sees the state sees the rest of the record. */
     mt_store_release(&span->state, state);
     mt_slice_map_set(r, span->first_slice, span->n_slices, mt_span_id(span));
-    count_span(heap, span->n_slices * MT_SLICE_BYTES);
+    count_span(heap, span, span->n_slices * MT_SLICE_BYTES);
 }
 
 mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
@@ -363,7 +381,7 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     }
     mt_lock_acquire(&heap->lock);
     struct mt_heap_record *hr = heap->record;
-    hr->span_bytes -= span->n_slices * MT_SLICE_BYTES;
+    uncount_span(heap, span, span->n_slices * MT_SLICE_BYTES);
     span->owner_key = span->owner = 0;
     mt_store_release(&span->state, MT_SPAN_FREE);
     mt_side_free(span);
@@ -406,7 +424,7 @@ static bool extend(struct memtrace_heap *heap, mt_span *span, uint32_t more)
     }
     span->n_slices += more;
     mt_slice_map_set(r, end, more, mt_span_id(span));
-    count_span(heap, more * MT_SLICE_BYTES);
+    count_span(heap, span, more * MT_SLICE_BYTES);
     return true;
 }
 
@@ -425,7 +443,7 @@ bool mt_span_resize(struct memtrace_heap *heap, mt_span *span, size_t bytes)
         uint64_t cut = (span->n_slices - n) * MT_SLICE_BYTES;
         span->flags = MT_SPAN_DIRTY; /* of the part that is cut off */
         if (split(heap, span, (uint32_t)n))
-            heap->record->span_bytes -= cut;
+            uncount_span(heap, span, cut);
         span->flags = 0;
     }
     if (ok)

@@ -88,6 +88,19 @@ MT_EXPORT int mallopt(int parameter, int value)
     return 1;
 }
 
+#define MT_MOST_CLASSES 100
+
+/* As glibc's: the free blocks of a range of sizes. */
+static void print_class(FILE *stream, const struct memtrace_class_stats *class,
+                        size_t from)
+{
+    fprintf(stream,
+            "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" "
+            "count=\"%zu\"/>\n",
+            from, class->size, class->free_blocks * class->size,
+            class->free_blocks);
+}
+
 MT_EXPORT int malloc_info(int options, FILE *stream)
 {
     struct memtrace_heap_stats s;
@@ -95,11 +108,18 @@ MT_EXPORT int malloc_info(int options, FILE *stream)
         errno = EINVAL;
         return -1;
     }
-    if (memtrace_heap_stats(NULL, &s) != 0)
+    struct memtrace_class_stats classes[MT_MOST_CLASSES];
+    int n = memtrace_heap_class_stats(NULL, classes, MT_MOST_CLASSES);
+    if (n < 0 || memtrace_heap_stats(NULL, &s) != 0)
         return -1;
+    fprintf(stream, "<malloc version=\"memtrace-1\">\n"
+                    "<heap nr=\"0\">\n"
+                    "<sizes>\n");
+    for (int i = 0; i < n && i < MT_MOST_CLASSES; i++)
+        if (classes[i].size && classes[i].span_bytes)
+            print_class(stream, &classes[i], i ? classes[i - 1].size + 1 : 0);
     fprintf(stream,
-            "<malloc version=\"memtrace-1\">\n"
-            "<heap nr=\"0\">\n"
+            "</sizes>\n"
             "<total type=\"used\" count=\"%zu\" size=\"%zu\"/>\n"
             "<total type=\"free\" count=\"%zu\" size=\"%zu\"/>\n"
             "<system type=\"current\" size=\"%zu\"/>\n"

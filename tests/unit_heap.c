@@ -327,6 +327,47 @@ static void memory_goes_back(void)
     memtrace_heap_destroy(heap);
 }
 
+static void class_statistics(void)
+{
+    struct memtrace_class_stats before[80], after[80];
+    memtrace_heap *heap = create("classes", NULL, 0, 0);
+    int n = memtrace_heap_class_stats(heap, before, 80);
+    CU_ASSERT_EQUAL_FATAL(n, MT_N_CLASSES + 1);
+    CU_ASSERT_EQUAL(before[n - 1].size, 0);
+    for (int i = 0; i < n; i++)
+        CU_ASSERT(before[i].blocks == 0 && before[i].span_peak == 0);
+    void *blocks[300];
+    for (int i = 0; i < 300; i++)
+        blocks[i] = memtrace_alloc(heap, i % 3 ? 100 : 50000);
+    memtrace_heap_class_stats(heap, after, 80);
+    struct memtrace_heap_stats s = stats_of(heap);
+    size_t used = 0, span_bytes = 0, live = 0, free_blocks = 0;
+    for (int i = 0; i < n; i++) {
+        used += after[i].used;
+        live += after[i].blocks;
+        span_bytes += after[i].span_bytes;
+        free_blocks += after[i].free_blocks;
+        if (after[i].size == 112)
+            CU_ASSERT_EQUAL(after[i].blocks, 200);
+    }
+    CU_ASSERT_EQUAL(after[n - 1].blocks, 100);
+    CU_ASSERT_EQUAL(after[n - 1].used, 100 * 53248);
+    CU_ASSERT_EQUAL(used, s.used);
+    CU_ASSERT_EQUAL(live, s.blocks);
+    CU_ASSERT_EQUAL(span_bytes, s.span_bytes);
+    CU_ASSERT_EQUAL(free_blocks, s.free_blocks);
+    for (int i = 0; i < 300; i++)
+        memtrace_free(blocks[i]);
+    memtrace_heap_class_stats(heap, before, 80);
+    CU_ASSERT_EQUAL(before[n - 1].span_bytes, 0);
+    CU_ASSERT_EQUAL(before[n - 1].span_peak, 100 * 65536);
+    /* Fewer are asked for than there are. */
+    CU_ASSERT_EQUAL(memtrace_heap_class_stats(heap, before, 3), n);
+    CU_ASSERT_EQUAL(memtrace_heap_class_stats(heap, NULL, 0), n);
+    CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
+    memtrace_heap_destroy(heap);
+}
+
 static void marks(void)
 {
     uint32_t before = memtrace_root->epoch;
@@ -429,6 +470,7 @@ static const struct unit_test tests[] = {
     {"tracing on and off", toggling},
     {"sampling is unbiased", sampling_is_unbiased},
     {"freed memory goes back", memory_goes_back},
+    {"statistics of size classes", class_statistics},
     {"marks open epochs", marks},
     {"show prints live memory", show_prints},
     {"255 heaps", many_heaps},
