@@ -61,7 +61,7 @@ uint64_t mt_block_tag(const mt_span *span, uint32_t index)
 
 static int count(mt_span *span, uint32_t index, void *arg)
 {
-    struct memtrace_heap_stats *stats = arg;
+    struct memtrace_stats *stats = arg;
     uint64_t tag = mt_block_tag(span, index);
     stats->blocks++;
     stats->used += span->block_bytes;
@@ -74,7 +74,7 @@ static int count(mt_span *span, uint32_t index, void *arg)
 }
 
 MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
-                                  struct memtrace_heap_stats *stats)
+                                  struct memtrace_stats *stats)
 {
     heap = mt_heap_meant(heap);
     if (heap == NULL)

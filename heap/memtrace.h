@@ -111,7 +111,7 @@ int memtrace_heap_limit(memtrace_heap *, size_t bytes);
 typedef int (*memtrace_full_handler)(memtrace_heap *, size_t bytes, void *arg);
 int memtrace_heap_on_full(memtrace_heap *, memtrace_full_handler, void *arg);
 
-struct memtrace_heap_stats {
+struct memtrace_stats {
     const char *name;
     const void *base;
     size_t size;      /* bytes of address space */
@@ -128,7 +128,7 @@ struct memtrace_heap_stats {
     size_t failures;    /* allocations that got no memory */
 };
 /* Counts; O(spans). Exact if no other thread allocates meanwhile. */
-int memtrace_heap_stats(memtrace_heap *, struct memtrace_heap_stats *);
+int memtrace_heap_stats(memtrace_heap *, struct memtrace_stats *);
 
 struct memtrace_class_stats {
     size_t size;        /* bytes of a block; 0: blocks over 32 KiB, each in its

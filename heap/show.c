@@ -76,7 +76,7 @@ static void sort(struct row *rows, uint32_t n)
 
 static void print_header(struct mt_print *out, memtrace_heap *heap)
 {
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     const struct mt_heap_record *record = heap->record;
     memtrace_heap_stats(heap, &s);
     mt_print(out, "  base ");

@@ -21,7 +21,7 @@ MT_EXPORT int malloc_trim(size_t pad)
 /* glibc's fields, with what answers to them here. */
 MT_EXPORT struct mallinfo2 mallinfo2(void)
 {
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     struct mallinfo2 info;
     memset(&info, 0, sizeof info);
     if (memtrace_heap_stats(NULL, &s) == 0) {
@@ -68,7 +68,7 @@ MT_EXPORT void malloc_stats(void)
 {
     char text[512];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     if (memtrace_heap_stats(NULL, &s) != 0)
         return;
     mt_print(&out, "memtrace main heap:\n");
@@ -103,7 +103,7 @@ static void print_class(FILE *stream, const struct memtrace_class_stats *class,
 
 MT_EXPORT int malloc_info(int options, FILE *stream)
 {
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     if (options != 0) {
         errno = EINVAL;
         return -1;

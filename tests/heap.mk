@@ -21,3 +21,5 @@ UNIT_TESTS += %D%/unit_memory
 %C%_unit_memory_SOURCES = %D%/unit_memory.c %D%/model.c
 %C%_unit_memory_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_memory_LDADD = heap/libheap.la $(CUNIT_LIBS)
+SCRIPT_TESTS += %D%/e2e/pmr
+EXTRA_DIST += %D%/programs/pmr.cc

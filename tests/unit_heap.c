@@ -19,9 +19,9 @@ static memtrace_heap *create(const char *name, void *base, size_t size,
         .name = name, .base = base, .size = size, .flags = flags});
 }
 
-static struct memtrace_heap_stats stats_of(memtrace_heap *heap)
+static struct memtrace_stats stats_of(memtrace_heap *heap)
 {
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     CU_ASSERT_EQUAL_FATAL(memtrace_heap_stats(heap, &s), 0);
     return s;
 }
@@ -315,7 +315,7 @@ static void memory_goes_back(void)
         memset(blocks[i] = memtrace_alloc(heap, 20000), 1, 20000);
     for (size_t i = 0; i < 4000; i++)
         memtrace_free(blocks[i]);
-    struct memtrace_heap_stats s = stats_of(heap);
+    struct memtrace_stats s = stats_of(heap);
     CU_ASSERT(s.span_peak > 80000000);
     CU_ASSERT(s.trimmable <= 8 << 20);
     CU_ASSERT(s.span_bytes <= 1 << 20);
@@ -340,7 +340,7 @@ static void class_statistics(void)
     for (int i = 0; i < 300; i++)
         blocks[i] = memtrace_alloc(heap, i % 3 ? 100 : 50000);
     memtrace_heap_class_stats(heap, after, 80);
-    struct memtrace_heap_stats s = stats_of(heap);
+    struct memtrace_stats s = stats_of(heap);
     size_t used = 0, span_bytes = 0, live = 0, free_blocks = 0;
     for (int i = 0; i < n; i++) {
         used += after[i].used;

@@ -33,7 +33,7 @@ static void run_checked(memtrace_heap *heap, uint64_t seed, uint64_t n)
         CU_ASSERT_EQUAL_FATAL(memtrace_heap_check(heap), 0);
     }
     model_verify(m);
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     memtrace_heap_stats(heap, &s);
     size_t live = 0;
     for (size_t i = 0; i < MODEL_SLOTS; i++)
@@ -148,7 +148,7 @@ static void run_threads(memtrace_heap *heap, uint64_t rounds, int generations)
         free(shared.models[i]);
     }
     CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     memtrace_heap_stats(heap, &s);
     CU_ASSERT_EQUAL(s.blocks, 0);
 }
@@ -209,7 +209,7 @@ static void threads_by_the_thousand(void)
 {
     static void *blocks[1000];
     memtrace_trim();
-    struct memtrace_heap_stats before, after;
+    struct memtrace_stats before, after;
     uint64_t used = 0;
     for (int i = 0; i < 2000; i++) {
         pthread_t t;

@@ -183,7 +183,7 @@ static void reuse_is_delayed(void)
     memtrace_heap *heap = create(TRACE, SIZE * HELD);
     void *first = memtrace_alloc(heap, SIZE);
     memtrace_free(first);
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     memtrace_heap_stats(heap, &s);
     CU_ASSERT_EQUAL(s.blocks, 0);
     int n = 0;
@@ -272,7 +272,7 @@ static void many_small_blocks(void)
         blocks[i] = memtrace_alloc(heap, 1);
     for (int i = 0; i < 20000; i++)
         memtrace_free(blocks[i]);
-    struct memtrace_heap_stats s;
+    struct memtrace_stats s;
     memtrace_heap_stats(heap, &s);
     CU_ASSERT_EQUAL(s.blocks, 0);
     CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
