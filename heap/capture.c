@@ -344,7 +344,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
     m->misses++;
     m->known_misses += known;
     if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
-        id >= MT_STACK_FIRST)
+        id >= MT_STACK_FIRST && mt_memo_wants(m))
         slot = mt_memo_add(m, key, regs, &trail, id);
     if (u.flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;

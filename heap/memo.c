@@ -7,8 +7,10 @@
  * was written is kept (it slides down over those that were not). The ring
  * begins small; when it was filled by misses that a larger one might have
  * spared - those that led to stacks seen before - it gets another segment, and
- * the index grows with it, up to the bound that the user set. A slot's counter
- * lies in the counters section, where readers find it.
+ * the index grows with it, up to the bound that the user set. Where that is too
+ * little, so that most entries would be overwritten before they are found
+ * again, few are written, and those stay. A slot's counter lies in the counters
+ * section, where readers find it.
  */
 #include "capture.h"
 #include "memo.h"
@@ -20,6 +22,7 @@
 #define MIN_SEGMENT 4096u
 #define FIRST_SLOTS 256u
 #define GROWTH_SHARE 4         /* of misses: avoidable ones that make it grow */
+#define PASS_OVER 15           /* all but one in 16 */
 #define MAX_SLIDES 8           /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u /* to size the index */
 #define SMALL_BYTES (128u << 10) /* a thread may always have so much */
@@ -198,8 +201,13 @@ static void next_segment(struct mt_memo *m)
     if (m->current < m->n_segments)
         return;
     m->current = 0;
-    if (m->known_misses > m->misses / GROWTH_SHARE && add_segment(m, m->bytes))
-        m->current = m->n_segments - 1;
+    m->pass_over = 0;
+    if (m->known_misses > m->misses / GROWTH_SHARE) {
+        if (add_segment(m, m->bytes))
+            m->current = m->n_segments - 1;
+        else if (m->hits < m->known_misses)
+            m->pass_over = PASS_OVER;
+    }
     mt_memo_end_round(m);
 }
 

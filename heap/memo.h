@@ -54,6 +54,7 @@ struct mt_memo {
     uint32_t n_segments, current, head, victim;
     uint32_t bytes;
     uint32_t hits, misses;         /* in this round */
+    uint32_t pass_over;            /* mask: of misses that are not remembered */
     uint32_t known_misses;         /* of those: led to stacks not new */
     uint64_t all_hits, all_misses; /* in those before */
     struct mt_thread_record *thread;
@@ -65,6 +66,12 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread);
 void mt_memo_fold(struct mt_memo *m);
 /* Forgets all entries. */
 void mt_memo_clear(struct mt_memo *m);
+/* Is this miss to be remembered?  Not every one is while there are far more
+ * stacks than the memo has room for. */
+static inline bool mt_memo_wants(const struct mt_memo *m)
+{
+    return (m->misses & m->pass_over) == 0;
+}
 /* Remembers where an unwinding with `trail` led. `key` is mt_memo_key() of
  * its start or mt_memo_key_of_words(). Returns the entry's slot, or NULL if
  * there is no room. */
