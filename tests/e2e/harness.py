@@ -235,14 +235,29 @@ def in_gdb(command, *target):
     return text
 
 
+COMPILED = {}  # what was compiled by which command: (folder, its output)
+
+
+def compile_once(argv, output):
+    """Runs a compiler's command, whose output is a file; the same command's
+    output is copied when it is asked for again."""
+    if tuple(argv) not in COMPILED:
+        kept = tempfile.TemporaryDirectory(prefix="memtrace-e2e-")
+        run([*argv, "-o", os.path.join(kept.name, "output")])
+        COMPILED[tuple(argv)] = kept
+    shutil.copy2(os.path.join(COMPILED[tuple(argv)].name, "output"), output)
+
+
 def compile_program(folder, name, *flags, source=None):
     """Compile tests/programs/NAME.c or .cc; returns the path of the result."""
     source = source or name
     path = glob.glob(os.path.join(SOURCE, "tests", "programs", source + ".c*"))
     check(len(path) == 1, "one source of " + source)
-    compiler = [*CXX, "-std=c++17", "-fsized-deallocation"] if path[0].endswith(".cc") else CC
+    compiler = [*CXX, "-std=c++17", "-fsized-deallocation"] \
+        if path[0].endswith(".cc") else CC
     output = os.path.join(folder, name)
-    run([*compiler, "-g", *flags, "-o", output, path[0], "-ldl", "-pthread"])
+    compile_once([*compiler, "-g", *flags, path[0], "-ldl", "-pthread"],
+                 output)
     return output
 
 

@@ -63,10 +63,10 @@ CASES = {
 
 def compile_cases(folder, *flags):
     """Builds the program and its module; returns the program's path."""
-    harness.run([*harness.CC, "-shared", "-fPIC", "-o",
-                 os.path.join(folder, "leakmodule.so"),
-                 os.path.join(harness.SOURCE, "tests", "programs",
-                              "leakmodule.c")])
+    harness.compile_once(
+        [*harness.CC, "-shared", "-fPIC", os.path.join(
+            harness.SOURCE, "tests", "programs", "leakmodule.c")],
+        os.path.join(folder, "leakmodule.so"))
     return harness.compile_program(folder, "leakcases", "-O1", *flags)
 
 
