@@ -21,10 +21,11 @@
 #define FIRST_BYTES (16u << 10)
 #define MIN_SEGMENT 4096u
 #define FIRST_SLOTS 256u
-#define GROWTH_SHARE 4         /* of misses: avoidable ones that make it grow */
-#define PASS_OVER 15           /* all but one in 16 */
-#define MAX_SLIDES 8           /* entries kept in a row */
-#define ENTRY_BYTES_ABOUT 256u /* to size the index */
+#define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
+#define PASS_OVER 15   /* all but one in 16 */
+#define PASS_OVER_CAPTURES 8192
+#define MAX_SLIDES 8             /* entries kept in a row */
+#define ENTRY_BYTES_ABOUT 256u   /* to size the index */
 #define SMALL_BYTES (128u << 10) /* a thread may always have so much */
 #define ALL_THREADS 8            /* times the bound of one, for all together */
 
@@ -191,6 +192,18 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
 }
 
 /* --- the ring --- */
+
+bool mt_memo_wants(struct mt_memo *m)
+{
+    if (MT_LIKELY(m->pass_over == 0))
+        return true;
+    if (m->hits + m->misses >= PASS_OVER_CAPTURES) { /* is it still so? */
+        if (m->hits >= m->known_misses)
+            m->pass_over = 0;
+        mt_memo_end_round(m);
+    }
+    return (m->misses & m->pass_over) == 0;
+}
 
 /* To the next segment, a new one if that pays. */
 static void next_segment(struct mt_memo *m)

@@ -68,10 +68,7 @@ void mt_memo_fold(struct mt_memo *m);
 void mt_memo_clear(struct mt_memo *m);
 /* Is this miss to be remembered?  Not every one is while there are far more
  * stacks than the memo has room for. */
-static inline bool mt_memo_wants(const struct mt_memo *m)
-{
-    return (m->misses & m->pass_over) == 0;
-}
+bool mt_memo_wants(struct mt_memo *m);
 /* Remembers where an unwinding with `trail` led. `key` is mt_memo_key() of
  * its start or mt_memo_key_of_words(). Returns the entry's slot, or NULL if
  * there is no room. */
