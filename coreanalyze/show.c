@@ -354,7 +354,7 @@ static bool find_epochs(struct walk *walk, struct mt_error *error)
     const struct mt_model *model = walk->model;
     struct mt_show *show = walk->show;
     const struct mt_show_options *options = show->options;
-    double length;
+    uint64_t length;
 
     walk->end_epoch = UINT32_MAX;
     if (!mt_when_epoch(model, &options->since, UINT64_MAX, &walk->first_epoch,
@@ -372,12 +372,17 @@ static bool find_epochs(struct walk *walk, struct mt_error *error)
     walk->part = calloc(model->n_epochs, 1);
     if (walk->part == NULL)
         return mt_fail(error, "out of memory for the epochs");
-    length = (double)(show->to_ns - show->from_ns) + 1;
+    length = show->to_ns - show->from_ns;
     for (size_t i = 0; i < model->n_epochs; i++) {
         uint64_t ns = model->epochs[i].ns;
-        if (ns >= show->from_ns && ns <= show->to_ns)
-            walk->part[i] =
-                (uint8_t)((double)(ns - show->from_ns) * MT_SHOW_AGES / length);
+        if (ns < show->from_ns || ns > show->to_ns)
+            continue;
+        /* The last moment belongs to the last part. */
+        walk->part[i] =
+            ns < show->to_ns
+                ? (uint8_t)((unsigned __int128)(ns - show->from_ns) *
+                            MT_SHOW_AGES / length)
+                : MT_SHOW_AGES - 1;
     }
     return true;
 }
