@@ -92,8 +92,8 @@ def clean_environment():
                                     "LSAN_"))}
 
 
-def run_once(tool, workload, folder):
-    """One run; returns its figures and a digest of its output."""
+def launch(tool, workload, folder):
+    """Runs it once: what `launch` printed, and its program's errors."""
     out = os.path.join(folder, "output")
     command = [LAUNCH, "-o", out, "-u", "LD_PRELOAD"]
     env = {"LC_ALL": "C.UTF-8", **workload.env, **tool.environment(workload)}
@@ -104,16 +104,22 @@ def run_once(tool, workload, folder):
     if workload.client:
         command += ["-c", workload.client]
     command += ["--", *tool.prefix, *workload.argv]
-    done = subprocess.run(command, cwd=folder, env=clean_environment(),
+    return subprocess.run(command, cwd=folder, env=clean_environment(),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False)
+
+
+def run_once(tool, workload, folder):
+    """One run; returns its figures and a digest of its output."""
+    done = launch(tool, workload, folder)
     fields = done.stdout.split()
     if done.returncode or len(fields) != 7 or fields[-1] != b"0":
         raise Broken("%s with %s: status %s: %s" % (
             workload.name, tool.name, fields[-1:] or done.returncode,
             done.stderr.decode(errors="replace")[-300:].strip()))
     wall, user, system, peak, instructions, _, _ = map(int, fields)
-    with open(workload.output or out, "rb") as file:
+    with open(workload.output or os.path.join(folder, "output"),
+              "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     return {"wall": wall / 1e6, "cpu": (user + system) / 1e6,
             "peak": peak / 1024, "instructions": instructions,

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 
-from measure import PROGRAMS, Workload, clean_environment
+from measure import BUILD, PROGRAMS, Workload, clean_environment
 
 SQL = """
 CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, value REAL, data BLOB);
@@ -259,6 +259,20 @@ def compilers(folder, scale):
     return out
 
 
+def debugger(folder, scale):
+    """GDB reads the debug information of what it is given, many times."""
+    library = os.path.join(BUILD, "preload", ".libs", "libmemtrace-preload.so")
+    copies = []
+    for i in range(max(scale // 12, 2)):
+        path = os.path.join(folder, "library%d.so" % i)
+        shutil.copy(library, path)
+        copies += ["-ex", "add-symbol-file %s %d" % (path, 0x100000 * (i + 1))]
+    return Workload("gdb", "programs", [
+        "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", *copies,
+        "-ex", "maint expand-symtabs", "-ex", "info types mt_", library],
+        env={"HOME": folder})
+
+
 def programs(folder, scale):
     """The programs that are installed here, and what was left out."""
     left, out = [], []
@@ -266,6 +280,7 @@ def programs(folder, scale):
     makers = {
         "sqlite3": sqlite3, "/usr/bin/python3": python3,
         "redis-server": redis, "git": git, "gcc": compilers,
+        "gdb": debugger,
         "perl": lambda f, s: Workload(
             "perl", "programs", ["perl", "-e", PERL % (3500 * s)],
             env={"PERL_HASH_SEED": "0"}),
