@@ -21,7 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,6 +34,8 @@
      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
 #define ORIG_RAX 15 /* in the order of struct user_regs_struct */
 #define POLL_NS 50000000
+#define FOLLOWED 1 /* what the program is told before it starts */
+#define UNFOLLOWED 2
 
 struct traced {
     pid_t tid, pid;
@@ -50,6 +54,7 @@ struct follower {
     pid_t program;
     int status;
     bool ended; /* the program has */
+    bool followed;
     bool out_of_memory;
     time_t deadline;
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
@@ -103,8 +108,10 @@ static void go(pid_t tid, int signal)
 
 static void report(struct follower *f, const struct traced *last)
 {
-    struct mt_ended ended = {
-        .pid = last->pid, .reader = last->tid, .status = last->status};
+    struct mt_ended ended = {.pid = last->pid,
+                             .program = last->pid == f->program,
+                             .reader = last->tid,
+                             .status = last->status};
     bool shares = false;
 
     ended.threads = calloc(f->n, sizeof *ended.threads);
@@ -336,15 +343,30 @@ static void become(const struct follower *f, char *const *argv,
                    int failed)
 {
     const char *old = getenv("LD_PRELOAD");
-    char *text = NULL, byte;
+    const char *unfollowed = f->events->unfollowed;
+    const char *settings = getenv("MEMTRACE");
+    char *text = NULL, *more = NULL, byte;
     int number;
+    bool ok;
 
     sigprocmask(SIG_SETMASK, before, NULL);
     sigaction(SIGXFSZ, &f->file_limit, NULL);
-    if (read(ready, &byte, 1) == 1 &&
-        asprintf(&text, "%s%s%s", preload, old && *old ? ":" : "",
-                 old ? old : "") > 0 &&
-        setenv("LD_PRELOAD", text, 1) == 0)
+    ok = read(ready, &byte, 1) == 1 &&
+         asprintf(&text, "%s%s%s", preload, old && *old ? ":" : "",
+                  old ? old : "") > 0 &&
+         setenv("LD_PRELOAD", text, 1) == 0;
+    if (ok && byte == UNFOLLOWED && unfollowed) {
+        /* For what a signal ends. */
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+            limit.rlim_cur = limit.rlim_max;
+            setrlimit(RLIMIT_CORE, &limit);
+        }
+        ok = asprintf(&more, "%s%s%s", settings ? settings : "",
+                      settings && *settings ? ":" : "", unfollowed) > 0 &&
+             setenv("MEMTRACE", more, 1) == 0;
+    }
+    if (ok)
         execvp(argv[0], argv);
     number = errno;
     if (write(failed, &number, sizeof number) != sizeof number)
@@ -357,15 +379,15 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
                   struct mt_error *error)
 {
     int ready[2], failed[2], number = 0;
-    bool followed;
     ssize_t got;
+    char byte;
 
     if (pipe2(ready, O_CLOEXEC) != 0)
-        return mt_fail(error, "check: %s", strerror(errno));
+        return mt_fail(error, "%s: %s", f->events->command, strerror(errno));
     if (pipe2(failed, O_CLOEXEC) != 0) {
         close(ready[0]);
         close(ready[1]);
-        return mt_fail(error, "check: %s", strerror(errno));
+        return mt_fail(error, "%s: %s", f->events->command, strerror(errno));
     }
     f->program = fork();
     if (f->program == 0)
@@ -375,15 +397,17 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     if (f->program < 0) {
         close(ready[1]);
         close(failed[0]);
-        return mt_fail(error, "check: cannot fork: %s", strerror(errno));
+        return mt_fail(error, "%s: cannot fork: %s", f->events->command,
+                       strerror(errno));
     }
-    followed = ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
-    if (!followed)
-        f->events->lost(f->events->context, f->program,
-                        "ptrace is not allowed here");
-    else if (add(f, f->program))
+    f->followed = ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
+    /* Whom the program leaves behind is waited for all the same. */
+    if (!f->followed)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (f->followed && add(f, f->program))
         f->all[0].known = f->all[0].shares = true; /* until its execve */
-    if (write(ready[1], "", 1) != 1)
+    byte = f->followed ? FOLLOWED : UNFOLLOWED;
+    if (write(ready[1], &byte, 1) != 1)
         number = errno;
     close(ready[1]);
     /* The pipe closes with execve, which stops first. */
@@ -393,14 +417,15 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     close(failed[0]);
     if (got != (ssize_t)sizeof number)
         return true;
-    mt_fail(error, "check: cannot run %s: %s", argv[0], strerror(number));
+    mt_fail(error, "%s: cannot run %s: %s", f->events->command, argv[0],
+            strerror(number));
     error->status = number == ENOENT ? 127 : 126;
     return false;
 }
 
 bool mt_check_run(char *const *argv, const char *preload,
-                  const struct mt_check_events *events, int *status,
-                  uint32_t *pid, struct mt_error *error)
+                  const struct mt_check_events *events,
+                  struct mt_check_end *end, struct mt_error *error)
 {
     struct follower f = {.events = events};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -420,7 +445,6 @@ bool mt_check_run(char *const *argv, const char *preload,
     if (f.out_of_memory)
         events->lost(events->context, f.program, "out of memory");
     free(f.all);
-    *status = f.status;
-    *pid = (uint32_t)f.program;
+    *end = (struct mt_check_end){(uint32_t)f.program, f.status, f.followed};
     return ok;
 }

@@ -7,7 +7,7 @@ dist_bin_SCRIPTS += %D%/memtrace-ctest
 	%D%/hash.h %D%/outcome.c %D%/outcome.h %D%/output.c %D%/output.h \
 	%D%/suppress.h %D%/suppress_match.c \
 	%D%/suppress_print.c %D%/suppress_read.c %D%/xml.c %D%/xml.h \
-	%D%/check.c %D%/check.h %D%/check_report.c %D%/check_report.h \
-	%D%/cmd_check.c \
+	%D%/check.c %D%/check.h %D%/check_files.c %D%/check_report.c %D%/check_report.h \
+	%D%/cmd_check.c %D%/ended.c %D%/run_save.c %D%/run_save.h \
 	%D%/cmd_save.c %D%/minicore.h %D%/save.c %D%/save.h \
 	%D%/save_notes.c %D%/save_ranges.c %D%/snapshot_ranges.c

@@ -25,46 +25,14 @@ static void describe_end(int status, char head[64])
                  WEXITSTATUS(status));
 }
 
-/* The registers of those that were held; a thread that ended before has none
- * and needs none. */
-static bool set_threads(struct mt_source *source, const struct mt_ended *ended)
+static struct mt_source *open_frozen(const struct mt_ended *ended,
+                                     struct mt_error *error)
 {
-    struct mt_thread *threads = calloc(ended->n_threads, sizeof *threads);
+    struct mt_source *source = mt_ended_open(ended, error);
 
-    if (threads == NULL)
-        return false;
-    memcpy(threads, ended->threads, ended->n_threads * sizeof *threads);
-    for (size_t i = 0; i < ended->n_threads; i++)
-        for (size_t j = 0; j < source->n_threads; j++)
-            if (source->threads[j].tid == threads[i].tid)
-                memcpy(threads[i].name, source->threads[j].name,
-                       sizeof threads[i].name);
-    free(source->threads);
-    source->threads = threads;
-    source->n_threads = ended->n_threads;
-    return true;
-}
-
-static struct mt_source *open_ended(const struct mt_ended *ended,
-                                    struct mt_error *error)
-{
-    struct mt_source *source = mt_source_open_pid(ended->reader, error);
-
-    if (source == NULL)
-        return NULL;
-    source->process.pid = (uint32_t)ended->pid;
-    source->process.signal =
-        WIFSIGNALED(ended->status) ? WTERMSIG(ended->status) : 0;
-    /* Its first thread is gone, and with it the id in its own namespace. */
-    if (ended->reader != ended->pid)
-        source->process.namespace_pid = 0;
-    if (set_threads(source, ended)) {
-        if (source->ops->freeze(source, false, error)) {
-            source->frozen.stopped = true;
-            return source;
-        }
-    } else {
-        mt_fail(error, "out of memory for the threads");
+    if (source && source->ops->freeze(source, false, error)) {
+        source->frozen.stopped = true;
+        return source;
     }
     mt_source_free(source);
     return NULL;
@@ -178,46 +146,52 @@ static void not_checked(struct mt_check *check, struct mt_outcome_process *p,
     put_head(check, p);
 }
 
-void mt_check_ended(void *context, const struct mt_ended *ended)
+void mt_check_look(struct mt_check *check,
+                   const struct mt_outcome_process *about,
+                   struct mt_source *source, struct mt_error *error)
 {
-    struct mt_check *check = context;
     struct mt_outcome *outcome = &check->gate.outcome;
     struct mt_outcome_process none, *p = mt_outcome_add(outcome);
-    struct mt_error error = {0};
-    struct mt_source *source = open_ended(ended, &error);
-    char head[64];
+    bool room = p != NULL;
 
-    if (p == NULL)
+    if (!room)
         p = &none;
-    describe_end(ended->status, head);
-    *p = (struct mt_outcome_process){
-        .pid = (uint32_t)ended->pid,
-        .head = mt_outcome_text(outcome, head),
-        .ended = true,
-        .status = ended->status,
-    };
+    *p = *about;
+    p->head = mt_outcome_text(outcome, about->head);
+    p->command = mt_outcome_text(outcome, about->command);
     if (source) {
         p->command = mt_outcome_text(outcome, source->process.command);
         p->exe = mt_outcome_text(outcome, source->process.exe);
     }
-    if (p == &none)
+    if (!room)
         not_checked(check, p, "out of memory");
-    else if (source == NULL || !look_at(check, source, p, &error))
-        not_checked(check, p, error.text);
+    else if (source == NULL || !look_at(check, source, p, error))
+        not_checked(check, p, error->text);
     finish_process(check);
     mt_source_free(source);
 }
 
+void mt_check_ended(void *context, const struct mt_ended *ended)
+{
+    char head[64];
+    const struct mt_outcome_process about = {.pid = (uint32_t)ended->pid,
+                                             .head = head,
+                                             .ended = true,
+                                             .status = ended->status};
+    struct mt_error error = {0};
+    struct mt_source *source = open_frozen(ended, &error);
+
+    describe_end(ended->status, head);
+    mt_check_look(context, &about, source, &error);
+}
+
 void mt_check_lost(void *context, pid_t pid, const char *why)
 {
-    struct mt_check *check = context;
-    struct mt_outcome_process none, *p = mt_outcome_add(&check->gate.outcome);
+    const struct mt_outcome_process about = {.pid = (uint32_t)pid};
+    struct mt_error error = {0};
 
-    if (p == NULL)
-        p = &none;
-    *p = (struct mt_outcome_process){.pid = (uint32_t)pid};
-    not_checked(check, p, why);
-    finish_process(check);
+    mt_fail(&error, "%s", why);
+    mt_check_look(context, &about, NULL, &error);
 }
 
 /* --- all of them --- */
@@ -245,10 +219,16 @@ enum mt_check_result mt_check_finish(struct mt_check *check)
     if (check->json) {
         mt_json_close(&check->writer, ']');
         mt_json_string(&check->writer, "result", mt_check_result_names[result]);
+        mt_json_bool(&check->writer, "followed", !check->unfollowed);
         mt_gate_json(&check->gate, &check->writer);
         mt_json_close(&check->writer, '}');
     } else {
         mt_gate_print(&check->gate, check->out);
+        if (check->unfollowed)
+            fputs("  ptrace is not allowed here: processes were looked at by "
+                  "their exit hooks\n  and in core files; of children that "
+                  "are not on the traced heap nothing is known\n",
+                  check->out);
         fprintf(check->out,
                 "memtrace check: %s: %" PRIu64 " clean, %" PRIu64
                 " with leaks, %" PRIu64 " not checked\n",

@@ -7,6 +7,7 @@
 #include "coreanalyze/installed.h"
 #include "coreanalyze/output.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -74,22 +75,35 @@ static int run_program(struct arguments *a, char *const *program,
                        struct mt_error *error)
 {
     struct mt_check *check = &a->check;
-    struct mt_check_events events = {mt_check_ended, mt_check_lost, check,
-                                     (unsigned)a->wait_s};
+    struct mt_check_events events = {.ended = mt_check_ended,
+                                     .lost = mt_check_lost,
+                                     .context = check,
+                                     .wait_s = (unsigned)a->wait_s,
+                                     .command = "check"};
+    struct mt_check_end end;
     struct mt_ci ci = {.tool = "memtrace check",
                        .argv = (const char *const *)program};
     enum mt_check_result result;
-    int status = 0;
+    char *folder, *setting;
 
+    folder = mt_check_folder(&setting, error);
+    if (folder == NULL)
+        return MT_EXIT_ERROR;
+    events.unfollowed = setting;
     mt_check_begin(check);
-    ci.ended = mt_check_run(program, preload, &events, &status, &ci.pid, error);
-    ci.status = status;
+    ci.ended = mt_check_run(program, preload, &events, &end, error);
+    ci.pid = end.pid;
+    ci.status = end.status;
+    check->unfollowed = ci.ended && !end.followed;
+    mt_check_files(check, folder, &end);
+    free(folder);
+    free(setting);
     result = mt_check_finish(check);
     if (!ci.ended)
         return error->status;
     if (!mt_gate_finish(&check->gate, &ci, annotations, error))
         return MT_EXIT_ERROR;
-    return exit_status(result, status);
+    return exit_status(result, end.status);
 }
 
 static int check_program(struct arguments *a, char *const *program,
@@ -106,7 +120,7 @@ static int check_program(struct arguments *a, char *const *program,
         return MT_EXIT_ERROR;
     }
     if (!mt_gate_begin(&a->check.gate, error) ||
-        (a->output && !mt_output_open(&output, a->output, error)))
+        (a->output && !mt_output_open(&output, a->output, 0666, error)))
         return MT_EXIT_ERROR;
     a->check.out = output.file;
     status = run_program(a, program, preload, annotations, error);

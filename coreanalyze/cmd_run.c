@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/arguments.h"
 #include "coreanalyze/installed.h"
+#include "coreanalyze/run_save.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@ struct arguments {
         char text[4096]; /* what MEMTRACE becomes */
         size_t length;
     } settings;
+    const char *save; /* or NULL */
 };
 
 /* The setting's key, and its value if it takes one. */
@@ -96,48 +98,65 @@ static const struct mt_option options[] = {
     {"--option", 'o', "KEY=VALUE",
      "any other key of MEMTRACE (see memtrace-preload(7))",
      MT_INTO(take_setting, struct settings, settings)},
+    {"--save", 0, "FILE",
+     "save a mini-core when the program ends, in whatever way; %p in the "
+     "name: of each process, by its id; %n: by its name",
+     MT_INTO(mt_take_text, const char *, save)},
     {0},
 };
 
-static bool set_environment(const struct settings *settings,
-                            struct mt_error *error)
+static bool set_preload(const char *path)
 {
-    const char *preload = getenv("LD_PRELOAD"), *memtrace = getenv("MEMTRACE");
-    char path[PATH_MAX], *text = NULL;
+    const char *old = getenv("LD_PRELOAD");
+    char *text = NULL;
+    bool ok = asprintf(&text, "%s%s%s", path, old && *old ? ":" : "",
+                       old ? old : "") > 0 &&
+              setenv("LD_PRELOAD", text, 1) == 0;
+
+    free(text);
+    return ok;
+}
+
+/* Later keys win over those that the variable has already. */
+static bool set_settings(const struct settings *settings)
+{
+    const char *old = getenv("MEMTRACE");
+    char *text = NULL;
     bool ok;
 
-    if (!mt_installed_preload("run", path, error))
-        return false;
-    if (strpbrk(path, ": "))
-        return mt_fail(error, "run: LD_PRELOAD cannot hold the path %s", path);
-    ok = asprintf(&text, "%s%s%s", path, preload && *preload ? ":" : "",
-                  preload ? preload : "") > 0 &&
-         setenv("LD_PRELOAD", text, 1) == 0;
+    if (settings->length == 0)
+        return true;
+    ok = asprintf(&text, "%s%s%s", old ? old : "", old && *old ? ":" : "",
+                  settings->text) > 0 &&
+         setenv("MEMTRACE", text, 1) == 0;
     free(text);
-    text = NULL;
-    /* Later keys win over those that the variable has already. */
-    if (ok && settings->length > 0) {
-        ok = asprintf(&text, "%s%s%s", memtrace ? memtrace : "",
-                      memtrace && *memtrace ? ":" : "", settings->text) > 0 &&
-             setenv("MEMTRACE", text, 1) == 0;
-        free(text);
-    }
-    return ok || mt_fail(error, "run: out of memory");
+    return ok;
 }
 
 static int run(struct mt_session *session, int argc, const char *const *argv,
                struct mt_error *error)
 {
     struct arguments a = {.settings.length = 0};
+    char preload[PATH_MAX];
     char *const *program;
     int status;
 
     if (!mt_arguments_read(session, &mt_command_run, argc, argv, &a, &status,
                            error))
         return status;
-    if (!set_environment(&a.settings, error))
+    if (!mt_installed_preload("run", preload, error))
         return MT_EXIT_ERROR;
+    if (strpbrk(preload, ": ")) {
+        mt_fail(error, "run: LD_PRELOAD cannot hold the path %s", preload);
+        return MT_EXIT_ERROR;
+    }
     program = (char *const *)(uintptr_t)a.common.rest;
+    if (!set_settings(&a.settings) || (!a.save && !set_preload(preload))) {
+        mt_fail(error, "run: out of memory");
+        return MT_EXIT_ERROR;
+    }
+    if (a.save)
+        return mt_run_save(program, preload, a.save, error);
     execvp(program[0], program);
     mt_fail(error, "run: cannot run %s: %s", program[0], strerror(errno));
     /* As the shell and env(1) do. */
@@ -151,7 +170,9 @@ const struct mt_command mt_command_run = {
     .details =
         "Sets LD_PRELOAD and MEMTRACE, and becomes the program: its exit\n"
         "status is the program's.  126 or 127 is returned if it cannot be\n"
-        "run.  Programs that it starts run on the traced heap too.\n",
+        "run.  Programs that it starts run on the traced heap too.\n"
+        "With --save it stays, follows the program by ptrace, and returns its\n"
+        "status, 128 + N for signal N.\n",
     .options = options,
     .run = run,
 };

@@ -218,6 +218,22 @@ static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
     source->coverage.tables_incomplete |= note.tables_incomplete != 0;
 }
 
+/* The process wrote the core itself: of other threads it knows how many. */
+static void note_self(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_self_note note;
+
+    if (bytes < sizeof note) {
+        source->coverage.bad_notes++;
+        return;
+    }
+    memcpy(&note, data, sizeof note);
+    source->process.mini = note.mini != 0;
+    source->coverage.missing_bytes += note.missing_bytes;
+    source->coverage.threads_missing = note.threads_missing;
+}
+
 /* Needs the threads, which come before it. */
 static void note_names(struct core *core, const uint8_t *data, size_t bytes)
 {
@@ -306,6 +322,8 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
                 0) {
             if (note.n_type == MT_MINICORE_TYPE)
                 note_minicore(core, data, note.n_descsz);
+            else if (note.n_type == MT_NOTE_SELF)
+                note_self(core, data, note.n_descsz);
             else if (note.n_type == MT_MINICORE_THREADS)
                 note_names(core, data, note.n_descsz);
         }

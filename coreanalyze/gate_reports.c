@@ -33,7 +33,7 @@ static bool can_write(const char *path, struct mt_error *error)
 
     if (path == NULL)
         return true;
-    if (!mt_output_open(&output, path, error))
+    if (!mt_output_open(&output, path, 0666, error))
         return false;
     mt_output_close(&output, false, error);
     return true;
@@ -178,7 +178,7 @@ static bool write_one(const struct mt_ci *ci, const char *path,
 
     if (path == NULL)
         return true;
-    if (!mt_output_open(&output, path, error))
+    if (!mt_output_open(&output, path, 0666, error))
         return false;
     write(ci, output.file);
     return mt_output_close(&output, true, error);
@@ -187,30 +187,6 @@ static bool write_one(const struct mt_ci *ci, const char *path,
 static void write_valgrind(const struct mt_ci *ci, FILE *out)
 {
     mt_ci_valgrind(ci, NULL, out);
-}
-
-/* The name with the process's id for every %p; the caller frees it. */
-static char *name_of(const char *pattern, uint32_t pid)
-{
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-
-    if (out == NULL)
-        return NULL;
-    for (; *pattern; pattern++) {
-        if (pattern[0] == '%' && pattern[1] == 'p') {
-            fprintf(out, "%u", pid);
-            pattern++;
-        } else {
-            putc(*pattern, out);
-        }
-    }
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
 }
 
 static bool write_valgrind_files(const struct mt_ci *ci, const char *path,
@@ -222,9 +198,9 @@ static bool write_valgrind_files(const struct mt_ci *ci, const char *path,
         return write_one(ci, path, write_valgrind, error);
     for (size_t i = 0; ok && i < ci->outcome->n_processes; i++) {
         const struct mt_outcome_process *p = &ci->outcome->processes[i];
-        char *name = name_of(path, p->pid);
+        char *name = mt_output_name(path, p->pid, NULL);
         struct mt_output output;
-        ok = name ? mt_output_open(&output, name, error)
+        ok = name ? mt_output_open(&output, name, 0666, error)
                   : mt_fail(error, "out of memory");
         if (ok) {
             mt_ci_valgrind(ci, p, output.file);
@@ -242,7 +218,7 @@ static bool write_baseline(struct mt_gate *gate, struct mt_error *error)
 
     for (size_t i = 0; i < gate->outcome.n_processes; i++)
         keep |= gate->outcome.processes[i].result == MT_CHECK_NOT_CHECKED;
-    if (!mt_output_open(&output, gate->baseline_path, error))
+    if (!mt_output_open(&output, gate->baseline_path, 0666, error))
         return false;
     ok = mt_baseline_write(&gate->baseline, keep, &gate->outcome, output.file,
                            error);

@@ -25,4 +25,14 @@ struct mt_minicore_thread {
     char name[16]; /* ends in NUL */
 };
 
+/* Of a file that the process wrote itself at its end (heap/atend.h). */
+#define MT_NOTE_SELF 3u
+struct mt_self_note {
+    uint32_t version;         /* 1 */
+    uint32_t mini;            /* 1: the trace alone, 0: all memory */
+    uint32_t threads_missing; /* threads without registers in the core */
+    uint32_t reserved;        /* 0 */
+    uint64_t missing_bytes;   /* that could not be read */
+};
+
 #endif

@@ -132,6 +132,9 @@ static bool sort_threads(struct finder *f)
     f->tcbs = calloc(source->n_threads + 1, sizeof *f->tcbs);
     if (f->stacks == NULL || f->tcbs == NULL)
         return false;
+    f->roots->coverage.threads += source->coverage.threads_missing;
+    f->roots->coverage.threads_without_registers +=
+        source->coverage.threads_missing;
     for (uint32_t i = 0; i < source->n_threads; i++) {
         const struct mt_thread *t = &source->threads[i];
         uint64_t sp = t->registers[MT_REG_RSP];
@@ -363,7 +366,9 @@ bool mt_roots_find(const struct mt_model *model,
     for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++)
         take_thread(&f, (uint32_t)i);
     take_stacks(&f);
-    take_exited(&f);
+    /* Else they may be those of threads that the core lacks. */
+    if (model->source->coverage.threads_missing == 0)
+        take_exited(&f);
     sort_excluded(&f);
     for (size_t i = 0; i < model->source->n_mappings; i++)
         take_mapping(&f, &model->source->mappings[i]);

@@ -8,6 +8,7 @@
  */
 #include "coreanalyze/save.h"
 #include "coreanalyze/memory.h"
+#include "coreanalyze/output.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -30,8 +31,7 @@ struct writer {
 
 static bool cannot_write(struct writer *w)
 {
-    return mt_fail(w->error, "save: cannot write %s: %s", w->path,
-                   strerror(errno));
+    return mt_fail(w->error, "cannot write %s: %s", w->path, strerror(errno));
 }
 
 /* --- program headers --- */
@@ -200,37 +200,20 @@ static bool write_all(struct writer *w, uint64_t *size)
     return ok;
 }
 
-/* The file gets its name when all of it is on the disk. */
+/* As a core's, its contents are for its owner alone. */
 static bool write_file(struct writer *w, uint64_t *size)
 {
-    char *temporary = NULL;
-    int fd = -1;
+    struct mt_output output;
     bool ok;
 
-    if (asprintf(&temporary, "%s.XXXXXX", w->path) < 0)
-        return mt_fail(w->error, "out of memory");
-    fd = mkostemp(temporary, O_CLOEXEC);
-    w->file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (w->file == NULL) {
-        cannot_write(w);
-        if (fd >= 0) {
-            close(fd);
-            unlink(temporary);
-        }
-        free(temporary);
+    if (!mt_output_open(&output, w->path, 0600, w->error))
         return false;
-    }
+    w->file = output.file;
     ok = write_all(w, size);
-    if (ok && (fflush(w->file) != 0 || fsync(fd) != 0))
+    if (ok && output.temporary &&
+        (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0))
         ok = cannot_write(w);
-    if (fclose(w->file) != 0 && ok)
-        ok = cannot_write(w);
-    if (ok && rename(temporary, w->path) != 0)
-        ok = cannot_write(w);
-    if (!ok)
-        unlink(temporary);
-    free(temporary);
-    return ok;
+    return mt_output_close(&output, ok, w->error);
 }
 
 bool mt_save_write(const struct mt_model *model, const char *path,

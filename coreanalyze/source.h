@@ -113,9 +113,10 @@ struct mt_source_ops {
 
 /* Counts of what a source lacks; every report passes them on. */
 struct mt_source_coverage {
-    uint64_t missing_bytes; /* a core's segments lack these: file truncated */
-    uint64_t bad_notes;     /* notes of a core that made no sense */
-    bool tables_incomplete; /* a table was cut at its limit */
+    uint64_t missing_bytes;   /* a core's segments lack these: file truncated */
+    uint64_t bad_notes;       /* notes of a core that made no sense */
+    bool tables_incomplete;   /* a table was cut at its limit */
+    uint32_t threads_missing; /* that a core lacks, where it says so */
 };
 
 /* What `freeze` did. */

@@ -4,6 +4,7 @@
  * the default.  docs/memtrace-preload.7 documents the keys.
  */
 #include "alloc.h"
+#include "atend.h"
 #include "capture.h"
 #include "memory.h"
 #include "print.h"
@@ -172,6 +173,10 @@ static bool set(const char *key, size_t key_length, const char *value,
             return false;
         mt_capture_verify = verify;
         return true;
+    }
+    if (KEY("save") || KEY("core")) {
+        *why = "takes a name of a file";
+        return mt_atend_set(key[0] == 'c', value, length);
     }
 #undef KEY
     *why = "no such key";

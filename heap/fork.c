@@ -3,6 +3,7 @@
  * Fork: all locks, in their order, before; the child's own trace after.
  */
 #include "alloc.h"
+#include "atend.h"
 #include "region.h"
 
 #include <pthread.h>
@@ -32,6 +33,7 @@ static void child(void)
     mt_epoch_fork_child();
     mt_heaps_fork_child();
     mt_threads_fork_child(mt_tls);
+    mt_atend_begin();
 }
 
 /* At start-up, before any other library can register: handlers run last before

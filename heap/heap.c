@@ -44,6 +44,7 @@
  * whole in the child.  What they do not guard, the other threads' caches, is
  * rebuilt (threads.c).
  */
+#include "atend.h"
 #include "fast.h"
 #include "memory.h"
 #include "print.h"
@@ -118,6 +119,7 @@ static bool start(void)
     mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
     mt_fork_init();
     mt_region_publish();
+    mt_atend_begin();
     return true;
 }
 

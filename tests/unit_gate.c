@@ -357,13 +357,13 @@ static void outputs(void)
     struct mt_output output;
     struct mt_error error = {0};
 
-    CU_ASSERT_TRUE_FATAL(mt_output_open(&output, "/dev/full", &error));
+    CU_ASSERT_TRUE_FATAL(mt_output_open(&output, "/dev/full", 0666, &error));
     fputs("text", output.file);
     CU_ASSERT_FALSE(mt_output_close(&output, true, &error));
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "/dev/full: No space left"));
-    CU_ASSERT_FALSE(mt_output_open(&output, "/does/not/exist/x", &error));
+    CU_ASSERT_FALSE(mt_output_open(&output, "/does/not/exist/x", 0666, &error));
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "/does/not/exist/x"));
-    CU_ASSERT_FALSE(mt_output_open(&output, "/tmp", &error));
+    CU_ASSERT_FALSE(mt_output_open(&output, "/tmp", 0666, &error));
 }
 
 static const struct unit_test tests[] = {
