@@ -60,7 +60,7 @@ struct mt_capture {
                                        next; 0: none */
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
-    struct mt_trail_word words[MT_MEMO_WORDS];
+    uint64_t trail_addresses[MT_MEMO_WORDS], trail_values[MT_MEMO_WORDS];
     uint64_t frames[MAX_NESTED][MT_DEPTH_MAX];
 };
 
@@ -311,7 +311,9 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
                                  const struct mt_regs *regs, uint64_t bytes)
 {
     struct mt_memo *m = &c->memo;
-    struct mt_trail trail = {.words = c->words, .max_words = MT_MEMO_WORDS};
+    struct mt_trail trail = {.addresses = c->trail_addresses,
+                             .values = c->trail_values,
+                             .max_words = MT_MEMO_WORDS};
     struct mt_unwinding u = {.frames = c->frames[0],
                              .max_frames = depth_within(MT_DEPTH_MAX),
                              .ranges = &c->ranges,

@@ -277,7 +277,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
     if (m->n_segments == 0)
         return NULL;
     for (uint32_t i = 0; i < trail->n_words; i++) {
-        uint64_t offset = trail->words[i].address - regs->rsp;
+        uint64_t offset = trail->addresses[i] - regs->rsp;
         if (offset > 8 * (uint64_t)UINT16_MAX || (offset & 7))
             return NULL;
         if (offset + 8 > extent)
@@ -298,10 +298,9 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
     };
     uint16_t *where = (uint16_t *)(e->values + n);
     for (uint32_t i = 0; i < n; i++) {
-        const struct mt_trail_word *word =
-            &trail->words[i < trail->n_words ? i : trail->n_words - 1];
-        e->values[i] = word->value;
-        where[i] = (uint16_t)((word->address - regs->rsp) / 8);
+        uint32_t word = i < trail->n_words ? i : trail->n_words - 1;
+        e->values[i] = trail->values[word];
+        where[i] = (uint16_t)((trail->addresses[word] - regs->rsp) / 8);
     }
     uint32_t slot = choose_slot(m, key);
     drop(m, slot);

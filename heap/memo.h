@@ -90,7 +90,7 @@ static inline uint64_t mt_memo_key_of_words(uint64_t key,
                                             const struct mt_trail *trail)
 {
     for (uint32_t i = 0; i < trail->n_words; i++) {
-        key = (key ^ trail->words[i].value) * UINT64_C(0x9fb21c651e98df25);
+        key = (key ^ trail->values[i]) * UINT64_C(0x9fb21c651e98df25);
         key ^= key >> 31;
     }
     return key ^ key >> 32;
@@ -101,8 +101,6 @@ static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
 {
     return (struct mt_memo_entry *)(uintptr_t)(m->base + 8 * (uint64_t)at);
 }
-
-typedef uint64_t __attribute__((may_alias)) mt_any_word;
 
 /* Would the unwinding do now what it did then?  `room` bytes above rsp are
  * known to be readable; words are compared in the order they were read in. */

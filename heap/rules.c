@@ -64,7 +64,7 @@ static mt_rule pack(enum mt_rule_kind kind, unsigned slot, int64_t offset)
     if ((offset & 7) || offset >= limit || offset < -limit)
         return MT_RULE_BARE(MT_RULE_FULL);
     return ((mt_rule)(offset / 8) & mask) | MT_RULE_BARE(kind) |
-           slot << (MT_RULE_OFFSET_BITS + 3);
+           slot << MT_RULE_OFFSET_BITS;
 }
 
 /* DW_OP_bregN offset, then if `deref` DW_OP_deref, and no more: the offset. */

@@ -20,6 +20,8 @@
  */
 #include "walk.h"
 
+#include <string.h>
+
 #define PAGE UINT64_C(4096)
 #define MAX_FRAME_BYTES (UINT64_C(1) << 20) /* of a frame-pointer step */
 #define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go */
@@ -159,47 +161,77 @@ static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
     return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
 }
 
+/* The first rule of the group of `pc`, which may be another's. */
+static inline uint64_t first_rule(uint64_t pc,
+                                  const struct mt_rule_table *table)
+{
+    uint64_t group = mt_rule_group(pc, table->group_mask);
+    return mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
+}
+
 /* As many steps by rsp alone as there are, up to `frames`: what step() does
  * for them, with everything in registers. Returns the rule that it stops at,
  * 0 at `frames`. */
 MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
-rsp_steps(struct mt_walk *w, unsigned frames, bool trailing)
+rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
 {
     const struct mt_rule_table *table = w->table;
-    uint64_t pc = w->pc, sp = w->sp, slot_at = w->rbp.slot;
-    const uint64_t low = w->low, size = w->high - low;
-    uint64_t *frame = w->u->frames + w->u->n_frames;
-    uint64_t *const end = w->u->frames + frames;
-    struct mt_trail_word *word =
-        trailing ? w->u->trail->words + w->u->trail->n_words : NULL;
-    mt_rule rule = 0;
-    while (frame < end) {
-        rule = mt_rule_of(pc, table);
-        /* Its offset is not negative. */
-        uint64_t at = sp + 8 * (rule & ((1 << (MT_RULE_OFFSET_BITS - 1)) - 1));
-        unsigned slot = mt_rule_rbp_slot(rule);
-        if (MT_UNLIKELY(mt_rule_kind(rule) != MT_RULE_RSP ||
-                        at - 8 - low >= size))
-            break;
-        uint64_t next = *((const volatile uint64_t *)(uintptr_t)at - 1);
-        if (MT_UNLIKELY(!mt_plausible_pc(next)))
-            break;
-        if (slot)
-            slot_at = at - 8 * (slot + 1);
-        if (trailing) {
-            word->address = at - 8;
-            word++->value = next;
+    const uint64_t high = w->high;
+    const size_t first = w->u->n_frames;
+    struct mt_trail *trail = w->u->trail;
+    uint64_t *const frame = w->u->frames;
+    uint64_t *const addresses =
+        trailing ? trail->addresses + trail->n_words - first : NULL;
+    uint64_t pc, sp, slot_at;
+    size_t n;
+    mt_rule rule;
+    if (w->sp - w->low >= high - w->low)
+        return mt_rule_of(w->pc, table);
+again:
+    pc = w->pc;
+    sp = w->sp;
+    slot_at = w->rbp.slot;
+    rule = 0;
+    for (n = first; n < frames; n++) {
+        uint64_t word = first_rule(pc, table);
+        if (MT_UNLIKELY(
+                word >> MT_RULE_KIND_SHIFT !=
+                (pc >> MT_RULE_LOW_BITS << MT_RULE_KIND_BITS | MT_RULE_RSP))) {
+            if (!mt_plausible_pc(pc))
+                break;
+            word = rule = mt_rule_of(pc, table);
+            if (mt_rule_kind(rule) != MT_RULE_RSP)
+                break;
         }
-        *frame++ = pc = next;
+        /* Its offset is at least 8, so that only the upper end is to be
+         * looked at. */
+        uint64_t at = sp + 8 * (uint64_t)(uint16_t)word;
+        if (MT_UNLIKELY(at > high)) {
+            rule = (mt_rule)word & ((1u << MT_RULE_BITS) - 1);
+            break;
+        }
+        pc = *((const mt_any_word *)(uintptr_t)at - 1);
+        if (word & MT_RULE_SLOT_MASK)
+            slot_at = at - 8 * (mt_rule_rbp_slot((mt_rule)word) + 1);
+        if (trailing)
+            addresses[n] = at - 8;
+        frame[n] = pc;
         sp = at;
         rule = 0;
+    }
+    if (MT_UNLIKELY(!mt_plausible_pc(pc)) && n > first) {
+        frames = n - 1; /* up to what that is returned to from */
+        goto again;
     }
     w->pc = pc;
     w->sp = sp;
     w->rbp.slot = slot_at;
-    w->u->n_frames = (unsigned)(frame - w->u->frames);
-    if (trailing)
-        w->u->trail->n_words = (uint32_t)(word - w->u->trail->words);
+    w->u->n_frames = (unsigned)n;
+    if (trailing) {
+        memcpy(trail->values + trail->n_words, frame + first,
+               (n - first) * sizeof *frame);
+        trail->n_words += (uint32_t)(n - first);
+    }
     return rule;
 }
 

@@ -25,9 +25,7 @@ struct mt_stack_ranges {
 /* What an unwinding depended on: the words it read, in order, and the start
  * registers other than rip and rsp whose values it used. */
 struct mt_trail {
-    struct mt_trail_word {
-        uint64_t address, value;
-    } * words;
+    uint64_t *addresses, *values;
     uint32_t n_words, max_words;
     uint32_t registers; /* bit r: DWARF register r at the start */
     bool overflow;      /* there were more words, or a range was left */
@@ -49,7 +47,7 @@ void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs);
  *
  * A rule says how to go from a frame that made a call to its caller, by rsp
  * and rbp alone. It is a number of MT_RULE_BITS:
- *     offset / 8: 17, signed | kind:3 | rbp slot:4
+ *     offset / 8: 17, signed | rbp slot:4 | kind:3
  * rbp slot: 0 the caller's rbp is at hand; n: it is at CFA - 8 * (n + 1). */
 typedef uint32_t mt_rule;
 #define MT_RULE_BITS 24
@@ -63,14 +61,17 @@ enum mt_rule_kind {
     MT_RULE_NO_DATA,   /* no unwind data */
     MT_RULE_FULL       /* more than this: interpret the unwind data */
 };
-#define MT_RULE_BARE(kind) ((mt_rule)(kind) << MT_RULE_OFFSET_BITS)
+#define MT_RULE_KIND_BITS 3
+#define MT_RULE_KIND_SHIFT (MT_RULE_BITS - MT_RULE_KIND_BITS)
+#define MT_RULE_BARE(kind) ((mt_rule)(kind) << MT_RULE_KIND_SHIFT)
+#define MT_RULE_SLOT_MASK (UINT32_C(15) << MT_RULE_OFFSET_BITS)
 static inline enum mt_rule_kind mt_rule_kind(mt_rule rule)
 {
-    return (enum mt_rule_kind)(rule >> MT_RULE_OFFSET_BITS & 7);
+    return (enum mt_rule_kind)(rule >> MT_RULE_KIND_SHIFT & 7);
 }
 static inline unsigned mt_rule_rbp_slot(mt_rule rule)
 {
-    return rule >> (MT_RULE_OFFSET_BITS + 3) & 15;
+    return rule >> MT_RULE_OFFSET_BITS & 15;
 }
 static inline int64_t mt_rule_offset(mt_rule rule)
 {

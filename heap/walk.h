@@ -22,6 +22,9 @@
 #define MT_READS_STACK
 #endif
 
+/* A word of a stack, whatever is in it. */
+typedef uint64_t __attribute__((may_alias)) mt_any_word;
+
 /* Where rbp is: in `value`, or still in the slot where a callee saved it. */
 struct mt_lazy_rbp {
     uint64_t value, slot; /* slot 0: `value` */
@@ -73,8 +76,8 @@ mt_walk_read(struct mt_walk *w, uint64_t address, uint64_t *value)
     struct mt_trail *trail = w->u->trail;
     if (trail) {
         if (MT_LIKELY(trail->n_words < trail->max_words)) {
-            trail->words[trail->n_words].address = address;
-            trail->words[trail->n_words++].value = *value;
+            trail->addresses[trail->n_words] = address;
+            trail->values[trail->n_words++] = *value;
         } else {
             trail->overflow = true;
         }
