@@ -7,6 +7,7 @@
 #define STACK_ITEMS 65536u
 #define MAX_THREADS 64u
 #define SHARE_FROM 32u /* a stack with fewer items is not shared */
+#define PREFETCH_BYTES 256u
 #define PROGRESS_BYTES (UINT64_C(16) << 20)
 
 bool mt_team_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
@@ -64,21 +65,40 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
     mt_scan_range(&worker->scan, start, end, visit, worker);
 }
 
-/* Memory comes late: ask for the first lines of a block some blocks ahead. */
-static void prefetch(const struct mt_worker *worker, uint64_t item)
+/* Memory comes late, so that of many blocks is asked for at once.  Prefetches
+ * alone do not do: processors drop those whose page they must look up first. */
+static const uint8_t *ask_for(const struct mt_worker *worker, uint64_t item)
 {
     const struct mt_peek *peek = &worker->scan.memory;
     const struct mt_map_span *span = &worker->map->spans[item >> 32];
     uint64_t index = span->n_blocks > 1 ? (uint32_t)item : 0;
     uint64_t address = span->base + index * span->block_bytes;
+    const uint8_t *data;
 
     __builtin_prefetch(&worker->map->slack[span->first + index]);
-    if (address - peek->start < peek->bytes) {
-        const uint8_t *data = peek->data + (address - peek->start);
-        __builtin_prefetch(data);
-        if (span->block_bytes > 64)
-            __builtin_prefetch(data + 64);
+    if (address - peek->start >= peek->bytes)
+        return NULL;
+    data = peek->data + (address - peek->start);
+    for (uint64_t i = 64; i < span->block_bytes && i < PREFETCH_BYTES; i += 64)
+        __builtin_prefetch(data + i);
+    return data;
+}
+
+/* Takes some items off the stack; their first words are loaded, all at the
+ * same time, since none waits for another. */
+static unsigned take_batch(struct mt_worker *worker)
+{
+    const uint8_t *data[MT_TEAM_BATCH];
+    unsigned n = 0;
+
+    for (; n < MT_TEAM_BATCH && worker->n > 0; n++) {
+        worker->batch[n] = worker->stack[--worker->n];
+        data[n] = ask_for(worker, worker->batch[n]);
     }
+    for (unsigned i = 0; i < n; i++)
+        if (data[i])
+            (void)*(const volatile uint8_t *)data[i];
+    return n;
 }
 
 /* Gives the lower half of the stack, the larger trees, to those that wait. */
@@ -118,28 +138,18 @@ drain(struct mt_worker *worker, mt_hit_fn *visit)
 {
     struct mt_team *team = worker->team;
 
-    while (worker->n > 0 || worker->ring_n > 0) {
-        while (worker->ring_n < MT_TEAM_RING && worker->n > 0) {
-            uint64_t item = worker->stack[--worker->n];
-            prefetch(worker, item);
-            worker
-                ->ring[(worker->ring_first + worker->ring_n++) % MT_TEAM_RING] =
-                item;
-        }
-        uint64_t item = worker->ring[worker->ring_first];
-        worker->ring_first = (worker->ring_first + 1) % MT_TEAM_RING;
-        worker->ring_n--;
-        scan_item(worker, item, visit);
+    while (worker->n > 0) {
+        unsigned n = take_batch(worker);
+        for (unsigned i = 0; i < n; i++)
+            scan_item(worker, worker->batch[i], visit);
         if (worker->n >= SHARE_FROM &&
             __atomic_load_n(&team->n_idle, __ATOMIC_RELAXED) > 0)
             share(worker);
         if (worker->leader &&
             worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
             report(worker);
-        if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED)) {
+        if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
             worker->n = 0;
-            worker->ring_n = 0;
-        }
     }
 }
 

@@ -13,7 +13,7 @@
 /* An item is a block to be scanned: span << 32 | index, or for a block that
  * is alone in its span and large, span << 32 | number of its piece. */
 #define MT_PIECE_BYTES (UINT64_C(1) << 20)
-#define MT_TEAM_RING 16u
+#define MT_TEAM_BATCH 32u
 
 struct mt_team {
     struct mt_mark *mark;
@@ -33,10 +33,9 @@ struct mt_worker {
     struct mt_scan scan;
     uint64_t *stack;
     size_t n, capacity;
-    uint64_t ring[MT_TEAM_RING]; /* taken off the stack, being prefetched */
-    unsigned ring_first, ring_n;
-    bool leader;   /* reports progress */
-    bool definite; /* the block being scanned is DEFINITE */
+    uint64_t batch[MT_TEAM_BATCH]; /* taken off the stack, being scanned */
+    bool leader;                   /* reports progress */
+    bool definite;                 /* the block being scanned is DEFINITE */
     uint64_t reported;
     void (*work)(struct mt_worker *, void *context);
     void *context;
