@@ -32,7 +32,7 @@ struct mt_resolver_options {
     const char *sysroot;           /* prefix of all paths, or NULL */
     mt_name_hook *hook;            /* or NULL */
     void *context;                 /* of the hook */
-    bool mangled;  /* names as the symbol tables alone have them */
+    bool mangled; /* names as the symbol tables alone have them */
 };
 
 struct mt_resolver;
