@@ -77,21 +77,26 @@ static inline uint64_t mix(uint64_t h)
     return h;
 }
 
-/* Two chains, so that the multiplications overlap. */
+static inline uint64_t chain(uint64_t h, uint64_t frame)
+{
+    h = (h ^ frame) * UINT64_C(0x9fb21c651e98df25);
+    return h << 31 | h >> 33;
+}
+
+/* Four chains, so that the multiplications overlap. */
 static uint64_t hash_frames(const uint64_t *frames, unsigned n, unsigned flags)
 {
-    const uint64_t k = UINT64_C(0x9fb21c651e98df25);
-    uint64_t a = n, b = flags;
+    uint64_t a = n, b = flags, c = 1, d = 2;
     unsigned i = 0;
-    for (; i + 1 < n; i += 2) {
-        a = (a ^ frames[i]) * k;
-        a ^= a >> 29;
-        b = (b ^ frames[i + 1]) * k;
-        b ^= b >> 31;
+    for (; i + 3 < n; i += 4) {
+        a = chain(a, frames[i]);
+        b = chain(b, frames[i + 1]);
+        c = chain(c, frames[i + 2]);
+        d = chain(d, frames[i + 3]);
     }
-    if (i < n)
-        a = (a ^ frames[i]) * k;
-    return mix(mix(a) + b);
+    for (; i < n; i++)
+        a = chain(a, frames[i]);
+    return mix(mix(mix(mix(a) + b) + c) + d);
 }
 
 static bool matches(uint32_t id, const struct probe *p)
