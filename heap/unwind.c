@@ -258,6 +258,62 @@ static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w, unsigned frames)
     return rsp_steps(w, frames, false);
 }
 
+/* As many steps by rbp as there are, up to `frames`, of code that keeps frame
+ * pointers: what step() does for them. Returns the rule that it stops at, 0 at
+ * `frames`; whatever is not plain is left to step(). */
+MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
+                                                    size_t frames)
+{
+    const struct mt_rule_table *table = w->table;
+    struct mt_trail *trail = w->u->trail;
+    const uint64_t low = w->low, size = w->high - low;
+    uint64_t *const frame = w->u->frames;
+    size_t n = w->u->n_frames;
+    uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp.value;
+    uint64_t slot_at = w->rbp.slot;
+    mt_rule rule = 0;
+    for (; n < frames; n++) {
+        rule = mt_rule_of(pc, table);
+        unsigned slot = mt_rule_rbp_slot(rule);
+        if (mt_rule_kind(rule) != MT_RULE_RBP ||
+            (slot_at && (slot_at - low >= size || (slot_at & 7))))
+            break;
+        uint64_t base =
+            slot_at ? *(const mt_any_word *)(uintptr_t)slot_at : rbp;
+        uint64_t at = base + (uint64_t)mt_rule_offset(rule);
+        if ((base & 7) || at <= sp || at - 8 - low >= size)
+            break;
+        uint64_t next = *((const mt_any_word *)(uintptr_t)at - 1);
+        if (!mt_plausible_pc(next))
+            break;
+        if (trail) {
+            if (trail->n_words + 2 > trail->max_words)
+                break;
+            if (slot_at) {
+                trail->addresses[trail->n_words] = slot_at;
+                trail->values[trail->n_words++] = base;
+            } else if (w->rbp.of_start) {
+                mt_walk_use_register(w, 6);
+            }
+            trail->addresses[trail->n_words] = at - 8;
+            trail->values[trail->n_words++] = next;
+        }
+        if (slot_at)
+            w->rbp.of_start = false;
+        rbp = base;
+        slot_at = slot ? at - 8 * (slot + 1) : 0;
+        frame[n] = pc = next;
+        sp = at;
+        rule = 0;
+    }
+    w->pc = pc;
+    w->sp = sp;
+    w->rbp.value = rbp;
+    w->rbp.slot = slot_at;
+    w->u->n_frames = (unsigned)n;
+    return rule;
+}
+
 enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
 {
     struct mt_unwinding *u = w->u;
@@ -270,6 +326,12 @@ enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
         unsigned stop = frames < u->max_frames ? frames : u->max_frames;
         mt_rule rule =
             u->trail ? steps_with_trail(w, stop) : steps_alone(w, stop);
+        if (mt_rule_kind(rule) == MT_RULE_RBP) {
+            unsigned before = u->n_frames;
+            rule = rbp_steps(w, stop);
+            if (u->n_frames > before && mt_rule_kind(rule) == MT_RULE_RSP)
+                continue;
+        }
         if (u->n_frames < frames)
             end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * micro DEPTH STACKS THREADS MILLISECONDS: the cost of a pair of malloc and
- * free, called from STACKS call stacks of DEPTH frames (and a few of a
- * thread's start below them).
+ * micro DEPTH STACKS THREADS MILLISECONDS [random]: the cost of a pair of
+ * malloc and free, called from STACKS call stacks of DEPTH frames (and a few of
+ * a thread's start below them).
  *
  * The stacks form a tree, as those of programs do: they share their outermost
- * frames and part further in.  They are visited in a scattered order.  Every
+ * frames and part further in.  They are visited in a scattered order, the same
+ * one over and over, or with `random` in none.  Every
  * other chunk of visits makes the same calls without the pair; the medians of
  * the two kinds of chunk, subtracted, are the pair.  Prints nanoseconds:
  *     cpu_pair cpu_visit wall_pair pairs
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -98,6 +100,7 @@ static walker *const walkers[FUNCTIONS] = {EACH(NAME)};
 struct plan {
     unsigned depth, milliseconds;
     uint32_t stacks, stride;
+    int random;
     uint64_t share[MAX_DEPTH];
 };
 static struct plan plan;
@@ -136,20 +139,30 @@ struct worker {
     double cpu_pair, cpu_visit, wall_pair;
     size_t chunks;
     struct walk walk;
-    uint32_t at;
+    uint64_t at; /* the stack visited last, or the state of a generator */
     double cpu[2][MAX_CHUNKS], wall[2][MAX_CHUNKS]; /* [pair?] */
 };
 
+static inline uint32_t next_stack(struct worker *me, int random)
+{
+    if (random) {
+        me->at ^= me->at << 13;
+        me->at ^= me->at >> 7;
+        me->at ^= me->at << 17;
+        return (uint32_t)((me->at >> 32) * plan.stacks >> 32);
+    }
+    me->at += plan.stride;
+    if (me->at >= plan.stacks)
+        me->at -= plan.stacks;
+    return (uint32_t)me->at;
+}
+
 static void __attribute__((noinline))
-run_chunk(struct worker *me, int pair, uint32_t visits)
+run_chunk(struct worker *me, int pair, uint32_t visits, int random)
 {
     me->walk.pair = pair;
-    for (uint32_t n = visits; n--;) {
-        me->at += plan.stride;
-        if (me->at >= plan.stacks)
-            me->at -= plan.stacks;
-        visit(&me->walk, me->at);
-    }
+    for (uint32_t n = visits; n--;)
+        visit(&me->walk, next_stack(me, random));
 }
 
 /* The first turn visits every stack, so that none is new later; then turns
@@ -158,14 +171,14 @@ static void *work(void *arg)
 {
     struct worker *me = arg;
     double end = 0;
-    uint32_t start = 0;
+    uint64_t start = plan.random ? 88172645463325252u : 0;
     volatile size_t turn; /* else a compiler may make two loops of this */
     for (turn = 0; me->chunks < MAX_CHUNKS; turn++) {
         int pair = turn % 2 == 0;
         double cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
         double wall = now_ns(CLOCK_MONOTONIC);
-        me->at = start;
-        run_chunk(me, pair, turn ? CHUNK : plan.stacks);
+        me->at = turn ? start : 0;
+        run_chunk(me, pair, turn ? CHUNK : plan.stacks, turn && plan.random);
         if (turn == 0) {
             end = now_ns(CLOCK_MONOTONIC) + plan.milliseconds * 1e6;
             continue;
@@ -214,6 +227,7 @@ static int make_plan(char **argv)
     plan.depth = (unsigned)atoi(argv[1]);
     plan.stacks = (uint32_t)atoi(argv[2]);
     plan.milliseconds = (unsigned)atoi(argv[4]);
+    plan.random = argv[5] != NULL && strcmp(argv[5], "random") == 0;
     if (plan.depth < 2 || plan.depth > MAX_DEPTH || plan.stacks < 1)
         return 0;
     unsigned levels = plan.depth - 1;
@@ -235,9 +249,10 @@ static int make_plan(char **argv)
 int main(int argc, char **argv)
 {
     static struct worker workers[MAX_THREADS];
-    int threads = argc == 5 ? atoi(argv[3]) : 0;
+    int threads = argc == 5 || argc == 6 ? atoi(argv[3]) : 0;
     if (threads < 1 || threads > MAX_THREADS || !make_plan(argv)) {
-        fputs("usage: micro DEPTH STACKS THREADS MILLISECONDS\n", stderr);
+        fputs("usage: micro DEPTH STACKS THREADS MILLISECONDS [random]\n",
+              stderr);
         return 2;
     }
     for (int i = 0; i < threads; i++) {
