@@ -284,18 +284,15 @@ static inline uint32_t hit_other(struct mt_capture *c,
     return hit(c, slot, regs, bytes);
 }
 
-/* Are two ways from this start remembered already? */
-static bool has_several(const struct mt_memo *m, uint64_t key,
-                        const struct mt_regs *regs)
+/* Are two ways from this start remembered already?  Their tags tell, almost
+ * always. */
+static bool has_several(const struct mt_memo *m, uint64_t key)
 {
     const struct mt_memo_slot *set =
         &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
     unsigned n = 0;
-    for (unsigned way = 0; way < MT_MEMO_WAYS; way++) {
-        const struct mt_memo_entry *e = mt_memo_at(m, set[way].at);
-        if (set[way].at != 0 && set[way].tag == (uint32_t)(key >> 32))
-            n += e->rip == regs->rip && e->rsp == regs->rsp;
-    }
+    for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
+        n += set[way].at != 0 && set[way].tag == (uint32_t)(key >> 32);
     return n >= 2;
 }
 
@@ -323,7 +320,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
     mt_walk_begin(&w, &u, regs);
     enum mt_walk_end end = mt_walk_fast(&w, MT_MEMO_KEY_FRAMES);
     if (end == MT_WALK_PAUSED) {
-        if (has_several(m, key, regs)) {
+        if (has_several(m, key)) {
             key = mt_memo_key_of_words(key, &trail);
             struct mt_memo_slot *slot =
                 mt_memo_find(m, key, regs, w.high - regs->rsp);
