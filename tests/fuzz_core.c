@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A fuzz target for all that reads a core: the ELF file, the snapshot, show
- * and look-ups.  Built by `make fuzz_core` with clang; run as
+ * A fuzz target for all that reads a core: the ELF file, the snapshot, the
+ * analyses and look-ups.  Built by `make fuzz_core` with clang; run as
  *
  *     tests/fuzz_core -max_len=65536 FOLDER
  *
@@ -9,7 +9,9 @@
  * alone would hardly ever get behind the checks of the file's headers.  An
  * input that starts with "\x7f" "ELF" is taken as the whole file.
  */
-#include "coreanalyze/show.h"
+#include "coreanalyze/diff.h"
+#include "coreanalyze/leaks.h"
+#include "coreanalyze/retained.h"
 #include "coreanalyze/snapshot.h"
 #include "tests/trace_image.h"
 
@@ -21,9 +23,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SECTION_BYTES 16384u
+#define ROOT_BYTES 4096u /* a mapping that points to blocks, just before them  \
+                          */
+#define MEMORY_WORDS 2048u
 
 static uint8_t *core;
 static size_t core_bytes;
+static uint64_t memory[MEMORY_WORDS];
 
 static void make_core(void)
 {
@@ -32,6 +38,12 @@ static void make_core(void)
 
     image_section_bytes = SECTION_BYTES;
     image = image_planned(&plan);
+    /* Every block points to others, at their starts and inside. */
+    for (unsigned i = 0; i < MEMORY_WORDS; i += 3)
+        memory[i] = IMAGE_HEAP + i * 56 % (1 << 14);
+    image->extra = memory;
+    image->extra_address = IMAGE_HEAP - ROOT_BYTES;
+    image->extra_bytes = sizeof memory;
     core = image_core_bytes(image, &core_bytes);
     image_free(image);
 }
@@ -45,9 +57,12 @@ static size_t place(uint32_t choice)
         MT_SECTION_SPANS,  MT_SECTION_SPANS,   MT_SECTION_SLICE_MAPS,
         MT_SECTION_TAGS,   MT_SECTION_SCHEMA,  MT_SECTION_COUNTERS,
     };
-    size_t region = core_bytes - (4096 + MT_N_SECTIONS * SECTION_BYTES);
+    size_t region =
+        core_bytes - sizeof memory - (4096 + MT_N_SECTIONS * SECTION_BYTES);
     uint32_t which = choice % 16, offset = choice >> 4;
 
+    if (which == 0)
+        return core_bytes - 8 - offset % (sizeof memory - 8);
     if (which < 2)
         return offset % 1024; /* ELF header, program headers, notes */
     if (which < 4)
@@ -93,6 +108,30 @@ static bool visit(void *context, const struct mt_block *block)
     return true;
 }
 
+static void analyse(struct mt_model *model, const struct mt_show *show)
+{
+    const struct mt_leaks_options leaks_options = {
+        .mark = {.scan.heuristics = MT_HEURISTICS_ALL, .threads = 1},
+        .kinds = 15};
+    const struct mt_retained_options retained_options = {.top = 10};
+    const struct mt_diff_options diff_options = {.unchanged = true};
+    struct mt_model *models[] = {model, model};
+    const struct mt_show *shows[] = {show, show};
+    struct mt_retained retained;
+    struct mt_leaks leaks;
+    struct mt_error error;
+    struct mt_diff diff;
+
+    mt_leaks_run(model, &leaks_options, &leaks, &error);
+    mt_leaks_free(&leaks);
+    if (mt_retained_run(model, &retained_options, &retained, &error) &&
+        retained.reached.count > retained.live.count)
+        abort();
+    mt_retained_free(&retained);
+    if (mt_diff_run(models, shows, &diff_options, &diff, &error))
+        mt_diff_free(&diff);
+}
+
 static void read_core(const char *path)
 {
     const struct mt_show_options options = {.depth = 2};
@@ -104,7 +143,8 @@ static void read_core(const char *path)
     struct mt_show show = {0};
 
     if (model) {
-        mt_show_run(model, &options, &show, &error);
+        if (mt_show_run(model, &options, &show, &error))
+            analyse(model, &show);
         mt_show_free(&show);
         mt_model_each_block(model, visit, model, NULL, &error);
         for (uint64_t i = 0; i < 64; i++)
