@@ -75,6 +75,8 @@ static const struct mt_option options[] = {
      "are but not all could be checked",
      MT_INTO(mt_take_flag, bool, fail)},
     MT_OPTION_NO_STOP,
+    {"--times", 0, NULL, "say how long the search took",
+     MT_INTO(mt_take_flag, bool, leaks.times)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     MT_GATE_OPTIONS(gate),

@@ -22,6 +22,7 @@ struct mt_leaks_options {
     struct mt_mark_options mark;
     struct mt_roots_options roots;
     unsigned kinds; /* bits of those that rows are wanted of */
+    bool times;     /* reports say how long the search took */
 };
 
 struct mt_leaks {

@@ -154,6 +154,11 @@ static void put_basis(const struct mt_report *report,
     fprintf(out, " of roots (%" PRIu64 " threads), ", leaks->roots.threads);
     mt_put_size(out, leaks->scanned_bytes);
     fputs(" in all\n", out);
+    if (leaks->options->times)
+        fprintf(out,
+                "  the search took %" PRIu64 " ms, %" PRIu64
+                " ms of processor time\n",
+                leaks->search_ns / 1000000, leaks->search_cpu_ns / 1000000);
     if (frozen->copied && frozen->stopped) {
         fputs("  stopped for ", out);
         fprintf(out, "%" PRIu64 " ms, to copy ", frozen->ns / 1000000);
@@ -206,8 +211,10 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
                 r->threads_without_registers);
     mt_json_u64(json, "root_bytes", r->scanned_bytes);
     mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
-    mt_json_u64(json, "search_ns", leaks->search_ns);
-    mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
+    if (leaks->options->times) {
+        mt_json_u64(json, "search_ns", leaks->search_ns);
+        mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
+    }
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);
     mt_json_u64(json, "missing_root_bytes", r->missing_bytes);
     mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);
