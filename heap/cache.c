@@ -95,7 +95,7 @@ static void make_current(struct mt_cache *cache, mt_span *span)
 {
     struct mt_bin *bin = &cache->bins[span->size_class];
     bin->span = mt_span_id(span);
-    span->owner_key = key_of(cache);
+    mt_store_relaxed(&span->owner_key, key_of(cache));
 }
 
 /* The bin's current span has no free block left; let go of it. */
@@ -103,7 +103,7 @@ static void retire_current(struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
     span->flags |= MT_SPAN_FULL;
-    span->owner_key = 0; /* a free by its owner must list it again */
+    mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
     bin->span = 0;
     bin->word = &no_free_bits;
 }
@@ -120,7 +120,7 @@ static bool is_all_free(mt_span *span)
 static void relist(struct mt_cache *cache, mt_span *span)
 {
     span->flags &= ~MT_SPAN_FULL;
-    span->owner_key = key_of(cache);
+    mt_store_relaxed(&span->owner_key, key_of(cache));
     list_add(cache, span);
 }
 
@@ -184,7 +184,7 @@ void mt_cache_drain(struct mt_cache *cache)
         __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
         if (mt_load_acquire(&span->state) != MT_SPAN_SMALL)
             continue;
-        if (span->owner == cache->id)
+        if (mt_load_relaxed(&span->owner) == cache->id)
             drain_span(cache, span);
         else
             notify(span); /* it has another owner by now */
@@ -216,12 +216,12 @@ static void free_remote(mt_span *span, uint32_t index)
 
 void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)
 {
-    if (span->owner != cache->id) {
+    if (mt_load_relaxed(&span->owner) != cache->id) {
         free_remote(span, index);
         return;
     }
     uint64_t *word = &mt_local(span)[index / 64];
-    *word |= UINT64_C(1) << (index % 64);
+    mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
     if (span->flags & MT_SPAN_FULL)
         relist(cache, span);
     mt_word_free(cache, span, index / 64);
@@ -282,7 +282,7 @@ void mt_cache_adopt(struct mt_cache *cache, mt_span *span)
     for (uint32_t w = 0; w < words; w++)
         any |= collect_word(span, w);
     span->flags |= MT_SPAN_FULL;
-    span->owner_key = 0;
+    mt_store_relaxed(&span->owner_key, 0);
     if (any)
         relist(cache, span);
 }
@@ -294,7 +294,7 @@ mt_span *mt_cache_give(struct mt_cache *cache, uint32_t c)
         return NULL;
     mt_span *span = mt_span_at(bin->partial);
     list_remove(cache, span);
-    span->owner_key = 0;
+    mt_store_relaxed(&span->owner_key, 0);
     return span;
 }
 

@@ -26,7 +26,7 @@ static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
         used < capacity ? mt_section_alloc(MT_SECTION_EPOCHS, sizeof *e) : NULL;
     if (e == NULL) {
         root->epoch_overflow++;
-        mt_epoch_next_ns = UINT64_MAX;
+        mt_store_relaxed(&mt_epoch_next_ns, UINT64_MAX);
         return root->epoch;
     }
     e->monotonic_ns = now;
@@ -38,7 +38,7 @@ static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
     for (uint64_t left = capacity - used; left <= capacity / 2 && left > 0;
          left *= 2)
         grain *= 2;
-    mt_epoch_next_ns = now + grain;
+    mt_store_relaxed(&mt_epoch_next_ns, now + grain);
     return (uint32_t)used;
 }
 

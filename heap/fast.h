@@ -24,11 +24,11 @@ static inline void *mt_malloc_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;
     if (MT_LIKELY(size <= MT_SMALL_MAX) &&
-        MT_LIKELY(*cache->trace == MT_TRACE_NEVER)) {
+        MT_LIKELY(mt_load_relaxed(cache->trace) == MT_TRACE_NEVER)) {
         struct mt_bin *bin = &cache->bins[mt_class_of[(size + 15) >> 4]];
         uint64_t bits = *bin->word;
         if (MT_LIKELY(bits != 0)) {
-            *bin->word = bits & (bits - 1);
+            mt_store_relaxed(bin->word, bits & (bits - 1));
             return (void *)(bin->base +
                             (uint64_t)__builtin_ctzll(bits) * bin->size);
         }
@@ -77,7 +77,7 @@ static inline void mt_free(void *block)
     if (MT_UNLIKELY(offset >= mt_load_relaxed(&mt_hot.size)))
         goto other;
     mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
-    if (MT_UNLIKELY(span->owner_key != cache->id)) {
+    if (MT_UNLIKELY(mt_load_relaxed(&span->owner_key) != cache->id)) {
         mt_free_main(span, block);
         return;
     }
@@ -93,10 +93,10 @@ static inline void mt_free(void *block)
     index >>= 6;
     uint64_t *word = mt_local(span) + index;
     uint64_t bits = *word;
-    if (MT_UNLIKELY((bits | mt_remote(span)[index]) & bit))
+    if (MT_UNLIKELY((bits | mt_load_relaxed(&mt_remote(span)[index])) & bit))
         goto other;
     bits |= bit;
-    *word = bits;
+    mt_store_relaxed(word, bits);
     /* All free, or (in a last word, or by chance) all up to some block. */
     if (MT_UNLIKELY((bits & (bits + 1)) == 0))
         mt_word_free(cache, span, (uint32_t)index);

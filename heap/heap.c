@@ -47,6 +47,7 @@
 #include "atend.h"
 #include "fast.h"
 #include "memory.h"
+#include "pages.h"
 #include "print.h"
 #include "region.h"
 #include "safety.h"
@@ -110,6 +111,7 @@ static bool start(void)
     if (mt_main == NULL || !mt_safety_setup(mt_main, 0, 0))
         return false;
     main_memory();
+    mt_heap_grow(mt_main, 0); /* mt_hot is set before threads look at it */
     memtrace_root->depth = mt_config.depth;
     memtrace_root->sample_bytes = mt_config.sample;
     if (settings)

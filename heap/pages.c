@@ -31,15 +31,17 @@ static mt_span *free_neighbour(struct mt_region_record *r, uint32_t slice,
 {
     uint32_t id = slice < r->top ? mt_slice_map(r)[slice] : 0;
     mt_span *run = id ? mt_span_at(id) : NULL;
-    return run && run->state == MT_SPAN_FREE && run->flags == flags ? run
-                                                                    : NULL;
+    return run && mt_load_relaxed(&run->state) == MT_SPAN_FREE &&
+                   run->flags == flags
+               ? run
+               : NULL;
 }
 
 /* Makes `run` (slices set) a free run, joined with its neighbours. */
 static void put_run(struct memtrace_heap *heap, mt_span *run)
 {
     struct mt_region_record *r = mt_region_at(run->region);
-    run->state = MT_SPAN_FREE;
+    mt_store_relaxed(&run->state, MT_SPAN_FREE);
     run->flags &= MT_SPAN_DIRTY;
     run->heap = (uint16_t)heap->id;
     mt_span *before = run->first_slice
@@ -73,7 +75,7 @@ static void put_run(struct memtrace_heap *heap, mt_span *run)
 static mt_span *claim(mt_span *run)
 {
     uint32_t *map = mt_slice_map(mt_region_at(run->region));
-    run->state = MT_SPAN_UNUSED;
+    mt_store_relaxed(&run->state, MT_SPAN_UNUSED);
     map[run->first_slice] = 0;
     map[run->first_slice + run->n_slices - 1] = 0;
     return run;
@@ -248,13 +250,13 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
         span->size_class = (uint8_t)c;
         span->tags = 0;
         span->requested = 0;
-        span->owner = owner;
-        span->owner_key = 0;
+        mt_store_relaxed(&span->owner, owner);
+        mt_store_relaxed(&span->owner_key, 0);
         if (mt_side_bitmaps(span)) {
             uint32_t words = mt_bitmap_words(span->n_blocks);
             for (uint32_t w = 0; w < words; w++)
                 mt_local(span)[w] = mt_word_mask(span, w);
-            if (heap->record->trace == MT_TRACE_ON)
+            if (mt_load_relaxed(&heap->record->trace) == MT_TRACE_ON)
                 mt_side_tags(span);
             enter(heap, span, MT_SPAN_SMALL,
                   heap->quarantine.most ? MT_SPAN_DELAYED : 0);
@@ -363,7 +365,8 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
         span->size_class = 0;
         span->tags = 0;
         span->requested = bytes;
-        span->owner = span->owner_key = 0;
+        mt_store_relaxed(&span->owner, 0);
+        mt_store_relaxed(&span->owner_key, 0);
         mt_side_bitmaps(span);
         span->inline_local = 1; /* free, until its tag is written */
         bool guarded = guard && guard_span(span, bytes, align);
@@ -382,7 +385,8 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     mt_lock_acquire(&heap->lock);
     struct mt_heap_record *hr = heap->record;
     uncount_span(heap, span, span->n_slices * MT_SLICE_BYTES);
-    span->owner_key = span->owner = 0;
+    mt_store_relaxed(&span->owner_key, 0);
+    mt_store_relaxed(&span->owner, 0);
     mt_store_release(&span->state, MT_SPAN_FREE);
     mt_side_free(span);
     span->flags = MT_SPAN_DIRTY;

@@ -89,8 +89,9 @@ mt_span *mt_record_new(struct memtrace_heap *heap)
 
 void mt_record_free(struct memtrace_heap *heap, mt_span *span)
 {
-    span->state = MT_SPAN_UNUSED;
-    span->owner_key = span->owner = 0;
+    mt_store_relaxed(&span->state, MT_SPAN_UNUSED);
+    mt_store_relaxed(&span->owner_key, 0);
+    mt_store_relaxed(&span->owner, 0);
     span->next = heap->free_records;
     heap->free_records = mt_span_id(span);
     heap->n_free_records++;

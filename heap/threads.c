@@ -17,7 +17,11 @@
 
 /* Destructors of other keys may still allocate: let three rounds of them go
  * first (PTHREAD_DESTRUCTOR_ITERATIONS is 4). */
+#ifdef __SANITIZE_THREAD__ /* whose own destructor runs in the last round */
+#define LATE_ROUNDS 1
+#else
 #define LATE_ROUNDS 3
+#endif
 #define STEAL_TRIES 8
 
 static const uint32_t always_trace = MT_TRACE_ON;
@@ -50,7 +54,7 @@ static uint32_t thread_count(void)
 struct mt_cache *mt_cache_of(uint32_t id)
 {
     return id && id < thread_count()
-               ? (struct mt_cache *)thread_record(id)->cache
+               ? (struct mt_cache *)mt_load_acquire(&thread_record(id)->cache)
                : NULL;
 }
 
@@ -76,7 +80,7 @@ struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
         mt_capture_init(cache->capture, record);
     }
     record->started_ns = mt_os_monotonic_ns();
-    record->state = state;
+    mt_store_relaxed(&record->state, state);
     mt_store_release(&record->cache, (uintptr_t)cache);
     return cache;
 }
@@ -88,17 +92,18 @@ static void find_dead(void)
     for (uint32_t i = 1; i < n; i++) {
         struct mt_thread_record *record = thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
-        if (!cache || record->state != MT_THREAD_LIVE ||
-            cache->late <= LATE_ROUNDS)
+        if (!cache || mt_load_relaxed(&record->state) != MT_THREAD_LIVE ||
+            mt_load_relaxed(&cache->late) <= LATE_ROUNDS)
             continue;
-        if (syscall(SYS_tgkill, getpid(), record->tid, 0) == 0)
+        if (syscall(SYS_tgkill, getpid(), mt_load_relaxed(&record->tid), 0) ==
+            0)
             continue;
-        cache->late = 0;
-        record->state = MT_THREAD_EXITED;
-        cache->idle = 1;
+        mt_store_relaxed(&cache->late, 0);
+        mt_store_relaxed(&record->state, MT_THREAD_EXITED);
+        mt_store_release(&cache->idle, 1);
         cache->next_idle = idle_list;
         idle_list = cache;
-        n_idle++;
+        mt_store_relaxed(&n_idle, n_idle + 1);
     }
 }
 
@@ -114,7 +119,7 @@ static struct mt_cache *take_idle(void)
     struct mt_cache *cache = idle_list;
     if (cache) {
         idle_list = cache->next_idle;
-        n_idle--;
+        mt_store_relaxed(&n_idle, n_idle - 1);
         mt_store_release(&cache->idle, 0);
         mt_cache_drain(cache);
     }
@@ -135,11 +140,11 @@ struct mt_cache *mt_cache_get(void)
     if (cache == NULL)
         return NULL;
     struct mt_thread_record *record = thread_record(cache->id);
-    record->tid = mt_os_tid();
+    mt_store_relaxed(&record->tid, mt_os_tid());
     record->started_ns = mt_os_monotonic_ns();
     prctl(PR_GET_NAME, record->name);
-    record->state = MT_THREAD_LIVE;
-    cache->late = exiting ? LATE_ROUNDS + 1 : 0;
+    mt_store_relaxed(&record->state, MT_THREAD_LIVE);
+    mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
     mt_tls = cache;
     if (have_key && !exiting)
         pthread_setspecific(exit_key, cache);
@@ -154,22 +159,23 @@ static void on_thread_exit(void *arg)
     struct mt_cache *cache = arg;
     if (cache != mt_tls)
         return;
-    if (++cache->late <= LATE_ROUNDS &&
-        pthread_setspecific(exit_key, cache) == 0)
+    uint32_t late = mt_load_relaxed(&cache->late) + 1;
+    mt_store_relaxed(&cache->late, late);
+    if (late <= LATE_ROUNDS && pthread_setspecific(exit_key, cache) == 0)
         return;
     exiting = true;
     mt_tls = &mt_no_cache;
     mt_cache_trim(cache);
     mt_capture_detach(cache->capture);
     mt_lock_acquire(&idle_lock);
-    cache->late = 0;
-    thread_record(cache->id)->state = MT_THREAD_EXITED;
+    mt_store_relaxed(&cache->late, 0);
+    mt_store_relaxed(&thread_record(cache->id)->state, MT_THREAD_EXITED);
     __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
     /* Who freed before it saw `idle` left it to us. */
     mt_cache_drain(cache);
     cache->next_idle = idle_list;
     idle_list = cache;
-    n_idle++;
+    mt_store_relaxed(&n_idle, n_idle + 1);
     mt_lock_release(&idle_lock);
 }
 
@@ -248,7 +254,7 @@ void mt_threads_fork_child(struct mt_cache *own)
         cache->idle = 1;
         cache->next_idle = idle_list;
         idle_list = cache;
-        n_idle++;
+        mt_store_relaxed(&n_idle, n_idle + 1);
     }
     if (own != &mt_no_cache)
         thread_record(own->id)->tid = mt_os_tid();

@@ -29,3 +29,10 @@ UNIT_TESTS += %D%/unit_threads
 %C%_unit_threads_SOURCES = %D%/unit_threads.c
 %C%_unit_threads_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_threads_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
+LONG_TESTS += %D%/tsan
+
+# The heap's threads under ThreadSanitizer, without the rest of check-long.
+check-tsan: all
+	$(AM_V_at)MT_LONG=1 $(TEST_RUN) --timeout 3600 $(srcdir)/%D%/tsan
+.PHONY: check-tsan
+LONG_TESTS += %D%/e2e/suites
