@@ -16,7 +16,7 @@ static void print_help(void)
          "Who allocated the memory of a process, read from outside: live or "
          "from a core.\n\nCommands:");
     for (size_t i = 0; mt_commands[i]; i++)
-        printf("  %-6s %-26s %s\n", mt_commands[i]->name,
+        printf("  %-8s %-26s %s\n", mt_commands[i]->name,
                mt_commands[i]->operands, mt_commands[i]->summary);
     puts("\n`memtrace COMMAND --help` tells the options of a command.\n\n"
          "Exit status: 0 done, 1 usage or target error, 23 leaks found.");

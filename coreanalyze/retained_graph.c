@@ -16,6 +16,7 @@
 
 #define NONE MT_GRAPH_NONE
 #define STEP_VERTICES 65536u
+#define SLOTS_OF_HINT 64u
 #define MAX_PLACES (1u << 20) /* more are not told apart */
 
 struct builder {
@@ -136,18 +137,30 @@ static void find_places(struct builder *b)
 static bool list_spans(struct mt_graph *graph)
 {
     const struct mt_map *map = graph->map;
+    uint64_t n_hints = map->n_slots / SLOTS_OF_HINT + 2;
+    uint32_t at = 0;
 
     graph->spans = calloc(map->n_spans + 1, sizeof *graph->spans);
-    for (size_t i = 1; graph->spans && i < map->n_spans; i++)
+    graph->hints = calloc(n_hints, sizeof *graph->hints);
+    if (graph->spans == NULL || graph->hints == NULL)
+        return false;
+    for (size_t i = 1; i < map->n_spans; i++)
         if (map->spans[i].n_blocks > 0)
             graph->spans[graph->n_spans++] = (uint32_t)i;
-    return graph->spans != NULL;
+    for (uint64_t i = 0; i < n_hints; i++) {
+        while (at + 1 < graph->n_spans &&
+               map->spans[graph->spans[at + 1]].first <= i * SLOTS_OF_HINT)
+            at++;
+        graph->hints[i] = at;
+    }
+    return true;
 }
 
 static uint32_t span_of(const struct mt_graph *graph, uint64_t slot)
 {
     const struct mt_map_span *spans = graph->map->spans;
-    size_t low = 0, high = graph->n_spans;
+    size_t low = graph->hints[slot / SLOTS_OF_HINT];
+    size_t high = (size_t)graph->hints[slot / SLOTS_OF_HINT + 1] + 1;
 
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
@@ -417,4 +430,5 @@ void mt_graph_free(struct mt_graph *graph)
     mt_graph_drop_edges(graph);
     free(graph->ids);
     free(graph->spans);
+    free(graph->hints);
 }

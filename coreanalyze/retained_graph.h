@@ -25,6 +25,7 @@ struct mt_graph {
     struct mt_retained *retained; /* its holders and places */
     uint32_t *spans;              /* that have blocks, by first slot */
     size_t n_spans;
+    uint32_t *hints; /* of every 64th slot, where its span is in `spans` */
     uint32_t n, n_ids;
     uint32_t *ids;          /* by number */
     uint32_t *parents;      /* by number; NULL after the dominators */
