@@ -88,6 +88,50 @@ static uint64_t now_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* --- blocks that the program wants ignored: they hold themselves --- */
+
+struct ignored {
+    const struct mt_model *model;
+    struct mt_roots *roots;
+    size_t capacity;
+    uint64_t n;
+    bool out_of_memory;
+};
+
+static bool add_ignored(void *context, const struct mt_block *block)
+{
+    struct ignored *ignored = context;
+    struct mt_roots *roots = ignored->roots;
+
+    if (!ignored->model->stacks[block->stack].ignored)
+        return true;
+    if (!mt_grow(&roots->words, &ignored->capacity, roots->n_words + 1,
+                 sizeof *roots->words)) {
+        ignored->out_of_memory = true;
+        return false;
+    }
+    ignored->n++;
+    roots->words[roots->n_words++] = (struct mt_root_place){
+        .start = block->address, .kind = MT_ROOT_IGNORED};
+    return true;
+}
+
+static bool find_ignored(struct mt_model *model, struct mt_leaks *leaks,
+                         struct mt_roots *roots, struct mt_error *error)
+{
+    struct ignored ignored = {
+        .model = model, .roots = roots, .capacity = roots->n_words};
+    bool any = false;
+
+    for (size_t i = MT_ID_FIRST; i < model->n_stacks && !any; i++)
+        any = model->stacks[i].ignored;
+    if (any)
+        mt_model_each_block(model, add_ignored, &ignored, NULL, error);
+    leaks->ignored_blocks = ignored.n;
+    return !ignored.out_of_memory ||
+           mt_fail(error, "out of memory for the roots");
+}
+
 static bool mark(struct mt_model *model, struct classifier *c,
                  struct mt_error *error)
 {
@@ -99,6 +143,7 @@ static bool mark(struct mt_model *model, struct classifier *c,
     uint64_t start = now_ns(CLOCK_MONOTONIC);
     uint64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     bool ok = mt_roots_find(model, &leaks->options->roots, &roots, error) &&
+              find_ignored(model, leaks, &roots, error) &&
               mt_roots_mark(&roots, &mark, error) &&
               mt_mark_lost(&mark, take_head, c, error);
 

@@ -34,6 +34,7 @@ struct mt_leaks {
     struct mt_show_sum suppressed[MT_N_LEAK_KINDS], known[MT_N_LEAK_KINDS];
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */
+    uint64_t ignored_blocks; /* that the program wants ignored, as roots */
     uint64_t search_ns, search_cpu_ns;     /* that this took; all threads */
     bool stopped;                          /* by the user: kinds mean nothing */
 };

@@ -68,6 +68,7 @@ struct mt_stack {
     uint64_t frames; /* address in the target; use mt_model_frames() */
     uint16_t depth;
     bool truncated, frame_pointer, incomplete;
+    bool ignored; /* its blocks are no leaks: the program said so */
     bool valid; /* false: the record made no sense; it has no frames */
     uint32_t first_epoch;
     uint32_t modules;       /* records listed when it was recorded */

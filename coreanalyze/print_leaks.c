@@ -121,6 +121,9 @@ size_t mt_print_leak_notes(const struct mt_report *report,
     n += put_note(report, prefix, "", leaks->missing_bytes,
                   " bytes of roots and blocks could not be read: what only "
                   "they hold looks lost");
+    n += put_note(report, prefix, "", leaks->ignored_blocks,
+                  " blocks, and what they lead to, are no leaks because the "
+                  "program said so (memtrace_ignore, __lsan_disable)");
     n += put_note(report, prefix, "", r->exited_stack_bytes,
                   " bytes of stacks of exited threads are no roots");
     return n;
@@ -215,6 +218,7 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
         mt_json_u64(json, "search_ns", leaks->search_ns);
         mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
     }
+    mt_json_u64(json, "ignored_blocks", leaks->ignored_blocks);
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);
     mt_json_u64(json, "missing_root_bytes", r->missing_bytes);
     mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);

@@ -17,6 +17,7 @@ enum mt_root_kind {
     MT_ROOT_THREAD,  /* thread-local storage and the thread's control block */
     MT_ROOT_MODULE,  /* writable data */
     MT_ROOT_MAPPING, /* any other writable mapping */
+    MT_ROOT_IGNORED, /* a block that the program wants ignored: leaks.c */
 };
 
 struct mt_root_place {

@@ -46,6 +46,7 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     stack->truncated = r->flags & MT_STACK_TRUNCATED;
     stack->frame_pointer = r->flags & MT_STACK_FRAME_POINTER;
     stack->incomplete = r->flags & MT_STACK_INCOMPLETE;
+    stack->ignored = r->flags & MT_STACK_IGNORED;
     stack->first_epoch = r->first_epoch;
     stack->modules = r->modules;
     stack->allocs = add_capped(stack->allocs, r->allocs);

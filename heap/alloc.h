@@ -44,7 +44,7 @@ struct mt_cache {
     uint64_t sample_seed;
     int64_t sample_left; /* bytes to the next sample */
     uint32_t late;       /* destructor rounds so far (thread exit) */
-    uint32_t spare;
+    uint32_t ignoring;   /* scopes of memtrace_ignore_begin */
     struct mt_bin bins[MT_N_CLASSES];
 };
 
@@ -291,6 +291,13 @@ size_t mt_usable_size_slow(const void *);
 
 /* fork.c */
 void mt_fork_init(void);
+
+/* annotate.c */
+#define MT_TRACE_SCOPE 3u /* mt_cache.trace: on, and the blocks are ignored */
+/* The tag with the stack that is flagged as ignored, or with the other one. */
+uint64_t mt_annotate_tag(uint64_t tag, bool ignored);
+/* Another thread has the cache: it is in no scope. */
+void mt_annotate_reset(struct mt_cache *);
 
 /* sample.c: true for an allocation that is not to be traced. */
 bool mt_sample_passes_over(struct mt_cache *, size_t size, uint64_t mean);

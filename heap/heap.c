@@ -153,11 +153,20 @@ new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
     return MT_TAG(stack, mt_epoch_tick(), 0);
 }
 
+/* Between memtrace_ignore_begin and _end. */
+static MT_COLD uint64_t ignored_tag(struct mt_cache *cache, size_t size,
+                                    const struct mt_regs *regs)
+{
+    return mt_annotate_tag(new_tag(cache, size, regs), true);
+}
+
 /* As new_tag, 0 for an allocation that is not traced. */
 static uint64_t tag_for(uint32_t trace, size_t size, const struct mt_regs *regs)
 {
-    struct mt_cache *cache =
-        trace == MT_TRACE_ON && regs ? mt_cache_get() : NULL;
+    bool traced = trace == MT_TRACE_ON || trace == MT_TRACE_SCOPE;
+    struct mt_cache *cache = traced && regs ? mt_cache_get() : NULL;
+    if (cache && MT_UNLIKELY(cache->ignoring))
+        return ignored_tag(cache, size, regs);
     return cache ? new_tag(cache, size, regs) : 0;
 }
 
@@ -194,7 +203,9 @@ void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
                      const struct mt_regs *regs)
 {
     uint32_t trace = mt_load_relaxed(cache->trace);
-    uint64_t tag = trace == MT_TRACE_ON ? new_tag(cache, size, regs) : 0;
+    uint64_t tag = trace == MT_TRACE_ON      ? new_tag(cache, size, regs)
+                   : trace == MT_TRACE_SCOPE ? ignored_tag(cache, size, regs)
+                                             : 0;
     return take_block(cache, c, size, trace, tag);
 }
 

@@ -113,6 +113,7 @@
 #define MT_STACK_TRUNCATED 1u     /* deeper than the depth that was set */
 #define MT_STACK_FRAME_POINTER 2u /* some frame was found by frame pointer */
 #define MT_STACK_INCOMPLETE 4u    /* unwinding ended before the outermost frame */
+#define MT_STACK_IGNORED 8u       /* its blocks are no leaks: the program said so */
 
 /* mt_thread_record.state */
 #define MT_THREAD_NEVER 0u

@@ -97,6 +97,19 @@ void memtrace_free(void *p);
 /* Bytes that may be used of the block; 0 for NULL. */
 size_t memtrace_usable_size(const void *p);
 
+/* Leaks that are not to be reported.  The block that p points to, or into, and
+ * what it leads to, are none; -1 if p is in no heap.  The effect ends when it
+ * is freed.  Only traced blocks can be marked so. */
+int memtrace_ignore(const void *p);
+/* What this thread allocates between them is ignored in the same way.  They
+ * nest. */
+void memtrace_ignore_begin(void);
+void memtrace_ignore_end(void);
+/* Pointers in this memory hold what they point to, also where the memory is in
+ * a block that nothing points to (`on` 1, 0 ends it). Memory outside of heaps
+ * is searched anyway. */
+void memtrace_root_region(const void *p, size_t bytes, int on);
+
 /* Turns tracing of the heap on (1) or off (0).  Blocks allocated while it is
  * off are counted as untraced. Takes effect at once, in all threads. */
 int memtrace_heap_trace(memtrace_heap *, int on);

@@ -145,6 +145,7 @@ struct mt_cache *mt_cache_get(void)
     prctl(PR_GET_NAME, record->name);
     mt_store_relaxed(&record->state, MT_THREAD_LIVE);
     mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
+    mt_annotate_reset(cache);
     mt_tls = cache;
     if (have_key && !exiting)
         pthread_setspecific(exit_key, cache);

@@ -1,6 +1,6 @@
 # libmemtrace-preload.so: the malloc family on the main heap. libc alone.
 lib_LTLIBRARIES += %D%/libmemtrace-preload.la
-%C%_libmemtrace_preload_la_SOURCES = %D%/malloc.c %D%/legacy.c %D%/cxx.c %D%/exit.c \
+%C%_libmemtrace_preload_la_SOURCES = %D%/malloc.c %D%/legacy.c %D%/cxx.c %D%/exit.c %D%/lsan.c \
 	%D%/new.S %D%/preload.h
 %C%_libmemtrace_preload_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libmemtrace_preload_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g \

@@ -11,4 +11,13 @@ void cfree(void *);
 void free_sized(void *, size_t);
 void free_aligned_sized(void *, size_t align, size_t);
 
+/* Of LeakSanitizer's <sanitizer/lsan_interface.h>. */
+void __lsan_ignore_object(const void *);
+void __lsan_disable(void);
+void __lsan_enable(void);
+void __lsan_register_root_region(const void *, size_t);
+void __lsan_unregister_root_region(const void *, size_t);
+void __lsan_do_leak_check(void);
+int __lsan_do_recoverable_leak_check(void);
+
 #endif
