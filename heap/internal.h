@@ -52,6 +52,8 @@ bool mt_os_release(void *, size_t bytes);
 bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
 bool mt_os_unprotect(void *, size_t bytes); /* read-write again */
 uint64_t mt_os_monotonic_ns(void);
+/* Bytes of address space that the process may have. */
+uint64_t mt_os_address_space(void);
 uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);
 /* Is [address, address + bytes) readable?  One system call; AS-safe. */

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -127,6 +128,12 @@ bool mt_os_unprotect(void *address, size_t bytes)
 bool mt_os_release(void *address, size_t bytes)
 {
     return munmap(address, bytes) == 0;
+}
+
+uint64_t mt_os_address_space(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 static uint64_t clock_ns(clockid_t clock)

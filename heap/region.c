@@ -10,7 +10,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 MT_EXPORT struct mt_root *memtrace_root;
@@ -70,10 +69,7 @@ static uint64_t planned_total(unsigned shift)
  * kernel agrees. */
 static char *reserve(unsigned *shift, uint64_t *bytes)
 {
-    struct rlimit limit;
-    uint64_t most = UINT64_MAX;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        most = limit.rlim_cur / 4;
+    uint64_t most = mt_os_address_space() / 4;
     for (*shift = 0; *shift < 16; ++*shift) {
         *bytes = planned_total(*shift);
         if (*bytes > most && *shift < 15)

@@ -142,10 +142,16 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
     return map != NULL;
 }
 
-/* A region for a heap that may grow: as large as the kernel will have it. */
+/* A region for a heap that may grow: as large as the kernel will have it, and
+ * at most a quarter of a limited address space, of which the program wants some
+ * itself. */
 bool mt_heap_grow(struct memtrace_heap *heap, uint64_t least)
 {
     least += MT_SLICE_BYTES;
+    uint64_t most = mt_os_address_space() / 4;
+    while (heap->region_step < 24 &&
+           MT_MAIN_RESERVE >> heap->region_step > most)
+        heap->region_step++;
     for (; heap->region_step < 24; heap->region_step++) {
         uint64_t bytes = MT_MAIN_RESERVE >> heap->region_step;
         if (bytes < least)

@@ -6,6 +6,8 @@
  *                           each (that is the room for lists); then all blocks
  *                           must be whole; frees half, and must get some again
  *     limits swing BYTES    ten times: BYTES in blocks of another size, freed
+ *     limits stress N       four threads do N operations each, with more than
+ *                           there is memory for: some fail, no block changes
  *     limits huge           blocks of many GiB, and some that cannot be
  *     limits child          a child that runs out must not hurt its parent
  * Prints what it found, and ends with 0 if that is as it should be.
@@ -149,6 +151,85 @@ static int swing(size_t bytes)
     return puts("good"), 0;
 }
 
+enum { STRESS_THREADS = 4, STRESS_SLOTS = 4000 };
+static size_t stress_operations;
+
+struct stress {
+    uint64_t random;
+    size_t failed, wrong;
+    struct slot {
+        unsigned char *p;
+        size_t size;
+    } slots[STRESS_SLOTS];
+};
+
+static uint64_t next(struct stress *s)
+{
+    s->random ^= s->random << 13;
+    s->random ^= s->random >> 7;
+    s->random ^= s->random << 17;
+    return s->random;
+}
+
+static size_t stress_size(struct stress *s)
+{
+    uint64_t r = next(s);
+    static const unsigned most[] = {200, 3000, 40000, 400000};
+    return 1 + (r >> 8) % most[r % 4];
+}
+
+static void *stress_thread(void *arg)
+{
+    struct stress *s = arg;
+    for (size_t n = 0; n < stress_operations; n++) {
+        size_t i = next(s) % STRESS_SLOTS, size = stress_size(s);
+        struct slot *slot = &s->slots[i];
+        unsigned op = next(s) % 8;
+        if (slot->p && !whole(slot->p, slot->size, i))
+            s->wrong++;
+        if (op == 0) {
+            free(slot->p);
+            slot->p = NULL;
+            continue;
+        }
+        void *p =
+            op < 4 || slot->p == NULL ? malloc(size) : realloc(slot->p, size);
+        if (p == NULL) { /* the old block stays */
+            s->failed++;
+            if (slot->p && !whole(slot->p, slot->size, i))
+                s->wrong++;
+            continue;
+        }
+        if (op < 4)
+            free(slot->p);
+        *slot = (struct slot){p, size};
+        write_block(p, size, i);
+    }
+    return NULL;
+}
+
+static int stress(size_t operations)
+{
+    static struct stress all[STRESS_THREADS];
+    pthread_t thread[STRESS_THREADS];
+    size_t failed = 0, wrong = 0;
+    stress_operations = operations;
+    for (unsigned i = 0; i < STRESS_THREADS; i++) {
+        all[i].random = i * 0x9e3779b97f4a7c15u + 99;
+        if (pthread_create(&thread[i], NULL, stress_thread, &all[i]) != 0)
+            return puts("no thread"), 1;
+    }
+    for (unsigned i = 0; i < STRESS_THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        failed += all[i].failed;
+        wrong += all[i].wrong;
+        for (size_t j = 0; j < STRESS_SLOTS; j++)
+            free(all[i].slots[j].p);
+    }
+    printf("%zu failed, %zu wrong\n", failed, wrong);
+    return failed == 0 || wrong != 0;
+}
+
 static int huge(void)
 {
     for (size_t gib = 1; gib <= 64; gib *= 4) {
@@ -191,6 +272,8 @@ int main(int argc, char **argv)
         return fill_all(argv[2], strtoul(argv[3], NULL, 10) * MIB);
     if (argc > 2 && strcmp(what, "swing") == 0)
         return swing(strtoul(argv[2], NULL, 10));
+    if (argc > 2 && strcmp(what, "stress") == 0)
+        return stress(strtoul(argv[2], NULL, 10));
     if (strcmp(what, "huge") == 0)
         return huge();
     if (strcmp(what, "child") == 0)
