@@ -130,7 +130,8 @@ struct mt_model {
     const struct mt_progress *progress; /* or NULL; not owned */
     uint64_t root;                      /* address of the trace region */
     uint64_t trace_bytes;               /* reserved for it */
-    uint64_t trace_used;                /* bytes of it that hold records */
+    uint64_t trace_used;                /* bytes of it that hold records,
+                                           but for the slice maps */
     uint32_t layout_major, layout_minor;
     uint32_t pid, parent_pid;
     uint64_t start_realtime_ns;

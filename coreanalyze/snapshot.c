@@ -121,7 +121,8 @@ void mt_snapshot_sections(struct mt_snapshot *snapshot)
         snapshot->sections[i] = (struct mt_section){
             s.base, s.used, s.used / s.entry_bytes, s.entry_bytes};
         model->coverage.section_overflow += s.overflow;
-        model->trace_used += s.used;
+        if (i != MT_SECTION_SLICE_MAPS) /* sized for what may come */
+            model->trace_used += s.used;
     }
 }
 

@@ -71,6 +71,9 @@ extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
  * memory is zero.  NULL when the section is full or the kernel refuses (the
  * section's overflow counter is then raised).  Takes no lock; AS-safe. */
 void *mt_section_alloc(unsigned section, size_t bytes);
+/* What mt_section_alloc() gave is no longer used: its whole pages go back to
+ * the kernel, and read as zero. AS-safe. */
+void mt_section_forget(void *memory, size_t bytes);
 /* Offset of a NUL-terminated copy in the strings section, 0 when full. */
 uint32_t mt_string_add(const char *, size_t length);
 

@@ -143,6 +143,10 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     }
     mt_store_release(&m->thread->counters, (uint64_t)(uintptr_t)counters);
     mt_store_release(&m->thread->n_counters, n_slots);
+    if (old.n_slots) {
+        mt_section_forget(old.slots, old.n_slots * sizeof *slots);
+        mt_section_forget(old.counters, old.n_slots * sizeof *counters);
+    }
     return true;
 }
 

@@ -166,6 +166,15 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     return (char *)section->base + at;
 }
 
+void mt_section_forget(void *memory, size_t bytes)
+{
+    uintptr_t page = memtrace_root->page_bytes;
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)memory + bytes) & ~(page - 1);
+    if (start < end)
+        mt_os_decommit((void *)start, end - start);
+}
+
 /* Slice maps are sized for all of a region, of which most may never be used:
  * readable at once, but in cores only as far as mt_os_dump() said.  One
  * caller at a time (pages.c has a lock for regions). */

@@ -182,8 +182,12 @@ static void grow(struct mt_rule_table *old)
         copy_rules(table, old);
     }
     if (__atomic_compare_exchange_n(&current, &old, table, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         mt_store_relaxed(&wanted, 0);
+        if (old) /* who still uses it finds no rules in it */
+            mt_section_forget(old->words,
+                              (old->group_mask + 1) * MT_RULE_GROUP * 8);
+    }
 }
 
 mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
