@@ -29,16 +29,21 @@ char *mt_check_folder(char **setting, struct mt_error *error)
         parent = "/tmp";
     *setting = NULL;
     if (asprintf(&folder, "%s/memtrace-check-XXXXXX", parent) < 0) {
-        mt_fail(error, "check: out of memory");
+        mt_fail(error, "out of memory");
         return NULL;
     }
     if (mkdtemp(folder) == NULL)
-        mt_fail(error, "check: cannot make the folder %s: %s", folder,
-                strerror(errno));
-    else if (asprintf(setting, "core=%s/%%p", folder) < 0)
-        mt_fail(error, "check: out of memory");
-    else
+        mt_fail(error,
+                "ptrace is not allowed here, and the folder %s cannot be "
+                "made: %s",
+                folder, strerror(errno));
+    else if (asprintf(setting, "core=%s/%%p", folder) >= 0)
         return folder;
+    else {
+        mt_fail(error, "out of memory");
+        rmdir(folder);
+        *setting = NULL;
+    }
     free(folder);
     return NULL;
 }

@@ -84,18 +84,21 @@ static int run_program(struct arguments *a, char *const *program,
     struct mt_ci ci = {.tool = "memtrace check",
                        .argv = (const char *const *)program};
     enum mt_check_result result;
+    struct mt_error no_folder = {0};
     char *folder, *setting;
 
-    folder = mt_check_folder(&setting, error);
-    if (folder == NULL)
-        return MT_EXIT_ERROR;
+    /* Only where ptrace is refused is it missed. */
+    folder = mt_check_folder(&setting, &no_folder);
     events.unfollowed = setting;
     mt_check_begin(check);
     ci.ended = mt_check_run(program, preload, &events, &end, error);
     ci.pid = end.pid;
     ci.status = end.status;
     check->unfollowed = ci.ended && !end.followed;
-    mt_check_files(check, folder, &end);
+    if (folder)
+        mt_check_files(check, folder, &end);
+    else if (check->unfollowed)
+        mt_check_lost(check, (pid_t)end.pid, no_folder.text);
     free(folder);
     free(setting);
     result = mt_check_finish(check);

@@ -81,7 +81,7 @@ void mt_atend_begin(void)
     atend.done = 0;
     if (!atend.wanted || !atend.core || !expand(part, ".part"))
         return;
-    int file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file >= 0)
         close(file);
 }
