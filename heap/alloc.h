@@ -271,7 +271,9 @@ bool mt_started(void);
  * regs: the caller, or NULL for an allocation of nobody's. */
 void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
                const struct mt_regs *);
-void mt_free_main(mt_span *, void *);
+/* The rest of a free(); the block stays in its register. */
+void mt_free_main(void *, mt_span *);
+void mt_free_word(void *, mt_span *, uint32_t word);
 /* As mt_alloc for the calling thread's cache of the main heap; NULL without
  * errno. */
 void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,

@@ -451,7 +451,7 @@ static void free_block(mt_span *span, uint32_t index, const char *who)
 
 /* The span is what the main heap's map says for p; another thread's, or full,
  * or none at all. */
-void mt_free_main(mt_span *span, void *p)
+void mt_free_main(void *p, mt_span *span)
 {
     if (MT_LIKELY(mt_load_acquire(&span->state) == MT_SPAN_SMALL &&
                   mt_hot.small_sizes != 0)) {
@@ -467,6 +467,12 @@ void mt_free_main(mt_span *span, void *p)
         }
     }
     mt_free_any(p, "free()");
+}
+
+void mt_free_word(void *p, mt_span *span, uint32_t w)
+{
+    (void)p;
+    mt_word_free(mt_tls, span, w);
 }
 
 void mt_free_any(void *p, const char *who)
