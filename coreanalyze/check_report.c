@@ -125,7 +125,8 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
     if (ok) {
         struct mt_report report = {model, &leaks.show, resolver, check->out,
                                    mt_leak_kind_names};
-        ok = mt_gate_judge(&check->gate, p, &report, &leaks, error);
+        ok = mt_gate_own(&check->gate, model, error) &&
+             mt_gate_judge(&check->gate, p, &report, &leaks, error);
         if (ok) {
             set_result(check, model, &leaks, p);
             put_head(check, p);

@@ -161,6 +161,8 @@ static bool search(struct mt_session *session, struct arguments *a,
     struct mt_resolver *resolver;
     bool ok;
 
+    if (!mt_gate_own(&a->gate, target->model, error))
+        return false;
     if (a->gate.wanted) {
         a->top = a->leaks.show.top;
         a->min_bytes = a->leaks.show.min_bytes;

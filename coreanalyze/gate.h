@@ -58,6 +58,8 @@ struct mt_gate {
     uint64_t max_per_stack; /* bytes of a row that do not count */
     uint64_t max_bytes;     /* of a process that do not fail it */
     struct mt_suppressions suppressions;
+    char **own; /* texts of targets that were added to them */
+    size_t n_own, own_capacity;
     struct mt_baseline baseline;
     struct mt_outcome outcome;
     uint64_t known, new, grown; /* rows, by what the baseline says */
@@ -65,6 +67,10 @@ struct mt_gate {
 
 /* Reads the files, and sees whether the reports can be written. */
 bool mt_gate_begin(struct mt_gate *gate, struct mt_error *error);
+
+/* Adds the suppressions that a target has itself, if any. */
+bool mt_gate_own(struct mt_gate *gate, const struct mt_model *model,
+                 struct mt_error *error);
 
 /* Fills in the losses of `process` from the rows of `leaks`, decides on each,
  * and takes those that do not count out of the rows. `report` names frames. */

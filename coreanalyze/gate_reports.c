@@ -71,8 +71,34 @@ bool mt_gate_begin(struct mt_gate *gate, struct mt_error *error)
            can_write(gate->log, error) && can_write(gate->sarif, error);
 }
 
+bool mt_gate_own(struct mt_gate *gate, const struct mt_model *model,
+                 struct mt_error *error)
+{
+    const char *text = model->suppressions;
+    char *copy;
+
+    if (text == NULL)
+        return true;
+    gate->wanted = true;
+    for (size_t i = 0; i < gate->n_own; i++)
+        if (strcmp(gate->own[i], text) == 0)
+            return true;
+    copy = strdup(text);
+    if (copy == NULL || !mt_grow(&gate->own, &gate->own_capacity,
+                                 gate->n_own + 1, sizeof *gate->own)) {
+        free(copy);
+        return mt_fail(error, "out of memory for suppressions");
+    }
+    gate->own[gate->n_own++] = copy;
+    return mt_suppressions_parse(&gate->suppressions,
+                                 "__lsan_default_suppressions", copy, error);
+}
+
 void mt_gate_free(struct mt_gate *gate)
 {
+    for (size_t i = 0; i < gate->n_own; i++)
+        free(gate->own[i]);
+    free(gate->own);
     mt_suppressions_free(&gate->suppressions);
     mt_baseline_free(&gate->baseline);
     mt_outcome_free(&gate->outcome);

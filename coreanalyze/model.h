@@ -69,7 +69,7 @@ struct mt_stack {
     uint16_t depth;
     bool truncated, frame_pointer, incomplete;
     bool ignored; /* its blocks are no leaks: the program said so */
-    bool valid; /* false: the record made no sense; it has no frames */
+    bool valid;   /* false: the record made no sense; it has no frames */
     uint32_t first_epoch;
     uint32_t modules;       /* records listed when it was recorded */
     uint64_t allocs, bytes; /* lifetime, threads' counters included */
@@ -137,9 +137,11 @@ struct mt_model {
     uint64_t start_realtime_ns;
     uint64_t now_ns; /* of the newest epoch, since the start of the trace */
     uint32_t depth;
-    uint64_t sample_bytes; /* 0: every allocation is traced */
-    char config[256];      /* the target's MEMTRACE variable */
-    struct mt_heap *heaps; /* indexed by id */
+    uint64_t sample_bytes;    /* 0: every allocation is traced */
+    char config[256];         /* the target's MEMTRACE variable */
+    const char *suppressions; /* leaks that the program says not to report,
+                                 as LeakSanitizer's files do, or NULL */
+    struct mt_heap *heaps;    /* indexed by id */
     size_t n_heaps;
     struct mt_region *regions; /* by base, no overlaps */
     size_t n_regions;

@@ -173,6 +173,8 @@ static bool take(struct mt_snapshot *snapshot,
         return false;
     copy_root(snapshot);
     mt_snapshot_sections(snapshot);
+    model->suppressions =
+        mt_snapshot_text(snapshot, snapshot->root.suppressions);
     return mt_snapshot_heaps(snapshot, error) &&
            mt_snapshot_regions(snapshot, error) &&
            mt_snapshot_epochs(snapshot, error) &&

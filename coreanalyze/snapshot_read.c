@@ -9,6 +9,7 @@
 
 #define CHUNK_BYTES (256u << 10)
 #define MAX_STRING 4096u
+#define MAX_TEXT (UINT32_C(1) << 20)
 
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,
                       uint64_t address, uint64_t bytes)
@@ -154,21 +155,39 @@ bool mt_snapshot_each(struct mt_snapshot *snapshot, unsigned id,
     return buffer != NULL;
 }
 
-const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset)
+/* What is at `offset` of the strings, if it ends within `size` bytes. */
+static const char *read_string(struct mt_snapshot *snapshot, uint32_t offset,
+                               char *text, size_t size)
 {
     const struct mt_section *strings = &snapshot->sections[MT_SECTION_STRINGS];
-    char text[MAX_STRING];
     size_t room;
 
     if (offset == 0 || offset >= strings->used)
         return NULL;
     room = strings->used - offset;
-    if (room > sizeof text)
-        room = sizeof text;
+    if (room > size)
+        room = size;
     room = mt_source_read_part(snapshot->model->source, strings->base + offset,
                                text, room);
     size_t length = strnlen(text, room);
     if (length == 0 || length == room)
         return NULL;
     return mt_string_pool_add(snapshot->strings, text, length);
+}
+
+const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset)
+{
+    char text[MAX_STRING];
+
+    return read_string(snapshot, offset, text, sizeof text);
+}
+
+const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset)
+{
+    char *text = offset ? malloc(MAX_TEXT) : NULL;
+    const char *kept =
+        text ? read_string(snapshot, offset, text, MAX_TEXT) : NULL;
+
+    free(text);
+    return kept;
 }

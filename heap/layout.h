@@ -185,7 +185,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(152, uint32_t, error_kind, "last error: MT_ERROR_*")                    \
     F(156, uint32_t, error_stack, "last error: stack of the block, or 0")     \
     F(160, uint32_t, error_tid, "last error: thread")                         \
-    F(164, uint32_t, reserved1, "0")                                          \
+    F(164, uint32_t, suppressions, "in strings: leaks not to report, or 0")   \
     A(168, char, error_text, 200, "last error: one line, ends in NUL")        \
     A(368, char, config, 256, "the MEMTRACE variable as it was, ends in NUL") \
     A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")

@@ -7,6 +7,7 @@
  * this process from outside.  Under a tracer (memtrace check, a debugger) it
  * could not; what counts is then the check at the end.
  */
+#include "heap/alloc.h"
 #include "heap/memtrace.h"
 #include "heap/internal.h"
 #include "heap/print.h"
@@ -48,6 +49,19 @@ MT_EXPORT void __lsan_register_root_region(const void *p, size_t bytes)
 MT_EXPORT void __lsan_unregister_root_region(const void *p, size_t bytes)
 {
     memtrace_root_region(p, bytes, 0);
+}
+
+/* A program may have this function. Bound if it is exported: by a library, or
+ * by a program that was linked with -rdynamic. */
+__attribute__((weak)) const char *__lsan_default_suppressions(void);
+
+static __attribute__((constructor)) void keep_suppressions(void)
+{
+    const char *text =
+        __lsan_default_suppressions ? __lsan_default_suppressions() : NULL;
+    if (text && *text && mt_start())
+        mt_store_release(&memtrace_root->suppressions,
+                         mt_string_add(text, strlen(text)));
 }
 
 /* --- checks in the middle --- */

@@ -5,5 +5,5 @@ UNIT_TESTS += %D%/unit_gate
 %C%_unit_gate_SOURCES = %D%/unit_gate.c
 %C%_unit_gate_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 SCRIPT_TESTS += %D%/e2e/gate %D%/e2e/ci %D%/e2e/atend %D%/e2e/annotations
-EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annotated.c %D%/schemas/junit.xsd \
+EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annotated.c %D%/programs/suppressed.c %D%/schemas/junit.xsd \
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
