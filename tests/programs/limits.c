@@ -100,6 +100,17 @@ static void *empty_half(void *arg)
     return NULL;
 }
 
+static pthread_barrier_t all_full;
+
+/* What a thread has freed it gets again; whether it gets what another one has
+ * freed depends on whose spans the blocks were in. */
+static void *fill_and_empty(void *arg)
+{
+    fill(arg);
+    pthread_barrier_wait(&all_full);
+    return empty_half(arg);
+}
+
 /* No thread gets more than `bytes`. */
 static int fill_all(char *sizes, size_t bytes)
 {
@@ -116,14 +127,12 @@ static int fill_all(char *sizes, size_t bytes)
         if (filler[i].blocks == MAP_FAILED)
             return puts("no room for the list"), 1;
     }
-    void *(*const steps[])(void *) = {fill, empty_half};
-    for (unsigned step = 0; step < 2; step++) {
-        for (unsigned i = 0; i < n; i++)
-            if (pthread_create(&thread[i], NULL, steps[step], &filler[i]) != 0)
-                return puts("no thread"), 1;
-        for (unsigned i = 0; i < n; i++)
-            pthread_join(thread[i], NULL);
-    }
+    pthread_barrier_init(&all_full, NULL, n);
+    for (unsigned i = 0; i < n; i++)
+        if (pthread_create(&thread[i], NULL, fill_and_empty, &filler[i]) != 0)
+            return puts("no thread"), 1;
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(thread[i], NULL);
     int bad = 0;
     for (unsigned i = 0; i < n; i++) {
         printf("%zu blocks of %zu: %s\n", filler[i].n, filler[i].size,
