@@ -154,14 +154,17 @@ static void put_basis(const struct mt_report *report,
 
     fprintf(out, "  searched: ");
     mt_put_size(out, leaks->roots.scanned_bytes);
-    fprintf(out, " of roots (%" PRIu64 " threads), ", leaks->roots.threads);
-    mt_put_size(out, leaks->scanned_bytes);
-    fputs(" in all\n", out);
-    if (leaks->options->times)
+    fprintf(out, " of roots (%" PRIu64 " threads)\n", leaks->roots.threads);
+    if (leaks->options->times) {
+        /* How often a block is searched depends on what is met first. */
+        fputs("  searched in all: ", out);
+        mt_put_size(out, leaks->scanned_bytes);
+        fputc('\n', out);
         fprintf(out,
                 "  the search took %" PRIu64 " ms, %" PRIu64
                 " ms of processor time\n",
                 leaks->search_ns / 1000000, leaks->search_cpu_ns / 1000000);
+    }
     if (frozen->copied && frozen->stopped) {
         fputs("  stopped for ", out);
         fprintf(out, "%" PRIu64 " ms, to copy ", frozen->ns / 1000000);
@@ -213,8 +216,8 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
     mt_json_u64(json, "threads_without_registers",
                 r->threads_without_registers);
     mt_json_u64(json, "root_bytes", r->scanned_bytes);
-    mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
     if (leaks->options->times) {
+        mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
         mt_json_u64(json, "search_ns", leaks->search_ns);
         mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
     }
