@@ -43,26 +43,12 @@
  * without the other. Everything below (rules, stacks, modules) is without
  * locks, and finished by others if it is left in the middle.
  */
-#include "capture.h"
-
-#include "memo.h"
-#include "modules.h"
+#include "capture_fast.h"
 #include "stacks.h"
 
 #include <string.h>
 
-#define MAX_NESTED 2   /* captures with a buffer: one and its interrupter */
 #define SMALL_DEPTH 64 /* frames kept where there is no buffer */
-
-struct mt_capture {
-    struct mt_capture *next;        /* of all there are */
-    uint64_t under_way[MAX_NESTED]; /* rsp of captures, each interrupted by the
-                                       next; 0: none */
-    struct mt_stack_ranges ranges;
-    struct mt_memo memo;
-    uint64_t trail_addresses[MT_MEMO_WORDS], trail_values[MT_MEMO_WORDS];
-    uint64_t frames[MAX_NESTED][MT_DEPTH_MAX];
-};
 
 const size_t mt_capture_bytes = sizeof(struct mt_capture);
 
@@ -161,12 +147,12 @@ static unsigned drop_abandoned(struct mt_capture *c, uint64_t sp)
     uint64_t low = c->ranges.range[c->ranges.last].low;
     uint64_t high = c->ranges.range[c->ranges.last].high;
     unsigned n = 0;
-    while (n < MAX_NESTED && c->under_way[n] != 0 &&
+    while (n < MT_CAPTURE_NESTED && c->under_way[n] != 0 &&
            !(sp > c->under_way[n] && sp < high && c->under_way[n] >= low))
         n++;
     if (n == 0 && c->under_way[0] != 0)
         mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
-    for (unsigned i = MAX_NESTED; i > n; i--)
+    for (unsigned i = MT_CAPTURE_NESTED; i > n; i--)
         mt_store_relaxed(&c->under_way[i - 1], 0);
     return n;
 }
@@ -177,10 +163,10 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
                                                    uint64_t bytes)
 {
     uint32_t id;
-    unsigned level = c ? drop_abandoned(c, regs->rsp) : MAX_NESTED;
+    unsigned level = c ? drop_abandoned(c, regs->rsp) : MT_CAPTURE_NESTED;
     if (level == 0)
         return mt_capture_stack(c, regs, bytes);
-    if (level == MAX_NESTED) {
+    if (level == MT_CAPTURE_NESTED) {
         id = capture_small(regs);
     } else {
         mt_store_relaxed(&c->under_way[level], regs->rsp);
@@ -224,63 +210,31 @@ static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
 }
 
-static inline struct mt_counter_record *
-counter_of(const struct mt_memo *m, const struct mt_memo_slot *slot)
-{
-    return &m->counters[slot - m->slots];
-}
-
-/* False: the counter must be folded before the next time. */
-static inline bool count(struct mt_counter_record *counter, uint64_t bytes)
-{
-    counter->bytes += bytes;
-    return MT_LIKELY(++counter->allocs < UINT32_C(1) << 31);
-}
-
 /* Ends what mt_capture_stack() began. */
 static inline uint32_t finish(struct mt_capture *c, uint32_t id)
 {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    mt_store_relaxed(&c->under_way[0], 0);
+    mt_capture_end(c);
     return id;
 }
 
-static MT_COLD MT_NOINLINE uint32_t finish_hit(struct mt_capture *c,
-                                               const struct mt_regs *regs,
-                                               uint32_t id)
+static uint32_t hit(struct mt_capture *c, const struct mt_memo_slot *slot,
+                    const struct mt_regs *regs, uint64_t bytes)
 {
-    const struct mt_memo_slot *slot = &c->memo.slots[c->memo.last];
-    struct mt_counter_record *counter = counter_of(&c->memo, slot);
-    if (counter->allocs >= UINT32_C(1) << 31)
+    bool is_plain = mt_capture_is_plain(c, slot);
+    struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
+    if (MT_UNLIKELY(!is_plain) && counter->allocs >= MT_COUNTER_FULL)
         mt_memo_fold_one(counter);
-    if (mt_load_relaxed(&mt_capture_verify))
+    uint32_t id = mt_capture_hit(c, slot, bytes);
+    if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
         verify(c, id, regs);
     return finish(c, id);
 }
 
-static inline uint32_t hit(struct mt_capture *c,
-                           const struct mt_memo_slot *slot,
-                           const struct mt_regs *regs, uint64_t bytes)
-{
-    struct mt_memo *m = &c->memo;
-    struct mt_memo_entry *e = mt_memo_at(m, slot->at);
-    uint32_t id = e->id;
-    if (!e->hit)
-        e->hit = 1;
-    m->hits++;
-    bool counted = count(counter_of(m, slot), bytes);
-    mt_memo_found(m, slot);
-    if (MT_UNLIKELY(!counted || mt_load_relaxed(&mt_capture_verify)))
-        return finish_hit(c, regs, id);
-    return finish(c, id);
-}
-
 /* A hit that was not expected after the one before. */
-static inline uint32_t hit_other(struct mt_capture *c,
-                                 const struct mt_memo_slot *slot,
-                                 const struct mt_regs *regs, uint64_t bytes)
+static uint32_t hit_other(struct mt_capture *c, const struct mt_memo_slot *slot,
+                          const struct mt_regs *regs, uint64_t bytes)
 {
-    c->memo.slots[c->memo.last].next = (uint32_t)(slot - c->memo.slots);
+    mt_memo_expect(&c->memo, slot);
     return hit(c, slot, regs, bytes);
 }
 
@@ -296,14 +250,6 @@ static bool has_several(const struct mt_memo *m, uint64_t key)
     return n >= 2;
 }
 
-/* Bytes above `sp` that are known to be readable. */
-static inline uint64_t known_room(const struct mt_capture *c, uint64_t sp)
-{
-    uint64_t low = c->ranges.range[c->ranges.last].low;
-    uint64_t high = c->ranges.range[c->ranges.last].high;
-    return sp - low < high - low ? high - sp : 0;
-}
-
 static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
                                  const struct mt_regs *regs, uint64_t bytes)
 {
@@ -316,7 +262,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
                              .ranges = &c->ranges,
                              .trail = &trail};
     struct mt_walk w;
-    uint64_t room = known_room(c, regs->rsp);
+    uint64_t room = mt_capture_room(c, regs->rsp);
     mt_walk_begin(&w, &u, regs);
     enum mt_walk_end end = mt_walk_fast(&w, MT_MEMO_KEY_FRAMES);
     if (end == MT_WALK_PAUSED) {
@@ -330,9 +276,9 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
         end = mt_walk_fast(&w, UINT32_MAX);
     }
     mt_walk_finish(&w, end);
-    if (MT_UNLIKELY(known_room(c, regs->rsp) > room)) {
+    if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
-        room = known_room(c, regs->rsp);
+        room = mt_capture_room(c, regs->rsp);
         struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
         if (slot)
             return hit_other(c, slot, regs, bytes);
@@ -351,11 +297,11 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
         mt_stacks_count(id, 1, bytes);
         return finish(c, id);
     }
-    struct mt_counter_record *counter = counter_of(m, slot);
-    m->slots[m->last].next = (uint32_t)(slot - m->slots);
+    struct mt_counter_record *counter = &m->counters[slot - m->slots];
+    mt_memo_expect(m, slot);
     mt_memo_found(m, slot);
-    if (!count(counter, bytes))
-        mt_memo_fold_one(counter);
+    counter->bytes += bytes;
+    counter->allocs++;
     return finish(c, id);
 }
 
@@ -365,11 +311,10 @@ static MT_NOINLINE uint32_t capture_other(struct mt_capture *c,
                                           uint64_t bytes)
 {
     struct mt_memo *m = &c->memo;
-    if (MT_UNLIKELY(m->generation != mt_modules_generation() ||
-                    m->depth != mt_load_relaxed(&memtrace_root->depth)))
+    if (MT_UNLIKELY(!mt_capture_is_current(c)))
         refresh_memo(m);
     uint64_t key = mt_memo_key(regs);
-    uint64_t room = known_room(c, regs->rsp);
+    uint64_t room = mt_capture_room(c, regs->rsp);
     if (MT_LIKELY(room != 0)) {
         const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
         if (MT_LIKELY(slot != NULL))
@@ -381,17 +326,9 @@ static MT_NOINLINE uint32_t capture_other(struct mt_capture *c,
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes)
 {
-    if (MT_UNLIKELY(!c || c->under_way[0] != 0))
+    if (!mt_capture_begin(c, regs->rsp))
         return capture_nested(c, regs, bytes);
-    mt_store_relaxed(&c->under_way[0], regs->rsp);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    struct mt_memo *m = &c->memo;
-    if (MT_LIKELY(m->generation == mt_modules_generation() &&
-                  m->depth == mt_load_relaxed(&memtrace_root->depth))) {
-        uint64_t room = known_room(c, regs->rsp);
-        const struct mt_memo_slot *slot = mt_memo_expected(m, regs, room);
-        if (MT_LIKELY(slot != NULL))
-            return hit(c, slot, regs, bytes);
-    }
-    return capture_other(c, regs, bytes);
+    const struct mt_memo_slot *slot = mt_capture_expected(c, regs);
+    return MT_LIKELY(slot != NULL) ? hit(c, slot, regs, bytes)
+                                   : capture_other(c, regs, bytes);
 }

@@ -3,4 +3,4 @@
 	%D%/cfi_pointer.c %D%/cfi_program.c %D%/cfi_read.h %D%/object.c \
 	%D%/rules.c %D%/unwind.c %D%/unwind.h %D%/unwind_full.c %D%/walk.h \
 	%D%/modules.c %D%/modules.h %D%/stacks.c %D%/stacks.h %D%/memo.c %D%/memo.h \
-	%D%/capture.c %D%/capture.h %D%/capture_report.c
+	%D%/capture.c %D%/capture.h %D%/capture_fast.h %D%/capture_report.c

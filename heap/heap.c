@@ -199,6 +199,12 @@ static inline void *take_block(struct mt_cache *cache, uint32_t c, size_t size,
     return (void *)(bin->base + (uint64_t)i * bin->size);
 }
 
+void *mt_take_small(struct mt_cache *cache, uint32_t c, size_t size,
+                    uint64_t tag)
+{
+    return take_block(cache, c, size, MT_TRACE_ON, tag);
+}
+
 void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
                      const struct mt_regs *regs)
 {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define MT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MT_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -51,7 +52,18 @@ void mt_os_thp(void *, size_t bytes, bool on); /* transparent huge pages */
 bool mt_os_release(void *, size_t bytes);
 bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
 bool mt_os_unprotect(void *, size_t bytes); /* read-write again */
-uint64_t mt_os_monotonic_ns(void);
+static inline uint64_t mt_os_clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+/* The coarse clock: its grain (1 to 10 ms) is that of the epochs, and it
+ * costs a few loads. */
+static inline uint64_t mt_os_monotonic_ns(void)
+{
+    return mt_os_clock_ns(CLOCK_MONOTONIC_COARSE);
+}
 /* Bytes of address space that the process may have. */
 uint64_t mt_os_address_space(void);
 uint64_t mt_os_realtime_ns(void);

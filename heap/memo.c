@@ -126,7 +126,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     struct mt_memo old = *m;
     m->slots = slots;
     m->counters = counters;
-    m->last = m->next = 0;
+    m->last = m->next = m->next_at = 0;
     m->n_slots = n_slots;
     m->set_mask = n_slots / MT_MEMO_WAYS - 1;
     for (uint32_t s = 0; s < m->n_segments; s++) {

@@ -30,9 +30,10 @@ struct mt_memo_entry {
 };
 
 /* `at` is in units of 8 bytes, from the private section's base; 0: free.
- * `next` is the slot that was found after this one the last time. */
+ * `next` is the slot that was found after this one the last time, `next_at`
+ * where that one pointed to. */
 struct mt_memo_slot {
-    uint32_t tag, at, next, unused;
+    uint32_t tag, at, next, next_at;
 };
 
 struct mt_memo {
@@ -44,8 +45,9 @@ struct mt_memo {
     uint64_t era;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
-    uint32_t last, next; /* slots: found last; expected next */
-    bool has_guesses;    /* entries with frames outside of all modules */
+    uint32_t last;          /* the slot found last */
+    uint32_t next, next_at; /* what is expected after it */
+    bool has_guesses;       /* entries with frames outside of all modules */
     /* Its memory: a ring through the segments. New entries go to `head`;
      * [victim, filled) holds those of the round before. */
     struct mt_memo_segment {
@@ -104,9 +106,9 @@ static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
 
 /* Would the unwinding do now what it did then?  `room` bytes above rsp are
  * known to be readable; words are compared in the order they were read in. */
-MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
-                                                const struct mt_regs *regs,
-                                                uint64_t room)
+MT_READS_STACK static inline __attribute__((always_inline)) bool
+mt_memo_holds(const struct mt_memo_entry *e, const struct mt_regs *regs,
+              uint64_t room)
 {
     if (e->rip != regs->rip || e->rsp != regs->rsp || e->extent > room ||
         (e->uses_rbp && e->rbp != regs->rbp))
@@ -122,17 +124,18 @@ MT_READS_STACK static inline bool mt_memo_holds(const struct mt_memo_entry *e,
 }
 
 /* The expected slot if its entry holds, or NULL. */
-static inline struct mt_memo_slot *mt_memo_expected(const struct mt_memo *m,
-                                                    const struct mt_regs *regs,
-                                                    uint64_t room)
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_memo_expected(const struct mt_memo *m, const struct mt_regs *regs,
+                 uint64_t room)
 {
     struct mt_memo_slot *slot = &m->slots[m->next];
-    if (slot->at != 0 && mt_memo_holds(mt_memo_at(m, slot->at), regs, room))
+    if (MT_LIKELY(slot->at == m->next_at && m->next_at != 0) &&
+        mt_memo_holds(mt_memo_at(m, m->next_at), regs, room))
         return slot;
     return NULL;
 }
 
-#define MT_MEMO_LINES 4 /* of an entry, fetched ahead */
+#define MT_MEMO_LINES 5 /* of an entry, fetched ahead */
 
 /* `slot` was found; what is expected after it is fetched into the processor's
  * cache while the program goes on. */
@@ -141,12 +144,22 @@ static inline void mt_memo_found(struct mt_memo *m,
 {
     m->last = (uint32_t)(slot - m->slots);
     m->next = slot->next;
+    m->next_at = slot->next_at;
     if (m->next == m->last)
         return;
-    const char *next = (const char *)mt_memo_at(m, m->slots[m->next].at);
+    const char *next = (const char *)mt_memo_at(m, m->next_at);
     for (unsigned line = 0; line < MT_MEMO_LINES; line++)
         __builtin_prefetch(next + (size_t)line * 64);
+    __builtin_prefetch(&m->slots[m->next]);
     __builtin_prefetch(&m->counters[m->next], 1);
+}
+
+/* From now on `slot` is expected after the one that was found last. */
+static inline void mt_memo_expect(struct mt_memo *m,
+                                  const struct mt_memo_slot *slot)
+{
+    m->slots[m->last].next = (uint32_t)(slot - m->slots);
+    m->slots[m->last].next_at = slot->at;
 }
 
 /* The slot of an entry with this key that holds, or NULL. */

@@ -136,23 +136,9 @@ uint64_t mt_os_address_space(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* The coarse clock: its grain (1 to 10 ms) is that of the epochs, and it
- * costs a few loads. */
-uint64_t mt_os_monotonic_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC_COARSE);
-}
-
 uint64_t mt_os_realtime_ns(void)
 {
-    return clock_ns(CLOCK_REALTIME);
+    return mt_os_clock_ns(CLOCK_REALTIME);
 }
 
 uint32_t mt_os_tid(void)

@@ -7,7 +7,7 @@
  * search order, is called: it calls malloc, which fails again, and then does
  * what the standard asks for, with the new-handler and std::bad_alloc.
  */
-#include "heap/fast.h"
+#include "heap/traced_fast.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -100,10 +100,17 @@ void *mt_traced_new_aligned_nothrow(size_t size, size_t align,
                                                             nothrow);
 }
 
+static MT_NOINLINE void *traced_new(size_t size)
+{
+    const struct mt_regs regs = MT_CALLER_REGS;
+    void *block = mt_traced_fast(size, &regs);
+    return MT_LIKELY(block != NULL) ? block : mt_enter_new(size);
+}
+
 MT_EXPORT void *_Znwm(size_t size)
 {
     void *block = mt_malloc_fast(size);
-    return MT_LIKELY(block != NULL) ? block : mt_enter_new(size);
+    return MT_LIKELY(block != NULL) ? block : traced_new(size);
 }
 
 MT_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)

@@ -5,11 +5,11 @@
  * alignment that is no power of two; free keeps errno.
  *
  * Each allocation function ends in a tail call to its mt_enter_ function
- * when the fast path does not do, so that the registers found there are
+ * when the fast paths do not do, so that the registers found there are
  * still those of the program (heap/traced.S).
  */
-#include "heap/fast.h"
 #include "heap/memtrace.h"
+#include "heap/traced_fast.h"
 #include "preload/preload.h"
 
 #include <errno.h>
@@ -26,15 +26,34 @@ __attribute__((constructor)) static void start(void)
     errno = saved;
 }
 
+static MT_NOINLINE void *traced_malloc(size_t size)
+{
+    const struct mt_regs regs = MT_CALLER_REGS;
+    void *block = mt_traced_fast(size, &regs);
+    return MT_LIKELY(block != NULL) ? block : mt_enter_malloc(size);
+}
+
 MT_EXPORT void *malloc(size_t size)
 {
     void *block = mt_malloc_fast(size);
-    return MT_LIKELY(block != NULL) ? block : mt_enter_malloc(size);
+    return MT_LIKELY(block != NULL) ? block : traced_malloc(size);
 }
 
 MT_EXPORT void free(void *block)
 {
     mt_free(block);
+}
+
+static MT_NOINLINE void *traced_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (!__builtin_mul_overflow(count, size, &bytes)) {
+        const struct mt_regs regs = MT_CALLER_REGS;
+        void *block = mt_traced_fast(bytes, &regs);
+        if (MT_LIKELY(block != NULL))
+            return memset(block, 0, bytes);
+    }
+    return mt_enter_calloc(count, size);
 }
 
 MT_EXPORT void *calloc(size_t count, size_t size)
@@ -45,7 +64,7 @@ MT_EXPORT void *calloc(size_t count, size_t size)
         if (MT_LIKELY(block != NULL))
             return memset(block, 0, bytes);
     }
-    return mt_enter_calloc(count, size);
+    return traced_calloc(count, size);
 }
 
 MT_EXPORT void *realloc(void *block, size_t size)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * traced_fast.h - the path that most allocations take while tracing is on: a
+ * small block, by a stack that is the one expected.
+ */
+#ifndef MT_TRACED_FAST_H
+#define MT_TRACED_FAST_H
+
+#include "capture_fast.h"
+#include "fast.h"
+
+/* What the capture needs of the registers of the caller of the function that
+ * this is written in, which thereby gets a frame with rbp.  It must have been
+ * called, or jumped to, by the program; other registers aren't known. */
+#define MT_CALLER_REGS                                                         \
+    {                                                                          \
+        .rip = (uintptr_t)__builtin_return_address(0),                         \
+        .rsp = (uintptr_t)__builtin_frame_address(0) + 16,                     \
+        .rbp = *(const uintptr_t *)__builtin_frame_address(0)                  \
+    }
+
+/* A block, or NULL: then an entry of fast.h must do. */
+static inline __attribute__((always_inline)) void *
+mt_traced_fast(size_t size, const struct mt_regs *regs)
+{
+    struct mt_cache *cache = mt_tls;
+    struct mt_capture *capture = cache->capture;
+    if (MT_UNLIKELY(size >= mt_hot.small_sizes ||
+                    mt_load_relaxed(cache->trace) != MT_TRACE_ON ||
+                    mt_load_relaxed(&memtrace_root->sample_bytes) != 0 ||
+                    !mt_capture_begin(capture, regs->rsp)))
+        return NULL;
+    const struct mt_memo_slot *slot = mt_capture_expected(capture, regs);
+    if (MT_UNLIKELY(!slot || !mt_capture_is_plain(capture, slot))) {
+        mt_capture_end(capture);
+        return NULL;
+    }
+    uint64_t tag = MT_TAG(mt_capture_hit(capture, slot, size), 0, 0);
+    mt_capture_end(capture);
+    tag |= MT_TAG(0, mt_epoch_tick(), 0);
+    uint32_t c = mt_class_of[(size + 15) >> 4];
+    const struct mt_bin *bin = &cache->bins[c];
+    const mt_span *span = mt_span_at(bin->span);
+    uint64_t bits = *bin->word;
+    if (MT_UNLIKELY(bits == 0 || span->tags == 0))
+        return mt_take_small(cache, c, size, tag);
+    uint32_t i = (uint32_t)__builtin_ctzll(bits);
+    uint64_t *tags = mt_tags(span) + (size_t)(bin->word - mt_local(span)) * 64;
+    mt_store_release(&tags[i], tag | MT_TAG(0, 0, bin->size - size));
+    mt_store_release(bin->word, bits & (bits - 1));
+    return (void *)(bin->base + (uint64_t)i * bin->size);
+}
+
+#endif
