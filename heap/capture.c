@@ -25,11 +25,10 @@
  *
  * WHICH ENTRY.  Programs repeat themselves: the entry that was found after this
  * one the last time is tried first, and was fetched into the processor's cache
- * since then. Next are those with the same rip and rsp. A recursion leads to
- * the same of these in many ways; two are remembered by rip and rsp, and where
- * there are more, the unwinding takes its first steps, and the words it then
- * has read are part of the key. What is tried is only a guess; the comparison
- * decides.
+ * since then. Next is that with the same rip and rsp. A recursion leads to the
+ * same of these in many ways; those that are remembered make a tree, which
+ * parts where they do (memo.c): a look at the words at which they differ leads
+ * to the one to be tried. That is only a guess; the comparison decides.
  *
  * COUNTERS.  A hit counts on the entry's counter, which only this thread
  * writes; it is added to the stack's record when its slot is given to another
@@ -238,19 +237,7 @@ static uint32_t hit_other(struct mt_capture *c, const struct mt_memo_slot *slot,
     return hit(c, slot, regs, bytes);
 }
 
-/* Are two ways from this start remembered already?  Their tags tell, almost
- * always. */
-static bool has_several(const struct mt_memo *m, uint64_t key)
-{
-    const struct mt_memo_slot *set =
-        &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
-    unsigned n = 0;
-    for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
-        n += set[way].at != 0 && set[way].tag == (uint32_t)(key >> 32);
-    return n >= 2;
-}
-
-static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
+static MT_NOINLINE uint32_t miss(struct mt_capture *c,
                                  const struct mt_regs *regs, uint64_t bytes)
 {
     struct mt_memo *m = &c->memo;
@@ -264,22 +251,11 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
     struct mt_walk w;
     uint64_t room = mt_capture_room(c, regs->rsp);
     mt_walk_begin(&w, &u, regs);
-    enum mt_walk_end end = mt_walk_fast(&w, MT_MEMO_KEY_FRAMES);
-    if (end == MT_WALK_PAUSED) {
-        if (has_several(m, key)) {
-            key = mt_memo_key_of_words(key, &trail);
-            struct mt_memo_slot *slot =
-                mt_memo_find(m, key, regs, w.high - regs->rsp);
-            if (slot)
-                return hit_other(c, slot, regs, bytes);
-        }
-        end = mt_walk_fast(&w, UINT32_MAX);
-    }
-    mt_walk_finish(&w, end);
+    mt_walk_finish(&w, mt_walk_fast(&w));
     if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
         room = mt_capture_room(c, regs->rsp);
-        struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
+        struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
         if (slot)
             return hit_other(c, slot, regs, bytes);
     }
@@ -290,7 +266,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c, uint64_t key,
     m->known_misses += known;
     if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
         id >= MT_STACK_FIRST && mt_memo_wants(m))
-        slot = mt_memo_add(m, key, regs, &trail, id);
+        slot = mt_memo_add(m, regs, &trail, id);
     if (u.flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;
     if (!slot) {
@@ -313,14 +289,13 @@ static MT_NOINLINE uint32_t capture_other(struct mt_capture *c,
     struct mt_memo *m = &c->memo;
     if (MT_UNLIKELY(!mt_capture_is_current(c)))
         refresh_memo(m);
-    uint64_t key = mt_memo_key(regs);
     uint64_t room = mt_capture_room(c, regs->rsp);
     if (MT_LIKELY(room != 0)) {
-        const struct mt_memo_slot *slot = mt_memo_find(m, key, regs, room);
+        const struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
         if (MT_LIKELY(slot != NULL))
             return hit_other(c, slot, regs, bytes);
     }
-    return miss(c, key, regs, bytes);
+    return miss(c, regs, bytes);
 }
 
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,

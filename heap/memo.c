@@ -2,10 +2,17 @@
  *
  * memo.c - the memory of a thread's memo.
  *
- * An index of sets of four slots leads to entries of different lengths. They
- * lie in a ring: new ones overwrite the oldest, but one that was hit since it
- * was written is kept (it slides down over those that were not). The ring
- * begins small; when it was filled by misses that a larger one might have
+ * An index of sets of eight slots leads to entries of different lengths. Where
+ * unwindings with the same start registers differ, at word i say, their slot
+ * becomes a branch: it says which word that is, and its value makes the key of
+ * the slot to go on with, an entry or another branch. So the unwindings from
+ * one place make a tree, and a look-up reads but one word for each branch, and
+ * then compares one entry. It is a cache all the same: any slot may be given
+ * away, and what lies behind it is found missing, and made anew.
+ *
+ * Entries lie in a ring: new ones overwrite the oldest, but one that was hit
+ * since it was written is kept (it slides down over those that were not). The
+ * ring begins small; when it was filled by misses that a larger one might have
  * spared - those that led to stacks seen before - it gets another segment, and
  * the index grows with it, up to the bound that the user set. Where that is too
  * little, so that most entries would be overwritten before they are found
@@ -77,8 +84,24 @@ void mt_memo_clear(struct mt_memo *m)
     m->has_guesses = false;
 }
 
-/* The way for a new entry: a free one, or one that was not hit. */
-static uint32_t choose_slot(const struct mt_memo *m, uint64_t key)
+/* Is what the slot leads to to be kept?  Not the next time, if it isn't used
+ * until then. */
+static bool was_used(const struct mt_memo *m, struct mt_memo_slot *slot)
+{
+    bool used;
+    if (slot->at == MT_MEMO_BRANCH) {
+        used = slot->position & MT_MEMO_USED;
+        slot->position &= ~MT_MEMO_USED;
+    } else {
+        struct mt_memo_entry *e = mt_memo_at(m, slot->at);
+        used = e->hit;
+        e->hit = 0;
+    }
+    return used;
+}
+
+/* The way for a new key: a free one, or one that was not used. */
+static uint32_t choose_slot(const struct mt_memo *m, uint32_t key)
 {
     uint32_t set = (uint32_t)(key & m->set_mask) * MT_MEMO_WAYS;
     uint32_t rotate = (uint32_t)(m->misses & (MT_MEMO_WAYS - 1));
@@ -87,10 +110,8 @@ static uint32_t choose_slot(const struct mt_memo *m, uint64_t key)
             return set + way;
     for (uint32_t i = 0; i < MT_MEMO_WAYS; i++) {
         uint32_t slot = set + ((rotate + i) & (MT_MEMO_WAYS - 1));
-        struct mt_memo_entry *e = mt_memo_at(m, m->slots[slot].at);
-        if (!e->hit)
+        if (!was_used(m, &m->slots[slot]))
             return slot;
-        e->hit = 0; /* next time */
     }
     return set + rotate;
 }
@@ -99,8 +120,17 @@ static void point_slot(struct mt_memo *m, uint32_t slot,
                        struct mt_memo_entry *e)
 {
     e->slot = slot;
-    m->slots[slot].tag = (uint32_t)(e->hash >> 32);
+    m->slots[slot].key = e->key;
     m->slots[slot].at = (uint32_t)(((uintptr_t)e - m->base) / 8);
+}
+
+/* Gives the slot to an entry. */
+static void lead_to(struct mt_memo *m, uint32_t slot, struct mt_memo_entry *e)
+{
+    drop(m, slot);
+    m->counters[slot].stack = e->id;
+    m->slots[slot].next = m->slots[slot].next_at = 0;
+    point_slot(m, slot, e);
 }
 
 void mt_memo_end_round(struct mt_memo *m)
@@ -129,6 +159,9 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     m->last = m->next = m->next_at = 0;
     m->n_slots = n_slots;
     m->set_mask = n_slots / MT_MEMO_WAYS - 1;
+    for (uint32_t i = 0; i < old.n_slots; i++)
+        if (old.slots[i].at == MT_MEMO_BRANCH)
+            m->slots[choose_slot(m, old.slots[i].key)] = old.slots[i];
     for (uint32_t s = 0; s < m->n_segments; s++) {
         const struct mt_memo_segment *segment = &m->segments[s];
         for (uint32_t at = segment->at; at < segment->at + segment->filled;) {
@@ -136,9 +169,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
             at += entry_size(e->n_words);
             if (!alive(&old, e))
                 continue;
-            uint32_t slot = choose_slot(m, e->hash);
-            point_slot(m, slot, e);
-            m->counters[slot].stack = e->id;
+            lead_to(m, choose_slot(m, e->key), e);
         }
     }
     mt_store_release(&m->thread->counters, (uint64_t)(uintptr_t)counters);
@@ -272,8 +303,68 @@ static struct mt_memo_entry *take(struct mt_memo *m, uint32_t size)
     return NULL;
 }
 
-struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
-                                 const struct mt_regs *regs,
+/* --- the tree --- */
+
+static const uint16_t *offsets(const struct mt_memo_entry *e)
+{
+    return (const uint16_t *)(e->values + e->n_words);
+}
+
+#define SAME UINT32_MAX
+
+/* Where two unwindings from one place part: up to that word they are the same.
+ * SAME if they don't (or rbp parts them). */
+static uint32_t parting(const struct mt_memo_entry *a,
+                        const struct mt_memo_entry *b)
+{
+    uint32_t n = a->n_words < b->n_words ? a->n_words : b->n_words;
+    if (a->rip != b->rip || a->rsp != b->rsp)
+        return SAME; /* nothing but their keys */
+    for (uint32_t i = 0; i < n && offsets(a)[i] == offsets(b)[i]; i++)
+        if (a->values[i] != b->values[i])
+            return i;
+    return SAME;
+}
+
+/* Makes a branch at word `at` of a slot that leads to `e`, and a slot behind
+ * it for that. */
+static void split(struct mt_memo *m, struct mt_memo_slot *slot,
+                  struct mt_memo_entry *e, uint32_t at)
+{
+    uint32_t key = slot->key;
+    drop(m, (uint32_t)(slot - m->slots));
+    slot->at = MT_MEMO_BRANCH;
+    slot->position = at | MT_MEMO_USED;
+    slot->offset = offsets(e)[at];
+    e->key = mt_memo_key_of(key, e->values[at]);
+    lead_to(m, choose_slot(m, e->key), e);
+}
+
+/* The slot for a new entry: its place in the tree, where that has one. */
+static uint32_t place(struct mt_memo *m, struct mt_memo_entry *e)
+{
+    struct mt_memo_slot *slot;
+    for (unsigned level = 0; (slot = mt_memo_slot_of(m, e->key)); level++) {
+        uint32_t at;
+        if (level == MT_MEMO_LEVELS)
+            break;
+        if (slot->at == MT_MEMO_BRANCH) {
+            at = slot->position & ~MT_MEMO_USED;
+            if (at >= e->n_words || offsets(e)[at] != slot->offset)
+                break;
+        } else {
+            struct mt_memo_entry *other = mt_memo_at(m, slot->at);
+            at = parting(other, e);
+            if (at == SAME)
+                break;
+            split(m, slot, other, at);
+        }
+        e->key = mt_memo_key_of(e->key, e->values[at]);
+    }
+    return slot ? (uint32_t)(slot - m->slots) : choose_slot(m, e->key);
+}
+
+struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
                                  const struct mt_trail *trail, uint32_t id)
 {
     uint32_t n = (trail->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
@@ -294,7 +385,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
         .rip = regs->rip,
         .rsp = regs->rsp,
         .rbp = regs->rbp,
-        .hash = key,
+        .key = mt_memo_key(regs),
         .id = id,
         .extent = (uint32_t)extent,
         .n_words = (uint16_t)n,
@@ -306,9 +397,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, uint64_t key,
         e->values[i] = trail->values[word];
         where[i] = (uint16_t)((trail->addresses[word] - regs->rsp) / 8);
     }
-    uint32_t slot = choose_slot(m, key);
-    drop(m, slot);
-    m->counters[slot].stack = id;
-    point_slot(m, slot, e);
+    uint32_t slot = place(m, e);
+    lead_to(m, slot, e);
     return &m->slots[slot];
 }

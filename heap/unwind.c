@@ -119,10 +119,10 @@ static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
         !mt_walk_frame_pointer(w, &w->pc, &w->sp, &w->rbp.value))
         return MT_WALK_INCOMPLETE;
     w->rbp.of_start = false;
-    return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_GOES_ON : MT_WALK_TRUNCATED;
 }
 
-/* To the caller of the frame at w->pc by any rule; MT_WALK_PAUSED means to go
+/* To the caller of the frame at w->pc by any rule; MT_WALK_GOES_ON means to go
  * on. */
 static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
 {
@@ -158,7 +158,7 @@ static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
     w->sp = cfa;
     if (MT_UNLIKELY(!mt_plausible_pc(w->pc)))
         return w->pc == 0 ? MT_WALK_COMPLETE : MT_WALK_INCOMPLETE;
-    return mt_walk_add_frame(w, w->pc) ? MT_WALK_PAUSED : MT_WALK_TRUNCATED;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_GOES_ON : MT_WALK_TRUNCATED;
 }
 
 /* The first rule of the group of `pc`, which may be another's. */
@@ -236,26 +236,27 @@ again:
 }
 
 /* Without a table of rules. */
-static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w, unsigned frames)
+static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w)
 {
-    enum mt_walk_end end = MT_WALK_PAUSED;
-    while (end == MT_WALK_PAUSED && w->u->n_frames < frames)
+    enum mt_walk_end end = MT_WALK_GOES_ON;
+    while (end == MT_WALK_GOES_ON)
         end = step(w, mt_rules_compile(w->pc, NULL));
     return end;
 }
 
-static MT_NOINLINE mt_rule steps_with_trail(struct mt_walk *w, unsigned frames)
+static MT_NOINLINE mt_rule steps_with_trail(struct mt_walk *w)
 {
     const struct mt_trail *trail = w->u->trail;
+    unsigned frames = w->u->max_frames;
     unsigned room = trail->max_words - trail->n_words;
     if (frames > w->u->n_frames + room)
         frames = w->u->n_frames + room;
     return rsp_steps(w, frames, true);
 }
 
-static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w, unsigned frames)
+static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w)
 {
-    return rsp_steps(w, frames, false);
+    return rsp_steps(w, w->u->max_frames, false);
 }
 
 /* As many steps by rbp as there are, up to `frames`, of code that keeps frame
@@ -314,26 +315,23 @@ MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
     return rule;
 }
 
-enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames)
+enum mt_walk_end mt_walk_fast(struct mt_walk *w)
 {
     struct mt_unwinding *u = w->u;
-    enum mt_walk_end end = MT_WALK_PAUSED;
+    enum mt_walk_end end = MT_WALK_GOES_ON;
     if (w->sp & 7)
         return MT_WALK_INCOMPLETE;
     if (!w->table)
-        return walk_slowly(w, frames);
-    while (end == MT_WALK_PAUSED && u->n_frames < frames) {
-        unsigned stop = frames < u->max_frames ? frames : u->max_frames;
-        mt_rule rule =
-            u->trail ? steps_with_trail(w, stop) : steps_alone(w, stop);
+        return walk_slowly(w);
+    while (end == MT_WALK_GOES_ON) {
+        mt_rule rule = u->trail ? steps_with_trail(w) : steps_alone(w);
         if (mt_rule_kind(rule) == MT_RULE_RBP) {
             unsigned before = u->n_frames;
-            rule = rbp_steps(w, stop);
+            rule = rbp_steps(w, u->max_frames);
             if (u->n_frames > before && mt_rule_kind(rule) == MT_RULE_RSP)
                 continue;
         }
-        if (u->n_frames < frames)
-            end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
+        end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
     }
     return end;
 }
@@ -403,5 +401,5 @@ void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)
 {
     struct mt_walk w;
     mt_walk_begin(&w, u, regs);
-    mt_walk_finish(&w, mt_walk_fast(&w, ~0u));
+    mt_walk_finish(&w, mt_walk_fast(&w));
 }

@@ -48,13 +48,13 @@ enum mt_walk_end {
     MT_WALK_TRUNCATED,  /* there are more frames */
     MT_WALK_INCOMPLETE, /* cannot go on */
     MT_WALK_NEEDS_FULL, /* of mt_walk_fast: to be done by mt_walk_full */
-    MT_WALK_PAUSED      /* of mt_walk_fast: it has as many frames as asked */
+    MT_WALK_GOES_ON     /* within unwind.c: there was another frame */
 };
 
-/* An unwinding in steps: begin; fast, until it doesn't pause; finish. */
+/* An unwinding in steps: begin, fast, finish. */
 void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
                    const struct mt_regs *start);
-enum mt_walk_end mt_walk_fast(struct mt_walk *w, unsigned frames);
+enum mt_walk_end mt_walk_fast(struct mt_walk *w);
 void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end);
 
 /* unwind_full.c: with all registers, by interpreting the unwind data of every

@@ -122,6 +122,22 @@ static void same_start_other_callers(void)
     CU_ASSERT(mt_capture_totals.hits - hits > 45000); /* 160 stacks, again */
 }
 
+/* The stacks part 18 frames above the allocation, or 2, or between. */
+static void other_callers_far_out(void)
+{
+    uint64_t before = captures;
+    mt_capture_fold(capture);
+    uint64_t hits = mt_capture_totals.hits;
+    for (unsigned i = 0; i < 20000; i++) {
+        unsigned far = (unsigned)random_number() & 63;
+        unsigned near = (unsigned)random_number() & 3;
+        twin(i & 1 ? far : near << 22, 12); /* 67 stacks */
+    }
+    expect_right(before, 20000);
+    mt_capture_fold(capture);
+    CU_ASSERT(mt_capture_totals.hits - hits > 19500);
+}
+
 static HIDE void frames_of(size_t bytes, unsigned depth)
 {
     volatile char *p = alloca(bytes);
@@ -450,6 +466,7 @@ static void full_table(void)
 
 static const struct unit_test tests[] = {
     {"the same start, other callers", same_start_other_callers},
+    {"other callers, far out", other_callers_far_out},
     {"frames that move", moving_frames},
     {"longjmp", jumps},
     {"captures interrupted by captures", interrupted},
