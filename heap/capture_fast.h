@@ -20,6 +20,7 @@ struct mt_capture {
                                               by the next; 0: none */
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
+    struct timespec now; /* what the last traced allocation was told */
     uint64_t trail_addresses[MT_MEMO_WORDS], trail_values[MT_MEMO_WORDS];
     uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
 };

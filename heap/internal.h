@@ -52,18 +52,14 @@ void mt_os_thp(void *, size_t bytes, bool on); /* transparent huge pages */
 bool mt_os_release(void *, size_t bytes);
 bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
 bool mt_os_unprotect(void *, size_t bytes); /* read-write again */
-static inline uint64_t mt_os_clock_ns(clockid_t clock)
+static inline uint64_t mt_os_ns(const struct timespec *time)
 {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
 }
 /* The coarse clock: its grain (1 to 10 ms) is that of the epochs, and it
  * costs a few loads. */
-static inline uint64_t mt_os_monotonic_ns(void)
-{
-    return mt_os_clock_ns(CLOCK_MONOTONIC_COARSE);
-}
+#define MT_OS_MONOTONIC CLOCK_MONOTONIC_COARSE
+uint64_t mt_os_monotonic_ns(void);
 /* Bytes of address space that the process may have. */
 uint64_t mt_os_address_space(void);
 uint64_t mt_os_realtime_ns(void);
@@ -93,12 +89,15 @@ uint32_t mt_string_add(const char *, size_t length);
  * the index of the current one.  AS-safe. */
 extern uint64_t mt_epoch_next_ns; /* when the next may open */
 MT_COLD void mt_epoch_open(uint64_t now);
-static inline uint32_t mt_epoch_tick(void)
+static inline uint32_t mt_epoch_at(uint64_t now)
 {
-    uint64_t now = mt_os_monotonic_ns();
     if (MT_UNLIKELY(now >= mt_load_relaxed(&mt_epoch_next_ns)))
         mt_epoch_open(now);
     return mt_load_relaxed(&memtrace_root->epoch);
+}
+static inline uint32_t mt_epoch_tick(void)
+{
+    return mt_epoch_at(mt_os_monotonic_ns());
 }
 uint32_t mt_epoch_mark(const char *label);
 void mt_epoch_fork_child(void);

@@ -136,9 +136,21 @@ uint64_t mt_os_address_space(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return mt_os_ns(&now);
+}
+
+uint64_t mt_os_monotonic_ns(void)
+{
+    return clock_ns(MT_OS_MONOTONIC);
+}
+
 uint64_t mt_os_realtime_ns(void)
 {
-    return mt_os_clock_ns(CLOCK_REALTIME);
+    return clock_ns(CLOCK_REALTIME);
 }
 
 uint32_t mt_os_tid(void)

@@ -19,7 +19,8 @@
         .rbp = *(const uintptr_t *)__builtin_frame_address(0)                  \
     }
 
-/* A block, or NULL: then an entry of fast.h must do. */
+/* A block, or NULL: then an entry of fast.h must do, by a tail call. (So there
+ * is no local variable here whose address others get.) */
 static inline __attribute__((always_inline)) void *
 mt_traced_fast(size_t size, const struct mt_regs *regs)
 {
@@ -37,7 +38,8 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
     }
     uint64_t tag = MT_TAG(mt_capture_hit(capture, slot, size), 0, 0);
     mt_capture_end(capture);
-    tag |= MT_TAG(0, mt_epoch_tick(), 0);
+    clock_gettime(MT_OS_MONOTONIC, &capture->now);
+    tag |= MT_TAG(0, mt_epoch_at(mt_os_ns(&capture->now)), 0);
     uint32_t c = mt_class_of[(size + 15) >> 4];
     const struct mt_bin *bin = &cache->bins[c];
     const mt_span *span = mt_span_at(bin->span);
