@@ -229,14 +229,6 @@ static uint32_t hit(struct mt_capture *c, const struct mt_memo_slot *slot,
     return finish(c, id);
 }
 
-/* A hit that was not expected after the one before. */
-static uint32_t hit_other(struct mt_capture *c, const struct mt_memo_slot *slot,
-                          const struct mt_regs *regs, uint64_t bytes)
-{
-    mt_memo_expect(&c->memo, slot);
-    return hit(c, slot, regs, bytes);
-}
-
 static MT_NOINLINE uint32_t miss(struct mt_capture *c,
                                  const struct mt_regs *regs, uint64_t bytes)
 {
@@ -256,8 +248,10 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c,
         /* An entry may only have wanted a larger range. */
         room = mt_capture_room(c, regs->rsp);
         struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
-        if (slot)
-            return hit_other(c, slot, regs, bytes);
+        if (slot) {
+            mt_memo_expect(m, slot);
+            return hit(c, slot, regs, bytes);
+        }
     }
     bool known;
     uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
@@ -281,21 +275,17 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c,
     return finish(c, id);
 }
 
-/* Another entry than the expected one, if any. */
-static MT_NOINLINE uint32_t capture_other(struct mt_capture *c,
-                                          const struct mt_regs *regs,
-                                          uint64_t bytes)
+struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
+                                     uint64_t rsp, uint64_t rbp)
 {
-    struct mt_memo *m = &c->memo;
-    if (MT_UNLIKELY(!mt_capture_is_current(c)))
-        refresh_memo(m);
-    uint64_t room = mt_capture_room(c, regs->rsp);
-    if (MT_LIKELY(room != 0)) {
-        const struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
-        if (MT_LIKELY(slot != NULL))
-            return hit_other(c, slot, regs, bytes);
-    }
-    return miss(c, regs, bytes);
+    const struct mt_regs regs = {.rip = rip, .rsp = rsp, .rbp = rbp};
+    uint64_t room = mt_capture_room(c, rsp);
+    if (MT_UNLIKELY(room == 0 || !mt_capture_is_current(c)))
+        return NULL;
+    struct mt_memo_slot *slot = mt_memo_find(&c->memo, &regs, room);
+    if (MT_LIKELY(slot != NULL))
+        mt_memo_expect(&c->memo, slot);
+    return slot;
 }
 
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
@@ -303,7 +293,11 @@ uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
 {
     if (!mt_capture_begin(c, regs->rsp))
         return capture_nested(c, regs, bytes);
+    if (MT_UNLIKELY(!mt_capture_is_current(c)))
+        refresh_memo(&c->memo);
     const struct mt_memo_slot *slot = mt_capture_expected(c, regs);
+    if (!slot)
+        slot = mt_capture_find(c, regs->rip, regs->rsp, regs->rbp);
     return MT_LIKELY(slot != NULL) ? hit(c, slot, regs, bytes)
-                                   : capture_other(c, regs, bytes);
+                                   : miss(c, regs, bytes);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * capture_fast.h - the capture state of a thread, and the capture that most
- * allocations make: one that the memo expected.  The theory is at the head of
+ * allocations make: one that the memo knows.  The theory is at the head of
  * capture.c.
  */
 #ifndef MT_CAPTURE_FAST_H
@@ -65,6 +65,11 @@ mt_capture_expected(const struct mt_capture *c, const struct mt_regs *regs)
         return NULL;
     return mt_memo_expected(&c->memo, regs, mt_capture_room(c, regs->rsp));
 }
+
+/* Another slot whose entry holds for these registers, or NULL. Between begin
+ * and end. */
+struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
+                                     uint64_t rsp, uint64_t rbp);
 
 /* Is there nothing to do for a hit but to count it? */
 static inline bool mt_capture_is_plain(const struct mt_capture *c,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * traced_fast.h - the path that most allocations take while tracing is on: a
- * small block, by a stack that is the one expected.
+ * small block, by a stack that the memo knows.
  */
 #ifndef MT_TRACED_FAST_H
 #define MT_TRACED_FAST_H
@@ -32,6 +32,8 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
                     !mt_capture_begin(capture, regs->rsp)))
         return NULL;
     const struct mt_memo_slot *slot = mt_capture_expected(capture, regs);
+    if (!slot)
+        slot = mt_capture_find(capture, regs->rip, regs->rsp, regs->rbp);
     if (MT_UNLIKELY(!slot || !mt_capture_is_plain(capture, slot))) {
         mt_capture_end(capture);
         return NULL;
