@@ -186,7 +186,9 @@ static bool set(const char *key, size_t key_length, const char *value,
 void mt_config_read(const char *text)
 {
     while (*text) {
-        size_t length = strcspn(text, ":");
+        size_t length = 0;
+        while (text[length] && text[length] != ':')
+            length++;
         const char *equals = memchr(text, '=', length);
         const char *why = "is not key=value";
         if (length &&

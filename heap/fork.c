@@ -6,8 +6,6 @@
 #include "atend.h"
 #include "region.h"
 
-#include <pthread.h>
-
 static void prepare(void)
 {
     mt_heaps_fork_prepare();
@@ -36,9 +34,15 @@ static void child(void)
     mt_atend_begin();
 }
 
+/* What pthread_atfork() calls. That one would be linked behind all else, and
+ * bring the end of the library's code into memory (alloc.mk). */
+extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void),
+                             void *);
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
 /* At start-up, before any other library can register: handlers run last before
  * the fork and first after it.  glibc keeps the first 48 in static memory. */
 void mt_fork_init(void)
 {
-    pthread_atfork(prepare, parent, child);
+    __register_atfork(prepare, parent, child, &__dso_handle);
 }

@@ -10,8 +10,9 @@ noinst_LTLIBRARIES += %D%/libheap.la
 %C%_libheap_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
 %C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
-include %D%/capture.mk
 include %D%/alloc.mk
+include %D%/capture.mk
+include %D%/seldom.mk
 
 lib_LTLIBRARIES += %D%/libmemtrace.la
 %C%_libmemtrace_la_SOURCES =

@@ -72,12 +72,17 @@ static void give_page(mt_span *page)
 mt_span *mt_record_new(struct memtrace_heap *heap)
 {
     if (heap->free_records == 0) {
+        uint32_t n = BATCH;
         mt_span *batch = take_idle_page();
-        if (batch == NULL)
-            batch = mt_section_alloc(MT_SECTION_SPANS, PAGE);
+        if (batch == NULL) { /* the rest of a page: record 0 is nobody's */
+            n -= mt_load_relaxed(
+                     &memtrace_root->sections[MT_SECTION_SPANS].used) /
+                 sizeof(mt_span) % BATCH;
+            batch = mt_section_alloc(MT_SECTION_SPANS, n * sizeof(mt_span));
+        }
         if (batch == NULL)
             return NULL;
-        for (uint32_t i = BATCH; i-- > 0;)
+        for (uint32_t i = n; i-- > 0;)
             mt_record_free(heap, &batch[i]);
     }
     mt_span *span = mt_span_at(heap->free_records);

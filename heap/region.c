@@ -102,7 +102,7 @@ bool mt_region_start(void)
     root->pid = (uint32_t)getpid();
     root->start_realtime_ns = mt_os_realtime_ns();
     root->start_monotonic_ns = mt_os_monotonic_ns();
-    root->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+    root->page_bytes = (uint32_t)getpagesize();
     root->slice_bytes = MT_SLICE_BYTES;
     root->depth = 32;
     char *at = base + COMMIT_STEP;

@@ -8,5 +8,5 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 	-fno-strict-aliasing
 %C%_libmemtrace_preload_la_LIBADD = heap/libheap.la
 %C%_libmemtrace_preload_la_LDFLAGS = -module -avoid-version -shared \
-	-Wl,-z,now -Wl,-z,defs
+	-Wl,-z,now -Wl,-z,defs -Wl,-fini=
 %C%_libmemtrace_preload_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
