@@ -26,7 +26,8 @@ struct mt_bin {
     uint32_t size;    /* bytes of a block */
     uint32_t span;    /* id of the current span, or 0 */
     uint32_t partial; /* id of the first other span with free blocks, or 0 */
-    uint32_t spare;
+    uint16_t loans;   /* it took, */
+    uint16_t given;   /* and was given a span, since the cache was trimmed */
 };
 
 /* What one thread owns.  Owner: the thread, but for `pending` (any thread
@@ -36,7 +37,7 @@ struct mt_cache {
     uint32_t id;           /* index of its thread record; owner_key of spans */
     uint32_t pending;      /* id of the first span with remote frees, or 0 */
     struct memtrace_heap *heap;
-    struct mt_capture *capture;
+    struct mt_capture *capture; /* NULL until its first capture */
     struct mt_cache *next_idle;
     uint32_t idle;        /* 1: on the idle list, no thread uses it */
     uint32_t rebuild;     /* 1: the thread was lost in a fork; lists are void */
@@ -45,6 +46,7 @@ struct mt_cache {
     int64_t sample_left; /* bytes to the next sample */
     uint32_t late;       /* destructor rounds so far (thread exit) */
     uint32_t ignoring;   /* scopes of memtrace_ignore_begin */
+    uint32_t capture_begins, spare;
     struct mt_bin bins[MT_N_CLASSES];
 };
 
@@ -173,14 +175,16 @@ static inline uint64_t mt_block_index(const mt_span *span, uintptr_t p)
 void mt_classes_init(void);
 uint32_t mt_class_size(uint32_t size_class);
 uint32_t mt_class_slices(uint32_t size_class);
+/* Of the first span that a thread has of the class. */
+uint32_t mt_class_first_slices(uint32_t size_class);
 /* Smallest class for `size` at `align` (a power of two), or MT_CLASS_NONE. */
 uint32_t mt_class_for(size_t size, size_t align);
 
 /* pages.c: spans of a heap. */
-/* A small span of `size_class`, all blocks free; NULL with ENOMEM. Takes
- * the heap's lock. */
+/* A small span of `size_class`, all blocks free, of as many slices as its class
+ * has or of the fewest it can have; NULL with ENOMEM. Takes the heap's lock. */
 mt_span *mt_span_new(struct memtrace_heap *, uint32_t size_class,
-                     uint32_t owner);
+                     uint32_t owner, bool least);
 /* A large span of one live block of `bytes` at `align`; *zeroed tells whether
  * its memory is known to be zero. */
 mt_span *mt_span_new_large(struct memtrace_heap *, size_t bytes, size_t align,
@@ -235,6 +239,8 @@ mt_span *mt_run_largest_dirty(const struct memtrace_heap *);
 struct mt_cache *mt_cache_get(void);
 /* Makes the bin's word nonzero, or returns false with ENOMEM. */
 bool mt_refill(struct mt_cache *, uint32_t size_class);
+/* The same, and the blocks are of that class: aligned as their size is. */
+bool mt_refill_aligned(struct mt_cache *, uint32_t size_class);
 void mt_cache_setup(struct mt_cache *, struct memtrace_heap *, uint32_t id);
 /* A word of a span that the cache owns became all free. */
 void mt_word_free(struct mt_cache *, mt_span *, uint32_t word);
@@ -253,6 +259,9 @@ mt_span *mt_cache_give(struct mt_cache *, uint32_t size_class);
 /* A cache with a record in the threads section; NULL with ENOMEM. */
 struct mt_cache *mt_cache_new(struct memtrace_heap *, uint32_t state);
 bool mt_threads_init(void);
+/* The thread's capture state, made now if there is none; NULL if there is no
+ * memory for it, and in a signal handler that interrupted the making. */
+MT_COLD struct mt_capture *mt_cache_capture(struct mt_cache *);
 /* A span of the class from an idle cache, owned by `c` now, or NULL. */
 mt_span *mt_idle_steal(struct mt_cache *c, uint32_t size_class);
 /* Drains the idle cache (its thread is gone; spans of its may be free). */
@@ -290,6 +299,8 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
  * block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
+/* Remembers the tag of the one block of a span that is released. */
+void mt_bury(uint64_t base, uint64_t tag);
 /* Bytes that the block may use; 0 for NULL, and for what is no live block,
  * which is reported. */
 size_t mt_usable_size_slow(const void *);

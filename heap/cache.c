@@ -9,6 +9,14 @@
 
 #include <errno.h>
 
+/* Classes above a class that it may borrow from, and how much larger their
+ * blocks may be. */
+#define MAX_LOAN 5u
+static uint32_t loan_limit(uint32_t size)
+{
+    return size <= 4096 ? size + size / 3 + 16 : size + size / 2;
+}
+
 static uint64_t no_free_bits; /* the word of a bin without a span; always 0 */
 
 void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
@@ -22,6 +30,7 @@ void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
         bin->word = &no_free_bits;
         bin->size = mt_class_size(c);
         bin->span = bin->partial = 0;
+        bin->loans = bin->given = 0;
     }
 }
 
@@ -70,10 +79,11 @@ static void set_word(struct mt_bin *bin, mt_span *span, uint32_t w)
     bin->word = &mt_local(span)[w];
 }
 
-/* The next word of the span, after `from` and around, that has a free bit. */
+/* The next word of the span, after `from` and around, that has a free bit; one
+ * whose memory nobody has touched yet is the last choice. */
 static bool next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
 {
-    uint32_t words = mt_bitmap_words(span->n_blocks);
+    uint32_t words = (uint32_t)span->requested;
     for (uint32_t i = 0, w = from; i < words; i++, w++) {
         if (w >= words)
             w = 0;
@@ -82,7 +92,19 @@ static bool next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
             return true;
         }
     }
-    return false;
+    if (words == mt_bitmap_words(span->n_blocks))
+        return false;
+    span->requested = words + 1;
+    set_word(bin, span, words);
+    return true;
+}
+
+static void empty_bin(struct mt_cache *cache, uint32_t c)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    bin->span = 0;
+    bin->word = &no_free_bits;
+    bin->size = mt_class_size(c);
 }
 
 /* A heap with one cache for all: each free takes its lock. */
@@ -98,14 +120,17 @@ static void make_current(struct mt_cache *cache, mt_span *span)
     mt_store_relaxed(&span->owner_key, key_of(cache));
 }
 
-/* The bin's current span has no free block left; let go of it. */
-static void retire_current(struct mt_bin *bin)
+/* The bin's current span has no free block left; let go of it, and with it the
+ * bins that borrow from it. */
+static void retire_current(struct mt_cache *cache, struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
+    uint32_t c = span->size_class, id = bin->span;
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
-    bin->span = 0;
-    bin->word = &no_free_bits;
+    for (uint32_t i = c > MAX_LOAN ? c - MAX_LOAN : 0; i <= c; i++)
+        if (cache->bins[i].span == id)
+            empty_bin(cache, i);
 }
 
 static bool is_all_free(mt_span *span)
@@ -237,20 +262,89 @@ static bool use_partial(struct mt_cache *cache, struct mt_bin *bin)
         make_current(cache, span);
         if (next_word(bin, span, 0))
             return true;
-        retire_current(bin);
+        retire_current(cache, bin);
     }
     return false;
 }
 
-bool mt_refill(struct mt_cache *cache, uint32_t c)
+/* Another word of the span that the bin has. */
+static bool more_of_span(struct mt_bin *bin)
+{
+    mt_span *span = mt_span_at(bin->span);
+    return next_word(bin, span, (uint32_t)(bin->word - mt_local(span)));
+}
+
+static bool is_loan(const struct mt_bin *bin, uint32_t c)
+{
+    return bin->span && mt_span_at(bin->span)->size_class != c;
+}
+
+/* Blocks that the cache has. */
+static bool refill_own(struct mt_cache *cache, uint32_t c)
 {
     struct mt_bin *bin = &cache->bins[c];
     if (bin->span) {
-        mt_span *span = mt_span_at(bin->span);
-        uint32_t w = (uint32_t)(bin->word - mt_local(span));
-        if (next_word(bin, span, w))
+        if (*bin->word || more_of_span(bin))
             return true;
-        retire_current(bin);
+        retire_current(cache, bin);
+    }
+    return use_partial(cache, bin);
+}
+
+/* A class that is wanted often has spans of its own. */
+static bool may_borrow(const struct mt_cache *cache, uint32_t c)
+{
+    uint32_t size = mt_class_size(c);
+    return size > 4096 || cache->bins[c].loans < (size > 1024 ? 8 : 2);
+}
+
+/* Rather than touch a new span, take free blocks of a slightly larger class,
+ * whose memory is there: the bin then has the other's word and span, as long as
+ * that is the other's current one. What a thread has few of would else take a
+ * page for each class. */
+static bool borrow(struct mt_cache *cache, uint32_t c)
+{
+    uint32_t most = loan_limit(mt_class_size(c));
+    for (uint32_t d = c + 1; d <= c + MAX_LOAN && d < MT_N_CLASSES; d++) {
+        struct mt_bin *lender = &cache->bins[d];
+        if (mt_class_size(d) > most)
+            break;
+        if (is_loan(lender, d) || !refill_own(cache, d))
+            continue;
+        struct mt_bin *bin = &cache->bins[c];
+        bin->word = lender->word;
+        bin->base = lender->base;
+        bin->size = lender->size;
+        bin->span = lender->span;
+        bin->loans += bin->loans < UINT16_MAX;
+        return true;
+    }
+    return false;
+}
+
+static bool refill(struct mt_cache *cache, uint32_t c, bool loans);
+
+/* A thread's first span of a class is of one that can lend to its neighbours:
+ * every fourth. */
+static bool found_lender(struct mt_cache *cache, uint32_t c)
+{
+    uint32_t lender = c | 3, size = mt_class_size(c);
+    return size <= 1024 && lender != c && !cache->bins[c].given &&
+           mt_class_size(lender) <= loan_limit(size) &&
+           !cache->bins[lender].given && refill(cache, lender, false) &&
+           borrow(cache, c);
+}
+
+static bool refill(struct mt_cache *cache, uint32_t c, bool loans)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    if (bin->span) {
+        if (more_of_span(bin))
+            return true;
+        if (is_loan(bin, c))
+            empty_bin(cache, c);
+        else
+            retire_current(cache, bin);
     }
     if (mt_load_relaxed(&cache->pending))
         mt_cache_drain(cache);
@@ -258,12 +352,17 @@ bool mt_refill(struct mt_cache *cache, uint32_t c)
     if (use_partial(cache, bin))
         return true;
     mt_span *span = NULL;
-    if (cache->heap->cache == NULL)
+    if (cache->heap->cache == NULL) {
+        if (loans && may_borrow(cache, c) &&
+            (borrow(cache, c) || found_lender(cache, c)))
+            return true;
         span = mt_idle_steal(cache, c);
+    }
     if (span == NULL) {
-        span = mt_span_new(cache->heap, c, cache->id);
+        span = mt_span_new(cache->heap, c, cache->id, !bin->given);
         if (span == NULL)
             return false;
+        bin->given = 1;
         if (cache->heap->modes & MT_MODE_FILL_FREE)
             mt_fill_span(span);
     }
@@ -272,6 +371,19 @@ bool mt_refill(struct mt_cache *cache, uint32_t c)
         return true;
     errno = ENOMEM; /* not reached: a new or stolen span has free blocks */
     return false;
+}
+
+bool mt_refill(struct mt_cache *cache, uint32_t c)
+{
+    return refill(cache, c, true);
+}
+
+bool mt_refill_aligned(struct mt_cache *cache, uint32_t c)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    if (is_loan(bin, c))
+        empty_bin(cache, c);
+    return *bin->word || refill(cache, c, false);
 }
 
 /* Puts a span that came with no lists into those of its cache. */
@@ -303,10 +415,13 @@ void mt_cache_trim(struct mt_cache *cache)
     mt_cache_drain(cache);
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         struct mt_bin *bin = &cache->bins[c];
+        bin->loans = bin->given = 0;
+        if (is_loan(bin, c))
+            empty_bin(cache, c);
         if (bin->span) {
             mt_span *span = mt_span_at(bin->span);
             bool any = next_word(bin, span, 0);
-            retire_current(bin);
+            retire_current(cache, bin);
             if (any) /* the lists hold no full span */
                 relist(cache, span);
         }

@@ -45,7 +45,8 @@ static void check_small(struct check *check, const mt_span *span,
     uint64_t where = (uintptr_t)span;
     uint32_t c = span->size_class;
     if (c >= MT_N_CLASSES || span->block_bytes != mt_class_size(c) ||
-        span->n_slices != mt_class_slices(c)) {
+        (span->n_slices != mt_class_slices(c) &&
+         span->n_slices != mt_class_first_slices(c))) {
         violation(check, "span of no size class", where);
         return;
     }
@@ -69,7 +70,10 @@ static void check_small(struct check *check, const mt_span *span,
     for (uint32_t w = 0; w < words; w++)
         if ((mt_local(span)[w] | mt_remote(span)[w]) & ~mt_word_mask(span, w))
             violation(check, "free bit of no block", where);
-    if (span->tags &&
+    if (span->tags && span->n_blocks == 1 &&
+        span->tags != (uintptr_t)&span->inline_tag)
+        violation(check, "tag outside its record", where);
+    if (span->tags && span->n_blocks > 1 &&
         !in_section(MT_SECTION_TAGS, span->tags, span->n_blocks * 8ul))
         violation(check, "tags outside their section", where);
     if (mt_cache_of(span->owner) == NULL)
@@ -186,7 +190,9 @@ static void check_cache(struct check *check, const struct mt_cache *cache)
         const struct mt_bin *bin = &cache->bins[c];
         const mt_span *current = bin->span ? mt_span_at(bin->span) : NULL;
         if (current &&
-            (current->state != MT_SPAN_SMALL || current->size_class != c ||
+            (current->state != MT_SPAN_SMALL ||
+             cache->bins[current->size_class % MT_N_CLASSES].span !=
+                 bin->span ||
              current->owner != cache->id || bin->word < mt_local(current) ||
              bin->word >=
                  mt_local(current) + mt_bitmap_words(current->n_blocks)))

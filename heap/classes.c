@@ -25,23 +25,30 @@ uint32_t mt_class_slices(uint32_t c)
     return slices[c];
 }
 
+/* Little is touched of a thread's first blocks of a size, and in small spans
+ * what was touched serves the next thread or class whole. */
+uint32_t mt_class_first_slices(uint32_t c)
+{
+    return mt_class_size(c) <= 4096 ? 1 : slices[c];
+}
+
 /* The span of a class: 64 blocks, but 16 to 64 KiB; then up to 128 KiB, the
  * first number that loses little at its end, or the one that loses least.
  * Blocks of more than 4 KiB are few to a span, so that it empties soon and its
  * memory serves other classes; what they lose is whole pages, not touched. */
 static uint32_t choose_slices(uint32_t size)
 {
-    uint32_t little = size > 4096 ? 63 : 16; /* per mille */
+    uint32_t little = size > 4096 ? 130 : 16; /* per mille */
     uint32_t least = size * 64 / MT_SLICE_BYTES;
     if (least < 1)
         least = 1;
     if (least > 4)
-        least = size <= 4096 ? 4 : size <= 16384 ? 2 : 3;
+        least = size <= 4096 ? 4 : 1;
     uint32_t most = size > 4096 ? 4 : 8;
     uint32_t best = most, best_loss = UINT32_MAX;
     for (uint32_t n = least; n <= most; n++) {
         uint32_t bytes = n * (uint32_t)MT_SLICE_BYTES;
-        if (bytes < 2 * size)
+        if (bytes < size)
             continue;
         uint32_t loss = (bytes % size) * 1000 / bytes;
         if (loss < best_loss) {

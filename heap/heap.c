@@ -37,7 +37,8 @@
  *
  * LOCK ORDER (each before those after it)
  *   a heap's cache_lock, idle_lock, heap lock, region_lock, side pools' locks,
- *   the lock of idle record pages, epoch_lock, the sections' locks.
+ *   the lock of idle record pages, capture_lock, epoch_lock, the sections'
+ *   locks.
  * Captures run with none of these held, but the sections' (below them).
  *
  * FORK.  All locks are taken before and released after, so what they guard is
@@ -142,6 +143,17 @@ bool mt_start(void)
 
 /* --- allocation --- */
 
+static MT_COLD uint32_t first_capture(struct mt_cache *cache, size_t size,
+                                      const struct mt_regs *regs)
+{
+    struct mt_capture *capture = mt_cache_capture(cache);
+    if (capture)
+        return mt_capture_stack(capture, regs, size);
+    __atomic_fetch_add(&memtrace_root->overflow_allocs, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&memtrace_root->overflow_bytes, size, __ATOMIC_RELAXED);
+    return MT_STACK_OVERFLOW;
+}
+
 /* The tag of an allocation of this thread's, without its slack. */
 static inline __attribute__((always_inline)) uint64_t
 new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
@@ -149,7 +161,10 @@ new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
     uint64_t mean = mt_load_relaxed(&memtrace_root->sample_bytes);
     if (MT_UNLIKELY(mean != 0) && mt_sample_passes_over(cache, size, mean))
         return MT_TAG(MT_STACK_UNSAMPLED, memtrace_root->epoch, 0);
-    uint32_t stack = mt_capture_stack(cache->capture, regs, size);
+    struct mt_capture *capture = cache->capture;
+    uint32_t stack = MT_LIKELY(capture != NULL)
+                         ? mt_capture_stack(capture, regs, size)
+                         : first_capture(cache, size, regs);
     return MT_TAG(stack, mt_epoch_tick(), 0);
 }
 
@@ -271,7 +286,9 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
         block = alloc_large(heap, size, align, &zeroed, regs);
     } else if (heap->cache == NULL) {
         struct mt_cache *cache = mt_cache_get();
-        block = cache ? alloc_small(cache, c, size, regs) : NULL;
+        bool ready =
+            cache && (align <= MT_MIN_BLOCK || mt_refill_aligned(cache, c));
+        block = ready ? alloc_small(cache, c, size, regs) : NULL;
     } else {
         block = alloc_locked(heap, c, size, regs);
     }
@@ -306,23 +323,23 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
 
 /* --- which block is this? --- */
 
-/* Large blocks that were freed last: their span records, and so their tags,
- * serve others at once.  Written and read without a lock: a torn entry names
- * a wrong stack in the report of an error, no more. */
+/* Blocks with a span each that were freed last: their span records, and so
+ * their tags, serve others at once.  Written and read without a lock: a torn
+ * entry names a wrong stack in the report of an error, no more. */
 #define GRAVES 1024u
 static struct grave {
     uint64_t base, tag;
 } graves[GRAVES];
 static uint32_t next_grave;
 
-static void bury(uint64_t base, uint64_t tag)
+void mt_bury(uint64_t base, uint64_t tag)
 {
     uint32_t i = __atomic_fetch_add(&next_grave, 1, __ATOMIC_RELAXED) % GRAVES;
     mt_store_relaxed(&graves[i].base, base);
     mt_store_relaxed(&graves[i].tag, tag);
 }
 
-/* The tag of the large block that was freed last at p, or 0. */
+/* The tag of the block that was freed last at p, or 0. */
 static uint64_t exhume(uint64_t p)
 {
     uint32_t newest = mt_load_relaxed(&next_grave);
@@ -408,8 +425,6 @@ static void free_large(struct memtrace_heap *heap, mt_span *span,
         mt_error(MT_ERROR_DOUBLE_FREE, who, span->base, tag_of(span, 0));
         return;
     }
-    if (span->tags)
-        bury(span->base, tag_of(span, 0));
     if (heap->quarantine.most) {
         struct mt_finding finding = {0};
         mt_lock_acquire(&heap->cache_lock);

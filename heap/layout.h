@@ -247,7 +247,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, inline_local, "bits, if n_blocks <= 64")                  \
     F(72, uint64_t, inline_remote, "bits, if n_blocks <= 64")                 \
     F(80, uint64_t, inline_tag, "tag, if n_blocks = 1")                       \
-    F(88, uint64_t, requested, "bytes asked for, if large")                   \
+    F(88, uint64_t, requested, "bytes asked for, if large; else the allocator's own") \
     F(96, uint32_t, next, "the allocator's own link")                         \
     F(100, uint32_t, prev, "the allocator's own link")                        \
     F(104, uint32_t, first_slice, "in its region")                            \

@@ -202,6 +202,29 @@ static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
     heap->class_bytes[class_of(span)] -= bytes;
 }
 
+/* Free runs at the end of what regions handed out become what they never did,
+ * to be had together with the rest. Last resort: who frees a block in there
+ * once more is told that it is foreign. */
+static bool lower_tops(struct memtrace_heap *heap)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < mt_region_count(); i++) {
+        struct mt_region_record *r = mt_region_at(i);
+        if (!r->state || r->heap != heap->id)
+            continue;
+        mt_span *run = r->top ? free_neighbour(r, r->top - 1, 0) : NULL;
+        if (run == NULL && r->top && heap->record->flags & MT_HEAP_GIVEN)
+            run = free_neighbour(r, r->top - 1, MT_SPAN_DIRTY);
+        if (run == NULL)
+            continue;
+        mt_run_remove(heap, run);
+        r->top = claim(run)->first_slice;
+        mt_record_free(heap, run);
+        any = true;
+    }
+    return any;
+}
+
 /* Exactly n slices, in no list and no map. */
 static mt_span *take(struct memtrace_heap *heap, uint32_t n)
 {
@@ -216,6 +239,8 @@ static mt_span *take(struct memtrace_heap *heap, uint32_t n)
         run = take_run(heap, n); /* joined runs may fit now */
     if (run == NULL && !(heap->record->flags & MT_HEAP_FIXED) &&
         mt_heap_grow(heap, n * MT_SLICE_BYTES))
+        run = mt_slices_top(heap, n);
+    if (run == NULL && lower_tops(heap))
         run = mt_slices_top(heap, n);
     if (run && !split(heap, run, n)) {
         put_run(heap, run);
@@ -236,10 +261,12 @@ static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state,
     count_span(heap, span, span->n_slices * MT_SLICE_BYTES);
 }
 
-mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner)
+mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner,
+                     bool least)
 {
     mt_lock_acquire(&heap->lock);
-    mt_span *span = take(heap, mt_class_slices(c));
+    mt_span *span =
+        take(heap, least ? mt_class_first_slices(c) : mt_class_slices(c));
     if (span) {
         uint32_t size = mt_class_size(c);
         struct mt_region_record *r = mt_region_at(span->region);
@@ -388,6 +415,8 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     mt_store_relaxed(&span->owner_key, 0);
     mt_store_relaxed(&span->owner, 0);
     mt_store_release(&span->state, MT_SPAN_FREE);
+    if (span->tags && span->n_blocks == 1)
+        mt_bury(span->base, mt_tags(span)[0]);
     mt_side_free(span);
     span->flags = MT_SPAN_DIRTY;
     put_run(heap, span);

@@ -9,6 +9,7 @@
 #include "alloc.h"
 
 struct mt_region_record *mt_region_at(uint32_t i);
+uint32_t mt_region_count(void); /* those of the past included */
 uint32_t *mt_slice_map(const struct mt_region_record *);
 void mt_slice_map_set(struct mt_region_record *, uint32_t first, uint32_t n,
                       uint32_t id);

@@ -21,7 +21,7 @@ struct mt_region_record *mt_region_at(uint32_t i)
            i;
 }
 
-static uint32_t region_count(void)
+uint32_t mt_region_count(void)
 {
     return (uint32_t)(mt_load_acquire(
                           &memtrace_root->sections[MT_SECTION_REGIONS].used) /
@@ -35,7 +35,7 @@ uint32_t *mt_slice_map(const struct mt_region_record *region)
 
 struct mt_region_record *mt_region_of(uintptr_t p)
 {
-    uint32_t n = region_count();
+    uint32_t n = mt_region_count();
     for (uint32_t i = 0; i < n; i++) {
         struct mt_region_record *r = mt_region_at(i);
         if (r->state && p - r->base < r->size)
@@ -71,7 +71,7 @@ void mt_slice_map_set(struct mt_region_record *region, uint32_t first,
 
 static struct mt_region_record *new_region_record(void)
 {
-    for (uint32_t i = 0; i < region_count(); i++)
+    for (uint32_t i = 0; i < mt_region_count(); i++)
         if (!mt_region_at(i)->state)
             return mt_region_at(i);
     return mt_section_alloc(MT_SECTION_REGIONS,
@@ -197,7 +197,7 @@ bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
 /* n slices above all that were handed out so far. */
 mt_span *mt_slices_top(struct memtrace_heap *heap, uint32_t n)
 {
-    for (uint32_t i = 0; i < region_count(); i++) {
+    for (uint32_t i = 0; i < mt_region_count(); i++) {
         struct mt_region_record *r = mt_region_at(i);
         uint64_t end = ((uint64_t)r->top + n) << MT_SLICE_SHIFT;
         if (!r->state || r->heap != heap->id || end > r->size)

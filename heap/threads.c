@@ -30,6 +30,7 @@ MT_TLS struct mt_cache *mt_tls = &mt_no_cache;
 static MT_TLS bool exiting; /* the destructor has run its last round */
 
 static struct mt_lock idle_lock;
+static struct mt_lock capture_lock; /* first captures of threads */
 static struct mt_cache *idle_list;
 static uint32_t n_idle;
 static bool rebuild_wanted; /* a fork lost threads */
@@ -62,11 +63,8 @@ struct mt_cache *mt_cache_of(uint32_t id)
 
 struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
 {
-    size_t cache_bytes = (sizeof(struct mt_cache) + 63) & ~(size_t)63;
-    size_t capture_bytes = (mt_capture_bytes + 63) & ~(size_t)63;
-    bool thread = state == MT_THREAD_LIVE;
     char *memory = mt_section_alloc(MT_SECTION_PRIVATE,
-                                    cache_bytes + (thread ? capture_bytes : 0));
+                                    (sizeof(struct mt_cache) + 63) & ~63ul);
     struct mt_thread_record *record =
         memory ? mt_section_alloc(MT_SECTION_THREADS, sizeof *record) : NULL;
     if (record == NULL) {
@@ -75,14 +73,29 @@ struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
     }
     struct mt_cache *cache = (struct mt_cache *)memory;
     mt_cache_setup(cache, heap, (uint32_t)(record - thread_record(0)));
-    if (thread) {
-        cache->capture = (struct mt_capture *)(memory + cache_bytes);
-        mt_capture_init(cache->capture, record);
-    }
     record->started_ns = mt_os_monotonic_ns();
     mt_store_relaxed(&record->state, state);
     mt_store_release(&record->cache, (uintptr_t)cache);
     return cache;
+}
+
+struct mt_capture *mt_cache_capture(struct mt_cache *cache)
+{
+    if (cache->capture || cache->capture_begins)
+        return cache->capture;
+    cache->capture_begins = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    struct mt_capture *capture =
+        mt_section_alloc(MT_SECTION_PRIVATE, (mt_capture_bytes + 63) & ~63ul);
+    if (capture) {
+        mt_lock_acquire(&capture_lock);
+        mt_capture_init(capture, thread_record(cache->id));
+        mt_lock_release(&capture_lock);
+    }
+    mt_store_release(&cache->capture, capture);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    cache->capture_begins = 0;
+    return capture;
 }
 
 /* A thread that allocated after its last destructor kept its cache. */
@@ -167,7 +180,8 @@ static void on_thread_exit(void *arg)
     exiting = true;
     mt_tls = &mt_no_cache;
     mt_cache_trim(cache);
-    mt_capture_detach(cache->capture);
+    if (cache->capture)
+        mt_capture_detach(cache->capture);
     mt_lock_acquire(&idle_lock);
     mt_store_relaxed(&cache->late, 0);
     mt_store_relaxed(&thread_record(cache->id)->state, MT_THREAD_EXITED);
@@ -239,6 +253,7 @@ void mt_idle_trim(void)
 void mt_threads_fork_child(struct mt_cache *own)
 {
     mt_lock_reset(&idle_lock);
+    mt_lock_reset(&capture_lock);
     idle_list = NULL;
     n_idle = 0;
     for (uint32_t i = thread_count(); i-- > 1;) {
@@ -249,7 +264,9 @@ void mt_threads_fork_child(struct mt_cache *own)
         if (!cache->idle) {
             cache->rebuild = 1;
             rebuild_wanted = true;
-            mt_capture_detach(cache->capture);
+            cache->capture_begins = 0; /* whose end the lock waited for */
+            if (cache->capture)
+                mt_capture_detach(cache->capture);
         }
         record->state = MT_THREAD_EXITED;
         cache->idle = 1;
@@ -288,9 +305,11 @@ static void rebuild_lost(void)
 void mt_threads_fork_prepare(void)
 {
     mt_lock_acquire(&idle_lock);
+    mt_lock_acquire(&capture_lock);
 }
 
 void mt_threads_fork_parent(void)
 {
+    mt_lock_release(&capture_lock);
     mt_lock_release(&idle_lock);
 }

@@ -68,7 +68,7 @@ static void spans_waste_little(void)
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         uint64_t bytes = mt_class_slices(c) * MT_SLICE_BYTES;
         uint64_t size = mt_class_size(c);
-        CU_ASSERT(bytes / size >= (size <= 4096 ? 16 : 2));
+        CU_ASSERT(bytes / size >= (size <= 4096 ? 16 : 1));
         CU_ASSERT(bytes <= 131072);
         CU_ASSERT((bytes % size) * (size <= 4096 ? 16 : 5) <= bytes);
     }
