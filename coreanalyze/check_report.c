@@ -4,6 +4,7 @@
  * checked; never one for the other.
  */
 #include "coreanalyze/check_report.h"
+#include "coreanalyze/mark_keep.h"
 #include "coreanalyze/print_leaks.h"
 #include "coreanalyze/snapshot.h"
 #include "coreanalyze/text.h"
@@ -25,17 +26,19 @@ static void describe_end(int status, char head[64])
                  WEXITSTATUS(status));
 }
 
-static struct mt_source *open_frozen(const struct mt_ended *ended,
+/* Where it cannot be frozen it is read in place: it stands still. */
+static struct mt_source *open_frozen(const struct mt_check *check,
+                                     const struct mt_ended *ended,
                                      struct mt_error *error)
 {
+    struct mt_snapshot_options options = {0, NULL};
     struct mt_source *source = mt_ended_open(ended, error);
 
-    if (source && source->ops->freeze(source, false, error)) {
+    if (source) {
+        mt_freeze(source, &options, &check->leaks.mark.scan, false, error);
         source->frozen.stopped = true;
-        return source;
     }
-    mt_source_free(source);
-    return NULL;
+    return source;
 }
 
 static void set_result(const struct mt_check *check,
@@ -180,7 +183,7 @@ void mt_check_ended(void *context, const struct mt_ended *ended)
                                              .ended = true,
                                              .status = ended->status};
     struct mt_error error = {0};
-    struct mt_source *source = open_frozen(ended, &error);
+    struct mt_source *source = open_frozen(context, ended, &error);
 
     describe_end(ended->status, head);
     mt_check_look(context, &about, source, &error);

@@ -75,7 +75,8 @@ static const struct mt_option options[] = {
      "are but not all could be checked",
      MT_INTO(mt_take_flag, bool, fail)},
     MT_OPTION_NO_STOP,
-    {"--times", 0, NULL, "say how long the search took",
+    {"--times", 0, NULL,
+     "say how long the search took, and how much was searched in all",
      MT_INTO(mt_take_flag, bool, leaks.times)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
@@ -207,8 +208,8 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     a.gate.names = &names;
     status = MT_EXIT_ERROR;
     if (mt_gate_begin(&a.gate, error) &&
-        mt_target_frozen(session, "leaks", a.common.target, !a.no_stop, &target,
-                         error) &&
+        mt_target_frozen(session, "leaks", a.common.target, !a.no_stop,
+                         &a.leaks.mark.scan, &target, error) &&
         search(session, &a, &target, &leaks, error))
         status = MT_EXIT_OK;
     if (status == MT_EXIT_OK && a.fail) {
@@ -237,7 +238,7 @@ const struct mt_command mt_command_leaks = {
         "lost blocks do (it is counted under the one that heads them, in the\n"
         "columns behind Indirect), possibly lost if each chain to it has a\n"
         "pointer to the inside of a block, else still reachable.\n"
-        "A live process is stopped while its memory is copied.  What could\n"
+        "A live process is stopped while its memory is read once.  What could\n"
         "not be searched is said at the end, and what follows from that.\n",
     .options = options,
     .takes_target = true,

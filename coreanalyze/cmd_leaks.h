@@ -32,15 +32,17 @@ mt_take mt_take_tag_bits;
 #define MT_OPTION_NO_STOP                                                      \
     {                                                                          \
         "--no-stop", 0, NULL,                                                  \
-            "do not stop a live process while its memory is copied",           \
+            "do not stop a live process while its memory is read",             \
             MT_INTO(mt_take_flag, bool, no_stop)                               \
     }
 
-/* Opens the target and, if it is live, copies it while it stands still
- * (`stop`) or runs; then takes the model. */
+/* Opens the target and, if it is live, reads it while it stands still
+ * (`stop`) or runs; then takes the model.  What is searched for must be the
+ * same later. */
 bool mt_target_frozen(struct mt_session *session, const char *command,
-                      const char *name, bool stop, struct mt_target *target,
-                      struct mt_error *error);
+                      const char *name, bool stop,
+                      const struct mt_scan_options *scan,
+                      struct mt_target *target, struct mt_error *error);
 /* The options of a search: heuristics, threads and progress of the session. */
 void mt_mark_defaults(struct mt_session *session,
                       struct mt_mark_options *options);

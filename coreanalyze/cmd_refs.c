@@ -206,7 +206,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                            error))
         return status;
     ok = (a.has_address || mt_fail(error, "refs: no ADDRESS")) &&
-         mt_target_frozen(session, "refs", a.common.target, !a.no_stop, &target,
+         mt_target_frozen(session, "refs", a.common.target, !a.no_stop, &a.refs.mark.scan, &target,
                           error) &&
          search_and_print(session, &a, &target, error);
     mt_target_close(&target);

@@ -82,7 +82,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                            &status, error))
         return status;
     ok = mt_target_frozen(session, "retained", a.common.target, !a.no_stop,
-                          &target, error) &&
+                          &a.scan, &target, error) &&
          search_and_print(session, &a, &target, error);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
@@ -98,7 +98,7 @@ const struct mt_command mt_command_retained = {
         "threads, modules and mappings, and below them single variables and\n"
         "words of stacks and registers.  Of blocks of one stack that retain\n"
         "each other, as those of a list, the first one is shown.\n"
-        "A live process is stopped while its memory is copied.\n",
+        "A live process is stopped while its memory is read once.\n",
     .options = options,
     .takes_target = true,
     .run = run,

@@ -3,6 +3,7 @@
  * leaks_options.c - words of options, and targets that stand still.
  */
 #include "coreanalyze/cmd_leaks.h"
+#include "coreanalyze/mark_keep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,9 +123,13 @@ void mt_mark_defaults(struct mt_session *session,
 }
 
 bool mt_target_frozen(struct mt_session *session, const char *command,
-                      const char *name, bool stop, struct mt_target *target,
-                      struct mt_error *error)
+                      const char *name, bool stop,
+                      const struct mt_scan_options *scan,
+                      struct mt_target *target, struct mt_error *error)
 {
+    struct mt_snapshot_options options = {session->root_symbol,
+                                          session->progress};
+
     if (!mt_target_open(session, command, name, target, error))
         return false;
     if (target->source->process.mini)
@@ -132,8 +137,6 @@ bool mt_target_frozen(struct mt_session *session, const char *command,
                        "%s: not checked: a mini-core has no memory of the "
                        "program to search",
                        command);
-    if (target->source->ops->freeze &&
-        !target->source->ops->freeze(target->source, stop, error))
-        return false;
-    return mt_target_model(session, target, error);
+    return mt_freeze(target->source, &options, scan, stop, error) &&
+           mt_target_model(session, target, error);
 }

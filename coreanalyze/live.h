@@ -14,15 +14,6 @@ struct live {
     bool by_file;     /* process_vm_readv is denied */
     struct stopped *stopped;
     size_t n_stopped;
-    struct live_copy *copies; /* of writable memory, by address; or NULL */
-    size_t n_copies;
-};
-
-struct live_copy {
-    uint64_t start, bytes; /* whole pages */
-    uint8_t *data;
-    void *place; /* address space for the data, and for some more */
-    uint64_t place_bytes;
 };
 
 /* The tables of a process from /proc; also for a source that reads its memory
@@ -36,8 +27,11 @@ void mt_live_pages(struct mt_source *, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats);
 bool mt_live_stop(struct mt_source *, struct mt_error *);
 void mt_live_go(struct mt_source *);
-bool mt_live_freeze(struct mt_source *, bool stop, struct mt_error *);
-void mt_live_thaw(struct live *); /* frees the copies */
+bool mt_live_freeze(struct mt_source *, const struct mt_keeper *, bool stop,
+                    struct mt_error *);
+/* Reads memory as it is now; by many threads at once. */
+size_t mt_live_peek(struct live *, uint64_t address, void *buffer,
+                    size_t bytes);
 
 /* Adds the page statistics of a range of process `pid` to `stats`. */
 void mt_proc_pages(pid_t pid, int pagemap, uint64_t start, uint64_t end,

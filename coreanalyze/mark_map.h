@@ -70,6 +70,8 @@ struct mt_place_of {
 /* The map of a model's heaps; it borrows from the model.  NULL when out of
  * memory. */
 struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error);
+/* The same without flags and slack, also of a model that is an outline. */
+struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error);
 void mt_map_free(struct mt_map *); /* takes NULL */
 
 /* Adds [start, start + bytes) as one block that is always live. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/mark_memory.h"
+#include "coreanalyze/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ void mt_peek_done(struct mt_peek *peek)
 
 bool mt_peek_is_shared(const struct mt_source *source)
 {
-    return source->ops->extent != NULL;
+    return source->ops->extent != NULL || source->store != NULL;
 }
 
 /* Fills a chunk with the memory around `address`: from the chunk's start, or
@@ -79,9 +80,13 @@ const uint8_t *mt_peek_miss(struct mt_peek *peek, uint64_t address,
 
 bool mt_peek_word(struct mt_peek *peek, uint64_t address, uint64_t *word)
 {
+    const struct mt_store *store = peek->source->store;
     uint64_t bytes = sizeof *word;
-    const uint8_t *data = mt_peek(peek, address, &bytes);
+    const uint8_t *data;
 
+    if (store && mt_store_read(store, address, word, bytes) == bytes)
+        return true;
+    data = mt_peek(peek, address, &bytes);
     if (data && bytes == sizeof *word) {
         memcpy(word, data, sizeof *word);
         return true;

@@ -8,7 +8,6 @@
 
 #define SCAN_CHUNKS 1024u /* 64 MiB, where the source needs a cache at all */
 #define PROBE_CHUNKS 16u
-#define VTABLE_WORDS 20u
 #define PAGE UINT64_C(4096)
 
 void mt_scan_init(struct mt_scan *scan, struct mt_map *map,
@@ -36,6 +35,81 @@ uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end)
     return next;
 }
 
+const struct mt_store_piece *mt_scan_find_piece(struct mt_scan *scan,
+                                                uint64_t address)
+{
+    const struct mt_store_piece *piece =
+        mt_store_find(scan->memory.source->store, address);
+
+    if (piece)
+        scan->piece = piece;
+    return piece;
+}
+
+/* In words that were kept: [*at, end) of one page. */
+static bool next_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
+                      uint64_t *at, uint64_t end, struct mt_hit *hit)
+{
+    uint64_t page = (*at - piece->start) / MT_STORE_PAGE;
+    uint64_t base = piece->start + page * MT_STORE_PAGE;
+    struct mt_store_walk walk;
+
+    if (piece->pages[page]) {
+        mt_store_begin(&walk, piece->pages[page], (unsigned)(*at - base) / 8);
+        for (; walk.place < (end - base) / 8; mt_store_next(&walk)) {
+            uint64_t here = base + walk.place * 8;
+            if (mt_scan_word(scan, here,
+                             mt_store_value(&walk) & ~scan->options->high_tags,
+                             hit)) {
+                *at = here + 8;
+                return true;
+            }
+        }
+    }
+    *at = end;
+    return false;
+}
+
+/* In memory at hand. */
+static bool next_word(struct mt_scan *scan, const uint8_t *data, uint64_t *at,
+                      uint64_t end, struct mt_hit *hit)
+{
+    uint64_t keep = ~scan->options->high_tags, word;
+    uint64_t low = scan->map->low, all = scan->map->bytes;
+
+    for (; *at < end; data += 8) {
+        memcpy(&word, data, sizeof word);
+        word &= keep;
+        *at += 8;
+        if (__builtin_expect(word - low < all, 0) &&
+            mt_scan_word(scan, *at - 8, word, hit))
+            return true;
+    }
+    return false;
+}
+
+bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
+                  struct mt_hit *hit)
+{
+    while (*at < end && end - *at >= 8) {
+        const struct mt_store_piece *piece = mt_scan_piece(scan, *at);
+        uint64_t bytes = end - *at;
+        const uint8_t *data = NULL;
+        if (piece)
+            bytes = mt_scan_page_end(piece, *at, end) - *at;
+        else
+            data = mt_peek(&scan->memory, *at, &bytes);
+        bytes &= ~UINT64_C(7);
+        if ((!piece && !data) || bytes == 0)
+            *at = mt_scan_skip(scan, *at, end);
+        else if (piece ? next_kept(scan, piece, at, *at + bytes, hit)
+                       : next_word(scan, data, at, *at + bytes, hit))
+            return true;
+    }
+    *at = end;
+    return false;
+}
+
 /* Does a word point to functions, as a vtable does: among its first words
  * one that is executable, and before that nothing but zeros? */
 static bool is_vtable(struct mt_scan *scan, uint64_t address)
@@ -49,7 +123,7 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
     mapping = mt_source_mapping(source, address);
     if (mapping == NULL || !(mapping->flags & MT_MAP_READ))
         return false;
-    for (unsigned i = 0; i < VTABLE_WORDS; i++) {
+    for (unsigned i = 0; i < MT_VTABLE_WORDS; i++) {
         if (!mt_peek_word(&scan->probe, address + i * 8, &word))
             return false;
         if (word == 0)
@@ -72,10 +146,11 @@ unsigned mt_scan_heuristic(struct mt_scan *scan,
         !mt_peek_word(&scan->probe, start, &first))
         return 0;
     /* The shared representation of the old std::string: length, capacity and
-     * count of references, then the characters. */
+     * count of references, then the characters.  Nothing allocates one with a
+     * capacity of 0. */
     if ((wanted & MT_HEURISTIC_STDSTRING) && place->offset == 24 &&
-        mt_peek_word(&scan->probe, start + 8, &capacity) && first <= capacity &&
-        capacity < bytes && bytes - capacity == 25)
+        mt_peek_word(&scan->probe, start + 8, &capacity) && capacity > 0 &&
+        first <= capacity && capacity < bytes && bytes - capacity == 25)
         return MT_HEURISTIC_STDSTRING;
     if ((wanted & MT_HEURISTIC_LENGTH64) && place->offset == 8 &&
         first == bytes - 8)

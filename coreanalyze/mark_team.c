@@ -65,21 +65,32 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
     mt_scan_range(&worker->scan, start, end, visit, worker);
 }
 
-/* Memory comes late, so that of many blocks is asked for at once.  Prefetches
- * alone do not do: processors drop those whose page they must look up first. */
-static const uint8_t *ask_for(const struct mt_worker *worker, uint64_t item)
+/* What of a block's memory is wanted first. */
+static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
 {
     const struct mt_peek *peek = &worker->scan.memory;
+    const struct mt_store_piece *piece = mt_scan_piece(&worker->scan, address);
+
+    if (piece)
+        return piece->pages[(address - piece->start) / MT_STORE_PAGE];
+    return address - peek->start < peek->bytes
+               ? peek->data + (address - peek->start)
+               : NULL;
+}
+
+/* Memory comes late, so that of many blocks is asked for at once.  Prefetches
+ * alone do not do: processors drop those whose page they must look up first. */
+static const uint8_t *ask_for(struct mt_worker *worker, uint64_t item)
+{
     const struct mt_map_span *span = &worker->map->spans[item >> 32];
     uint64_t index = span->n_blocks > 1 ? (uint32_t)item : 0;
     uint64_t address = span->base + index * span->block_bytes;
     const uint8_t *data;
 
     __builtin_prefetch(&worker->map->slack[span->first + index]);
-    if (address - peek->start >= peek->bytes)
-        return NULL;
-    data = peek->data + (address - peek->start);
-    for (uint64_t i = 64; i < span->block_bytes && i < PREFETCH_BYTES; i += 64)
+    data = first_bytes(worker, address);
+    for (uint64_t i = 64; data && i < span->block_bytes && i < PREFETCH_BYTES;
+         i += 64)
         __builtin_prefetch(data + i);
     return data;
 }

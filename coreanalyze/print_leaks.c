@@ -167,8 +167,10 @@ static void put_basis(const struct mt_report *report,
     }
     if (frozen->copied && frozen->stopped) {
         fputs("  stopped for ", out);
-        fprintf(out, "%" PRIu64 " ms, to copy ", frozen->ns / 1000000);
+        fprintf(out, "%" PRIu64 " ms, to read ", frozen->ns / 1000000);
         mt_put_size(out, frozen->bytes);
+        fputs("; kept ", out);
+        mt_put_size(out, frozen->kept_bytes);
         putc('\n', out);
     }
     fprintf(out, "  verdict: %s\n", verdict(report, leaks));
@@ -212,6 +214,7 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
                      frozen->stopped || !frozen->copied);
     mt_json_u64(json, "copy_ns", frozen->ns);
     mt_json_u64(json, "copied_bytes", frozen->bytes);
+    mt_json_u64(json, "kept_bytes", frozen->kept_bytes);
     mt_json_u64(json, "threads", r->threads);
     mt_json_u64(json, "threads_without_registers",
                 r->threads_without_registers);

@@ -203,33 +203,14 @@ struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id)
 static bool next_pointer(struct builder *b, uint64_t start, uint64_t end,
                          uint64_t *position, uint32_t *id)
 {
-    struct mt_scan *scan = &b->scan;
-    uint64_t keep = ~scan->options->high_tags, at = start + *position;
-    uint64_t low = scan->map->low, all = scan->map->bytes;
+    uint64_t at = start + *position;
+    struct mt_hit hit;
+    bool found = mt_scan_next(&b->scan, &at, end, &hit);
 
-    while (at < end && end - at >= 8) {
-        uint64_t bytes = end - at;
-        const uint8_t *data = mt_peek(&scan->memory, at, &bytes);
-        if (data == NULL || bytes < 8) {
-            at = mt_scan_skip(scan, at, end);
-            continue;
-        }
-        for (uint64_t i = 0; i + 8 <= bytes; i += 8) {
-            struct mt_hit hit;
-            uint64_t word;
-            memcpy(&word, data + i, sizeof word);
-            word &= keep;
-            if (__builtin_expect(word - low < all, 0) &&
-                mt_scan_word(scan, at + i, word, &hit)) {
-                *position = at + i + 8 - start;
-                *id = (uint32_t)hit.place.slot;
-                return true;
-            }
-        }
-        at += bytes & ~UINT64_C(7);
-    }
-    *position = end > start ? end - start : 0;
-    return false;
+    *position = at > start ? at - start : 0;
+    if (found)
+        *id = (uint32_t)hit.place.slot;
+    return found;
 }
 
 static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,

@@ -158,9 +158,9 @@ static void copy_root(struct mt_snapshot *snapshot)
            sizeof model->last_error.text);
 }
 
-static bool take(struct mt_snapshot *snapshot,
-                 const struct mt_snapshot_options *options,
-                 struct mt_error *error)
+static bool take_heaps(struct mt_snapshot *snapshot,
+                       const struct mt_snapshot_options *options,
+                       struct mt_error *error)
 {
     struct mt_model *model = snapshot->model;
 
@@ -173,19 +173,23 @@ static bool take(struct mt_snapshot *snapshot,
         return false;
     copy_root(snapshot);
     mt_snapshot_sections(snapshot);
-    model->suppressions =
-        mt_snapshot_text(snapshot, snapshot->root.suppressions);
     return mt_snapshot_heaps(snapshot, error) &&
-           mt_snapshot_regions(snapshot, error) &&
-           mt_snapshot_epochs(snapshot, error) &&
+           mt_snapshot_regions(snapshot, error);
+}
+
+static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
+{
+    snapshot->model->suppressions =
+        mt_snapshot_text(snapshot, snapshot->root.suppressions);
+    return mt_snapshot_epochs(snapshot, error) &&
            mt_snapshot_modules(snapshot, error) &&
            mt_snapshot_threads(snapshot, error) &&
            mt_snapshot_stacks(snapshot, error);
 }
 
-struct mt_model *mt_snapshot_take(struct mt_source *source,
-                                  const struct mt_snapshot_options *options,
-                                  struct mt_error *error)
+static struct mt_model *take(struct mt_source *source,
+                             const struct mt_snapshot_options *options,
+                             bool outline, struct mt_error *error)
 {
     struct mt_model *model = calloc(1, sizeof *model);
     struct mt_snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -199,13 +203,29 @@ struct mt_model *mt_snapshot_take(struct mt_source *source,
     model->progress = options->progress;
     model->snapshot = snapshot;
     snapshot->model = model;
+    snapshot->outline = outline;
     snapshot->strings = mt_string_pool_new();
     if (snapshot->strings == NULL)
         mt_fail(error, "out of memory");
-    else if (take(snapshot, options, error))
+    else if (take_heaps(snapshot, options, error) &&
+             (outline || take_rest(snapshot, error)))
         return model;
     mt_model_free(model);
     return NULL;
+}
+
+struct mt_model *mt_snapshot_take(struct mt_source *source,
+                                  const struct mt_snapshot_options *options,
+                                  struct mt_error *error)
+{
+    return take(source, options, false, error);
+}
+
+struct mt_model *mt_snapshot_outline(struct mt_source *source,
+                                     const struct mt_snapshot_options *options,
+                                     struct mt_error *error)
+{
+    return take(source, options, true, error);
 }
 
 void mt_model_free(struct mt_model *model)

@@ -24,6 +24,12 @@ struct mt_model *mt_snapshot_take(struct mt_source *source,
                                   const struct mt_snapshot_options *options,
                                   struct mt_error *error);
 
+/* The same with the heaps and their regions alone: enough for
+ * mt_model_outline(), and quick. */
+struct mt_model *mt_snapshot_outline(struct mt_source *source,
+                                     const struct mt_snapshot_options *options,
+                                     struct mt_error *error);
+
 /* Switches tracing of a heap on or off by writing its control word, and reads
  * it back.  `was` (may be NULL) tells whether it was on. */
 bool mt_snapshot_set_trace(struct mt_model *model, uint32_t heap, bool on,

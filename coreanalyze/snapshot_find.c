@@ -89,7 +89,8 @@ static bool visit_span(void *context, uint64_t id, uint64_t address,
     };
     if (s.state == MT_SPAN_FREE)
         return true;
-    if (s.state > MT_SPAN_LARGE || !load_bits(index, &s, address))
+    if (s.state > MT_SPAN_LARGE ||
+        (!index->snapshot->outline && !load_bits(index, &s, address)))
         span->state = MT_SPAN_UNUSED;
     return !index->out_of_memory;
 }
@@ -124,12 +125,15 @@ static struct mt_index *build(struct mt_snapshot *snapshot)
     index->n_spans = snapshot->sections[MT_SECTION_SPANS].entries;
     index->bit_budget = snapshot->sections[MT_SECTION_BITMAPS].used;
     index->spans = calloc(index->n_spans + 1, sizeof *index->spans);
-    if (index->spans == NULL || !load_slice_maps(index) ||
+    /* Spans are checked against the slice maps. */
+    if (load_slice_maps(index))
+        snapshot->index = index;
+    if (index->spans == NULL || snapshot->index == NULL ||
         !mt_snapshot_each(snapshot, MT_SECTION_SPANS, MT_RECORD_span_record, 1,
                           UINT64_MAX, visit_span, index) ||
         index->out_of_memory) {
         mt_index_free(index);
-        return NULL;
+        return snapshot->index = NULL;
     }
     return index;
 }
@@ -229,9 +233,7 @@ static enum mt_place find_in_region(struct mt_index *index,
 
 struct mt_index *mt_snapshot_index(struct mt_snapshot *snapshot)
 {
-    if (snapshot->index == NULL)
-        snapshot->index = build(snapshot);
-    return snapshot->index;
+    return snapshot->index ? snapshot->index : build(snapshot);
 }
 
 enum mt_place mt_model_find(struct mt_model *model, uint64_t address,

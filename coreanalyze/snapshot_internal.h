@@ -79,6 +79,7 @@ struct mt_snapshot {
     uint64_t counter_budget; /* honest threads share no counters */
     struct mt_window spans, local, remote, tags, slices;
     struct mt_index *index;
+    bool outline; /* the index has no bits */
 };
 
 /* --- snapshot_schema.c --- */

@@ -87,7 +87,8 @@ static void number_regions(const struct mt_snapshot *snapshot,
     }
 }
 
-struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
+/* Spans and regions; NULL when out of memory. */
+static struct mt_map *make_map(struct mt_model *model)
 {
     struct mt_snapshot *snapshot = model->snapshot;
     const struct mt_index *index = mt_snapshot_index(snapshot);
@@ -97,13 +98,33 @@ struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
         map->spans = calloc(index->n_spans + 1, sizeof *map->spans);
         map->regions = calloc(model->n_regions + 1, sizeof *map->regions);
     }
-    if (map && map->spans && map->regions) {
-        number_spans(index, map);
-        number_regions(snapshot, map);
+    if (map == NULL || map->spans == NULL || map->regions == NULL) {
+        mt_map_free(map);
+        return NULL;
+    }
+    number_spans(index, map);
+    number_regions(snapshot, map);
+    return map;
+}
+
+struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error)
+{
+    struct mt_map *map = make_map(model);
+
+    if (map == NULL)
+        mt_fail(error, "out of memory for the map of blocks");
+    return map;
+}
+
+struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
+{
+    struct mt_map *map = make_map(model);
+
+    if (map) {
         map->flags = calloc(map->n_slots + 1, sizeof *map->flags);
         map->slack = calloc(map->n_slots + 1, sizeof *map->slack);
         if (map->flags && map->slack) {
-            fill_spans(snapshot, map);
+            fill_spans(model->snapshot, map);
             return map;
         }
     }

@@ -21,7 +21,15 @@ const struct mt_region *mt_snapshot_region(const struct mt_snapshot *snapshot,
 static bool mapped(struct mt_snapshot *snapshot, const struct mt_region *region,
                    uint64_t slice, uint64_t id)
 {
-    const uint32_t *entry =
+    const struct mt_index *index = snapshot->index;
+    const uint32_t *map =
+        index ? index->slice_maps[region - snapshot->model->regions] : NULL;
+    const uint32_t *entry;
+
+    /* What is at hand is looked at first. */
+    if (map && slice < region->top && map[slice] == id)
+        return true;
+    entry =
         mt_window_get(snapshot, &snapshot->slices,
                       region->slice_map + slice * sizeof *entry, sizeof *entry);
 

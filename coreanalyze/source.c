@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/source.h"
 #include "coreanalyze/memory.h"
+#include "coreanalyze/store.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ void mt_source_free(struct mt_source *source)
     free(source->threads);
     free(source->modules);
     mt_string_pool_free(source->strings);
+    mt_store_free(source->store);
     source->ops->destroy(source);
 }
 

@@ -82,6 +82,17 @@ struct mt_page_stats {
 
 struct mt_source;
 
+/* Says what to keep of memory when a target is frozen; mark_keep.h has it. */
+struct mt_keeper {
+    /* Called once the target stands still, and while it is read in place. */
+    bool (*begin)(void *context, struct mt_source *, struct mt_error *);
+    /* Sets the bits of those words of n whole pages that must be kept; what is
+     * not kept will read as 0.  Called by many threads at once. */
+    void (*choose)(const void *context, uint64_t address, const uint64_t *words,
+                   size_t n_pages, uint64_t *bits);
+    void *context;
+};
+
 struct mt_source_ops {
     /* Copies [address, address + bytes); returns how many bytes from the
      * start could be read, fewer than asked for where memory is missing. */
@@ -104,10 +115,14 @@ struct mt_source_ops {
      * lets them run again.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*go)(struct mt_source *);
-    /* Copies all writable memory of a live target, so that reports are of one
-     * moment: stopped as long as that takes if `stop`.  If there is no room
-     * for a copy, the target stays stopped, until go.  May be NULL. */
-    bool (*freeze)(struct mt_source *, bool stop, struct mt_error *);
+    /* Reads all writable memory once, and keeps in `store` what the keeper
+     * wants of it: of a live target, so that reports are of one moment, and it
+     * is stopped only as long as that takes if `stop`; of a core that memory
+     * or address space has no room for, because it can be read in order.  If
+     * there is no room for what is wanted, a live target stays stopped, until
+     * go, and is read in place.  May be NULL. */
+    bool (*freeze)(struct mt_source *, const struct mt_keeper *, bool stop,
+                   struct mt_error *);
     void (*destroy)(struct mt_source *);
 };
 
@@ -121,9 +136,10 @@ struct mt_source_coverage {
 
 /* What `freeze` did. */
 struct mt_frozen {
-    bool copied;        /* memory is a copy */
-    bool stopped;       /* all threads stood still meanwhile */
-    uint64_t bytes, ns; /* copied, and how long it took */
+    bool copied;         /* what is wanted of memory is in the store */
+    bool stopped;        /* all threads stood still meanwhile */
+    uint64_t bytes, ns;  /* that were read, and how long it took */
+    uint64_t kept_bytes; /* that the store takes */
 };
 
 /* Long steps say how far they are. */
@@ -148,6 +164,7 @@ struct mt_source {
     size_t auxv_bytes;
     struct mt_source_coverage coverage;
     struct mt_frozen frozen;        /* all 0 unless it was */
+    struct mt_store *store;         /* of frozen memory, or NULL */
     struct mt_string_pool *strings; /* owner of all strings above */
 };
 

@@ -6,9 +6,10 @@
  * (it honours CAP_SYS_PTRACE in other ways, and reads pages without PROT_READ).
  * The process runs on meanwhile, unless it is stopped (live_stop.c).
  */
-#include "coreanalyze/live_copy.h"
+#include "coreanalyze/live.h"
 #include "coreanalyze/memory.h"
 #include "coreanalyze/modules.h"
+#include "coreanalyze/store.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -20,29 +21,20 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static size_t live_read(struct mt_source *source, uint64_t address,
-                        void *buffer, size_t bytes)
+size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
+                    size_t bytes)
 {
-    struct live *live = (struct live *)source;
     size_t done = 0;
 
     while (done < bytes) {
-        const struct live_copy *copy = mt_live_copy(live, address + done);
-        if (copy) {
-            uint64_t skip = address + done - copy->start;
-            size_t n = bytes - done;
-            n = n < copy->bytes - skip ? n : (size_t)(copy->bytes - skip);
-            memcpy((char *)buffer + done, copy->data + skip, n);
-            done += n;
-            continue;
-        }
         struct iovec to = {(char *)buffer + done, bytes - done};
         struct iovec from = {(void *)(uintptr_t)(address + done), bytes - done};
+        bool by_file = __atomic_load_n(&live->by_file, __ATOMIC_RELAXED);
         ssize_t got = -1;
-        if (!live->by_file)
+        if (!by_file)
             got = process_vm_readv(live->pid, &to, 1, &from, 1, 0);
-        if (got < 0 && (live->by_file || errno == EPERM || errno == ENOSYS)) {
-            live->by_file = true;
+        if (got < 0 && (by_file || errno == EPERM || errno == ENOSYS)) {
+            __atomic_store_n(&live->by_file, true, __ATOMIC_RELAXED);
             got = pread(live->mem, to.iov_base, to.iov_len,
                         (off_t)(address + done));
         }
@@ -50,6 +42,33 @@ static size_t live_read(struct mt_source *source, uint64_t address,
             break;
         done += (size_t)got;
     }
+    return done;
+}
+
+/* Up to the next piece of the store, memory is read as it is now. */
+static size_t live_read(struct mt_source *source, uint64_t address,
+                        void *buffer, size_t bytes)
+{
+    size_t done = 0;
+
+    while (source->store && done < bytes) {
+        uint64_t gap;
+        size_t n = mt_store_read(source->store, address + done,
+                                 (char *)buffer + done, bytes - done);
+        done += n;
+        if (n > 0)
+            continue;
+        gap = mt_store_gap(source->store, address + done);
+        gap = gap < bytes - done ? gap : bytes - done;
+        n = mt_live_peek((struct live *)source, address + done,
+                         (char *)buffer + done, (size_t)gap);
+        done += n;
+        if (n < gap)
+            return done;
+    }
+    if (done < bytes)
+        done += mt_live_peek((struct live *)source, address + done,
+                             (char *)buffer + done, bytes - done);
     return done;
 }
 
@@ -63,35 +82,12 @@ static bool live_write(struct mt_source *source, uint64_t address,
     return process_vm_writev(live->pid, &from, 1, &to, 1, 0) == (ssize_t)bytes;
 }
 
-static const void *live_view(struct mt_source *source, uint64_t address,
-                             size_t bytes)
-{
-    const struct live_copy *copy = mt_live_copy((struct live *)source, address);
-
-    if (copy == NULL || bytes > copy->bytes - (address - copy->start))
-        return NULL;
-    return copy->data + (address - copy->start);
-}
-
-static const void *live_extent(struct mt_source *source, uint64_t address,
-                               uint64_t *start, uint64_t *bytes)
-{
-    const struct live_copy *copy = mt_live_copy((struct live *)source, address);
-
-    if (copy == NULL)
-        return NULL;
-    *start = copy->start;
-    *bytes = copy->bytes;
-    return copy->data;
-}
-
 static void live_destroy(struct mt_source *source)
 {
     struct live *live = (struct live *)source;
 
     mt_live_go(source);
     free(live->stopped);
-    mt_live_thaw(live);
     if (live->mem >= 0)
         close(live->mem);
     if (live->pagemap >= 0)
@@ -99,37 +95,15 @@ static void live_destroy(struct mt_source *source)
     free(live);
 }
 
-static bool live_freeze(struct mt_source *, bool stop, struct mt_error *);
-
 static const struct mt_source_ops live_ops = {
     .read = live_read,
     .write = live_write,
     .pages = mt_live_pages,
     .stop = mt_live_stop,
     .go = mt_live_go,
-    .freeze = live_freeze,
+    .freeze = mt_live_freeze,
     .destroy = live_destroy,
 };
-
-static const struct mt_source_ops frozen_ops = {
-    .read = live_read,
-    .view = live_view,
-    .extent = live_extent,
-    .pages = mt_live_pages,
-    .stop = mt_live_stop,
-    .go = mt_live_go,
-    .destroy = live_destroy,
-};
-
-static bool live_freeze(struct mt_source *source, bool stop,
-                        struct mt_error *error)
-{
-    if (!mt_live_freeze(source, stop, error))
-        return false;
-    if (source->frozen.copied)
-        source->ops = &frozen_ops;
-    return true;
-}
 
 static int open_proc(pid_t pid, const char *name)
 {

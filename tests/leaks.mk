@@ -4,6 +4,9 @@ UNIT_TESTS += %D%/unit_mark
 %C%_unit_mark_SOURCES = %D%/unit_mark.c
 %C%_unit_mark_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_mark_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+UNIT_TESTS += %D%/unit_store
+%C%_unit_store_SOURCES = %D%/unit_store.c
+%C%_unit_store_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 UNIT_TESTS += %D%/unit_growth
 %C%_unit_growth_SOURCES = %D%/unit_growth.c $(IMAGE)
 %C%_unit_growth_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
@@ -13,7 +16,7 @@ UNIT_TESTS += %D%/unit_dominators
 %C%_unit_dominators_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 SCRIPT_TESTS += %D%/e2e/leaks %D%/e2e/growth %D%/e2e/large
 LONG_TESTS += %D%/e2e/leaks-compare
-EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c %D%/programs/growth.c %D%/programs/redisleak.c \
+EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c %D%/programs/heapwords.c %D%/programs/growth.c %D%/programs/redisleak.c \
 	%D%/programs/leakmodule.c %D%/bench/leakgraph.c %D%/bench/leaks
 
 bench-leaks: all

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark_pick.h - the test that every word of a target's memory goes through:
+ * is it an address in one of two ranges?
+ */
+#ifndef MT_MARK_PICK_H
+#define MT_MARK_PICK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct mt_clusters {
+    uint64_t keep;             /* bits of a word that count */
+    uint64_t low[2], bytes[2]; /* the ranges; bytes 0: none */
+};
+
+/* Of 64 * n words: sets a bit in `bits` for each that is in a range, and
+ * clears the others. */
+void mt_pick(const struct mt_clusters *clusters, const uint64_t *words,
+             size_t n, uint64_t *bits);
+/* The same without any instructions that not all processors have. */
+void mt_pick_plain(const struct mt_clusters *clusters, const uint64_t *words,
+                   size_t n, uint64_t *bits);
+
+#endif

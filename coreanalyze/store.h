@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * store.h - what an analysis wants of a target's memory, as of one moment: of
+ * most pages a few words, which are the pointers; of others all.
+ *
+ * Memory is read once, in order; a page of which nothing is wanted takes 8
+ * bytes, and a wanted word one byte for its place and as many for its value as
+ * the values of its page differ in.  Words that are not kept read as 0.  While
+ * it is filled, each piece of work has a writer of its own; a store that is
+ * complete does not change, and is read by any number of threads.
+ */
+#ifndef MT_STORE_H
+#define MT_STORE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MT_STORE_PAGE UINT64_C(4096)
+#define MT_STORE_WORDS 512u /* of a page */
+#define MT_STORE_SMALL UINT64_C(65536)
+
+/* Memory that the store knows: [start, start + bytes). */
+struct mt_store_piece {
+    uint64_t start, bytes; /* start: a multiple of 8 */
+    const uint8_t **pages; /* records by page of the piece; NULL: all 0 */
+    uint64_t mapped_bytes; /* of that table */
+};
+
+struct mt_store {
+    struct mt_store_piece *pieces; /* by address, no overlaps */
+    size_t n_pieces;
+    pthread_mutex_t lock;
+    struct mt_store_chunk *chunks, *spare; /* of memory for records */
+    uint64_t bytes, limit; /* that the first take, and may take */
+};
+
+/* A store that takes at most `limit` bytes for records; NULL when out of
+ * memory. */
+struct mt_store *mt_store_new(uint64_t limit);
+void mt_store_free(struct mt_store *); /* takes NULL */
+/* Gets so much memory, as far as there is some, before it is needed; and gives
+ * back what was not. */
+void mt_store_reserve(struct mt_store *store, uint64_t bytes);
+void mt_store_trim(struct mt_store *store);
+/* What it is a store of: called once; of the pieces start and bytes count.
+ * False when out of memory. */
+bool mt_store_pieces(struct mt_store *store,
+                     const struct mt_store_piece *pieces, size_t n);
+
+/* Memory for the records of one thread. */
+struct mt_store_writer {
+    struct mt_store *store;
+    uint8_t *at, *end;
+};
+/* Keeps the words whose bits are set of a page of a piece.  May be called by
+ * several threads at once, for different pages.  False: no memory is left. */
+bool mt_store_put(struct mt_store_writer *writer, struct mt_store_piece *piece,
+                  uint64_t page, const uint64_t words[MT_STORE_WORDS],
+                  const uint64_t bits[MT_STORE_WORDS / 64]);
+
+/* The piece that holds an address, or NULL. */
+const struct mt_store_piece *mt_store_find(const struct mt_store *store,
+                                           uint64_t address);
+/* From an address in no piece, how far it is to the next one. */
+uint64_t mt_store_gap(const struct mt_store *store, uint64_t address);
+/* Copies memory; bytes from the start that the piece around `address` has. */
+size_t mt_store_read(const struct mt_store *store, uint64_t address,
+                     void *buffer, size_t bytes);
+
+/* --- records: made for loops over the words that were kept --- */
+
+/* The values of a page are, by `form`:
+ * - MT_RECORD_LIST: the low bytes of their places, those of the lower half of
+ *   the page first, and then the values;
+ * - MT_RECORD_BITS: a bit for each word, and then the values;
+ * - MT_RECORD_WHOLE: all words, byte by byte: those bytes that are not the
+ *   same in all words, each of 512 words.
+ * A value of `width` bytes below MT_STORE_SMALL stands for itself; others are
+ * counted from the base. */
+enum { MT_RECORD_LIST, MT_RECORD_BITS, MT_RECORD_WHOLE };
+struct mt_store_record {
+    uint64_t base; /* whole: the bytes that are the same */
+    uint16_t n;    /* words */
+    uint8_t form;
+    uint8_t width; /* whole: bits of the bytes that differ */
+    uint8_t low;   /* list: words in the lower half */
+    uint8_t free_[3];
+};
+
+/* A walk over the words of a page that were kept, from a place on. */
+struct mt_store_walk {
+    struct mt_store_record head;
+    const uint8_t *places, *values;
+    uint64_t mask;
+    unsigned index, place; /* of the word at hand; place >= 512: none */
+};
+
+static inline uint64_t mt_store_value(const struct mt_store_walk *walk)
+{
+    uint64_t value = 0;
+
+    if (walk->head.form != MT_RECORD_WHOLE) {
+        /* Chunks have room for this behind the last record. */
+        memcpy(&value, walk->values + (size_t)walk->index * walk->head.width,
+               sizeof value);
+        value &= walk->mask;
+        return value < MT_STORE_SMALL ? value : value + walk->head.base;
+    }
+    value = walk->head.base;
+    for (unsigned i = 0, k = 0; i < 8; i++)
+        if (walk->head.width >> i & 1)
+            value |= (uint64_t)walk->values[k++ * MT_STORE_WORDS + walk->place]
+                     << (8 * i);
+    return value;
+}
+
+/* Sets the place by the index, or by the next bit. */
+static inline void mt_store_settle(struct mt_store_walk *walk, unsigned from)
+{
+    uint64_t bits;
+
+    if (walk->head.form == MT_RECORD_LIST) {
+        walk->place = walk->index < walk->head.n
+                          ? walk->places[walk->index] +
+                                (walk->index < walk->head.low ? 0u : 256u)
+                          : MT_STORE_WORDS;
+        return;
+    }
+    if (walk->head.form == MT_RECORD_WHOLE) {
+        walk->place = from;
+        return;
+    }
+    for (unsigned w = from / 64; w < MT_STORE_WORDS / 64; w++) {
+        memcpy(&bits, walk->places + w * 8, 8);
+        if (w == from / 64)
+            bits &= UINT64_MAX << from % 64;
+        if (bits) {
+            walk->place = w * 64 + (unsigned)__builtin_ctzll(bits);
+            return;
+        }
+    }
+    walk->place = MT_STORE_WORDS;
+}
+
+static inline void mt_store_next(struct mt_store_walk *walk)
+{
+    walk->index++;
+    mt_store_settle(walk, walk->place + 1);
+}
+
+/* Begins with the first word at the place or behind it. */
+static inline void mt_store_begin(struct mt_store_walk *walk,
+                                  const uint8_t *record, unsigned place)
+{
+    const struct mt_store_record *head = &walk->head;
+    unsigned i = 0;
+
+    memcpy(&walk->head, record, sizeof walk->head);
+    walk->places = record + sizeof walk->head;
+    walk->values = walk->places;
+    walk->mask =
+        head->width < 8 ? (UINT64_C(1) << 8 * head->width) - 1 : UINT64_MAX;
+    if (head->form == MT_RECORD_LIST) {
+        walk->values += head->n;
+        if (place >= 256)
+            i = head->low;
+        for (unsigned end = place < 256 ? head->low : head->n;
+             i < end && walk->places[i] < place % 256; i++)
+            continue;
+    } else if (head->form == MT_RECORD_BITS) {
+        uint64_t bits[MT_STORE_WORDS / 64];
+        walk->values += sizeof bits;
+        memcpy(bits, walk->places, sizeof bits);
+        for (unsigned w = 0; w < place / 64; w++)
+            i += (unsigned)__builtin_popcountll(bits[w]);
+        if (place % 64)
+            i += (unsigned)__builtin_popcountll(bits[place / 64] &
+                                                ~(UINT64_MAX << place % 64));
+    }
+    walk->index = i;
+    mt_store_settle(walk, place);
+}
+
+#endif
