@@ -19,7 +19,7 @@ void *mt_enter_heap_alloc(struct memtrace_heap *, size_t size, size_t align);
 void *mt_enter_heap_calloc(struct memtrace_heap *, size_t count, size_t size);
 void *mt_enter_heap_realloc(struct memtrace_heap *, void *, size_t size);
 
-/* A block, or NULL: then the slow path must do. */
+/* A block, or NULL: then a slower path must do. */
 static inline void *mt_malloc_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;

@@ -187,6 +187,8 @@ static void grow(struct mt_rule_table *old)
         if (old) /* who still uses it finds no rules in it */
             mt_section_forget(old->words,
                               (old->group_mask + 1) * MT_RULE_GROUP * 8);
+    } else { /* another thread's was first */
+        mt_section_forget(table, sizeof *table + groups * MT_RULE_GROUP * 8);
     }
 }
 

@@ -9,6 +9,41 @@
 #include "capture_fast.h"
 #include "fast.h"
 
+/* Takes the block of the lowest bit of `bits`, which are the free ones of the
+ * bin's word, and gives it the tag, which is without its slack. */
+static inline __attribute__((always_inline)) void *
+mt_take_tagged(const struct mt_bin *bin, const mt_span *span, uint64_t bits,
+               size_t size, uint64_t tag)
+{
+    uint32_t i = (uint32_t)__builtin_ctzll(bits);
+    uint64_t *tags = mt_tags(span) + (size_t)(bin->word - mt_local(span)) * 64;
+    mt_store_release(&tags[i], tag | MT_TAG(0, 0, bin->size - size));
+    mt_store_release(bin->word, bits & (bits - 1));
+    return (void *)(bin->base + (uint64_t)i * bin->size);
+}
+
+/* A small block that sampling passes over (sample.c), or NULL: there is no
+ * sampling, or it is to be traced, or not at hand. */
+static inline __attribute__((always_inline)) void *
+mt_unsampled_fast(size_t size)
+{
+    struct mt_cache *cache = mt_tls;
+    int64_t left = cache->sample_left - (int64_t)size;
+    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX || left <= 0 ||
+                    mt_load_relaxed(cache->trace) != MT_TRACE_ON ||
+                    mt_load_relaxed(&memtrace_root->sample_bytes) !=
+                        cache->sample_mean))
+        return NULL;
+    const struct mt_bin *bin = &cache->bins[mt_class_of[(size + 15) >> 4]];
+    const mt_span *span = mt_span_at(bin->span);
+    uint64_t bits = *bin->word;
+    if (MT_UNLIKELY(bits == 0 || span->tags == 0))
+        return NULL;
+    cache->sample_left = left;
+    uint64_t tag = MT_TAG(MT_STACK_UNSAMPLED, memtrace_root->epoch, 0);
+    return mt_take_tagged(bin, span, bits, size, tag);
+}
+
 /* What the capture needs of the registers of the caller of the function that
  * this is written in, which thereby gets a frame with rbp.  It must have been
  * called, or jumped to, by the program; other registers aren't known. */
@@ -48,11 +83,7 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
     uint64_t bits = *bin->word;
     if (MT_UNLIKELY(bits == 0 || span->tags == 0))
         return mt_take_small(cache, c, size, tag);
-    uint32_t i = (uint32_t)__builtin_ctzll(bits);
-    uint64_t *tags = mt_tags(span) + (size_t)(bin->word - mt_local(span)) * 64;
-    mt_store_release(&tags[i], tag | MT_TAG(0, 0, bin->size - size));
-    mt_store_release(bin->word, bits & (bits - 1));
-    return (void *)(bin->base + (uint64_t)i * bin->size);
+    return mt_take_tagged(bin, span, bits, size, tag);
 }
 
 #endif

@@ -107,10 +107,16 @@ static MT_NOINLINE void *traced_new(size_t size)
     return MT_LIKELY(block != NULL) ? block : mt_enter_new(size);
 }
 
+static MT_NOINLINE void *sampled_new(size_t size)
+{
+    void *block = mt_unsampled_fast(size);
+    return block != NULL ? block : traced_new(size);
+}
+
 MT_EXPORT void *_Znwm(size_t size)
 {
     void *block = mt_malloc_fast(size);
-    return MT_LIKELY(block != NULL) ? block : traced_new(size);
+    return MT_LIKELY(block != NULL) ? block : sampled_new(size);
 }
 
 MT_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)

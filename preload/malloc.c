@@ -33,10 +33,16 @@ static MT_NOINLINE void *traced_malloc(size_t size)
     return MT_LIKELY(block != NULL) ? block : mt_enter_malloc(size);
 }
 
+static MT_NOINLINE void *sampled_malloc(size_t size)
+{
+    void *block = mt_unsampled_fast(size);
+    return block != NULL ? block : traced_malloc(size);
+}
+
 MT_EXPORT void *malloc(size_t size)
 {
     void *block = mt_malloc_fast(size);
-    return MT_LIKELY(block != NULL) ? block : traced_malloc(size);
+    return MT_LIKELY(block != NULL) ? block : sampled_malloc(size);
 }
 
 MT_EXPORT void free(void *block)
@@ -61,6 +67,8 @@ MT_EXPORT void *calloc(size_t count, size_t size)
     size_t bytes;
     if (!__builtin_mul_overflow(count, size, &bytes)) {
         void *block = mt_malloc_fast(bytes);
+        if (MT_UNLIKELY(block == NULL))
+            block = mt_unsampled_fast(bytes);
         if (MT_LIKELY(block != NULL))
             return memset(block, 0, bytes);
     }
