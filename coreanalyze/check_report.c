@@ -156,6 +156,7 @@ void mt_check_look(struct mt_check *check,
 {
     struct mt_outcome *outcome = &check->gate.outcome;
     struct mt_outcome_process none, *p = mt_outcome_add(outcome);
+    struct mt_snapshot_options options = {0, NULL};
     bool room = p != NULL;
 
     if (!room)
@@ -163,6 +164,8 @@ void mt_check_look(struct mt_check *check,
     *p = *about;
     p->head = mt_outcome_text(outcome, about->head);
     p->command = mt_outcome_text(outcome, about->command);
+    if (source && source->process.kind == MT_SOURCE_CORE)
+        mt_freeze(source, &options, &check->leaks.mark.scan, false, error);
     if (source) {
         p->command = mt_outcome_text(outcome, source->process.command);
         p->exe = mt_outcome_text(outcome, source->process.exe);

@@ -38,6 +38,12 @@ int mt_core_open_file(const char *path, struct mt_error *);
 #define MT_CORE_MAX_MAPPINGS (1u << 22)
 #define MT_CORE_MAX_THREADS (1u << 20)
 
+/* The source's operation: see source.h. */
+bool mt_core_freeze(struct mt_source *, const struct mt_keeper *, bool stop,
+                    struct mt_error *);
+/* From now on its memory is read, not looked at in place. */
+void mt_core_unmap(struct core *);
+
 /* Merges the mappings of notes (with paths) into those of the segments: sorts,
  * and clips overlaps. */
 bool mt_core_merge_mappings(struct core *, struct mt_mapping *files,

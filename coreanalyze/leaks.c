@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A head with blocks that hang on it. */
 struct burden {
@@ -80,14 +79,6 @@ static bool classify(void *context, const struct mt_block *block,
     return true;
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* --- blocks that the program wants ignored: they hold themselves --- */
 
 struct ignored {
@@ -140,8 +131,8 @@ static bool mark(struct mt_model *model, struct classifier *c,
                            .source = model->source,
                            .options = &leaks->options->mark};
     struct mt_roots roots;
-    uint64_t start = now_ns(CLOCK_MONOTONIC);
-    uint64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t start = mt_clock_ns(CLOCK_MONOTONIC);
+    uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     bool ok = mt_roots_find(model, &leaks->options->roots, &roots, error) &&
               find_ignored(model, leaks, &roots, error) &&
               mt_roots_mark(&roots, &mark, error) &&
@@ -151,8 +142,8 @@ static bool mark(struct mt_model *model, struct classifier *c,
     leaks->scanned_bytes = mark.scanned_bytes;
     leaks->missing_bytes = mark.missing_bytes;
     leaks->stopped = mark.stopped;
-    leaks->search_ns = now_ns(CLOCK_MONOTONIC) - start;
-    leaks->search_cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    leaks->search_ns = mt_clock_ns(CLOCK_MONOTONIC) - start;
+    leaks->search_cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     mt_roots_free(&roots);
     if (ok && c->out_of_memory)
         return mt_fail(error, "out of memory for the heads of lost blocks");

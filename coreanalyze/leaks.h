@@ -35,8 +35,8 @@ struct mt_leaks {
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */
     uint64_t ignored_blocks; /* that the program wants ignored, as roots */
-    uint64_t search_ns, search_cpu_ns;     /* that this took; all threads */
-    bool stopped;                          /* by the user: kinds mean nothing */
+    uint64_t search_ns, search_cpu_ns; /* that this took; all threads */
+    bool stopped;                      /* by the user: kinds mean nothing */
 };
 
 /* False with `error` filled.  Model and options must outlive the result. */

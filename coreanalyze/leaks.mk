@@ -11,7 +11,7 @@
 	%D%/whatis_symbols.h \
 	%D%/cmd_leaks.c %D%/cmd_leaks.h %D%/leaks.c \
 	%D%/leaks.h %D%/leaks_options.c %D%/live_freeze.c \
-	%D%/print_leaks.c %D%/print_leaks.h %D%/roots.c %D%/roots.h \
+	%D%/core_freeze.c %D%/print_leaks.c %D%/print_leaks.h %D%/roots.c %D%/roots.h \
 	%D%/mark.c %D%/mark.h %D%/mark_lost.c %D%/mark_map.c %D%/mark_map.h \
 	%D%/mark_keep.c %D%/mark_keep.h %D%/mark_memory.c %D%/mark_memory.h %D%/mark_scan.c %D%/mark_scan.h \
 	%D%/mark_pick.c %D%/mark_pick.h %D%/mark_team.c %D%/mark_team.h %D%/snapshot_map.c %D%/snapshot_own.c %D%/store.c %D%/store.h \

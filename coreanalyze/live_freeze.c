@@ -8,11 +8,11 @@
  * that.
  */
 #include "coreanalyze/live.h"
+#include "coreanalyze/memory.h"
 #include "coreanalyze/store_fill.h"
 
 #include <stdlib.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* In an entry of /proc/PID/pagemap: present, or swapped out. */
@@ -49,14 +49,6 @@ static size_t read_now(void *context, uint64_t address, void *buffer,
                        size_t bytes)
 {
     return mt_live_peek(context, address, buffer, bytes);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static bool read_maps_again(struct live *live, struct mt_error *error)
@@ -136,7 +128,7 @@ bool mt_live_freeze(struct mt_source *source, const struct mt_keeper *keeper,
 {
     struct live *live = (struct live *)source;
     struct mt_store *store = make_store(live);
-    uint64_t start = now_ns();
+    uint64_t start = mt_clock_ns(CLOCK_MONOTONIC);
     bool ok;
 
     if (stop && !mt_live_stop(source, error)) {
@@ -148,7 +140,8 @@ bool mt_live_freeze(struct mt_source *source, const struct mt_keeper *keeper,
          keeper->begin(keeper->context, source, error) &&
          (fill(live, keeper, &store) ||
           mt_fail(error, "the reading was stopped"));
-    source->frozen.ns = source->frozen.copied ? now_ns() - start : 0;
+    source->frozen.ns =
+        source->frozen.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
     if (stop && (!ok || source->frozen.copied))
         mt_live_go(source);
     mt_store_free(store);

@@ -242,9 +242,11 @@ bool mt_freeze(struct mt_source *source,
 {
     struct keeper k = {.snapshot = snapshot, .scan = scan};
     const struct mt_keeper keeper = {begin, choose, &k};
+    uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     bool ok = source->ops->freeze == NULL ||
               source->ops->freeze(source, &keeper, stop, error);
 
+    source->frozen.cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     mt_map_free(k.map);
     mt_model_free(k.model);
     free(k.whole);

@@ -46,6 +46,14 @@ bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
     return true;
 }
 
+uint64_t mt_clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 struct mt_string_pool {
     char **items;
     size_t n, capacity;

@@ -164,6 +164,11 @@ static void put_basis(const struct mt_report *report,
                 "  the search took %" PRIu64 " ms, %" PRIu64
                 " ms of processor time\n",
                 leaks->search_ns / 1000000, leaks->search_cpu_ns / 1000000);
+        if (frozen->copied)
+            fprintf(out,
+                    "  the reading before it took %" PRIu64
+                    " ms of processor time\n",
+                    frozen->cpu_ns / 1000000);
     }
     if (frozen->copied && frozen->stopped) {
         fputs("  stopped for ", out);
@@ -223,6 +228,7 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
         mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
         mt_json_u64(json, "search_ns", leaks->search_ns);
         mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
+        mt_json_u64(json, "read_cpu_ns", frozen->cpu_ns);
     }
     mt_json_u64(json, "ignored_blocks", leaks->ignored_blocks);
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);

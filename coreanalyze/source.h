@@ -139,6 +139,7 @@ struct mt_frozen {
     bool copied;         /* what is wanted of memory is in the store */
     bool stopped;        /* all threads stood still meanwhile */
     uint64_t bytes, ns;  /* that were read, and how long it took */
+    uint64_t cpu_ns;     /* processor time of that, of all threads */
     uint64_t kept_bytes; /* that the store takes */
 };
 

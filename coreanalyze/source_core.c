@@ -10,6 +10,7 @@
 #include "coreanalyze/core.h"
 #include "coreanalyze/memory.h"
 #include "coreanalyze/modules.h"
+#include "coreanalyze/store.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -92,9 +93,15 @@ static size_t core_read(struct mt_source *source, uint64_t address,
                         void *buffer, size_t bytes)
 {
     struct core *core = (struct core *)source;
-    size_t done = 0;
+    size_t done = 0, kept;
 
     while (done < bytes) {
+        if (source->store &&
+            (kept = mt_store_read(source->store, address + done,
+                                  (char *)buffer + done, bytes - done)) > 0) {
+            done += kept;
+            continue;
+        }
         const struct core_segment *s = find_segment(core, address + done);
         if (s == NULL)
             break;
@@ -102,6 +109,10 @@ static size_t core_read(struct mt_source *source, uint64_t address,
         size_t n = bytes - done;
         if (n > s->bytes - skip)
             n = (size_t)(s->bytes - skip);
+        if (source->store) {
+            uint64_t gap = mt_store_gap(source->store, address + done);
+            n = n < gap ? n : (size_t)gap;
+        }
         if (!read_file(core, s->offset + skip, (char *)buffer + done, &n))
             return done + n;
         done += n;
@@ -174,14 +185,22 @@ static const struct mt_source_ops core_ops = {
     .view = core_view,
     .extent = core_extent,
     .pages = core_pages,
+    .freeze = mt_core_freeze,
     .destroy = core_destroy,
 };
 
+/* Where memory is not at hand. */
 static const struct mt_source_ops unmapped_core_ops = {
     .read = core_read,
     .pages = core_pages,
+    .freeze = mt_core_freeze,
     .destroy = core_destroy,
 };
+
+void mt_core_unmap(struct core *core)
+{
+    core->source.ops = &unmapped_core_ops;
+}
 
 static bool map_file(struct core *core, const char *path,
                      struct mt_error *error)
@@ -206,7 +225,7 @@ static bool map_file(struct core *core, const char *path,
                0);
     if (map == MAP_FAILED) {
         core->file = file;
-        core->source.ops = &unmapped_core_ops;
+        mt_core_unmap(core);
         return true;
     }
     close(file);

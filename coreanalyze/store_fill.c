@@ -63,6 +63,8 @@ static void take_run(struct member *m, struct mt_store_piece *piece,
             got += more;
             if (got == bytes)
                 break;
+            if (fill->strict)
+                __atomic_store_n(&m->team->failed, true, __ATOMIC_RELAXED);
             hole = hole < bytes - got ? hole : bytes - got;
             memset((char *)m->words + got, 0, hole);
             got += hole;

@@ -16,13 +16,14 @@ struct mt_fill {
     struct mt_store *store;
     const struct mt_keeper *keeper;
     /* Both may be called by many threads at once.  `read` is as the source's;
-     * what it cannot read counts as zeros. */
+     * what it cannot read counts as zeros, or ends it all if `strict`. */
     size_t (*read)(void *context, uint64_t address, void *buffer, size_t bytes);
     /* Which of up to MT_FILL_PAGES pages have memory: those of the others are
      * neither read nor wanted.  NULL: all. */
     void (*present)(void *context, uint64_t address, size_t n_pages,
                     bool *present);
     void *context;
+    bool strict;
     const struct mt_progress *progress; /* or NULL */
     const char *step;
     uint64_t read_bytes; /* set by mt_store_fill */
