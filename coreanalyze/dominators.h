@@ -13,20 +13,38 @@
 
 #include "coreanalyze/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Edges besides those of the search's tree, in chunks, for there may be
+ * billions.  Begins with all 0. */
+struct mt_flow_edge {
+    uint32_t from, next; /* before mt_flow_link: where it leads to */
+};
+struct mt_flow_edges {
+    struct mt_flow_edge **chunks;
+    size_t n_chunks, capacity;
+    uint32_t n;
+};
+/* False when out of memory, or of numbers. */
+bool mt_flow_add(struct mt_flow_edges *edges, uint32_t from, uint32_t to);
+void mt_flow_free(struct mt_flow_edges *edges);
+/* Makes lists of them: first[v] becomes the first edge that leads to v, and
+ * `next` the one behind; UINT32_MAX: none. */
+void mt_flow_link(struct mt_flow_edges *edges, uint32_t *first, uint32_t n);
 
 /* Vertices are numbered as a depth-first search first meets them; the root is
  * 0, and all are reached. */
 struct mt_flow_graph {
     uint32_t n;
-    uint32_t *parent;      /* in the search's tree; it is overwritten */
-    const uint32_t *first; /* [n + 1]: of v's in `predecessors` */
-    const uint32_t *predecessors;
+    uint32_t *parent; /* in the search's tree; it is overwritten */
+    uint32_t *first;  /* by mt_flow_link(); it is overwritten */
+    const struct mt_flow_edges *edges;
 };
 
 /* Fills dominator[n]; that of the root is itself.  A dominator's number is
- * lower.  Takes 12 bytes a vertex meanwhile.  False when out of memory. */
+ * lower.  Takes 4 bytes a vertex meanwhile.  False when out of memory. */
 bool mt_dominators_find(const struct mt_flow_graph *graph, uint32_t *dominator,
                         struct mt_error *error);
 

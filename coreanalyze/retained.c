@@ -8,72 +8,152 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE MT_GRAPH_NONE
 #define STEP_VERTICES 65536u
 
+/* Places are the order of a walk down the tree of dominators: what a vertex
+ * retains is at its own place and the next ones. */
 struct summer {
     struct mt_model *model;
     const struct mt_retained_options *options;
     struct mt_retained *retained;
-    struct mt_graph graph;
+    struct mt_graph graph;          /* its ids by number, then by place */
     uint32_t *dominators;           /* by number */
-    uint64_t *bytes;                /* retained, by number */
-    uint32_t *counts;               /* blocks of those */
-    uint32_t *child, *sibling;      /* in the tree */
-    uint32_t *stack;                /* of vertices that are blocks */
-    uint32_t *on_path;              /* by stack: blocks of it above */
+    uint32_t *sizes;                /* by number, then by place: of subtrees */
+    uint32_t *own;                  /* by place: bytes of the block */
+    uint64_t *before;               /* by STRIDE places: bytes of all before */
+    uint32_t *ends;                 /* by stack: where an outer block's end */
     struct mt_retained_stack *sums; /* by stack */
 };
+
+static uint32_t *take_numbers(size_t n)
+{
+    return malloc((n + 1) * sizeof(uint32_t));
+}
+
+/* --- places --- */
+
+/* A vertex's number is higher than its dominator's.  Of those that are done,
+ * `dominators` becomes the place that their next child gets, and so in the end
+ * the one behind their subtree. */
+static void find_places(struct summer *s)
+{
+    uint32_t n = s->graph.n, *next = s->dominators;
+
+    for (uint32_t v = 0; v < n; v++)
+        s->sizes[v] = 1;
+    for (uint32_t v = n; v-- > 1;)
+        s->sizes[s->dominators[v]] += s->sizes[v];
+    next[0] = 1;
+    for (uint32_t v = 1; v < n; v++) {
+        uint32_t above = s->dominators[v], place = next[above];
+        next[above] += s->sizes[v];
+        next[v] = place + 1;
+    }
+}
+
+/* Puts ids and sizes into the order of places. */
+static bool sort_by_place(struct summer *s)
+{
+    uint32_t n = s->graph.n, *ids = take_numbers(n), *sizes = s->graph.ids;
+
+    s->sizes = take_numbers(n);
+    if (ids == NULL || s->sizes == NULL) {
+        free(ids);
+        return false;
+    }
+    find_places(s);
+    for (uint32_t v = 0; v < n; v++)
+        ids[s->dominators[v] - s->sizes[v]] = s->graph.ids[v];
+    for (uint32_t v = 0; v < n; v++)
+        sizes[s->dominators[v] - s->sizes[v]] = s->sizes[v];
+    s->graph.ids = ids;
+    free(s->sizes);
+    s->sizes = sizes;
+    free(s->dominators);
+    s->dominators = NULL;
+    return true;
+}
+
+/* --- bytes --- */
+
+#define STRIDE 16u
+
+static uint64_t bytes_at(const struct summer *s, uint32_t place)
+{
+    if (s->own[place] < UINT32_MAX)
+        return s->own[place];
+    return mt_graph_vertex(&s->graph, s->graph.ids[place]).bytes;
+}
+
+/* Bytes of all blocks before a place. */
+static uint64_t bytes_before(const struct summer *s, uint32_t place)
+{
+    uint64_t sum = s->before[place / STRIDE];
+
+    for (uint32_t p = place - place % STRIDE; p < place; p++)
+        sum += bytes_at(s, p);
+    return sum;
+}
+
+static struct mt_show_sum retained_at(const struct summer *s, uint32_t place)
+{
+    uint32_t size = s->sizes[place];
+
+    if (size == 1)
+        return (struct mt_show_sum){bytes_at(s, place), 1};
+    return (struct mt_show_sum){
+        bytes_before(s, place + size) - bytes_before(s, place), size};
+}
 
 static bool allocate(struct summer *s)
 {
     size_t n = s->graph.n, stacks = s->model->n_stacks;
 
-    s->bytes = calloc(n, sizeof *s->bytes);
-    s->counts = calloc(n, sizeof *s->counts);
-    s->child = malloc(n * sizeof *s->child);
-    s->sibling = malloc(n * sizeof *s->sibling);
-    s->stack = malloc(n * sizeof *s->stack);
-    s->on_path = calloc(stacks + 1, sizeof *s->on_path);
+    s->own = take_numbers(n);
+    s->before = malloc((n / STRIDE + 1) * sizeof *s->before);
+    s->ends = calloc(stacks + 1, sizeof *s->ends);
     s->sums = calloc(stacks + 1, sizeof *s->sums);
     s->retained->blocks =
         calloc(s->options->top + 1, sizeof *s->retained->blocks);
-    return s->bytes && s->counts && s->child && s->sibling && s->stack &&
-           s->on_path && s->sums && s->retained->blocks;
+    return s->own && s->before && s->ends && s->sums && s->retained->blocks;
 }
 
-/* A vertex's number is higher than its dominator's. */
+/* Places hang on their holders, and these on the root; what they retain is
+ * blocks else. */
 static void sum_up(struct summer *s)
 {
     const struct mt_graph *graph = &s->graph;
     struct mt_retained *r = s->retained;
+    uint64_t sum = 0, others = 0;
+    struct mt_holder *holder = NULL;
 
-    for (uint32_t v = 0; v < graph->n; v++) {
-        struct mt_vertex vertex = mt_graph_vertex(graph, graph->ids[v]);
-        s->child[v] = NONE;
-        if (vertex.kind == MT_VERTEX_BLOCK) {
-            s->bytes[v] = vertex.bytes;
-            s->counts[v] = 1;
-        }
+    for (uint32_t p = 0; p < graph->n; p++) {
+        struct mt_vertex v = mt_graph_vertex(graph, graph->ids[p]);
+        if (p % STRIDE == 0)
+            s->before[p / STRIDE] = sum;
+        s->own[p] = v.bytes < UINT32_MAX ? (uint32_t)v.bytes : UINT32_MAX;
+        sum += v.bytes;
+        others += v.kind != MT_VERTEX_BLOCK;
     }
-    for (uint32_t v = graph->n; v-- > 1;) {
-        uint32_t above = s->dominators[v];
-        s->bytes[above] += s->bytes[v];
-        s->counts[above] += s->counts[v];
-        s->sibling[v] = s->child[above];
-        s->child[above] = v;
-    }
-    r->reached = (struct mt_show_sum){s->bytes[0], s->counts[0]};
+    if (graph->n % STRIDE == 0)
+        s->before[graph->n / STRIDE] = sum;
+    r->reached = (struct mt_show_sum){sum, graph->n - others};
     r->shared = r->reached;
-    for (uint32_t v = 1; v < graph->n; v++) {
-        struct mt_vertex vertex = mt_graph_vertex(graph, graph->ids[v]);
-        struct mt_show_sum sum = {s->bytes[v], s->counts[v]};
-        if (vertex.kind == MT_VERTEX_HOLDER) {
-            r->holders[vertex.index].retained = sum;
-            r->shared.bytes -= sum.bytes;
-            r->shared.count -= sum.count;
-        } else if (vertex.kind == MT_VERTEX_PLACE) {
-            r->places[vertex.index].retained = sum;
+    for (uint32_t p = 1; p < graph->n; p++) {
+        struct mt_vertex v = {.kind = MT_VERTEX_BLOCK};
+        if (graph->ids[p] >= graph->map->n_slots)
+            v = mt_graph_vertex(graph, graph->ids[p]);
+        if (v.kind == MT_VERTEX_HOLDER) {
+            holder = &r->holders[v.index];
+            holder->retained = retained_at(s, p);
+            holder->retained.count--;
+            r->shared.bytes -= holder->retained.bytes;
+            r->shared.count -= holder->retained.count;
+        } else if (v.kind == MT_VERTEX_PLACE) {
+            r->places[v.index].retained = retained_at(s, p);
+            r->places[v.index].retained.count--;
+            holder->retained.count--;
+            r->shared.count++;
         }
     }
 }
@@ -100,23 +180,23 @@ static void offer_block(struct summer *s, uint64_t address,
 }
 
 /* Of blocks of one stack that retain each other, the first one counts. */
-static void enter(struct summer *s, uint32_t v)
+static void enter(struct summer *s, uint32_t place)
 {
-    struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[v]);
-    struct mt_show_sum retained = {s->bytes[v], s->counts[v]};
+    struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[place]);
     struct mt_retained_stack *sum;
+    struct mt_show_sum retained;
     struct mt_block block;
 
-    s->stack[v] = NONE;
     if (vertex.kind != MT_VERTEX_BLOCK ||
         mt_model_find(s->model, vertex.address, &block) != MT_PLACE_LIVE)
         return;
-    s->stack[v] = block.stack;
     sum = &s->sums[block.stack];
     sum->own.bytes += vertex.bytes;
     sum->own.count++;
-    if (s->on_path[block.stack]++ > 0)
+    if (place < s->ends[block.stack])
         return;
+    s->ends[block.stack] = place + s->sizes[place];
+    retained = retained_at(s, place);
     sum->retained.bytes += retained.bytes;
     sum->retained.count += retained.count;
     if (sum->sample == 0 || retained.bytes > sum->sample_bytes) {
@@ -126,34 +206,15 @@ static void enter(struct summer *s, uint32_t v)
     offer_block(s, vertex.address, &retained);
 }
 
-static void leave(struct summer *s, uint32_t v)
-{
-    if (s->stack[v] != NONE)
-        s->on_path[s->stack[v]]--;
-}
-
 static bool walk_tree(struct summer *s)
 {
-    uint32_t v = 0, n = 0;
-
-    for (;;) {
-        enter(s, v);
-        if (++n % STEP_VERTICES == 0 &&
-            !mt_model_step(s->model, "adding up", n, s->graph.n))
+    for (uint32_t place = 0; place < s->graph.n; place++) {
+        enter(s, place);
+        if (place % STEP_VERTICES == 0 &&
+            !mt_model_step(s->model, "adding up", place, s->graph.n))
             return false;
-        if (s->child[v] != NONE) {
-            v = s->child[v];
-            continue;
-        }
-        leave(s, v);
-        while (v != 0 && s->sibling[v] == NONE) {
-            v = s->dominators[v];
-            leave(s, v);
-        }
-        if (v == 0)
-            return true;
-        v = s->sibling[v];
     }
+    return true;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -183,14 +244,18 @@ static void keep_stacks(struct summer *s)
 static bool find_dominators(struct summer *s, struct mt_error *error)
 {
     struct mt_graph *graph = &s->graph;
-    struct mt_flow_graph flow = {graph->n, graph->parents, graph->first,
-                                 graph->predecessors};
+    struct mt_flow_graph flow = {graph->n, graph->parents,
+                                 take_numbers(graph->n), &graph->edges};
     bool ok;
 
-    s->dominators = malloc(((size_t)graph->n + 1) * sizeof *s->dominators);
-    if (s->dominators == NULL)
-        return mt_fail(error, "out of memory for the dominators");
-    ok = mt_dominators_find(&flow, s->dominators, error);
+    s->dominators = take_numbers(graph->n);
+    ok = (s->dominators && flow.first) ||
+         mt_fail(error, "out of memory for the dominators");
+    if (ok) {
+        mt_flow_link(&graph->edges, flow.first, graph->n);
+        ok = mt_dominators_find(&flow, s->dominators, error);
+    }
+    free(flow.first);
     mt_graph_drop_edges(graph);
     return ok;
 }
@@ -224,12 +289,17 @@ bool mt_retained_run(struct mt_model *model,
     s.graph.map = mt_model_map(model, error);
     ok = s.graph.map &&
          mt_roots_find(model, &options->roots, &retained->roots, error) &&
-         mt_graph_build(model, options, &s.graph, error) &&
-         find_dominators(&s, error);
-    if (ok && !allocate(&s))
-        ok = mt_fail(error, "out of memory for the sums");
+         mt_graph_build(model, options, &s.graph, error);
     if (ok) {
         add_live(&s);
+        /* Nobody looks for blocks any more. */
+        free(s.graph.map->flags);
+        s.graph.map->flags = NULL;
+        ok = find_dominators(&s, error);
+    }
+    if (ok && !(sort_by_place(&s) && allocate(&s)))
+        ok = mt_fail(error, "out of memory for the sums");
+    if (ok) {
         sum_up(&s);
         ok = walk_tree(&s) || mt_fail(error, "the search was stopped");
     }
@@ -238,12 +308,10 @@ bool mt_retained_run(struct mt_model *model,
     mt_graph_free(&s.graph);
     mt_map_free(s.graph.map);
     free(s.dominators);
-    free(s.bytes);
-    free(s.counts);
-    free(s.child);
-    free(s.sibling);
-    free(s.stack);
-    free(s.on_path);
+    free(s.sizes);
+    free(s.own);
+    free(s.before);
+    free(s.ends);
     free(s.sums);
     return ok;
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * retained_graph.c - a depth-first search over roots and blocks, with the
- * edges backwards.
+ * retained_graph.c - a depth-first search over roots and blocks.
  *
- * The edges are the target's own pointers: they are read twice, and only the
- * second time stored, as numbers of predecessors.  The search needs no stack:
- * the path is in the parents, and of each vertex on it the place of the next
- * word to look at.
+ * Most blocks have one pointer to them, which the search takes: only others
+ * are stored.  The search needs no stack: the path is in the parents, and of
+ * each vertex on it the place of the next word to look at.
  */
 #include "coreanalyze/retained_graph.h"
 #include "coreanalyze/memory.h"
@@ -30,8 +28,7 @@ struct builder {
     uint64_t variable;   /* of the newest place; of a module */
     uint32_t place;      /* the newest one, NONE: of another range */
     uint32_t *numbers;   /* by id */
-    uint64_t *positions; /* by number: of the next word, in bytes */
-    uint32_t *counts;    /* by number: edges to it that are not stored yet */
+    uint32_t *positions; /* by number: of what comes next; see pack() */
     uint32_t capacity;   /* vertices at most */
     bool out_of_memory;
 };
@@ -220,8 +217,13 @@ static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,
     const struct mt_holder_place *place = &r->places[index];
     struct mt_hit hit;
 
-    if (place->start)
-        return next_pointer(b, place->start, place->end, position, id);
+    if (place->start) {
+        /* What is missing here has been counted. */
+        uint64_t missing = b->scan.missing_bytes;
+        bool found = next_pointer(b, place->start, place->end, position, id);
+        b->scan.missing_bytes = missing;
+        return found;
+    }
     if (*position || !mt_scan_word(&b->scan, 0,
                                    r->roots.words[place->word].start &
                                        ~b->scan.options->high_tags,
@@ -277,14 +279,42 @@ static bool allocate(struct builder *b)
     b->capacity = (uint32_t)most;
     b->numbers = malloc(ids * sizeof *b->numbers);
     b->positions = malloc(most * sizeof *b->positions);
-    b->counts = malloc((most + 1) * sizeof *b->counts);
     graph->ids = malloc(most * sizeof *graph->ids);
     graph->parents = malloc(most * sizeof *graph->parents);
-    if (!b->numbers || !b->positions || !b->counts || !graph->ids ||
-        !graph->parents)
+    if (!b->numbers || !b->positions || !graph->ids || !graph->parents)
         return false;
     memset(b->numbers, 0xff, ids * sizeof *b->numbers);
     return true;
+}
+
+/* Positions in memory are kept as numbers of words; in blocks of more than 32
+ * GB of several words, so that a few are looked at again. */
+static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
+{
+    const struct mt_holder_place *places = b->graph->retained->places;
+    uint64_t bytes = 0;
+    unsigned shift;
+
+    if (v->kind == MT_VERTEX_BLOCK)
+        bytes = v->bytes;
+    else if (v->kind == MT_VERTEX_PLACE)
+        bytes = places[v->index].end - places[v->index].start;
+    shift = bytes ? 3 : 0;
+    while (bytes >> shift >= UINT32_MAX)
+        shift++;
+    return shift;
+}
+
+static uint32_t pack(const struct builder *b, const struct mt_vertex *v,
+                     uint64_t position)
+{
+    return (uint32_t)(position >> shift_of(b, v));
+}
+
+static uint64_t unpack(const struct builder *b, const struct mt_vertex *v,
+                       uint32_t position)
+{
+    return (uint64_t)position << shift_of(b, v);
 }
 
 static void add_vertex(struct builder *b, uint32_t id, uint32_t parent)
@@ -292,85 +322,58 @@ static void add_vertex(struct builder *b, uint32_t id, uint32_t parent)
     struct mt_graph *graph = b->graph;
 
     b->numbers[id] = graph->n;
-    b->positions[graph->n] = 0;
-    b->counts[graph->n] = 0;
     graph->ids[graph->n] = id;
     graph->parents[graph->n++] = parent;
 }
 
+/* An edge to a vertex that has been met before. */
+static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
+{
+    if (to == from || b->graph->parents[to] == from)
+        return true;
+    b->out_of_memory = !mt_flow_add(&b->graph->edges, from, to);
+    return !b->out_of_memory;
+}
+
+/* False when out of memory or stopped. */
 static bool search(struct builder *b)
 {
     struct mt_graph *graph = b->graph;
-    struct mt_vertex vertex;
     uint32_t current = 0, id;
+    struct mt_vertex vertex;
+    uint64_t position = 0;
 
     add_vertex(b, graph->n_ids - 1, 0);
     vertex = mt_graph_vertex(graph, graph->n_ids - 1);
     for (;;) {
-        if (next_edge(b, &vertex, &b->positions[current], &id)) {
-            bool new = b->numbers[id] == NONE && graph->n < b->capacity;
-            if (new) {
-                add_vertex(b, id, current);
-                if (graph->n % STEP_VERTICES == 0 &&
-                    !mt_model_step(b->model, "following pointers", graph->n,
-                                   b->capacity))
+        if (next_edge(b, &vertex, &position, &id)) {
+            uint32_t number = b->numbers[id];
+            graph->retained->n_pointers += number != NONE;
+            if (number != NONE) {
+                if (!add_edge(b, current, number))
                     return false;
-            }
-            if (b->numbers[id] != NONE)
-                b->counts[b->numbers[id]]++;
-            if (!new)
                 continue;
+            }
+            if (graph->n == b->capacity)
+                continue;
+            graph->retained->n_pointers++;
+            b->positions[current] = pack(b, &vertex, position);
+            add_vertex(b, id, current);
+            if (graph->n % STEP_VERTICES == 0 &&
+                !mt_model_step(b->model, "following pointers", graph->n,
+                               b->capacity))
+                return false;
             current = b->numbers[id];
+            vertex = mt_graph_vertex(graph, graph->ids[current]);
+            position = 0;
         } else if (current == 0) {
             return true;
         } else {
             current = graph->parents[current];
+            vertex = mt_graph_vertex(graph, graph->ids[current]);
+            position = unpack(b, &vertex, b->positions[current]);
         }
-        vertex = mt_graph_vertex(graph, graph->ids[current]);
     }
-}
-
-/* --- edges backwards --- */
-
-/* Memory may have changed since the search: no more edges are stored than
- * there is room for, and where there are fewer the parent stands in. */
-static bool store_edges(struct builder *b)
-{
-    struct mt_graph *graph = b->graph;
-    uint64_t sum = 0;
-
-    graph->first = malloc(((size_t)graph->n + 1) * sizeof *graph->first);
-    if (graph->first == NULL)
-        return false;
-    for (uint32_t v = 0; v < graph->n; v++) {
-        graph->first[v] = (uint32_t)sum;
-        sum += b->counts[v];
-        if (sum >= NONE)
-            return false;
-    }
-    graph->first[graph->n] = (uint32_t)sum;
-    graph->retained->n_pointers = sum;
-    graph->predecessors = malloc((sum + 1) * sizeof *graph->predecessors);
-    if (graph->predecessors == NULL)
-        return false;
-    for (uint32_t v = 0; v < graph->n; v++) {
-        struct mt_vertex vertex = mt_graph_vertex(graph, graph->ids[v]);
-        uint64_t position = 0;
-        uint32_t id;
-        while (next_edge(b, &vertex, &position, &id)) {
-            uint32_t to = b->numbers[id];
-            if (to != NONE && b->counts[to] > 0)
-                graph->predecessors[graph->first[to] + --b->counts[to]] = v;
-        }
-        if (v % STEP_VERTICES == 0 &&
-            !mt_model_step(b->model, "storing pointers", v, graph->n))
-            return false;
-    }
-    for (uint32_t v = 0; v < graph->n; v++)
-        while (b->counts[v] > 0)
-            graph->predecessors[graph->first[v] + --b->counts[v]] =
-                graph->parents[v];
-    return true;
 }
 
 bool mt_graph_build(struct mt_model *model,
@@ -385,25 +388,22 @@ bool mt_graph_build(struct mt_model *model,
         find_places(&b);
     ok = ok && !b.out_of_memory && allocate(&b);
     whole = ok && search(&b);
+    graph->retained->missing_bytes = b.scan.missing_bytes;
     free(b.positions);
-    if (whole)
-        ok = store_edges(&b);
-    graph->retained->missing_bytes = b.scan.missing_bytes / 2;
     free(b.numbers);
-    free(b.counts);
     mt_scan_done(&b.scan);
-    if (ok && whole)
+    if (whole)
         return true;
-    return mt_fail(error, ok ? "the search was stopped"
-                             : "out of memory for the graph of blocks");
+    return mt_fail(error, ok && !b.out_of_memory
+                              ? "the search was stopped"
+                              : "out of memory for the graph of blocks");
 }
 
 void mt_graph_drop_edges(struct mt_graph *graph)
 {
     free(graph->parents);
-    free(graph->first);
-    free(graph->predecessors);
-    graph->parents = graph->first = graph->predecessors = NULL;
+    graph->parents = NULL;
+    mt_flow_free(&graph->edges);
 }
 
 void mt_graph_free(struct mt_graph *graph)

@@ -27,10 +27,9 @@ struct mt_graph {
     size_t n_spans;
     uint32_t *hints; /* of every 64th slot, where its span is in `spans` */
     uint32_t n, n_ids;
-    uint32_t *ids;          /* by number */
-    uint32_t *parents;      /* by number; NULL after the dominators */
-    uint32_t *first;        /* of the predecessors; the same */
-    uint32_t *predecessors; /* the same */
+    uint32_t *ids;              /* by number */
+    uint32_t *parents;          /* by number; NULL after the dominators */
+    struct mt_flow_edges edges; /* but those from parents, and loops */
 };
 
 /* A vertex, by its id. */

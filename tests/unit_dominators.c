@@ -126,19 +126,17 @@ static void find(const struct graph *g, uint32_t *dominator)
     struct numbered s = {0, calloc(n, sizeof n), calloc(n, sizeof n),
                          calloc(n, sizeof n)};
     uint32_t *first = calloc(n + 2, sizeof n);
-    uint32_t *predecessors = calloc(g->n_edges + 1, sizeof n);
+    struct mt_flow_edges edges = {0};
     struct mt_error error;
-    uint32_t at = 0;
 
     search(g, &s);
-    for (uint32_t v = 0; v < s.n; v++) {
-        first[v] = at;
-        for (uint32_t i = 0; i < g->n_edges; i++)
-            if (s.number[g->to[i]] == v && s.number[g->from[i]] != NONE)
-                predecessors[at++] = s.number[g->from[i]];
-    }
-    first[s.n] = at;
-    struct mt_flow_graph flow = {s.n, s.parent, first, predecessors};
+    /* Those from parents may be among them. */
+    for (uint32_t i = 0; i < g->n_edges; i++)
+        if (s.number[g->from[i]] != NONE)
+            CU_ASSERT(
+                mt_flow_add(&edges, s.number[g->from[i]], s.number[g->to[i]]));
+    mt_flow_link(&edges, first, s.n);
+    struct mt_flow_graph flow = {s.n, s.parent, first, &edges};
     CU_ASSERT_FATAL(mt_dominators_find(&flow, of, &error));
     for (uint32_t v = 0; v < n; v++)
         dominator[v] = s.number[v] == NONE ? NONE : s.vertex[of[s.number[v]]];
@@ -147,7 +145,7 @@ static void find(const struct graph *g, uint32_t *dominator)
     free(s.vertex);
     free(s.parent);
     free(first);
-    free(predecessors);
+    mt_flow_free(&edges);
 }
 
 static bool agrees(const struct graph *g)
@@ -249,32 +247,30 @@ static void long_chain(void)
     enum { N = 1000000 };
     uint32_t *parent = calloc(2 * N + 2, sizeof *parent);
     uint32_t *first = calloc(2 * N + 3, sizeof *first);
-    uint32_t *predecessors = calloc(4 * N + 4, sizeof *predecessors);
     uint32_t *dominator = calloc(2 * N + 2, sizeof *dominator);
-    struct mt_flow_graph flow = {2 * N + 1, parent, first, predecessors};
+    struct mt_flow_edges edges = {0};
+    struct mt_flow_graph flow = {2 * N + 1, parent, first, &edges};
     struct mt_error error;
-    uint32_t at = 0, wrong = 0;
+    uint32_t wrong = 0;
 
     /* 1 to N are the list; N + i hangs on i (their numbers are those of a
      * search that goes down the list first), and on the root. */
     for (uint32_t v = 0; v <= 2 * N; v++) {
         uint32_t item = 2 * N + 1 - v; /* that v hangs on */
-        first[v] = at;
         if (v == 0)
             continue;
         parent[v] = v <= N ? v - 1 : item;
-        predecessors[at++] = parent[v];
         if (v > N)
-            predecessors[at++] = 0;
+            CU_ASSERT(mt_flow_add(&edges, 0, v));
     }
-    first[2 * N + 1] = at;
+    mt_flow_link(&edges, first, 2 * N + 1);
     CU_ASSERT_FATAL(mt_dominators_find(&flow, dominator, &error));
     for (uint32_t v = 1; v <= 2 * N; v++)
         wrong += dominator[v] != (v <= N ? v - 1 : 0);
     CU_ASSERT_EQUAL(wrong, 0);
     free(parent);
     free(first);
-    free(predecessors);
+    mt_flow_free(&edges);
     free(dominator);
 }
 
