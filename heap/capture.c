@@ -280,7 +280,8 @@ struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
 {
     const struct mt_regs regs = {.rip = rip, .rsp = rsp, .rbp = rbp};
     uint64_t room = mt_capture_room(c, rsp);
-    if (MT_UNLIKELY(room == 0 || !mt_capture_is_current(c)))
+    if (MT_UNLIKELY(room == 0 || (c->memo.misses & c->memo.rarely) ||
+                    !mt_capture_is_current(c)))
         return NULL;
     struct mt_memo_slot *slot = mt_memo_find(&c->memo, &regs, room);
     if (MT_LIKELY(slot != NULL))

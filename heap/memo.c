@@ -16,8 +16,9 @@
  * spared - those that led to stacks seen before - it gets another segment, and
  * the index grows with it, up to the bound that the user set. Where that is too
  * little, so that most entries would be overwritten before they are found
- * again, few are written, and those stay. A slot's counter lies in the counters
- * section, where readers find it.
+ * again, few are written, and those stay; where hardly any is found even so,
+ * few are looked for. A slot's counter lies in the counters section, where
+ * readers find it.
  */
 #include "capture.h"
 #include "memo.h"
@@ -31,6 +32,7 @@
 #define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
 #define PASS_OVER 15   /* all but one in 16 */
 #define PASS_OVER_CAPTURES 8192
+#define HOPELESS 16              /* fewer hits than one to so many misses */
 #define MAX_SLIDES 8             /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u   /* to size the index */
 #define SMALL_BYTES (128u << 10) /* a thread may always have so much */
@@ -233,8 +235,10 @@ bool mt_memo_wants(struct mt_memo *m)
     if (MT_LIKELY(m->pass_over == 0))
         return true;
     if (m->hits + m->misses >= PASS_OVER_CAPTURES) { /* is it still so? */
-        if (m->hits >= m->known_misses)
+        uint32_t hits = m->hits * (m->rarely + 1);   /* if it had looked */
+        if (hits >= m->known_misses)
             m->pass_over = 0;
+        m->rarely = hits < m->known_misses / HOPELESS ? PASS_OVER : 0;
         mt_memo_end_round(m);
     }
     return (m->misses & m->pass_over) == 0;
@@ -249,7 +253,7 @@ static void next_segment(struct mt_memo *m)
     if (m->current < m->n_segments)
         return;
     m->current = 0;
-    m->pass_over = 0;
+    m->pass_over = m->rarely = 0;
     if (m->known_misses > m->misses / GROWTH_SHARE) {
         if (add_segment(m, m->bytes))
             m->current = m->n_segments - 1;

@@ -12,7 +12,7 @@
 #define MT_MEMO_WORDS 160   /* words of an entry at most */
 #define MT_MEMO_ROUND 4     /* the last is repeated up to a multiple of this */
 #define MT_MEMO_SEGMENTS 12 /* pieces of a memo's memory */
-#define MT_MEMO_LEVELS 32   /* branches on the way to an entry, at most */
+#define MT_MEMO_LEVELS 6    /* branches on the way to an entry, at most */
 
 /* An unwinding: it began with these registers, read these words, and led to
  * the stack `id`. The words' slots, as 8-byte words above rsp, follow the
@@ -68,6 +68,7 @@ struct mt_memo {
     uint32_t bytes;
     uint32_t hits, misses;         /* in this round */
     uint32_t pass_over;            /* mask: of misses that are not remembered */
+    uint32_t rarely;               /* mask: of misses without a look-up */
     uint32_t known_misses;         /* of those: led to stacks not new */
     uint64_t all_hits, all_misses; /* in those before */
     struct mt_thread_record *thread;
