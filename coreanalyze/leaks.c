@@ -136,7 +136,9 @@ static bool mark(struct mt_model *model, struct classifier *c,
     bool ok = mt_roots_find(model, &leaks->options->roots, &roots, error) &&
               find_ignored(model, leaks, &roots, error) &&
               mt_roots_mark(&roots, &mark, error) &&
-              mt_mark_lost(&mark, take_head, c, error);
+              mt_mark_lost(&mark, take_head, c, error) &&
+              (mark.missing_bytes == 0 || mark.stopped ||
+               mt_roots_missing(&roots, &mark, error));
 
     leaks->roots = roots.coverage;
     leaks->scanned_bytes = mark.scanned_bytes;

@@ -125,3 +125,40 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
     free(roots.first);
     return ok;
 }
+
+/* --- what is missing --- */
+
+static void pass_over(void *context, const struct mt_hit *hit)
+{
+    (void)context;
+    (void)hit;
+}
+
+uint64_t mt_mark_missing(const struct mt_mark *mark,
+                         const struct mt_mark_range *ranges, size_t n_ranges)
+{
+    struct mt_map none = *mark->map;
+    struct mt_scan scan;
+    uint64_t missing;
+
+    /* So that no word is a pointer. */
+    none.bytes = 0;
+    mt_scan_init(&scan, &none, mark->source, &mark->options->scan);
+    for (size_t i = 0; i < n_ranges; i++)
+        mt_scan_range(&scan, ranges[i].start, ranges[i].end, pass_over, NULL);
+    for (size_t id = 1; id < none.n_spans; id++) {
+        const struct mt_map_span *span = &none.spans[id];
+        unsigned mask = MT_BLOCK_LIVE | (span->node ? MT_BLOCK_REACHED : 0);
+        for (uint32_t i = 0; i < span->n_blocks; i++) {
+            uint64_t start = mt_map_address(&none, (uint32_t)id, i);
+            uint64_t slot = span->first + i;
+            if ((none.flags[slot] & mask) == mask)
+                mt_scan_range(&scan, start,
+                              start + mt_map_bytes(&none, (uint32_t)id, slot),
+                              pass_over, NULL);
+        }
+    }
+    missing = scan.missing_bytes;
+    mt_scan_done(&scan);
+    return missing;
+}

@@ -31,7 +31,7 @@ struct mt_mark {
     struct mt_source *source;
     const struct mt_mark_options *options;
     uint64_t scanned_bytes; /* of roots and blocks, again and again */
-    uint64_t missing_bytes; /* that the source does not have */
+    uint64_t missing_bytes; /* that the source does not have; the same */
     bool stopped;           /* by the progress hook */
 };
 
@@ -53,5 +53,11 @@ struct mt_lost {
 bool mt_mark_lost(struct mt_mark *mark,
                   void (*visit)(void *context, const struct mt_lost *lost),
                   void *context, struct mt_error *error);
+
+/* Bytes of the ranges and of all live blocks that the source does not have,
+ * each once; of nodes, of those that were reached.  Takes as long as a search
+ * by one thread. */
+uint64_t mt_mark_missing(const struct mt_mark *mark,
+                         const struct mt_mark_range *ranges, size_t n_ranges);
 
 #endif

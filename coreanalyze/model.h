@@ -113,6 +113,7 @@ struct mt_coverage {
     bool not_ready;           /* the target was still starting up */
     bool schema_remapped;     /* fields were found by name */
     bool schema_missing;      /* the text schema could not be read */
+    bool suppressions_lost;   /* the program's own: too long, or damaged */
     bool interrupted;         /* the user stopped the reading */
     uint64_t skipped_heaps, skipped_regions, skipped_spans, skipped_stacks;
     uint64_t skipped_modules, skipped_threads, skipped_counters;

@@ -226,6 +226,7 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
     mt_json_bool(json, "schema_missing", c->schema_missing);
     mt_json_bool(json, "schema_remapped", c->schema_remapped);
     mt_json_bool(json, "tables_incomplete", s->tables_incomplete);
+    mt_json_bool(json, "suppressions_lost", c->suppressions_lost);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         mt_json_u64(json, counts[i].key, counts[i].value);
     mt_json_close(json, '}');

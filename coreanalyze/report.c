@@ -164,6 +164,11 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
                       "the trace's schema could not be read: its fields are "
                       "assumed to be this reader's",
                       0);
+    if (c->suppressions_lost)
+        n += put_note(report, prefix,
+                      "the suppressions that the program has itself are longer "
+                      "than 1 MiB, or damaged: they do not count",
+                      0);
     if (model->source->coverage.tables_incomplete)
         n += put_note(report, prefix,
                       model->source->process.kind == MT_SOURCE_CORE

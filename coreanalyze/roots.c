@@ -403,10 +403,32 @@ const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
     return NULL;
 }
 
+static struct mt_mark_range *ranges_of(const struct mt_roots *roots)
+{
+    struct mt_mark_range *ranges = calloc(roots->n_ranges + 1, sizeof *ranges);
+
+    for (size_t i = 0; ranges && i < roots->n_ranges; i++)
+        ranges[i] = (struct mt_mark_range){roots->ranges[i].start,
+                                           roots->ranges[i].end};
+    return ranges;
+}
+
+bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
+                      struct mt_error *error)
+{
+    struct mt_mark_range *ranges = ranges_of(roots);
+
+    if (ranges == NULL)
+        return mt_fail(error, "out of memory for the roots");
+    mark->missing_bytes = mt_mark_missing(mark, ranges, roots->n_ranges);
+    free(ranges);
+    return true;
+}
+
 bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
                    struct mt_error *error)
 {
-    struct mt_mark_range *ranges = calloc(roots->n_ranges + 1, sizeof *ranges);
+    struct mt_mark_range *ranges = ranges_of(roots);
     uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
     bool ok = ranges && words;
     uint32_t span;
@@ -417,9 +439,6 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
         ok = mt_map_add_node(mark->map, roots->nodes[i].start,
                              roots->nodes[i].end - roots->nodes[i].start, &span,
                              error);
-    for (size_t i = 0; ok && i < roots->n_ranges; i++)
-        ranges[i] = (struct mt_mark_range){roots->ranges[i].start,
-                                           roots->ranges[i].end};
     for (size_t i = 0; ok && i < roots->n_words; i++)
         words[i] = roots->words[i].start;
     ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words,

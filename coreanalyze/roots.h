@@ -65,5 +65,8 @@ const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
 /* Marks what the roots reach; nodes are added to the map first. */
 bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
                    struct mt_error *error);
+/* After that: counts what is missing of roots and blocks, each byte once. */
+bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
+                      struct mt_error *error);
 
 #endif

@@ -180,7 +180,8 @@ static bool take_heaps(struct mt_snapshot *snapshot,
 static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
 {
     snapshot->model->suppressions =
-        mt_snapshot_text(snapshot, snapshot->root.suppressions);
+        mt_snapshot_text(snapshot, snapshot->root.suppressions,
+                         &snapshot->model->coverage.suppressions_lost);
     return mt_snapshot_epochs(snapshot, error) &&
            mt_snapshot_modules(snapshot, error) &&
            mt_snapshot_threads(snapshot, error) &&

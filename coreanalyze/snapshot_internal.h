@@ -120,8 +120,11 @@ bool mt_snapshot_each(struct mt_snapshot *snapshot, unsigned section,
                       mt_visit_record *visit, void *context);
 /* The string at an offset of the strings section, copied, or NULL. */
 const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset);
-/* The same for a text of many lines. */
-const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset);
+/* The same for a text of many lines.  `lost`: there is one, but it is longer
+ * than MT_SNAPSHOT_TEXT bytes, or cannot be read. */
+#define MT_SNAPSHOT_TEXT (UINT32_C(1) << 20)
+const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset,
+                             bool *lost);
 
 /* --- snapshot_tables.c, snapshot_stacks.c --- */
 bool mt_snapshot_heaps(struct mt_snapshot *, struct mt_error *);

@@ -9,7 +9,6 @@
 
 #define CHUNK_BYTES (256u << 10)
 #define MAX_STRING 4096u
-#define MAX_TEXT (UINT32_C(1) << 20)
 
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,
                       uint64_t address, uint64_t bytes)
@@ -182,12 +181,14 @@ const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset)
     return read_string(snapshot, offset, text, sizeof text);
 }
 
-const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset)
+const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset,
+                             bool *lost)
 {
-    char *text = offset ? malloc(MAX_TEXT) : NULL;
+    char *text = offset ? malloc(MT_SNAPSHOT_TEXT + 1) : NULL;
     const char *kept =
-        text ? read_string(snapshot, offset, text, MAX_TEXT) : NULL;
+        text ? read_string(snapshot, offset, text, MT_SNAPSHOT_TEXT + 1) : NULL;
 
+    *lost = offset != 0 && kept == NULL;
     free(text);
     return kept;
 }

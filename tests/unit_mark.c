@@ -351,6 +351,7 @@ static void copied_memory(void)
 {
     size_t n = 20000;
     struct graph *g = graph_new(1, n, 64);
+    struct mt_mark_range range;
 
     for (size_t i = 0; i + 1 < n; i++)
         *word(g, i * 7919 % n, 7) = at(g, (i + 1) * 7919 % n);
@@ -369,6 +370,12 @@ static void copied_memory(void)
     mark_all(g);
     CU_ASSERT(g->mark.missing_bytes > 0);
     CU_ASSERT(heads.n > 0);
+    /* However often a block was met, and met again as definite. */
+    range = (struct mt_mark_range){GRAPH_BASE, GRAPH_BASE + 8};
+    CU_ASSERT_EQUAL(mt_mark_missing(&g->mark, &range, 1), 8192);
+    range.start = range.end = g->hole + 4088;
+    range.end += 16;
+    CU_ASSERT_EQUAL(mt_mark_missing(&g->mark, &range, 1), 8192 + 16);
     graph_free(g);
 }
 
