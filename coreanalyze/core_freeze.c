@@ -50,7 +50,7 @@ bool mt_core_freeze(struct mt_source *source, const struct mt_keeper *keeper,
                            .step = "reading the core"};
 
     (void)stop;
-    if (core->data && core->bytes <= room)
+    if (source->ops->view && core->bytes <= room)
         return true;
     if (!keeper->begin(keeper->context, source, error))
         return false;

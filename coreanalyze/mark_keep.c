@@ -193,8 +193,7 @@ static void keep_lengths(const struct keeper *k, uint64_t address,
     if (id == 0 || id >= map->n_spans)
         return;
     span = &map->spans[id];
-    if (span->n_blocks == 0 || span->block_bytes < 16 || span->base % 16 != 0 ||
-        (span->n_blocks > 1 && span->block_bytes % 16 != 0))
+    if (span->n_blocks == 0 || span->block_bytes < 16)
         return;
     i = address <= span->base ? 0
                               : (address - span->base + span->block_bytes - 1) /
@@ -203,7 +202,11 @@ static void keep_lengths(const struct keeper *k, uint64_t address,
     for (; i < span->n_blocks && at - address < MT_STORE_PAGE;
          i++, at += span->block_bytes) {
         size_t word = (size_t)(at - address) / 8;
-        uint64_t first = words[word], second = words[word + 1];
+        uint64_t first, second;
+        if (at % 16 != 0)
+            continue;
+        first = words[word];
+        second = words[word + 1];
         if (first != 0 && first < span->block_bytes)
             set(bits, word);
         if (second != 0 && second < span->block_bytes && first <= second)

@@ -142,7 +142,8 @@ unsigned mt_scan_heuristic(struct mt_scan *scan,
     uint64_t bytes = mt_map_bytes(scan->map, place->span, place->slot);
     uint64_t first, inner, capacity;
 
-    if (place->offset % 8 != 0 || bytes < 16 ||
+    /* Blocks are aligned to 16 bytes, but those of a damaged trace. */
+    if (place->offset % 8 != 0 || bytes < 16 || start % 16 != 0 ||
         !mt_peek_word(&scan->probe, start, &first))
         return 0;
     /* The shared representation of the old std::string: length, capacity and

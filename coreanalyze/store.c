@@ -11,6 +11,9 @@
 #define OVERREAD 8u    /* behind a value */
 #define LIST_WORDS 64u /* more take a bit for each word of the page */
 
+/* Before the rows of a record in columns. */
+#define COLUMN_HEADS (MT_STORE_COLUMNS + MT_STORE_COLUMNS * 8u)
+
 struct mt_store_chunk {
     struct mt_store_chunk *next;
 };
@@ -175,26 +178,73 @@ static void put_bytes(uint8_t *restrict to, const uint64_t *restrict words,
         to[w] = (uint8_t)(words[w] >> shift);
 }
 
+/* By column: where words differ; returns the bytes that a record takes. */
+static size_t measure_columns(const uint64_t *words,
+                              uint64_t differ[MT_STORE_COLUMNS])
+{
+    size_t n = 0;
+
+    memset(differ, 0, MT_STORE_COLUMNS * sizeof *differ);
+    for (unsigned i = 0; i < MT_STORE_WORDS; i++)
+        differ[i % MT_STORE_COLUMNS] |= words[i] ^ words[i % MT_STORE_COLUMNS];
+    for (unsigned c = 0; c < MT_STORE_COLUMNS; c++)
+        for (unsigned i = 0; i < 8; i++)
+            n += (differ[c] >> (8 * i) & 0xff) != 0;
+    return COLUMN_HEADS + n * MT_STORE_ROWS;
+}
+
+static bool put_columns(struct mt_store_writer *writer, const uint8_t **page,
+                        const uint64_t *words, const uint64_t *differ,
+                        size_t bytes)
+{
+    const struct mt_store_record head = {.n = MT_STORE_WORDS,
+                                         .form = MT_RECORD_COLUMNS};
+    uint8_t *to = take(writer, sizeof head + bytes), *masks, *rows;
+
+    if (to == NULL)
+        return false;
+    *page = to;
+    memcpy(to, &head, sizeof head);
+    masks = to + sizeof head;
+    rows = masks + COLUMN_HEADS;
+    for (unsigned c = 0; c < MT_STORE_COLUMNS; c++) {
+        uint64_t same = words[c];
+        masks[c] = 0;
+        for (unsigned i = 0; i < 8; i++) {
+            if ((differ[c] >> (8 * i) & 0xff) == 0)
+                continue;
+            masks[c] |= (uint8_t)(1u << i);
+            same &= ~(UINT64_C(0xff) << (8 * i));
+            for (unsigned r = 0; r < MT_STORE_ROWS; r++)
+                *rows++ = (uint8_t)(words[r * MT_STORE_COLUMNS + c] >> (8 * i));
+        }
+        memcpy(masks + MT_STORE_COLUMNS + c * sizeof same, &same, sizeof same);
+    }
+    return true;
+}
+
 static bool put_whole(struct mt_store_writer *writer, const uint8_t **page,
                       const uint64_t words[MT_STORE_WORDS])
 {
     struct mt_store_record head = {.n = MT_STORE_WORDS,
                                    .form = MT_RECORD_WHOLE};
-    uint64_t differ = 0;
-    unsigned n = 0;
+    uint64_t differ[MT_STORE_COLUMNS], all = 0;
+    size_t n = 0, bytes = measure_columns(words, differ);
     uint8_t *to;
 
-    for (unsigned i = 0; i < MT_STORE_WORDS; i++)
-        differ |= words[i] ^ words[0];
-    if (differ == 0 && words[0] == 0)
+    for (unsigned c = 0; c < MT_STORE_COLUMNS; c++)
+        all |= differ[c] | (words[c] ^ words[0]);
+    if (all == 0 && words[0] == 0)
         return true;
     head.base = words[0];
     for (unsigned i = 0; i < 8; i++)
-        if (differ >> (8 * i) & 0xff) {
+        if (all >> (8 * i) & 0xff) {
             head.width |= (uint8_t)(1u << i);
             head.base &= ~(UINT64_C(0xff) << (8 * i));
             n++;
         }
+    if (bytes < n * MT_STORE_WORDS)
+        return put_columns(writer, page, words, differ, bytes);
     to = take(writer, sizeof head + n * MT_STORE_WORDS);
     if (to == NULL)
         return false;
@@ -311,6 +361,52 @@ bool mt_store_put(struct mt_store_writer *writer, struct mt_store_piece *piece,
 
 /* --- reading --- */
 
+uint64_t mt_store_cell(const uint8_t *columns, unsigned place)
+{
+    unsigned column = place % MT_STORE_COLUMNS, row = place / MT_STORE_COLUMNS;
+    const uint8_t *rows = columns + COLUMN_HEADS;
+    uint64_t value, masks[2];
+
+    memcpy(masks, columns, sizeof masks);
+    if (column >= 8)
+        rows += MT_STORE_ROWS * (unsigned)__builtin_popcountll(masks[0]);
+    rows += MT_STORE_ROWS *
+            (unsigned)__builtin_popcountll(
+                masks[column / 8] & ((UINT64_C(1) << 8 * (column % 8)) - 1));
+    memcpy(&value, columns + MT_STORE_COLUMNS + column * sizeof value,
+           sizeof value);
+    for (unsigned i = 0; i < 8; i++)
+        if (columns[column] >> i & 1) {
+            value |= (uint64_t)rows[row] << (8 * i);
+            rows += MT_STORE_ROWS;
+        }
+    return value;
+}
+
+static void get_columns(const uint8_t *columns, unsigned from, unsigned to,
+                        uint64_t *words)
+{
+    const uint8_t *rows = columns + COLUMN_HEADS;
+
+    if (to - from < MT_STORE_WORDS) {
+        for (unsigned i = from; i < to; i++)
+            words[i - from] = mt_store_cell(columns, i);
+        return;
+    }
+    for (unsigned i = 0; i < MT_STORE_WORDS; i++)
+        memcpy(&words[i],
+               columns + MT_STORE_COLUMNS +
+                   i % MT_STORE_COLUMNS * sizeof *words,
+               sizeof *words);
+    for (unsigned c = 0; c < MT_STORE_COLUMNS; c++)
+        for (unsigned i = 0; i < 8; i++) {
+            if (!(columns[c] >> i & 1))
+                continue;
+            for (unsigned r = 0; r < MT_STORE_ROWS; r++)
+                words[r * MT_STORE_COLUMNS + c] |= (uint64_t)*rows++ << (8 * i);
+        }
+}
+
 /* Words [from, to) of a page. */
 static void get_words(const uint8_t *record, unsigned from, unsigned to,
                       uint64_t *words)
@@ -322,6 +418,10 @@ static void get_words(const uint8_t *record, unsigned from, unsigned to,
     if (record == NULL)
         return;
     mt_store_begin(&walk, record, from);
+    if (walk.head.form == MT_RECORD_COLUMNS) {
+        get_columns(walk.values, from, to, words);
+        return;
+    }
     if (walk.head.form != MT_RECORD_WHOLE) {
         for (; walk.place < to; mt_store_next(&walk))
             words[walk.place - from] = mt_store_value(&walk);

@@ -77,10 +77,20 @@ size_t mt_store_read(const struct mt_store *store, uint64_t address,
  *   the page first, and then the values;
  * - MT_RECORD_BITS: a bit for each word, and then the values;
  * - MT_RECORD_WHOLE: all words, byte by byte: those bytes that are not the
- *   same in all words, each of 512 words.
+ *   same in all words, each of 512 words;
+ * - MT_RECORD_COLUMNS: the same for tables whose rows are 16 words: 16 bytes,
+ *   one for each column, the bits of those of its bytes that differ; 16 words,
+ *   of the others; and the bytes that differ, each of 32 rows.
  * A value of `width` bytes below MT_STORE_SMALL stands for itself; others are
  * counted from the base. */
-enum { MT_RECORD_LIST, MT_RECORD_BITS, MT_RECORD_WHOLE };
+enum {
+    MT_RECORD_LIST,
+    MT_RECORD_BITS,
+    MT_RECORD_WHOLE,
+    MT_RECORD_COLUMNS,
+};
+#define MT_STORE_COLUMNS 16u
+#define MT_STORE_ROWS (MT_STORE_WORDS / MT_STORE_COLUMNS)
 struct mt_store_record {
     uint64_t base; /* whole: the bytes that are the same */
     uint16_t n;    /* words */
@@ -98,10 +108,15 @@ struct mt_store_walk {
     unsigned index, place; /* of the word at hand; place >= 512: none */
 };
 
+/* A word of a record in columns. */
+uint64_t mt_store_cell(const uint8_t *columns, unsigned place);
+
 static inline uint64_t mt_store_value(const struct mt_store_walk *walk)
 {
     uint64_t value = 0;
 
+    if (walk->head.form == MT_RECORD_COLUMNS)
+        return mt_store_cell(walk->values, walk->place);
     if (walk->head.form != MT_RECORD_WHOLE) {
         /* Chunks have room for this behind the last record. */
         memcpy(&value, walk->values + (size_t)walk->index * walk->head.width,
@@ -129,7 +144,7 @@ static inline void mt_store_settle(struct mt_store_walk *walk, unsigned from)
                           : MT_STORE_WORDS;
         return;
     }
-    if (walk->head.form == MT_RECORD_WHOLE) {
+    if (walk->head.form >= MT_RECORD_WHOLE) {
         walk->place = from;
         return;
     }

@@ -9,8 +9,10 @@
  * alone would hardly ever get behind the checks of the file's headers.  An
  * input that starts with "\x7f" "ELF" is taken as the whole file.
  */
+#include "coreanalyze/core.h"
 #include "coreanalyze/diff.h"
 #include "coreanalyze/leaks.h"
+#include "coreanalyze/mark_keep.h"
 #include "coreanalyze/retained.h"
 #include "coreanalyze/snapshot.h"
 #include "tests/trace_image.h"
@@ -23,8 +25,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SECTION_BYTES 16384u
-#define ROOT_BYTES 4096u /* a mapping that points to blocks, just before them  \
-                          */
+#define ROOT_BYTES                                                             \
+    4096u /* a mapping that points to blocks, just before them                 \
+           */
 #define MEMORY_WORDS 2048u
 
 static uint8_t *core;
@@ -108,11 +111,36 @@ static bool visit(void *context, const struct mt_block *block)
     return true;
 }
 
-static void analyse(struct mt_model *model, const struct mt_show *show)
+static const struct mt_leaks_options leaks_options = {
+    .mark = {.scan.heuristics = MT_HEURISTICS_ALL, .threads = 1}, .kinds = 15};
+
+/* The same in what is kept of the core when it is read in order. */
+static void search_kept(const char *path, const struct mt_leaks *leaks)
 {
-    const struct mt_leaks_options leaks_options = {
-        .mark = {.scan.heuristics = MT_HEURISTICS_ALL, .threads = 1},
-        .kinds = 15};
+    const struct mt_snapshot_options none = {0};
+    struct mt_leaks kept = {0};
+    struct mt_error error;
+    struct mt_source *source = mt_source_open_core(path, &error);
+    struct mt_model *model = NULL;
+
+    if (source == NULL)
+        abort();
+    mt_core_unmap((struct core *)source);
+    if (!mt_freeze(source, &none, &leaks_options.mark.scan, false, &error) ||
+        (model = mt_snapshot_take(source, &none, &error)) == NULL)
+        abort();
+    if (!mt_leaks_run(model, &leaks_options, &kept, &error) ||
+        memcmp(kept.sums, leaks->sums, sizeof kept.sums) != 0 ||
+        kept.missing_bytes != leaks->missing_bytes)
+        abort();
+    mt_leaks_free(&kept);
+    mt_model_free(model);
+    mt_source_free(source);
+}
+
+static void analyse(struct mt_model *model, const struct mt_show *show,
+                    const char *path)
+{
     const struct mt_retained_options retained_options = {.top = 10};
     const struct mt_diff_options diff_options = {.unchanged = true};
     struct mt_model *models[] = {model, model};
@@ -122,7 +150,8 @@ static void analyse(struct mt_model *model, const struct mt_show *show)
     struct mt_error error;
     struct mt_diff diff;
 
-    mt_leaks_run(model, &leaks_options, &leaks, &error);
+    if (mt_leaks_run(model, &leaks_options, &leaks, &error))
+        search_kept(path, &leaks);
     mt_leaks_free(&leaks);
     if (mt_retained_run(model, &retained_options, &retained, &error) &&
         retained.reached.count > retained.live.count)
@@ -144,7 +173,7 @@ static void read_core(const char *path)
 
     if (model) {
         if (mt_show_run(model, &options, &show, &error))
-            analyse(model, &show);
+            analyse(model, &show, path);
         mt_show_free(&show);
         mt_model_each_block(model, visit, model, NULL, &error);
         for (uint64_t i = 0; i < 64; i++)

@@ -65,6 +65,11 @@ static void make_sample(struct sample *s)
         for (unsigned w = 0; w < MT_STORE_WORDS; w++) {
             s->words[p][w] = p % 16 == 7 ? UINT64_C(0x1234567800000000) + w % 4
                                          : some_word(p / 8);
+            /* A table of 16 columns, of which most are the same in all rows. */
+            if (p % 16 == 14)
+                s->words[p][w] = w % 16 < 3    ? some_word(p / 8 + 1)
+                                 : w % 16 == 9 ? w << 17
+                                               : UINT64_C(0x1111) << w % 16;
             if (next_random() % 1000 < of_1000[p % 8])
                 s->bits[p][w / 64] |= UINT64_C(1) << w % 64;
         }
@@ -160,6 +165,30 @@ static void is_small(void)
     mt_store_free(store);
 }
 
+/* Of rows of 16 words what differs takes bytes alone. */
+static void tables_are_small(void)
+{
+    const struct mt_store_piece piece = {.start = BASE,
+                                         .bytes = 10000 * MT_STORE_PAGE};
+    struct mt_store *store = mt_store_new(UINT64_C(64) << 20);
+    struct mt_store_writer writer = {.store = store};
+    uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64], back = 0;
+
+    memset(bits, 0xff, sizeof bits);
+    CU_ASSERT_TRUE_FATAL(mt_store_pieces(store, &piece, 1));
+    for (unsigned i = 0; i < MT_STORE_WORDS; i++)
+        words[i] = i % 16 == 2 ? BASE + i * 64 : i % 16 == 15 ? i : i % 16;
+    for (unsigned i = 0; i < 10000; i++)
+        CU_ASSERT_TRUE(
+            mt_store_put(&writer, &store->pieces[0], i, words, bits));
+    /* Two columns of two bytes. */
+    CU_ASSERT(store->bytes <= 10000 * (160 + 4 * 32) + (UINT64_C(4) << 20));
+    CU_ASSERT_EQUAL(mt_store_read(store, BASE + 4096 * 77 + 18 * 8, &back, 8),
+                    8);
+    CU_ASSERT_EQUAL(back, BASE + 18 * 64);
+    mt_store_free(store);
+}
+
 static void is_full(void)
 {
     const struct mt_store_piece pieces[2] = {
@@ -229,6 +258,7 @@ static const struct unit_test tests[] = {
     {"what is kept reads as it was, the rest as zeros", reads_back},
     {"a walk over a page meets what was kept, from any place on", walks},
     {"pointers take few bytes", is_small},
+    {"tables take few bytes", tables_are_small},
     {"a store takes no more than its limit", is_full},
     {"words in two ranges are picked, by both ways", picks},
 };
