@@ -27,6 +27,28 @@ static bool is_lost(const struct mt_map *map, uint64_t slot)
            MT_BLOCK_LIVE;
 }
 
+/* The first lost block of a span from `i` on; n_blocks if there is none.
+ * Eight flags are looked at at once. */
+static uint32_t next_lost(const struct mt_map *map,
+                          const struct mt_map_span *span, uint32_t i)
+{
+    const uint8_t *flags = &map->flags[span->first];
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t eight;
+
+    _Static_assert(MT_BLOCK_LIVE == 1 && MT_BLOCK_REACHED == 2, "neighbours");
+    while (span->n_blocks - i >= 8) {
+        memcpy(&eight, flags + i, sizeof eight);
+        eight &= ~(eight >> 1) & ones;
+        if (eight)
+            return i + (uint32_t)__builtin_ctzll(eight) / 8;
+        i += 8;
+    }
+    while (i < span->n_blocks && !is_lost(map, span->first + i))
+        i++;
+    return i;
+}
+
 /* --- who is referenced --- */
 
 static void refer(void *context, const struct mt_hit *hit)
@@ -64,11 +86,12 @@ static void find_referenced(struct mt_worker *worker, void *context)
             end = map->n_spans;
         for (uint64_t id = part * SPANS_OF_PART; id < end; id++) {
             const struct mt_map_span *span = &map->spans[id];
-            for (uint32_t i = 0; i < span->n_blocks && !span->node; i++) {
+            if (span->node)
+                continue;
+            for (uint32_t i = 0; (i = next_lost(map, span, i)) < span->n_blocks;
+                 i++) {
                 struct referrer from = {map, span->first + i};
                 uint64_t start = mt_map_address(map, (uint32_t)id, i);
-                if (!is_lost(map, from.slot))
-                    continue;
                 mt_scan_range(&worker->scan, start,
                               start +
                                   mt_map_bytes(map, (uint32_t)id, from.slot),
@@ -183,7 +206,9 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
     for (size_t n = 1; n < map->n_spans; n++) {
         size_t id = backwards ? map->n_spans - n : n;
         const struct mt_map_span *span = &map->spans[id];
-        for (uint32_t k = 0; k < span->n_blocks && !span->node; k++) {
+        if (span->node || next_lost(map, span, 0) == span->n_blocks)
+            continue;
+        for (uint32_t k = 0; k < span->n_blocks; k++) {
             uint32_t i = backwards ? span->n_blocks - 1 - k : k;
             struct mt_place_of place = {(uint32_t)id, i, span->first + i, 0};
             if (!is_lost(map, place.slot) ||

@@ -21,8 +21,9 @@ bool mt_team_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
 }
 
 /* The range of an item's memory, and its slot. */
-static uint64_t item_range(const struct mt_worker *worker, uint64_t item,
-                           uint64_t *start, uint64_t *end, bool *more)
+static inline __attribute__((always_inline)) uint64_t
+item_range(const struct mt_worker *worker, uint64_t item, uint64_t *start,
+           uint64_t *end, bool *more)
 {
     const struct mt_map *map = worker->map;
     uint32_t id = (uint32_t)(item >> 32), index = (uint32_t)item;
