@@ -46,7 +46,11 @@ struct mt_cache {
     int64_t sample_left; /* bytes to the next sample */
     uint32_t late;       /* destructor rounds so far (thread exit) */
     uint32_t ignoring;   /* scopes of memtrace_ignore_begin */
-    uint32_t capture_begins, spare;
+    uint32_t full;       /* id of the first full span, or 0 */
+    uint32_t desperate;  /* memory has run out: any block will do */
+    uint32_t far_loans;  /* a bin may borrow from any other (cache.c) */
+    uint32_t capture_begins;
+    uint32_t spare;
     struct mt_bin bins[MT_N_CLASSES];
 };
 
@@ -250,10 +254,11 @@ void mt_free_other(struct mt_cache *, mt_span *, uint32_t index);
 void mt_cache_drain(struct mt_cache *);
 /* Gives back every span that holds no live block. */
 void mt_cache_trim(struct mt_cache *);
-/* Lists a span that is in no list of `cache`, which owns it. */
-void mt_cache_adopt(struct mt_cache *, mt_span *);
-/* Takes a span of the class out of the lists of `cache`, or NULL. */
-mt_span *mt_cache_give(struct mt_cache *, uint32_t size_class);
+/* Makes `cache` the owner of a span that is in nobody's lists. */
+void mt_cache_adopt(struct mt_cache *cache, mt_span *);
+/* Moves a span, that no bin has, or all. */
+void mt_cache_move(struct mt_cache *from, struct mt_cache *to, mt_span *);
+void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to);
 
 /* threads.c */
 /* A cache with a record in the threads section; NULL with ENOMEM. */
@@ -262,8 +267,20 @@ bool mt_threads_init(void);
 /* The thread's capture state, made now if there is none; NULL if there is no
  * memory for it, and in a signal handler that interrupted the making. */
 MT_COLD struct mt_capture *mt_cache_capture(struct mt_cache *);
-/* A span of the class from an idle cache, owned by `c` now, or NULL. */
-mt_span *mt_idle_steal(struct mt_cache *c, uint32_t size_class);
+/* The spans of threads that have ended are orphans, owned by a cache without a
+ * thread. */
+extern uint32_t mt_orphan_owner; /* its id; 0: there was never one */
+static inline bool mt_is_orphan(const mt_span *span)
+{
+    uint32_t owner = mt_load_relaxed(&span->owner);
+    return owner && owner == mt_load_relaxed(&mt_orphan_owner);
+}
+/* Gives `cache` an orphan of the class with free blocks; false: there is none.
+ */
+bool mt_take_orphan(struct mt_cache *cache, uint32_t size_class);
+/* The same with a span of which the thread has freed a block; false: it is no
+ * orphan any more. */
+bool mt_adopt_orphan(struct mt_cache *cache, mt_span *);
 /* Drains the idle cache (its thread is gone; spans of its may be free). */
 void mt_idle_drain(struct mt_cache *);
 void mt_idle_trim(void);

@@ -25,6 +25,7 @@ void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
     cache->heap = heap;
     cache->id = id;
     cache->trace = &heap->record->trace;
+    cache->full = 0;
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         struct mt_bin *bin = &cache->bins[c];
         bin->word = &no_free_bits;
@@ -34,27 +35,48 @@ void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
     }
 }
 
-/* --- the list of spans with free blocks --- */
+/* --- the lists: of spans with free blocks by class, and of full spans --- */
 
+static uint32_t *list_of(struct mt_cache *cache, const mt_span *span)
+{
+    return span->flags & MT_SPAN_FULL ? &cache->full
+                                      : &cache->bins[span->size_class].partial;
+}
+
+/* At the end: what is used next has been in the list for longest, and has most
+ * free blocks. But large blocks are packed into few spans: what was used last
+ * is next. The first one's `prev` is the last. */
 static void list_add(struct mt_cache *cache, mt_span *span)
 {
-    struct mt_bin *bin = &cache->bins[span->size_class];
-    uint32_t id = mt_span_id(span);
-    span->prev = 0;
-    span->next = bin->partial;
-    if (span->next)
-        mt_span_at(span->next)->prev = id;
-    bin->partial = id;
+    uint32_t *list = list_of(cache, span), id = mt_span_id(span);
+    span->next = 0;
+    if (*list) {
+        mt_span *first = mt_span_at(*list);
+        span->prev = first->prev;
+        if (span->block_bytes > 4096) {
+            span->next = *list;
+            *list = id;
+        } else {
+            mt_span_at(first->prev)->next = id;
+        }
+        first->prev = id;
+    } else {
+        span->prev = id;
+        *list = id;
+    }
 }
 
 static void list_remove(struct mt_cache *cache, mt_span *span)
 {
-    if (span->prev)
-        mt_span_at(span->prev)->next = span->next;
+    uint32_t *list = list_of(cache, span);
+    if (*list == mt_span_id(span))
+        *list = span->next;
     else
-        cache->bins[span->size_class].partial = span->next;
+        mt_span_at(span->prev)->next = span->next;
     if (span->next)
         mt_span_at(span->next)->prev = span->prev;
+    else if (*list)
+        mt_span_at(*list)->prev = span->prev;
     span->next = span->prev = 0;
 }
 
@@ -128,7 +150,9 @@ static void retire_current(struct mt_cache *cache, struct mt_bin *bin)
     uint32_t c = span->size_class, id = bin->span;
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
-    for (uint32_t i = c > MAX_LOAN ? c - MAX_LOAN : 0; i <= c; i++)
+    list_add(cache, span);
+    uint32_t first = c > MAX_LOAN && !cache->far_loans ? c - MAX_LOAN : 0;
+    for (uint32_t i = first; i <= c; i++)
         if (cache->bins[i].span == id)
             empty_bin(cache, i);
 }
@@ -142,8 +166,10 @@ static bool is_all_free(mt_span *span)
     return true;
 }
 
+/* A full span, in its list, has free blocks now. */
 static void relist(struct mt_cache *cache, mt_span *span)
 {
+    list_remove(cache, span);
     span->flags &= ~MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, key_of(cache));
     list_add(cache, span);
@@ -168,16 +194,17 @@ void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
 
 /* --- other threads' side --- */
 
-/* Tells the owner that the span has remote frees, unless it has been told. */
-static void notify(mt_span *span)
+/* Tells the owner that the span has remote frees, unless it has been told;
+ * returns whom it told, or NULL. */
+static struct mt_cache *notify(mt_span *span)
 {
     if (mt_load_relaxed(&span->pending) ||
         __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
-        return;
+        return NULL;
     struct mt_cache *owner = mt_cache_of(mt_load_acquire(&span->owner));
     if (owner == NULL) { /* released since; there is nobody to tell */
         __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
-        return;
+        return NULL;
     }
     uint32_t head = mt_load_relaxed(&owner->pending);
     do
@@ -185,6 +212,7 @@ static void notify(mt_span *span)
     while (!__atomic_compare_exchange_n(&owner->pending, &head,
                                         mt_span_id(span), true,
                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return owner;
 }
 
 static void drain_span(struct mt_cache *cache, mt_span *span)
@@ -217,11 +245,10 @@ void mt_cache_drain(struct mt_cache *cache)
 }
 
 /* A block freed by a thread that does not own its span. */
-static void free_remote(mt_span *span, uint32_t index)
+static void free_remote(struct mt_cache *cache, mt_span *span, uint32_t index)
 {
     uint32_t w = index / 64;
     uint64_t bit = UINT64_C(1) << (index % 64);
-    uint64_t mask = mt_word_mask(span, w);
     uint64_t before =
         __atomic_fetch_or(&mt_remote(span)[w], bit, __ATOMIC_SEQ_CST);
     if (MT_UNLIKELY(before & bit)) { /* two threads freed it at once */
@@ -230,19 +257,18 @@ static void free_remote(mt_span *span, uint32_t index)
                  span->tags ? mt_tags(span)[index] : 0);
         return;
     }
-    notify(span);
-    /* Nobody drains an idle cache but us; when a word's worth is free. */
-    if (MT_UNLIKELY((before | bit) == mask)) {
-        struct mt_cache *owner = mt_cache_of(mt_load_relaxed(&span->owner));
-        if (owner && mt_load_acquire(&owner->idle))
-            mt_idle_drain(owner);
-    }
+    if (mt_is_orphan(span) && mt_adopt_orphan(cache, span))
+        return;
+    struct mt_cache *owner = notify(span);
+    /* Its thread went meanwhile: nobody looks at what it is told, but us. */
+    if (owner && __atomic_load_n(&owner->idle, __ATOMIC_SEQ_CST))
+        mt_idle_drain(owner);
 }
 
 void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)
 {
     if (mt_load_relaxed(&span->owner) != cache->id) {
-        free_remote(span, index);
+        free_remote(cache, span, index);
         return;
     }
     uint64_t *word = &mt_local(span)[index / 64];
@@ -302,6 +328,17 @@ static bool may_borrow(const struct mt_cache *cache, uint32_t c)
  * whose memory is there: the bin then has the other's word and span, as long as
  * that is the other's current one. What a thread has few of would else take a
  * page for each class. */
+static void take_loan(struct mt_cache *cache, uint32_t c, uint32_t d)
+{
+    struct mt_bin *bin = &cache->bins[c];
+    const struct mt_bin *lender = &cache->bins[d];
+    bin->word = lender->word;
+    bin->base = lender->base;
+    bin->size = lender->size;
+    bin->span = lender->span;
+    bin->loans += bin->loans < UINT16_MAX;
+}
+
 static bool borrow(struct mt_cache *cache, uint32_t c)
 {
     uint32_t most = loan_limit(mt_class_size(c));
@@ -311,14 +348,26 @@ static bool borrow(struct mt_cache *cache, uint32_t c)
             break;
         if (is_loan(lender, d) || !refill_own(cache, d))
             continue;
-        struct mt_bin *bin = &cache->bins[c];
-        bin->word = lender->word;
-        bin->base = lender->base;
-        bin->size = lender->size;
-        bin->span = lender->span;
-        bin->loans += bin->loans < UINT16_MAX;
+        take_loan(cache, c, d);
         return true;
     }
+    return false;
+}
+
+/* Memory has run out: a block of any larger class. */
+static bool borrow_any(struct mt_cache *cache, uint32_t c)
+{
+    for (uint32_t d = c + 1; d < MT_N_CLASSES; d++) {
+        struct mt_bin *lender = &cache->bins[d];
+        if (is_loan(lender, d) ||
+            (!refill_own(cache, d) &&
+             (!mt_take_orphan(cache, d) || !use_partial(cache, lender))))
+            continue;
+        take_loan(cache, c, d);
+        cache->far_loans = 1;
+        return true;
+    }
+    errno = ENOMEM;
     return false;
 }
 
@@ -351,26 +400,21 @@ static bool refill(struct mt_cache *cache, uint32_t c, bool loans)
     mt_epoch_tick();
     if (use_partial(cache, bin))
         return true;
-    mt_span *span = NULL;
     if (cache->heap->cache == NULL) {
         if (loans && may_borrow(cache, c) &&
             (borrow(cache, c) || found_lender(cache, c)))
             return true;
-        span = mt_idle_steal(cache, c);
+        if (mt_take_orphan(cache, c) && use_partial(cache, bin))
+            return true;
     }
-    if (span == NULL) {
-        span = mt_span_new(cache->heap, c, cache->id, !bin->given);
-        if (span == NULL)
-            return false;
-        bin->given = 1;
-        if (cache->heap->modes & MT_MODE_FILL_FREE)
-            mt_fill_span(span);
-    }
+    mt_span *span = mt_span_new(cache->heap, c, cache->id, !bin->given);
+    if (span == NULL)
+        return loans && cache->desperate && borrow_any(cache, c);
+    bin->given = 1;
+    if (cache->heap->modes & MT_MODE_FILL_FREE)
+        mt_fill_span(span);
     make_current(cache, span);
-    if (next_word(bin, span, 0))
-        return true;
-    errno = ENOMEM; /* not reached: a new or stolen span has free blocks */
-    return false;
+    return next_word(bin, span, 0); /* all of it is free */
 }
 
 bool mt_refill(struct mt_cache *cache, uint32_t c)
@@ -386,33 +430,43 @@ bool mt_refill_aligned(struct mt_cache *cache, uint32_t c)
     return *bin->word || refill(cache, c, false);
 }
 
-/* Puts a span that came with no lists into those of its cache. */
+/* --- changes of owner --- */
+
 void mt_cache_adopt(struct mt_cache *cache, mt_span *span)
 {
     uint32_t words = mt_bitmap_words(span->n_blocks);
     uint64_t any = 0;
+    mt_store_release(&span->owner, cache->id);
     for (uint32_t w = 0; w < words; w++)
         any |= collect_word(span, w);
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0);
-    if (any)
+    list_add(cache, span);
+    if (any) {
         relist(cache, span);
+        release_if_free(cache, span);
+    }
 }
 
-mt_span *mt_cache_give(struct mt_cache *cache, uint32_t c)
+void mt_cache_move(struct mt_cache *from, struct mt_cache *to, mt_span *span)
 {
-    struct mt_bin *bin = &cache->bins[c];
-    if (bin->partial == 0)
-        return NULL;
-    mt_span *span = mt_span_at(bin->partial);
-    list_remove(cache, span);
-    mt_store_relaxed(&span->owner_key, 0);
-    return span;
+    list_remove(from, span);
+    mt_cache_adopt(to, span);
+}
+
+void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to)
+{
+    while (from->full)
+        mt_cache_move(from, to, mt_span_at(from->full));
+    for (uint32_t c = 0; c < MT_N_CLASSES; c++)
+        while (from->bins[c].partial)
+            mt_cache_move(from, to, mt_span_at(from->bins[c].partial));
 }
 
 void mt_cache_trim(struct mt_cache *cache)
 {
     mt_cache_drain(cache);
+    cache->far_loans = 0; /* there will be no loans */
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         struct mt_bin *bin = &cache->bins[c];
         bin->loans = bin->given = 0;

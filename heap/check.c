@@ -183,6 +183,27 @@ static void check_runs(struct check *check, int dirty)
         violation(check, "free run in no list", found);
 }
 
+/* A list of spans of a cache; c is MT_N_CLASSES for that of full spans. */
+static void check_list(struct check *check, const struct mt_cache *cache,
+                       uint32_t list, uint32_t c, uint32_t current)
+{
+    uint32_t full = c == MT_N_CLASSES ? MT_SPAN_FULL : 0, prev = 0;
+    for (uint32_t id = list; id;) {
+        const mt_span *span = mt_span_at(id);
+        if (span->state != MT_SPAN_SMALL || (prev && span->prev != prev) ||
+            (!full && span->size_class != c) || span->owner != cache->id ||
+            (span->flags & MT_SPAN_FULL) != full || id == current) {
+            violation(check, "broken list of spans", (uintptr_t)span);
+            return;
+        }
+        prev = id;
+        id = span->next;
+    }
+    if (list && mt_span_at(list)->prev != prev)
+        violation(check, "list of spans without its end",
+                  (uintptr_t)mt_span_at(list));
+}
+
 /* What the caller's own (or the named heap's) cache promises. */
 static void check_cache(struct check *check, const struct mt_cache *cache)
 {
@@ -197,19 +218,9 @@ static void check_cache(struct check *check, const struct mt_cache *cache)
              bin->word >=
                  mt_local(current) + mt_bitmap_words(current->n_blocks)))
             violation(check, "bin points outside its span", c);
-        uint32_t prev = 0;
-        for (uint32_t id = bin->partial; id;) {
-            const mt_span *span = mt_span_at(id);
-            if (span->state != MT_SPAN_SMALL || span->prev != prev ||
-                span->size_class != c || span->owner != cache->id ||
-                (span->flags & MT_SPAN_FULL) || id == bin->span) {
-                violation(check, "broken list of spans", (uintptr_t)span);
-                return;
-            }
-            prev = id;
-            id = span->next;
-        }
+        check_list(check, cache, bin->partial, c, bin->span);
     }
+    check_list(check, cache, cache->full, MT_N_CLASSES, 0);
 }
 
 MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
@@ -238,10 +249,9 @@ MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
             violation(&check, "bytes of a class are not the sum", c);
     if (check.dirty_bytes != heap->record->dirty_bytes)
         violation(&check, "dirty_bytes is not the sum", check.dirty_bytes);
-    if (heap->cache)
-        check_cache(&check, heap->cache);
-    else if (mt_tls != &mt_no_cache)
-        check_cache(&check, mt_tls);
+    const struct mt_cache *cache = heap->cache ? heap->cache : mt_tls;
+    if (cache != &mt_no_cache)
+        check_cache(&check, cache);
     mt_lock_release(&heap->lock);
     return check.violations;
 }

@@ -16,7 +16,8 @@
  * A thread's bin points at one word of the local bits of its current span of
  * a class; while that word has a bit set, malloc needs nothing else.  When it
  * is empty, the next word of the span is taken, then the next span that has
- * free blocks, then spans that others left (idle caches), then a new one.
+ * free blocks, then the word of a slightly larger class, then a span that an
+ * ended thread left, then a new one.
  *
  * OWNER AND OTHERS.  span->owner names the cache that owns a span.
  * span->owner_key is the same, or 0 when a free by the owner has more to do
@@ -299,6 +300,32 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
     return block;
 }
 
+/* There is no memory to be had: what is free in the spans of the heap and need
+ * not be is given back to it, and then any larger block will do. What other
+ * threads have free in theirs stays theirs. */
+static MT_COLD void *alloc_again(struct memtrace_heap *heap, size_t size,
+                                 size_t align, bool zero,
+                                 const struct mt_regs *regs)
+{
+    if (size > heap->record->span_bytes)
+        return NULL;
+    if (heap->cache) {
+        mt_lock_acquire(&heap->cache_lock);
+        mt_cache_trim(heap->cache);
+        mt_lock_release(&heap->cache_lock);
+        return alloc_once(heap, size, align, zero, regs);
+    }
+    struct mt_cache *cache = mt_cache_get();
+    mt_idle_trim();
+    if (cache == NULL)
+        return NULL;
+    mt_cache_trim(cache);
+    cache->desperate = 1;
+    void *block = alloc_once(heap, size, align, zero, regs);
+    cache->desperate = 0;
+    return block;
+}
+
 void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
                const struct mt_regs *regs)
 {
@@ -313,6 +340,9 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
     for (;;) {
         void *block = alloc_once(heap, size, align, zero, regs);
         if (MT_LIKELY(block != NULL))
+            return block;
+        block = alloc_again(heap, size, align, zero, regs);
+        if (block)
             return block;
         if (heap->quarantine.most && mt_quarantine_shrink(heap, 0))
             continue;

@@ -118,8 +118,9 @@
 /* mt_thread_record.state */
 #define MT_THREAD_NEVER 0u
 #define MT_THREAD_LIVE 1u
-#define MT_THREAD_EXITED 2u /* its spans wait for the next thread */
-#define MT_THREAD_HEAP 3u   /* no thread: what a named heap owns spans by */
+#define MT_THREAD_EXITED 2u /* its record waits for the next thread */
+#define MT_THREAD_HEAP 3u   /* no thread: what a named heap owns spans by, and
+                             * the owner of what ended threads left */
 
 /* mt_epoch_record.kind */
 #define MT_EPOCH_TIME 0u

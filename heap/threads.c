@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Threads come and go; caches stay.  A thread that exits leaves its cache,
- * with the spans it owns, on the idle list, and the next thread takes it.
- * Until then other threads may steal spans from it.  idle_lock guards the
- * list and everything in an idle cache; it is taken before the heap's lock.
+ * Threads come and go; caches stay.  A thread that exits leaves its cache on
+ * the idle list, for the next thread, and its spans to a cache that no thread
+ * has, the orphans'.  Threads take them from there one by one: when they need
+ * blocks of the class, or when they free a block of one. idle_lock guards the
+ * list, everything in an idle cache, and the orphans; it is taken before the
+ * heap's lock.
  */
 #include "alloc.h"
 
@@ -22,7 +24,6 @@
 #else
 #define LATE_ROUNDS 3
 #endif
-#define STEAL_TRIES 8
 
 static const uint32_t always_trace = MT_TRACE_ON;
 struct mt_cache mt_no_cache = {.trace = &always_trace, .id = UINT32_MAX};
@@ -32,7 +33,8 @@ static MT_TLS bool exiting; /* the destructor has run its last round */
 static struct mt_lock idle_lock;
 static struct mt_lock capture_lock; /* first captures of threads */
 static struct mt_cache *idle_list;
-static uint32_t n_idle;
+static struct mt_cache *orphans; /* NULL until a thread leaves spans */
+uint32_t mt_orphan_owner;
 static bool rebuild_wanted; /* a fork lost threads */
 static pthread_key_t exit_key;
 static bool have_key;
@@ -98,6 +100,32 @@ struct mt_capture *mt_cache_capture(struct mt_cache *cache)
     return capture;
 }
 
+/* --- orphans --- */
+
+/* Lock held. The cache that has them; NULL without memory for it. */
+static struct mt_cache *orphanage(void)
+{
+    if (orphans == NULL && (orphans = mt_cache_new(mt_main, MT_THREAD_HEAP)))
+        mt_store_release(&mt_orphan_owner, orphans->id);
+    return orphans;
+}
+
+/* Lock held. The cache's thread is gone. Without memory for the orphans' cache
+ * the spans stay where they are, for the next thread. */
+static void abandon(struct mt_cache *cache)
+{
+    bool any = cache->full != 0;
+    for (uint32_t c = 0; c < MT_N_CLASSES && !any; c++)
+        any = cache->bins[c].partial != 0;
+    if (any && orphanage())
+        mt_cache_move_all(cache, orphans);
+    __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
+    /* Who freed before it saw `idle` left it to us. */
+    mt_cache_drain(cache);
+    cache->next_idle = idle_list;
+    idle_list = cache;
+}
+
 /* A thread that allocated after its last destructor kept its cache. */
 static void find_dead(void)
 {
@@ -113,10 +141,8 @@ static void find_dead(void)
             continue;
         mt_store_relaxed(&cache->late, 0);
         mt_store_relaxed(&record->state, MT_THREAD_EXITED);
-        mt_store_release(&cache->idle, 1);
-        cache->next_idle = idle_list;
-        idle_list = cache;
-        mt_store_relaxed(&n_idle, n_idle + 1);
+        mt_cache_trim(cache);
+        abandon(cache);
     }
 }
 
@@ -132,7 +158,6 @@ static struct mt_cache *take_idle(void)
     struct mt_cache *cache = idle_list;
     if (cache) {
         idle_list = cache->next_idle;
-        mt_store_relaxed(&n_idle, n_idle - 1);
         mt_store_release(&cache->idle, 0);
         mt_cache_drain(cache);
     }
@@ -185,12 +210,7 @@ static void on_thread_exit(void *arg)
     mt_lock_acquire(&idle_lock);
     mt_store_relaxed(&cache->late, 0);
     mt_store_relaxed(&thread_record(cache->id)->state, MT_THREAD_EXITED);
-    __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
-    /* Who freed before it saw `idle` left it to us. */
-    mt_cache_drain(cache);
-    cache->next_idle = idle_list;
-    idle_list = cache;
-    mt_store_relaxed(&n_idle, n_idle + 1);
+    abandon(cache);
     mt_lock_release(&idle_lock);
 }
 
@@ -206,25 +226,38 @@ bool mt_threads_init(void)
 
 /* --- idle caches --- */
 
-mt_span *mt_idle_steal(struct mt_cache *thief, uint32_t c)
+bool mt_take_orphan(struct mt_cache *cache, uint32_t c)
 {
-    if (MT_LIKELY(mt_load_relaxed(&n_idle) == 0))
-        return NULL;
-    mt_span *span = NULL;
+    const struct mt_cache *o = mt_load_acquire(&orphans);
+    if (MT_LIKELY(!mt_load_relaxed(&rebuild_wanted)) &&
+        (o == NULL || (mt_load_relaxed(&o->bins[c].partial) == 0 &&
+                       mt_load_relaxed(&o->pending) == 0)))
+        return false;
     mt_lock_acquire(&idle_lock);
     if (rebuild_wanted)
         rebuild_lost();
-    struct mt_cache *idle = idle_list;
-    for (int i = 0; idle && !span && i < STEAL_TRIES; i++) {
-        if (mt_load_relaxed(&idle->pending))
-            mt_cache_drain(idle);
-        span = mt_cache_give(idle, c);
-        idle = idle->next_idle;
-    }
-    if (span)
-        mt_store_release(&span->owner, thief->id);
+    if (orphans && mt_load_relaxed(&orphans->pending))
+        mt_cache_drain(orphans);
+    uint32_t id = orphans ? orphans->bins[c].partial : 0;
+    if (id)
+        mt_cache_move(orphans, cache, mt_span_at(id));
     mt_lock_release(&idle_lock);
-    return span;
+    return id != 0;
+}
+
+bool mt_adopt_orphan(struct mt_cache *cache, mt_span *span)
+{
+    if (cache == &mt_no_cache)
+        return false;
+    mt_lock_acquire(&idle_lock);
+    if (mt_load_relaxed(&orphans->pending))
+        mt_cache_drain(orphans);
+    bool ours =
+        mt_load_acquire(&span->state) == MT_SPAN_SMALL && mt_is_orphan(span);
+    if (ours)
+        mt_cache_move(orphans, cache, span);
+    mt_lock_release(&idle_lock);
+    return ours;
 }
 
 void mt_idle_drain(struct mt_cache *cache)
@@ -241,7 +274,9 @@ void mt_idle_trim(void)
     if (rebuild_wanted)
         rebuild_lost();
     for (struct mt_cache *c = idle_list; c; c = c->next_idle)
-        mt_cache_trim(c);
+        mt_cache_drain(c);
+    if (orphans)
+        mt_cache_trim(orphans);
     mt_lock_release(&idle_lock);
 }
 
@@ -255,7 +290,6 @@ void mt_threads_fork_child(struct mt_cache *own)
     mt_lock_reset(&idle_lock);
     mt_lock_reset(&capture_lock);
     idle_list = NULL;
-    n_idle = 0;
     for (uint32_t i = thread_count(); i-- > 1;) {
         struct mt_thread_record *record = thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
@@ -272,7 +306,6 @@ void mt_threads_fork_child(struct mt_cache *own)
         cache->idle = 1;
         cache->next_idle = idle_list;
         idle_list = cache;
-        mt_store_relaxed(&n_idle, n_idle + 1);
     }
     if (own != &mt_no_cache)
         thread_record(own->id)->tid = mt_os_tid();
@@ -296,7 +329,7 @@ static void rebuild_lost(void)
         if (!owner || !owner->rebuild)
             continue;
         span->pending = 0;
-        mt_cache_adopt(owner, span);
+        mt_cache_adopt(orphanage() ? orphans : owner, span);
     }
     for (struct mt_cache *c = idle_list; c; c = c->next_idle)
         c->rebuild = 0;

@@ -6,6 +6,7 @@
 #include "heap/memtrace.h"
 #include "tests/unit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,11 +150,115 @@ static void tags_tell_requests(void)
     CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
 }
 
+/* --- what threads leave --- */
+
+enum { LEFT = 20000 };
+static void *left[LEFT];
+
+struct leaver {
+    size_t size;
+    unsigned from, to, step; /* of `left` */
+    bool frees;
+};
+
+static void *leave(void *arg)
+{
+    const struct leaver *l = arg;
+    for (unsigned i = l->from; i < l->to; i += l->step) {
+        if (l->frees)
+            memtrace_free(left[i]);
+        else
+            left[i] = memtrace_alloc(NULL, l->size);
+    }
+    return NULL;
+}
+
+static void run_and_end(struct leaver l)
+{
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, leave, &l), 0);
+    pthread_join(thread, NULL);
+}
+
+static size_t span_bytes(void)
+{
+    struct memtrace_stats stats;
+    memtrace_heap_stats(NULL, &stats);
+    return stats.span_bytes;
+}
+
+/* A thread gets the free blocks of threads that have ended, of the size that it
+ * wants, whichever of their caches it has. */
+static void left_blocks_serve_others(void)
+{
+    static const size_t sizes[] = {48, 1000, 300, 96};
+    start_again();
+    for (unsigned t = 0; t < 4; t++) /* each leaves half of its blocks free */
+        run_and_end((struct leaver){sizes[t], t * 5000, t * 5000 + 5000, 1, 0});
+    run_and_end((struct leaver){0, 0, LEFT, 2, true});
+    size_t before = span_bytes();
+    for (unsigned t = 4; t-- > 0;)
+        run_and_end((struct leaver){sizes[t], t * 5000, t * 5000 + 5000, 2, 0});
+    CU_ASSERT(span_bytes() <= before + 4 * MT_SLICE_BYTES);
+    CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
+    /* All free: nothing is left of them, though their owners are gone. */
+    for (unsigned i = 0; i < LEFT; i++)
+        memtrace_free(left[i]);
+    memtrace_trim();
+    CU_ASSERT(span_bytes() < before / 10);
+    CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
+}
+
+/* Who frees a block of a thread that has ended may have it. */
+static void who_frees_may_have(void)
+{
+    start_again();
+    run_and_end((struct leaver){200, 0, 5000, 1, false});
+    void *freed = left[777];
+    memtrace_free(freed);
+    bool again = false;
+    for (unsigned i = 0; i < 200; i++) {
+        left[5000 + i] = memtrace_alloc(NULL, 200);
+        again |= left[5000 + i] == freed;
+    }
+    CU_ASSERT(again);
+    for (unsigned i = 0; i < 5200; i++)
+        if (i != 777)
+            memtrace_free(left[i]);
+    CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
+}
+
+/* At a limit blocks of other sizes, what threads left and spans that are kept
+ * for later do as well. */
+static void last_resorts(void)
+{
+    start_again();
+    run_and_end((struct leaver){3000, 0, 200, 1, false});
+    struct memtrace_stats stats;
+    memtrace_heap_stats(NULL, &stats);
+    memtrace_heap_limit(NULL, stats.span_bytes);
+    for (unsigned i = 0; i < 200; i += 2)
+        memtrace_free(left[i]); /* no span is empty */
+    unsigned got = 0;
+    for (; got < 100 && (left[got * 2] = memtrace_alloc(NULL, 64)); got++)
+        ;
+    CU_ASSERT(got >= 90);
+    memtrace_heap_limit(NULL, 0);
+    CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
+    for (unsigned i = 0; i < 200; i++)
+        if (i % 2 || i / 2 < got)
+            memtrace_free(left[i]);
+    CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
+}
+
 static const struct unit_test tests[] = {
     {"few blocks of many sizes share pages", few_blocks_share_pages},
     {"many blocks of a size are of its class", many_blocks_are_exact},
     {"alignment is kept among borrowed blocks", alignment_is_kept},
     {"what was touched is used first", touched_first},
     {"tags tell what was asked for", tags_tell_requests},
+    {"what ended threads left serves others", left_blocks_serve_others},
+    {"who frees a block of an ended thread may have it", who_frees_may_have},
+    {"at a limit any block will do", last_resorts},
 };
 UNIT_MAIN(tests)

@@ -77,38 +77,26 @@ static void *fill(void *arg)
     return NULL;
 }
 
+/* Another thread than the one that allocated, which has ended. */
 static void *empty_half(void *arg)
 {
     struct filler *f = arg;
     for (size_t i = 0; i < f->n; i += 2)
         free(f->blocks[i]);
-    size_t again = 0;
-    for (; again < f->n / 4; again++) {
-        unsigned char *p = malloc(f->size);
-        if (p == NULL)
-            break;
-        write_block(p, f->size, again);
-        free(p);
+    for (size_t i = 0; i < f->n; i += 4) {
+        f->blocks[i] = malloc(f->size);
+        if (f->blocks[i] == NULL) {
+            f->wrong = "what was freed cannot be had again";
+            return NULL;
+        }
+        write_block(f->blocks[i], f->size, i);
     }
-    if (again < f->n / 4)
-        f->wrong = "what was freed cannot be had again";
-    for (size_t i = 1; i < f->n; i += 2) {
+    for (size_t i = 0; i < f->n; i += i % 4 == 1 ? 2 : 1) {
         if (!whole(f->blocks[i], f->size, i))
             f->wrong = "a block has changed later";
         free(f->blocks[i]);
     }
     return NULL;
-}
-
-static pthread_barrier_t all_full;
-
-/* What a thread has freed it gets again; whether it gets what another one has
- * freed depends on whose spans the blocks were in. */
-static void *fill_and_empty(void *arg)
-{
-    fill(arg);
-    pthread_barrier_wait(&all_full);
-    return empty_half(arg);
 }
 
 /* No thread gets more than `bytes`. */
@@ -127,12 +115,14 @@ static int fill_all(char *sizes, size_t bytes)
         if (filler[i].blocks == MAP_FAILED)
             return puts("no room for the list"), 1;
     }
-    pthread_barrier_init(&all_full, NULL, n);
-    for (unsigned i = 0; i < n; i++)
-        if (pthread_create(&thread[i], NULL, fill_and_empty, &filler[i]) != 0)
-            return puts("no thread"), 1;
-    for (unsigned i = 0; i < n; i++)
-        pthread_join(thread[i], NULL);
+    void *(*const steps[])(void *) = {fill, empty_half};
+    for (unsigned step = 0; step < 2; step++) {
+        for (unsigned i = 0; i < n; i++)
+            if (pthread_create(&thread[i], NULL, steps[step], &filler[i]) != 0)
+                return puts("no thread"), 1;
+        for (unsigned i = 0; i < n; i++)
+            pthread_join(thread[i], NULL);
+    }
     int bad = 0;
     for (unsigned i = 0; i < n; i++) {
         printf("%zu blocks of %zu: %s\n", filler[i].n, filler[i].size,
