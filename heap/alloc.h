@@ -123,6 +123,7 @@ extern struct mt_hot mt_hot;
 extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
 extern struct memtrace_heap *mt_main;
 extern MT_TLS struct mt_cache *mt_tls;
+extern MT_TLS uint32_t mt_tls_id; /* mt_tls->id */
 extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */
 
 static inline mt_span *mt_span_at(uint32_t id)
@@ -264,9 +265,9 @@ void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to);
 /* A cache with a record in the threads section; NULL with ENOMEM. */
 struct mt_cache *mt_cache_new(struct memtrace_heap *, uint32_t state);
 bool mt_threads_init(void);
-/* The thread's capture state, made now if there is none; NULL if there is no
- * memory for it, and in a signal handler that interrupted the making. */
-MT_COLD struct mt_capture *mt_cache_capture(struct mt_cache *);
+/* mt_capture_stack() for a thread that has no capture state yet: makes it. */
+MT_COLD uint32_t mt_first_capture(struct mt_cache *, size_t size,
+                                  const struct mt_regs *);
 /* The spans of threads that have ended are orphans, owned by a cache without a
  * thread. */
 extern uint32_t mt_orphan_owner; /* its id; 0: there was never one */

@@ -55,14 +55,14 @@ static void list_add(struct mt_cache *cache, mt_span *span)
         span->prev = first->prev;
         if (span->block_bytes > 4096) {
             span->next = *list;
-            *list = id;
+            mt_store_relaxed(list, id); /* mt_take_orphan() looks at it */
         } else {
             mt_span_at(first->prev)->next = id;
         }
         first->prev = id;
     } else {
         span->prev = id;
-        *list = id;
+        mt_store_relaxed(list, id);
     }
 }
 
@@ -70,7 +70,7 @@ static void list_remove(struct mt_cache *cache, mt_span *span)
 {
     uint32_t *list = list_of(cache, span);
     if (*list == mt_span_id(span))
-        *list = span->next;
+        mt_store_relaxed(list, span->next);
     else
         mt_span_at(span->prev)->next = span->next;
     if (span->next)

@@ -144,17 +144,6 @@ bool mt_start(void)
 
 /* --- allocation --- */
 
-static MT_COLD uint32_t first_capture(struct mt_cache *cache, size_t size,
-                                      const struct mt_regs *regs)
-{
-    struct mt_capture *capture = mt_cache_capture(cache);
-    if (capture)
-        return mt_capture_stack(capture, regs, size);
-    __atomic_fetch_add(&memtrace_root->overflow_allocs, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&memtrace_root->overflow_bytes, size, __ATOMIC_RELAXED);
-    return MT_STACK_OVERFLOW;
-}
-
 /* The tag of an allocation of this thread's, without its slack. */
 static inline __attribute__((always_inline)) uint64_t
 new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
@@ -165,7 +154,7 @@ new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
     struct mt_capture *capture = cache->capture;
     uint32_t stack = MT_LIKELY(capture != NULL)
                          ? mt_capture_stack(capture, regs, size)
-                         : first_capture(cache, size, regs);
+                         : mt_first_capture(cache, size, regs);
     return MT_TAG(stack, mt_epoch_tick(), 0);
 }
 
@@ -188,10 +177,13 @@ static uint64_t tag_for(uint32_t trace, size_t size, const struct mt_regs *regs)
 
 static void set_tag(mt_span *span, uint32_t index, uint64_t tag)
 {
-    if (MT_UNLIKELY(span->tags == 0 && tag != 0))
-        mt_side_tags(span);
-    if (MT_LIKELY(span->tags != 0))
-        mt_store_release(&mt_tags(span)[index], tag);
+    uint64_t *tags = (uint64_t *)mt_load_acquire(&span->tags);
+    if (MT_UNLIKELY(tags == NULL && tag != 0)) {
+        mt_side_tags(span); /* also by one whose span it is not: realloc() */
+        tags = (uint64_t *)mt_load_acquire(&span->tags);
+    }
+    if (MT_LIKELY(tags != NULL))
+        mt_store_release(&tags[index], tag);
 }
 
 /* `tag` is without its slack, or 0 and not looked at while `trace` says that

@@ -23,6 +23,20 @@
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))
 
 #define mt_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+/* As mt_load_relaxed, of an aligned word; the compiler may make it an operand
+ * of the instruction that uses it, which it does not with atomic loads. */
+#ifdef __SANITIZE_THREAD__
+#define mt_load_folded(p) mt_load_relaxed(p)
+#define mt_store_indexed(words, i, v) mt_store_relaxed(&(words)[i], (v))
+#else
+#define mt_load_folded(p) (*(p))
+/* words[i] = v, a relaxed store, without an instruction for the address. */
+#define mt_store_indexed(words, i, v)                                          \
+    __asm__ volatile("movq %0, (%1, %2, 8)"                                    \
+                     :                                                         \
+                     : "r"(v), "r"(words), "r"(i)                              \
+                     : "memory")
+#endif
 #define mt_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define mt_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define mt_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)

@@ -346,7 +346,8 @@ static bool in_live_module(uint64_t pc, uint32_t *hint)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t index = *hint + i < n ? *hint + i : *hint + i - n;
         const struct mt_module_record *m = record_at(index);
-        if (pc >= m->start && pc < mt_load_acquire(&m->end) &&
+        /* The end first: it is written last. */
+        if (pc < mt_load_acquire(&m->end) && pc >= m->start &&
             !mt_load_relaxed(&m->unloaded_ns)) {
             *hint = index;
             return true;

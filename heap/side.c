@@ -239,7 +239,7 @@ bool mt_side_tags(mt_span *span)
 {
     if (span->n_blocks == 1) {
         span->inline_tag = 0;
-        span->tags = (uintptr_t)&span->inline_tag;
+        mt_store_release(&span->tags, (uintptr_t)&span->inline_tag);
         return true;
     }
     uint64_t *array = pool_get(&tags, span->n_blocks * sizeof(uint64_t));
@@ -247,7 +247,10 @@ bool mt_side_tags(mt_span *span)
         __atomic_add_fetch(&memtrace_root->untagged_spans, 1, __ATOMIC_RELAXED);
         return false;
     }
-    mt_store_release(&span->tags, (uintptr_t)array);
+    uint64_t none = 0;
+    if (!__atomic_compare_exchange_n(&span->tags, &none, (uintptr_t)array,
+                                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        pool_put(&tags, array, span->n_blocks * sizeof(uint64_t));
     return true;
 }
 

@@ -28,6 +28,7 @@
 static const uint32_t always_trace = MT_TRACE_ON;
 struct mt_cache mt_no_cache = {.trace = &always_trace, .id = UINT32_MAX};
 MT_TLS struct mt_cache *mt_tls = &mt_no_cache;
+MT_TLS uint32_t mt_tls_id = UINT32_MAX;
 static MT_TLS bool exiting; /* the destructor has run its last round */
 
 static struct mt_lock idle_lock;
@@ -81,7 +82,9 @@ struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
     return cache;
 }
 
-struct mt_capture *mt_cache_capture(struct mt_cache *cache)
+/* NULL if there is no memory for it, and in a signal handler that interrupted
+ * the making. */
+static struct mt_capture *begin_captures(struct mt_cache *cache)
 {
     if (cache->capture || cache->capture_begins)
         return cache->capture;
@@ -100,14 +103,28 @@ struct mt_capture *mt_cache_capture(struct mt_cache *cache)
     return capture;
 }
 
+uint32_t mt_first_capture(struct mt_cache *cache, size_t size,
+                          const struct mt_regs *regs)
+{
+    struct mt_capture *capture = begin_captures(cache);
+    if (capture)
+        return mt_capture_stack(capture, regs, size);
+    __atomic_fetch_add(&memtrace_root->overflow_allocs, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&memtrace_root->overflow_bytes, size, __ATOMIC_RELAXED);
+    return MT_STACK_OVERFLOW;
+}
+
 /* --- orphans --- */
 
 /* Lock held. The cache that has them; NULL without memory for it. */
 static struct mt_cache *orphanage(void)
 {
-    if (orphans == NULL && (orphans = mt_cache_new(mt_main, MT_THREAD_HEAP)))
-        mt_store_release(&mt_orphan_owner, orphans->id);
-    return orphans;
+    struct mt_cache *cache = orphans;
+    if (cache == NULL && (cache = mt_cache_new(mt_main, MT_THREAD_HEAP))) {
+        mt_store_release(&orphans, cache);
+        mt_store_release(&mt_orphan_owner, cache->id);
+    }
+    return cache;
 }
 
 /* Lock held. The cache's thread is gone. Without memory for the orphans' cache
@@ -185,6 +202,7 @@ struct mt_cache *mt_cache_get(void)
     mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
     mt_annotate_reset(cache);
     mt_tls = cache;
+    mt_tls_id = cache->id;
     if (have_key && !exiting)
         pthread_setspecific(exit_key, cache);
     errno = saved;
@@ -204,6 +222,7 @@ static void on_thread_exit(void *arg)
         return;
     exiting = true;
     mt_tls = &mt_no_cache;
+    mt_tls_id = UINT32_MAX;
     mt_cache_trim(cache);
     if (cache->capture)
         mt_capture_detach(cache->capture);
