@@ -30,6 +30,9 @@ static const struct mt_option options[] = {
      "of each stack the oldest and the newest block, how many are from each "
      "eighth of the time, and whether it grows steadily",
      MT_INTO(mt_take_flag, bool, show.ages)},
+    {"--classes", 0, NULL,
+     "of each size class its live and free blocks, its spans and their memory",
+     MT_INTO(mt_take_flag, bool, show.classes)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",

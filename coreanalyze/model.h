@@ -172,6 +172,15 @@ struct mt_block {
     uint32_t owner_tid;   /* mt_model_find: thread that owns the span, or 0 */
 };
 
+/* Sums of the spans of one size class, or of all large blocks. */
+struct mt_class_usage {
+    uint64_t block_bytes; /* 0: large blocks, or no span */
+    uint64_t spans, committed_bytes;
+    uint64_t live_blocks, free_blocks;
+    uint64_t used_bytes, requested_bytes; /* as of a heap */
+};
+#define MT_MAX_CLASSES 256u /* and then the large blocks */
+
 /* Sums of a heap that only a walk over its spans tells. */
 struct mt_heap_usage {
     uint64_t used_bytes;      /* block bytes of live blocks */
@@ -180,6 +189,8 @@ struct mt_heap_usage {
     uint64_t free_blocks; /* in spans of small blocks */
     uint64_t free_chunks; /* free runs of slices */
     uint64_t spans;       /* with blocks */
+    /* MT_MAX_CLASSES + 1 of the caller's, zeroed, or NULL. */
+    struct mt_class_usage *classes;
 };
 
 /* Calls `visit` for every live block, span by span; it returns false to stop.

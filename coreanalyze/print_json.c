@@ -56,6 +56,29 @@ static void put_flags(struct mt_json *json, const struct mt_heap *heap)
     mt_json_close(json, ']');
 }
 
+static void put_classes(struct mt_json *json,
+                        const struct mt_class_usage *class)
+{
+    mt_json_open(json, "classes", '[');
+    for (uint32_t i = 0; i <= MT_MAX_CLASSES; i++, class ++) {
+        if (class->spans == 0)
+            continue;
+        mt_json_open(json, NULL, '{');
+        if (class->block_bytes)
+            mt_json_u64(json, "block_bytes", class->block_bytes);
+        else
+            mt_json_null(json, "block_bytes");
+        mt_json_u64(json, "blocks", class->live_blocks);
+        mt_json_u64(json, "free_blocks", class->free_blocks);
+        mt_json_u64(json, "spans", class->spans);
+        mt_json_u64(json, "committed", class->committed_bytes);
+        mt_json_u64(json, "used", class->used_bytes);
+        mt_json_u64(json, "requested", class->requested_bytes);
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
 static void put_heap(struct mt_json *json, const struct mt_heap *heap,
                      const struct mt_show *show)
 {
@@ -88,6 +111,8 @@ static void put_heap(struct mt_json *json, const struct mt_heap *heap,
     mt_json_put_sum(json, "traced", &show->traced[heap->id]);
     mt_json_put_sum(json, "untraced", &show->untraced[heap->id]);
     mt_json_put_sum(json, "unsampled", &show->unsampled[heap->id]);
+    if (usage->classes)
+        put_classes(json, usage->classes);
     mt_json_close(json, '}');
 }
 

@@ -108,6 +108,32 @@ static void put_totals(const struct mt_report *report,
                 heap->failures);
 }
 
+static void put_classes(const struct mt_report *report, uint32_t heap)
+{
+    const struct mt_class_usage *class = report->show->usage[heap].classes;
+    FILE *out = report->out;
+    bool header = false;
+
+    for (uint32_t i = 0; class && i <= MT_MAX_CLASSES; i++, class ++) {
+        if (class->spans == 0)
+            continue;
+        if (!header)
+            fprintf(out, "\n%13s %10s %10s %8s %14s %14s %14s\n", "Block bytes",
+                    "Live", "Free", "Spans", "Committed", "Used", "Asked for");
+        header = true;
+        if (class->block_bytes)
+            fprintf(out, "%13" PRIu64, class->block_bytes);
+        else
+            fprintf(out, "%13s", "large");
+        fprintf(out,
+                " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %14" PRIu64
+                " %14" PRIu64 " %14" PRIu64 "\n",
+                class->live_blocks, class->free_blocks, class->spans,
+                class->committed_bytes, class->used_bytes,
+                class->requested_bytes);
+    }
+}
+
 /* --- rows --- */
 
 struct row_context {
@@ -298,6 +324,7 @@ static void put_heaps(const struct mt_report *report, bool rows)
         put_header(report, &model->heaps[i]);
         put_pages(report, &model->heaps[i]);
         put_totals(report, &model->heaps[i]);
+        put_classes(report, i);
         if (rows)
             put_rows(report, i);
         putc('\n', report->out);

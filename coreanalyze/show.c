@@ -411,6 +411,24 @@ bool mt_show_wants(const struct mt_model *model, const struct mt_show *show,
            (name == NULL || mt_model_heap(model, name) == &model->heaps[heap]);
 }
 
+/* Room for the classes of each heap that is shown. */
+static bool want_classes(const struct mt_model *model, struct mt_show *show)
+{
+    size_t n = MT_MAX_CLASSES + 1, wanted = 0;
+
+    if (!show->options->classes)
+        return true;
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        wanted += mt_show_wants(model, show, i);
+    show->classes = calloc(wanted + 1, n * sizeof *show->classes);
+    if (show->classes == NULL)
+        return false;
+    for (uint32_t i = 0, at = 0; i < model->n_heaps; i++)
+        if (mt_show_wants(model, show, i))
+            show->usage[i].classes = show->classes + n * at++;
+    return true;
+}
+
 bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
                  struct mt_show *show, struct mt_error *error)
 {
@@ -424,7 +442,8 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
     show->traced = calloc(model->n_heaps + 1, sizeof *show->traced);
     show->untraced = calloc(model->n_heaps + 1, sizeof *show->untraced);
     show->unsampled = calloc(model->n_heaps + 1, sizeof *show->unsampled);
-    if (!show->usage || !show->traced || !show->untraced || !show->unsampled)
+    if (!show->usage || !show->traced || !show->untraced || !show->unsampled ||
+        !want_classes(model, show))
         return mt_fail(error, "out of memory");
     ok = find_heap(&walk, error) && find_epochs(&walk, error) &&
          mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
@@ -440,6 +459,7 @@ void mt_show_free(struct mt_show *show)
 {
     free(show->rows);
     free(show->usage);
+    free(show->classes);
     free(show->traced);
     free(show->untraced);
     free(show->unsampled);

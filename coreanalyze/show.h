@@ -30,6 +30,7 @@ struct mt_show_options {
     struct mt_when since; /* only blocks that are not older */
     struct mt_when older; /* only blocks that are older */
     bool ages;            /* the table has the ages of each row */
+    bool classes;         /* usage has the size classes of the heaps shown */
     uint64_t top;         /* rows at most, 0: all */
     uint64_t min_bytes;   /* of a row */
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
@@ -73,9 +74,10 @@ struct mt_show {
     const struct mt_show_options *options;
     struct mt_show_row *rows; /* sorted */
     size_t n_rows;
-    size_t n_all_rows;           /* before --top and --min */
-    struct mt_show_sum shown;    /* of all rows before --top and --min */
-    struct mt_heap_usage *usage; /* by heap index */
+    size_t n_all_rows;              /* before --top and --min */
+    struct mt_show_sum shown;       /* of all rows before --top and --min */
+    struct mt_heap_usage *usage;    /* by heap index */
+    struct mt_class_usage *classes; /* what usage points at, or NULL */
     struct mt_show_sum *traced, *untraced, *unsampled; /* by heap index */
     bool scaled;             /* bytes and counts are estimates */
     uint64_t from_ns, to_ns; /* the time looked at, since the trace's start */

@@ -21,13 +21,54 @@ struct walk {
     bool stopped;
 };
 
+/* The sums of the span's class, or NULL if nobody wants them. */
+static struct mt_class_usage *class_of(const struct walk *walk)
+{
+    const struct mt_span_record *s = &walk->span;
+
+    if (walk->usage == NULL || walk->usage[s->heap].classes == NULL)
+        return NULL;
+    return &walk->usage[s->heap]
+                .classes[s->state == MT_SPAN_SMALL ? s->size_class
+                                                   : MT_MAX_CLASSES];
+}
+
 static void add_usage(struct walk *walk, const struct mt_block *block)
 {
     struct mt_heap_usage *usage = &walk->usage[walk->span.heap];
+    struct mt_class_usage *class = class_of(walk);
 
     usage->used_bytes += block->block_bytes;
     usage->requested_bytes += block->bytes;
     usage->live_blocks++;
+    if (class) {
+        class->used_bytes += block->block_bytes;
+        class->requested_bytes += block->bytes;
+        class->live_blocks++;
+    }
+}
+
+static void add_free(struct walk *walk, uint64_t blocks)
+{
+    struct mt_class_usage *class = class_of(walk);
+
+    walk->usage[walk->span.heap].free_blocks += blocks;
+    if (class)
+        class->free_blocks += blocks;
+}
+
+static void add_span(struct walk *walk)
+{
+    const struct mt_span_record *s = &walk->span;
+    struct mt_class_usage *class = class_of(walk);
+
+    walk->usage[s->heap].spans++;
+    if (class) {
+        class->spans++;
+        class->committed_bytes += s->n_slices * walk->snapshot->slice_bytes;
+        if (s->state == MT_SPAN_SMALL)
+            class->block_bytes = s->block_bytes;
+    }
 }
 
 static bool visit_live(struct walk *walk, uint32_t index, uint64_t tag)
@@ -95,8 +136,7 @@ static bool walk_piece(struct walk *walk, uint32_t from, uint32_t n)
         uint64_t all = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
         uint64_t live = ~(local[w] | remote[w]) & all;
         if (walk->usage && s->state == MT_SPAN_SMALL)
-            walk->usage[s->heap].free_blocks +=
-                (uint64_t)__builtin_popcountll(all & ~live);
+            add_free(walk, (uint64_t)__builtin_popcountll(all & ~live));
         for (; live; live &= live - 1) {
             uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(live);
             if (!visit_live(walk, from + i, tags ? tags[i] : 0))
@@ -138,7 +178,7 @@ static bool walk_span(struct walk *walk)
         return true;
     }
     if (walk->usage)
-        walk->usage[s->heap].spans++;
+        add_span(walk);
     for (uint32_t from = 0; from < s->n_blocks; from += n) {
         n = s->n_blocks - from;
         n = n < PIECE_BLOCKS ? n : PIECE_BLOCKS;

@@ -14,6 +14,8 @@ static struct mt_source *source;
 static struct mt_model *model;
 static struct mt_error error;
 
+static struct mt_class_usage classes[MT_MAX_CLASSES + 1]; /* of heap 0 */
+
 /* What a walk over all blocks saw. */
 static struct seen {
     unsigned blocks, of_stack[8];
@@ -55,6 +57,8 @@ static void open_core(const char *path)
 
     memset(&error, 0, sizeof error);
     memset(&seen, 0, sizeof seen);
+    memset(classes, 0, sizeof classes);
+    seen.usage[0].classes = classes;
     seen.agreed = true;
     model = NULL;
     source = mt_source_open_core(path, &error);
@@ -109,6 +113,18 @@ static void finds_blocks(void)
     CU_ASSERT_EQUAL(seen.usage[0].free_blocks, 47 + 298);
     CU_ASSERT_EQUAL(seen.usage[0].spans, 3);
     CU_ASSERT_EQUAL(seen.usage[0].used_bytes, 3 * 112 + 62 * 16384 + 2 * 48);
+    uint64_t used = 0, free_blocks = 0, spans = 0;
+    for (unsigned c = 0; c <= MT_MAX_CLASSES; c++) {
+        used += classes[c].used_bytes;
+        free_blocks += classes[c].free_blocks;
+        spans += classes[c].spans;
+    }
+    CU_ASSERT_EQUAL(used, seen.usage[0].used_bytes);
+    CU_ASSERT_EQUAL(free_blocks, seen.usage[0].free_blocks);
+    CU_ASSERT_EQUAL(spans, seen.usage[0].spans);
+    CU_ASSERT_EQUAL(classes[MT_MAX_CLASSES].live_blocks, 1);
+    CU_ASSERT_EQUAL(classes[MT_MAX_CLASSES].requested_bytes, 1000000);
+    CU_ASSERT_EQUAL(classes[MT_MAX_CLASSES].committed_bytes, 62 * 16384);
     CU_ASSERT_EQUAL(memcmp(&model->coverage, &none, sizeof none), 0);
     end();
 }
