@@ -209,8 +209,12 @@ static void keep_lengths(const struct keeper *k, uint64_t address,
         second = words[word + 1];
         if (first != 0 && first < span->block_bytes)
             set(bits, word);
-        if (second != 0 && second < span->block_bytes && first <= second)
+        if (second == 0 || second >= span->block_bytes)
+            continue;
+        if (first <= second)
             set(bits, word + 1);
+        else if (bits[word / 64] >> (word + 1) % 64 & 1)
+            set(bits, word); /* lest it read as 0, and so as a length */
     }
 }
 
@@ -220,22 +224,24 @@ static void choose(const void *context, uint64_t address, const uint64_t *words,
     const struct keeper *k = context;
     unsigned heuristics = k->scan->heuristics;
 
-    for (size_t i = 0; i < n_pages; i++, address += MT_STORE_PAGE) {
-        const uint64_t *page = words + i * MT_STORE_WORDS;
-        uint64_t *of_page = bits + i * 8;
-        if (meets(k->whole, k->n_whole, address, address + MT_STORE_PAGE)) {
-            memset(of_page, 0xff, MT_STORE_WORDS / 8);
+    for (size_t i = 0; i < n_pages; i++) {
+        uint64_t start = address + i * MT_STORE_PAGE;
+        if (meets(k->whole, k->n_whole, start, start + MT_STORE_PAGE)) {
+            memset(bits + i * 8, 0xff, MT_STORE_WORDS / 8);
             continue;
         }
-        mt_pick(&k->clusters, page, MT_STORE_WORDS / 64, of_page);
+        mt_pick(&k->clusters, words + i * MT_STORE_WORDS, MT_STORE_WORDS / 64,
+                bits + i * 8);
         if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
             keep_vtables(k, words, i, bits);
-        if (heuristics & BY_LENGTH)
-            keep_lengths(k, address, page, of_page);
     }
     /* What follows is not at hand. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
         keep_before(words, n_pages * MT_STORE_WORDS, bits);
+    /* It looks at what was kept for other reasons. */
+    for (size_t i = 0; i < n_pages && (heuristics & BY_LENGTH); i++)
+        keep_lengths(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
+                     bits + i * 8);
 }
 
 bool mt_freeze(struct mt_source *source,
