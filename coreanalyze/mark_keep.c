@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 #define RED_ZONE 128u
+/* At least, whatever a damaged root says. */
+#define TRACE_BYTES (UINT64_C(1) << 20)
 #define STACK_BYTES (UINT64_C(64) << 20) /* of one, at most */
 #define BY_LENGTH                                                              \
     (MT_HEURISTIC_STDSTRING | MT_HEURISTIC_LENGTH64 | MT_HEURISTIC_NEWARRAY)
@@ -98,8 +100,10 @@ static bool list_intervals(struct keeper *k, const struct mt_source *source)
         if (m->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED))
             k->code[k->n_code++] = (struct interval){m->start, m->end};
     }
-    k->whole[n++] = (struct interval){k->model->root,
-                                      k->model->root + k->model->trace_bytes};
+    k->whole[n++] = (struct interval){
+        k->model->root, k->model->root + (k->model->trace_bytes > TRACE_BYTES
+                                              ? k->model->trace_bytes
+                                              : TRACE_BYTES)};
     for (size_t i = 0; i < source->n_threads; i++) {
         uint64_t sp = source->threads[i].registers[MT_REG_RSP];
         const struct mt_mapping *m = mt_source_mapping(source, sp);
