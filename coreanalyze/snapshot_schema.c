@@ -170,6 +170,8 @@ void mt_schema_decode(const struct mt_record_map *map, const void *raw,
 
 uint32_t mt_schema_offset(const struct mt_record_map *map, uint32_t to)
 {
+    if (map->identity)
+        return to;
     for (uint32_t i = 0; i < map->n_fields; i++)
         if (map->fields[i].to == to)
             return map->fields[i].from_count ? map->fields[i].from : UINT32_MAX;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CHUNK_BYTES ((size_t)2 << 20)
+#define CHUNK_BYTES ((size_t)512 << 10)
 #define OVERREAD 8u    /* behind a value */
 #define LIST_WORDS 64u /* more take a bit for each word of the page */
 

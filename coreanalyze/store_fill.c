@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define MAX_THREADS 16u
-#define READ_PAGES 32u /* at once */
+#define READ_PAGES 128u /* at once */
 #define REPORT_PARTS 16u
 
 struct team {
