@@ -25,9 +25,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SECTION_BYTES 16384u
-#define ROOT_BYTES                                                             \
-    4096u /* a mapping that points to blocks, just before them                 \
-           */
+/* Of a mapping that points to blocks, just before them. */
+#define ROOT_BYTES 4096u
 #define MEMORY_WORDS 2048u
 
 static uint8_t *core;
