@@ -1,34 +1,29 @@
-# libmemtrace-read and the memtrace command.
-include %D%/sym.mk
+# SPDX-License-Identifier: BSD-2-Clause
+# libmemtrace-read and the memtrace command: one folder a layer, lowest first.
+# A folder includes from itself and from folders above it in this list;
+# tests/include-rules holds the exact table.
+dist_bin_SCRIPTS += %D%/memtrace-ctest
 
 # All of the reader's objects, for the library, the command and the tests.
 noinst_LTLIBRARIES += %D%/libread.la
-%C%_libread_la_SOURCES = \
-	%D%/arguments.c %D%/arguments.h \
-	%D%/callbacks.h %D%/cmd_gdb.c %D%/cmd_info.c %D%/cmd_run.c \
-	%D%/cmd_show.c \
-	%D%/cmd_trace.c %D%/command.c %D%/command.h %D%/core.h \
-	%D%/core_file.c %D%/core_notes.c %D%/error.h %D%/installed.c \
-	%D%/installed.h %D%/json.c %D%/json.h \
-	%D%/live.h %D%/live_maps.c %D%/live_stop.c %D%/memory.c %D%/memory.h \
-	%D%/model.c %D%/model.h %D%/module_symbol.c %D%/modules.c \
-	%D%/modules.h %D%/options.c %D%/options.h %D%/print.h \
-	%D%/print_folded.c %D%/print_info.c %D%/print_json.c \
-	%D%/print_table.c %D%/reader.c %D%/reader.h %D%/report.c \
-	%D%/resolve.c %D%/resolve.h %D%/show.c %D%/show.h %D%/snapshot.c \
-	%D%/snapshot.h %D%/snapshot_blocks.c %D%/snapshot_find.c \
-	%D%/snapshot_internal.h %D%/snapshot_read.c %D%/snapshot_root.c \
-	%D%/snapshot_schema.c %D%/snapshot_spans.c %D%/snapshot_stacks.c \
-	%D%/snapshot_tables.c %D%/source.c %D%/source.h \
-	%D%/source_callbacks.c %D%/source_core.c %D%/source_live.c \
-	%D%/text.c %D%/text.h %D%/when.c %D%/when.h
+%C%_libread_la_SOURCES = %D%/reader.c %D%/reader.h
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
 	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
-%C%_libread_la_LIBADD = %D%/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
+%C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
 
-include %D%/leaks.mk
-include %D%/check.mk
+include %D%/base/local.mk
+include %D%/symbols/local.mk
+include %D%/source/local.mk
+include %D%/snapshot/local.mk
+include %D%/reach/local.mk
+include %D%/analyses/local.mk
+include %D%/names/local.mk
+include %D%/reports/local.mk
+include %D%/ci/local.mk
+include %D%/save/local.mk
+include %D%/check/local.mk
+include %D%/commands/local.mk
 
 # The interface of reader.h alone is visible: GDB loads this by ctypes.
 lib_LTLIBRARIES += %D%/libmemtrace-read.la
@@ -37,5 +32,5 @@ lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) $(SYMBOLIZE_LDFLAGS) -version-info 0:0:0
 
 bin_PROGRAMS += %D%/memtrace
-%C%_memtrace_SOURCES = %D%/main.c %D%/meter.c %D%/meter.h
+%C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/meter.c %D%/commands/meter.h
 %C%_memtrace_LDADD = %D%/libread.la

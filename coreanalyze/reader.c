@@ -4,12 +4,12 @@
  */
 #include "config.h"
 
-#include "coreanalyze/callbacks.h"
-#include "coreanalyze/command.h"
-#include "coreanalyze/memory.h"
+#include "coreanalyze/source/callbacks.h"
+#include "coreanalyze/commands/command.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/reader.h"
-#include "coreanalyze/show.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/analyses/show.h"
+#include "coreanalyze/snapshot/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "config.h"
 
 #include "coreanalyze/reader.h"
-#include "coreanalyze/source.h"
+#include "coreanalyze/source/source.h"
 
 #include <stdbool.h>
 #include <stddef.h>

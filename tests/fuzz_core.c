@@ -9,12 +9,12 @@
  * alone would hardly ever get behind the checks of the file's headers.  An
  * input that starts with "\x7f" "ELF" is taken as the whole file.
  */
-#include "coreanalyze/core.h"
-#include "coreanalyze/diff.h"
-#include "coreanalyze/leaks.h"
-#include "coreanalyze/mark_keep.h"
-#include "coreanalyze/retained.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/source/core.h"
+#include "coreanalyze/analyses/diff.h"
+#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/reach/mark_keep.h"
+#include "coreanalyze/analyses/retained.h"
+#include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
 
 #include <stdlib.h>

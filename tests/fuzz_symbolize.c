@@ -7,9 +7,9 @@
  *     make fuzz-symbolize          (clang; builds tests/fuzz_symbolize)
  *     tests/fuzz_symbolize CORPUS-DIR
  */
-#include "coreanalyze/dwarf_module.h"
-#include "coreanalyze/symbolize_demangle.h"
-#include "coreanalyze/symbolize_symtab.h"
+#include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/symbols/symbolize_demangle.h"
+#include "coreanalyze/symbols/symbolize_symtab.h"
 
 #include <stdlib.h>
 

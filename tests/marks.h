@@ -6,8 +6,8 @@
 #ifndef MT_TESTS_MARKS_H
 #define MT_TESTS_MARKS_H
 
-#include "coreanalyze/mark.h"
-#include "coreanalyze/source.h"
+#include "coreanalyze/reach/mark.h"
+#include "coreanalyze/source/source.h"
 #include "tests/unit.h"
 
 #include <stdlib.h>

@@ -20,7 +20,7 @@ UNIT_TESTS += %D%/unit_show
 FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -DMT_LIBDIR='""' -DMT_GDBDIR='""'
 FUZZ_FILES = $(coreanalyze_libread_la_SOURCES) \
-	$(coreanalyze_libsymbolize_la_SOURCES)
+	$(coreanalyze_symbols_libsymbolize_la_SOURCES) $(coreanalyze_base_libbase_la_SOURCES)
 EXTRA_DIST += %D%/fuzz_core.c
 CLEANFILES += %D%/fuzz_core
 tests/fuzz_core: tests/fuzz_core.c tests/trace_image.c $(FUZZ_FILES)

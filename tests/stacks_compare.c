@@ -11,8 +11,8 @@
  * equal as far as the depth that was set, and flagged.  Unknown: the block is
  * not live, or has no stack.  Exits with 0 if all are equal or truncated.
  */
-#include "coreanalyze/resolve.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/names/resolve.h"
+#include "coreanalyze/snapshot/snapshot.h"
 
 #include <inttypes.h>
 #include <stdio.h>

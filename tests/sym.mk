@@ -21,10 +21,8 @@ fuzz-symbolize:
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined \
 		$(srcdir)/%D%/fuzz_symbolize.c \
-		$(srcdir)/coreanalyze/symbolize*.c \
-		$(srcdir)/coreanalyze/dwarf*.c \
-		$(srcdir)/coreanalyze/elf_file.c \
-		$(srcdir)/coreanalyze/memory.c \
+		$(srcdir)/coreanalyze/symbols/*.c \
+		$(srcdir)/coreanalyze/base/*.c \
 		-o %D%/fuzz_symbolize $(DWARF_LIBS) $(IBERTY_LIBS) \
 		$(ZSTD_LIBS) -ldl
 .PHONY: fuzz-symbolize

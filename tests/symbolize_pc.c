@@ -9,7 +9,7 @@
  * first.  -r: they are return addresses; -s: symbol tables alone; -m: mangled
  * names.  Without FILE's build-id: as if the target had recorded none.
  */
-#include "coreanalyze/symbolize.h"
+#include "coreanalyze/symbols/symbolize.h"
 
 #include <stdio.h>
 #include <stdlib.h>

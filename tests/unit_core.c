@@ -2,7 +2,7 @@
  *
  * The core source: tables, compressed files, and files that are no cores.
  */
-#include "coreanalyze/source.h"
+#include "coreanalyze/source/source.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * Immediate dominators: known shapes, and random graphs against the
  * definition, by removing each vertex in turn.
  */
-#include "coreanalyze/dominators.h"
+#include "coreanalyze/analyses/dominators.h"
 #include "tests/unit.h"
 
 #include <stdbool.h>

@@ -3,11 +3,11 @@
  * unit_gate.c - patterns of suppressions, their files, fingerprints and
  * baselines, and the writers given names of any bytes.
  */
-#include "coreanalyze/baseline.h"
-#include "coreanalyze/ci.h"
-#include "coreanalyze/leaks.h"
-#include "coreanalyze/output.h"
-#include "coreanalyze/xml.h"
+#include "coreanalyze/ci/baseline.h"
+#include "coreanalyze/ci/ci_formats.h"
+#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/base/output.h"
+#include "coreanalyze/base/xml.h"
 #include "tests/unit.h"
 
 #include <inttypes.h>

@@ -3,8 +3,8 @@
  * Moments, ages and steady growers, and what grew between two targets, on
  * traces with planted blocks.
  */
-#include "coreanalyze/diff.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/analyses/diff.h"
+#include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 

@@ -2,7 +2,7 @@
  *
  * The live source: memory, tables and threads of a child.
  */
-#include "coreanalyze/source.h"
+#include "coreanalyze/source/source.h"
 #include "tests/unit.h"
 
 #include <gnu/libc-version.h>

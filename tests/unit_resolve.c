@@ -3,8 +3,8 @@
  * Which module a frame is in, and what it is called: addresses that were given
  * to one module after the other, and code under signal handlers.
  */
-#include "coreanalyze/print.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 

@@ -3,9 +3,9 @@
  * The sums of show, and what they look like: table, folded, JSON.  Commands
  * run through the library's interface, as GDB runs them.
  */
-#include "coreanalyze/callbacks.h"
-#include "coreanalyze/show.h"
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/source/callbacks.h"
+#include "coreanalyze/analyses/show.h"
+#include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 

@@ -2,7 +2,7 @@
  *
  * The snapshot: planted blocks are found, and damage is skipped and counted.
  */
-#include "coreanalyze/snapshot.h"
+#include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 

@@ -3,8 +3,8 @@
  * What is kept of memory reads as it was, and all else as zeros; and the test
  * that picks words finds those in its ranges.
  */
-#include "coreanalyze/mark_pick.h"
-#include "coreanalyze/store.h"
+#include "coreanalyze/reach/mark_pick.h"
+#include "coreanalyze/source/store.h"
 #include "tests/unit.h"
 
 #include <stdlib.h>

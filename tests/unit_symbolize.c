@@ -3,8 +3,8 @@
  * The symbolizer on programs that the tests compile: every form of DWARF that
  * the compilers here make, debug files apart, files that do not match.
  */
-#include "coreanalyze/elf_file.h"
-#include "coreanalyze/symbolize.h"
+#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/symbols/symbolize.h"
 #include "tests/unit.h"
 
 #include <elf.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parts of the symbolizer that need no files: names, spans, strings, lists. */
-#include "coreanalyze/dwarf_aranges.h"
-#include "coreanalyze/dwarf_ranges.h"
-#include "coreanalyze/dwarf_spans.h"
-#include "coreanalyze/dwarf_unit.h"
-#include "coreanalyze/symbolize_demangle.h"
-#include "coreanalyze/symbolize_strings.h"
+#include "coreanalyze/symbols/dwarf_aranges.h"
+#include "coreanalyze/symbols/dwarf_ranges.h"
+#include "coreanalyze/symbols/dwarf_intervals.h"
+#include "coreanalyze/symbols/dwarf_unit.h"
+#include "coreanalyze/symbols/symbolize_demangle.h"
+#include "coreanalyze/base/string_set.h"
 #include "tests/unit.h"
 
 #include <stdlib.h>

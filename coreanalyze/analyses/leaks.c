@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * leaks.c - marks, then lets show sum up the blocks by what they are.
+ */
+#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A head with blocks that hang on it. */
+struct burden {
+    uint64_t slot, bytes, count;
+};
+
+struct classifier {
+    struct mt_leaks *leaks;
+    struct mt_map *map;
+    struct burden *burdens; /* by slot */
+    size_t n_burdens, capacity;
+    bool out_of_memory;
+};
+
+static void take_head(void *context, const struct mt_lost *lost)
+{
+    struct classifier *c = context;
+
+    if (lost->indirect_count == 0)
+        return;
+    if (!mt_grow(&c->burdens, &c->capacity, c->n_burdens + 1,
+                 sizeof *c->burdens))
+        c->out_of_memory = true;
+    else
+        c->burdens[c->n_burdens++] = (struct burden){
+            lost->slot, lost->indirect_bytes, lost->indirect_count};
+}
+
+static int by_slot(const void *a, const void *b)
+{
+    const struct burden *x = a, *y = b;
+
+    return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+static enum mt_leak_kind kind_of(unsigned flags)
+{
+    return (flags & MT_BLOCK_DEFINITE)   ? MT_LEAK_REACHABLE
+           : (flags & MT_BLOCK_REACHED)  ? MT_LEAK_POSSIBLE
+           : (flags & MT_BLOCK_INDIRECT) ? MT_LEAK_INDIRECT
+                                         : MT_LEAK_DEFINITE;
+}
+
+static bool classify(void *context, const struct mt_block *block,
+                     struct mt_show_class *class)
+{
+    struct classifier *c = context;
+    struct mt_place_of place;
+    const struct burden *burden;
+    enum mt_leak_kind kind;
+
+    /* A block that is not in the map came while the target was read. */
+    if (!mt_map_find(c->map, block->address, &place) ||
+        !(c->map->flags[place.slot] & MT_BLOCK_LIVE))
+        return false;
+    kind = kind_of(c->map->flags[place.slot]);
+    c->leaks->sums[kind].bytes += block->bytes;
+    c->leaks->sums[kind].count++;
+    if (!(c->leaks->options->kinds & 1u << kind))
+        return false;
+    class->kind = kind;
+    if (kind == MT_LEAK_DEFINITE && c->n_burdens > 0) {
+        struct burden key = {.slot = place.slot};
+        burden = bsearch(&key, c->burdens, c->n_burdens, sizeof key, by_slot);
+        if (burden) {
+            class->indirect_bytes = burden->bytes;
+            class->indirect_count = burden->count;
+        }
+    }
+    return true;
+}
+
+/* --- blocks that the program wants ignored: they hold themselves --- */
+
+struct ignored {
+    const struct mt_model *model;
+    struct mt_roots *roots;
+    size_t capacity;
+    uint64_t n;
+    bool out_of_memory;
+};
+
+static bool add_ignored(void *context, const struct mt_block *block)
+{
+    struct ignored *ignored = context;
+    struct mt_roots *roots = ignored->roots;
+
+    if (!ignored->model->stacks[block->stack].ignored)
+        return true;
+    if (!mt_grow(&roots->words, &ignored->capacity, roots->n_words + 1,
+                 sizeof *roots->words)) {
+        ignored->out_of_memory = true;
+        return false;
+    }
+    ignored->n++;
+    roots->words[roots->n_words++] = (struct mt_root_place){
+        .start = block->address, .kind = MT_ROOT_IGNORED};
+    return true;
+}
+
+static bool find_ignored(struct mt_model *model, struct mt_leaks *leaks,
+                         struct mt_roots *roots, struct mt_error *error)
+{
+    struct ignored ignored = {
+        .model = model, .roots = roots, .capacity = roots->n_words};
+    bool any = false;
+
+    for (size_t i = MT_ID_FIRST; i < model->n_stacks && !any; i++)
+        any = model->stacks[i].ignored;
+    if (any)
+        mt_model_each_block(model, add_ignored, &ignored, NULL, error);
+    leaks->ignored_blocks = ignored.n;
+    return !ignored.out_of_memory ||
+           mt_fail(error, "out of memory for the roots");
+}
+
+static bool mark(struct mt_model *model, struct classifier *c,
+                 struct mt_error *error)
+{
+    struct mt_leaks *leaks = c->leaks;
+    struct mt_mark mark = {.map = c->map,
+                           .source = model->source,
+                           .options = &leaks->options->mark};
+    struct mt_roots roots;
+    uint64_t start = mt_clock_ns(CLOCK_MONOTONIC);
+    uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    bool ok = mt_roots_find(model, &leaks->options->roots, &roots, error) &&
+              find_ignored(model, leaks, &roots, error) &&
+              mt_roots_mark(&roots, &mark, error) &&
+              mt_mark_lost(&mark, take_head, c, error) &&
+              (mark.missing_bytes == 0 || mark.stopped ||
+               mt_roots_missing(&roots, &mark, error));
+
+    leaks->roots = roots.coverage;
+    leaks->scanned_bytes = mark.scanned_bytes;
+    leaks->missing_bytes = mark.missing_bytes;
+    leaks->stopped = mark.stopped;
+    leaks->search_ns = mt_clock_ns(CLOCK_MONOTONIC) - start;
+    leaks->search_cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    mt_roots_free(&roots);
+    if (ok && c->out_of_memory)
+        return mt_fail(error, "out of memory for the heads of lost blocks");
+    if (ok && c->n_burdens > 0)
+        qsort(c->burdens, c->n_burdens, sizeof *c->burdens, by_slot);
+    return ok;
+}
+
+bool mt_leaks_run(struct mt_model *model,
+                  const struct mt_leaks_options *options,
+                  struct mt_leaks *leaks, struct mt_error *error)
+{
+    struct classifier c = {.leaks = leaks};
+    bool ok;
+
+    memset(leaks, 0, sizeof *leaks);
+    leaks->options = options;
+    leaks->show_options = options->show;
+    leaks->show_options.classify = classify;
+    leaks->show_options.classify_context = &c;
+    c.map = mt_model_map(model, error);
+    ok = c.map && mark(model, &c, error) &&
+         mt_show_run(model, &leaks->show_options, &leaks->show, error);
+    free(c.burdens);
+    mt_map_free(c.map);
+    return ok;
+}
+
+void mt_leaks_free(struct mt_leaks *leaks)
+{
+    mt_show_free(&leaks->show);
+    memset(leaks, 0, sizeof *leaks);
+}
+
+static uint64_t less(uint64_t all, uint64_t a, uint64_t b)
+{
+    return all > a + b ? all - a - b : 0;
+}
+
+struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
+                                 enum mt_leak_kind kind)
+{
+    const struct mt_show_sum *s = &leaks->suppressed[kind];
+    const struct mt_show_sum *k = &leaks->known[kind];
+
+    return (struct mt_show_sum){
+        less(leaks->sums[kind].bytes, s->bytes, k->bytes),
+        less(leaks->sums[kind].count, s->count, k->count)};
+}
+
+bool mt_leaks_complete(const struct mt_model *model,
+                       const struct mt_leaks *leaks)
+{
+    const struct mt_coverage *c = &model->coverage;
+    const struct mt_source_coverage *s = &model->source->coverage;
+
+    return !leaks->stopped && !c->interrupted && !c->not_ready &&
+           leaks->roots.threads > 0 &&
+           leaks->roots.threads_without_registers == 0 &&
+           leaks->roots.missing_bytes == 0 && leaks->missing_bytes == 0 &&
+           s->missing_bytes == 0 && !s->tables_incomplete &&
+           s->bad_notes == 0 && c->unreadable_bytes == 0 &&
+           c->skipped_heaps == 0 && c->skipped_regions == 0 &&
+           c->skipped_spans == 0 && c->skipped_sections == 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * retained.h - what would be free if a root, a block, or all blocks of a
+ * stack were gone: all that is reached through them alone.
+ *
+ * Roots have two levels.  A holder is a thread, a module or a mapping; its
+ * places are variables, and words of stacks and registers.  A block that only
+ * places of one holder reach is retained by the holder; if only one of them
+ * does, by that one as well.
+ */
+#ifndef MT_RETAINED_H
+#define MT_RETAINED_H
+
+#include "coreanalyze/reach/roots.h"
+#include "coreanalyze/analyses/show.h"
+
+enum mt_holder_kind {
+    MT_HOLDER_THREAD,  /* registers, stack, thread-local storage */
+    MT_HOLDER_MODULE,  /* writable data */
+    MT_HOLDER_MAPPING, /* another writable mapping; it has no places */
+};
+
+struct mt_holder {
+    enum mt_holder_kind kind;
+    uint32_t index; /* of the thread, module or mapping in the source */
+    uint32_t first; /* its first place; UINT32_MAX: none */
+    struct mt_show_sum retained;
+};
+
+struct mt_holder_place {
+    uint32_t holder;
+    uint32_t next;       /* of the same holder; UINT32_MAX: none */
+    uint64_t start, end; /* words of memory; both 0: the word below */
+    uint32_t word;       /* in roots->words */
+    struct mt_show_sum retained;
+};
+
+/* A block that is reached through no other of its stack. */
+struct mt_retained_block {
+    uint64_t address;
+    struct mt_show_sum retained; /* itself included */
+};
+
+struct mt_retained_stack {
+    uint32_t stack;
+    struct mt_show_sum own;      /* blocks that are reached */
+    struct mt_show_sum retained; /* through any of them; they included */
+    uint64_t sample;             /* the block that retains the most */
+    uint64_t sample_bytes;
+};
+
+struct mt_retained_options {
+    struct mt_scan_options scan;
+    struct mt_roots_options roots;
+    size_t top; /* blocks at most */
+    /* Where the variable that holds an address of a module's data starts, or
+     * the address itself.  May be NULL. */
+    uint64_t (*variable)(void *context, uint32_t module, uint64_t address);
+    void *variable_context;
+};
+
+struct mt_retained {
+    struct mt_roots roots;
+    struct mt_holder *holders; /* mt_retained_run() leaves them unsorted */
+    size_t n_holders;
+    struct mt_holder_place *places;
+    size_t n_places;
+    struct mt_retained_block *blocks; /* the most first */
+    size_t n_blocks;
+    struct mt_retained_stack *stacks; /* the most first */
+    size_t n_stacks;
+    struct mt_show_sum live, reached; /* all blocks; what a root reaches */
+    struct mt_show_sum shared;        /* reached, and by no single holder */
+    uint64_t n_pointers;              /* that were followed */
+    uint64_t missing_bytes;           /* that could not be read */
+};
+
+/* False with `error` filled: out of memory, or stopped by the user. */
+bool mt_retained_run(struct mt_model *model,
+                     const struct mt_retained_options *options,
+                     struct mt_retained *retained, struct mt_error *error);
+void mt_retained_free(struct mt_retained *retained);
+
+#endif

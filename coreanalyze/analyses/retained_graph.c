@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * retained_graph.c - a depth-first search over roots and blocks.
+ *
+ * Most blocks have one pointer to them, which the search takes: only others
+ * are stored.  The search needs no stack: the path is in the parents, and of
+ * each vertex on it the place of the next word to look at.
+ */
+#include "coreanalyze/analyses/retained_graph.h"
+#include "coreanalyze/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE MT_GRAPH_NONE
+#define STEP_VERTICES 65536u
+#define SLOTS_OF_HINT 64u
+#define MAX_PLACES (1u << 20) /* more are not told apart */
+
+struct builder {
+    struct mt_model *model;
+    const struct mt_retained_options *options;
+    struct mt_graph *graph;
+    struct mt_scan scan;
+    size_t holders_capacity, places_capacity;
+    uint32_t holder;     /* of the range that is being scanned */
+    uint32_t range;      /* that range */
+    uint64_t variable;   /* of the newest place; of a module */
+    uint32_t place;      /* the newest one, NONE: of another range */
+    uint32_t *numbers;   /* by id */
+    uint32_t *positions; /* by number: of what comes next; see pack() */
+    uint32_t capacity;   /* vertices at most */
+    bool out_of_memory;
+};
+
+/* --- holders and places --- */
+
+static uint32_t holder_of(struct builder *b, const struct mt_root_place *place)
+{
+    struct mt_retained *r = b->graph->retained;
+    struct mt_holder holder = {
+        .kind = place->kind == MT_ROOT_MODULE    ? MT_HOLDER_MODULE
+                : place->kind == MT_ROOT_MAPPING ? MT_HOLDER_MAPPING
+                                                 : MT_HOLDER_THREAD,
+        .index = place->index,
+        .first = NONE};
+
+    /* A thread has few ranges, and they come one after the other. */
+    for (size_t i = r->n_holders; i-- > 0;)
+        if (r->holders[i].kind == holder.kind &&
+            r->holders[i].index == holder.index)
+            return (uint32_t)i;
+    if (!mt_grow(&r->holders, &b->holders_capacity, r->n_holders + 1,
+                 sizeof holder)) {
+        b->out_of_memory = true;
+        return NONE;
+    }
+    r->holders[r->n_holders] = holder;
+    return (uint32_t)r->n_holders++;
+}
+
+static void add_place(struct builder *b, uint64_t start, uint64_t end,
+                      uint32_t word)
+{
+    struct mt_retained *r = b->graph->retained;
+
+    if (!mt_grow(&r->places, &b->places_capacity, r->n_places + 1,
+                 sizeof *r->places)) {
+        b->out_of_memory = true;
+        return;
+    }
+    b->place = (uint32_t)r->n_places;
+    r->places[r->n_places++] = (struct mt_holder_place){
+        .holder = b->holder,
+        .next = r->holders[b->holder].first,
+        .start = start,
+        .end = end,
+        .word = word,
+    };
+    r->holders[b->holder].first = b->place;
+}
+
+/* A word of a root that points to a block: of the place at hand, or of one
+ * more. */
+static void take_word(void *context, const struct mt_hit *hit)
+{
+    struct builder *b = context;
+    struct mt_retained *r = b->graph->retained;
+    const struct mt_root_place *range = &r->roots.ranges[b->range];
+    uint64_t variable = hit->at;
+
+    if (b->out_of_memory)
+        return;
+    if (range->kind == MT_ROOT_MAPPING)
+        variable = range->start;
+    else if (range->kind == MT_ROOT_MODULE && b->options->variable)
+        variable = b->options->variable(b->options->variable_context,
+                                        range->index, hit->at);
+    if (b->place != NONE &&
+        (variable == b->variable || r->n_places >= MAX_PLACES)) {
+        r->places[b->place].end = hit->at + 8;
+        return;
+    }
+    b->variable = variable;
+    add_place(b, hit->at, hit->at + 8, NONE);
+}
+
+static void find_places(struct builder *b)
+{
+    struct mt_roots *roots = &b->graph->retained->roots;
+    struct mt_hit hit;
+
+    for (size_t i = 0; i < roots->n_words && !b->out_of_memory; i++) {
+        uint64_t word = roots->words[i].start & ~b->scan.options->high_tags;
+        if (!mt_scan_word(&b->scan, 0, word, &hit))
+            continue;
+        b->holder = holder_of(b, &roots->words[i]);
+        if (b->holder != NONE)
+            add_place(b, 0, 0, (uint32_t)i);
+    }
+    for (size_t i = 0; i < roots->n_ranges && !b->out_of_memory; i++) {
+        b->holder = holder_of(b, &roots->ranges[i]);
+        b->range = (uint32_t)i;
+        b->place = NONE;
+        if (b->holder != NONE)
+            mt_scan_range(&b->scan, roots->ranges[i].start,
+                          roots->ranges[i].end, take_word, b);
+    }
+}
+
+/* --- vertices --- */
+
+/* Spans that have blocks, so that a slot leads to its span. */
+static bool list_spans(struct mt_graph *graph)
+{
+    const struct mt_map *map = graph->map;
+    uint64_t n_hints = map->n_slots / SLOTS_OF_HINT + 2;
+    uint32_t at = 0;
+
+    graph->spans = calloc(map->n_spans + 1, sizeof *graph->spans);
+    graph->hints = calloc(n_hints, sizeof *graph->hints);
+    if (graph->spans == NULL || graph->hints == NULL)
+        return false;
+    for (size_t i = 1; i < map->n_spans; i++)
+        if (map->spans[i].n_blocks > 0)
+            graph->spans[graph->n_spans++] = (uint32_t)i;
+    for (uint64_t i = 0; i < n_hints; i++) {
+        while (at + 1 < graph->n_spans &&
+               map->spans[graph->spans[at + 1]].first <= i * SLOTS_OF_HINT)
+            at++;
+        graph->hints[i] = at;
+    }
+    return true;
+}
+
+static uint32_t span_of(const struct mt_graph *graph, uint64_t slot)
+{
+    const struct mt_map_span *spans = graph->map->spans;
+    size_t low = graph->hints[slot / SLOTS_OF_HINT];
+    size_t high = (size_t)graph->hints[slot / SLOTS_OF_HINT + 1] + 1;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (spans[graph->spans[middle]].first <= slot)
+            low = middle;
+        else
+            high = middle;
+    }
+    return graph->spans[low];
+}
+
+struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id)
+{
+    const struct mt_map *map = graph->map;
+    struct mt_vertex v = {.kind = MT_VERTEX_ROOT};
+
+    if (id < map->n_slots) {
+        v.kind = MT_VERTEX_BLOCK;
+        v.slot = id;
+        v.span = span_of(graph, id);
+        v.address = mt_map_address(map, v.span,
+                                   (uint32_t)(id - map->spans[v.span].first));
+        v.bytes = mt_map_bytes(map, v.span, id);
+        return v;
+    }
+    id -= (uint32_t)map->n_slots;
+    if (id < graph->retained->n_holders) {
+        v.kind = MT_VERTEX_HOLDER;
+        v.index = id;
+    } else if (id - graph->retained->n_holders < graph->retained->n_places) {
+        v.kind = MT_VERTEX_PLACE;
+        v.index = id - (uint32_t)graph->retained->n_holders;
+    }
+    return v;
+}
+
+/* --- edges --- */
+
+/* The next pointer to a block in [start + *position, end). */
+static bool next_pointer(struct builder *b, uint64_t start, uint64_t end,
+                         uint64_t *position, uint32_t *id)
+{
+    uint64_t at = start + *position;
+    struct mt_hit hit;
+    bool found = mt_scan_next(&b->scan, &at, end, &hit);
+
+    *position = at > start ? at - start : 0;
+    if (found)
+        *id = (uint32_t)hit.place.slot;
+    return found;
+}
+
+static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,
+                          uint32_t *id)
+{
+    const struct mt_retained *r = b->graph->retained;
+    const struct mt_holder_place *place = &r->places[index];
+    struct mt_hit hit;
+
+    if (place->start) {
+        /* What is missing here has been counted. */
+        uint64_t missing = b->scan.missing_bytes;
+        bool found = next_pointer(b, place->start, place->end, position, id);
+        b->scan.missing_bytes = missing;
+        return found;
+    }
+    if (*position || !mt_scan_word(&b->scan, 0,
+                                   r->roots.words[place->word].start &
+                                       ~b->scan.options->high_tags,
+                                   &hit))
+        return false;
+    *position = 1;
+    *id = (uint32_t)hit.place.slot;
+    return true;
+}
+
+/* The id that the next edge of a vertex leads to.  `position` begins with 0. */
+static bool next_edge(struct builder *b, const struct mt_vertex *v,
+                      uint64_t *position, uint32_t *id)
+{
+    const struct mt_retained *r = b->graph->retained;
+    uint32_t first = (uint32_t)b->graph->map->n_slots, next;
+
+    switch (v->kind) {
+    case MT_VERTEX_BLOCK:
+        return next_pointer(b, v->address, v->address + v->bytes, position, id);
+    case MT_VERTEX_PLACE:
+        return next_of_place(b, v->index, position, id);
+    case MT_VERTEX_HOLDER:
+        /* The position is the number of the place, plus one. */
+        next = *position ? r->places[*position - 1].next
+                         : r->holders[v->index].first;
+        if (next == NONE)
+            return false;
+        *position = (uint64_t)next + 1;
+        *id = first + (uint32_t)r->n_holders + next;
+        return true;
+    default:
+        if (*position >= r->n_holders)
+            return false;
+        *id = first + (uint32_t)(*position)++;
+        return true;
+    }
+}
+
+/* --- the search --- */
+
+static bool allocate(struct builder *b)
+{
+    struct mt_graph *graph = b->graph;
+    const struct mt_retained *r = graph->retained;
+    uint64_t others = r->n_holders + r->n_places + 1;
+    uint64_t ids = graph->map->n_slots + others;
+    uint64_t most = graph->map->n_live + others;
+
+    if (ids >= NONE)
+        return false;
+    graph->n_ids = (uint32_t)ids;
+    b->capacity = (uint32_t)most;
+    b->numbers = malloc(ids * sizeof *b->numbers);
+    b->positions = malloc(most * sizeof *b->positions);
+    graph->ids = malloc(most * sizeof *graph->ids);
+    graph->parents = malloc(most * sizeof *graph->parents);
+    if (!b->numbers || !b->positions || !graph->ids || !graph->parents)
+        return false;
+    memset(b->numbers, 0xff, ids * sizeof *b->numbers);
+    return true;
+}
+
+/* Positions in memory are kept as numbers of words; in blocks of more than 32
+ * GB of several words, so that a few are looked at again. */
+static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
+{
+    const struct mt_holder_place *places = b->graph->retained->places;
+    uint64_t bytes = 0;
+    unsigned shift;
+
+    if (v->kind == MT_VERTEX_BLOCK)
+        bytes = v->bytes;
+    else if (v->kind == MT_VERTEX_PLACE)
+        bytes = places[v->index].end - places[v->index].start;
+    shift = bytes ? 3 : 0;
+    while (bytes >> shift >= UINT32_MAX)
+        shift++;
+    return shift;
+}
+
+static uint32_t pack(const struct builder *b, const struct mt_vertex *v,
+                     uint64_t position)
+{
+    return (uint32_t)(position >> shift_of(b, v));
+}
+
+static uint64_t unpack(const struct builder *b, const struct mt_vertex *v,
+                       uint32_t position)
+{
+    return (uint64_t)position << shift_of(b, v);
+}
+
+static void add_vertex(struct builder *b, uint32_t id, uint32_t parent)
+{
+    struct mt_graph *graph = b->graph;
+
+    b->numbers[id] = graph->n;
+    graph->ids[graph->n] = id;
+    graph->parents[graph->n++] = parent;
+}
+
+/* An edge to a vertex that has been met before. */
+static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
+{
+    if (to == from || b->graph->parents[to] == from)
+        return true;
+    b->out_of_memory = !mt_flow_add(&b->graph->edges, from, to);
+    return !b->out_of_memory;
+}
+
+/* False when out of memory or stopped. */
+static bool search(struct builder *b)
+{
+    struct mt_graph *graph = b->graph;
+    uint32_t current = 0, id;
+    struct mt_vertex vertex;
+    uint64_t position = 0;
+
+    add_vertex(b, graph->n_ids - 1, 0);
+    vertex = mt_graph_vertex(graph, graph->n_ids - 1);
+    for (;;) {
+        if (next_edge(b, &vertex, &position, &id)) {
+            uint32_t number = b->numbers[id];
+            graph->retained->n_pointers += number != NONE;
+            if (number != NONE) {
+                if (!add_edge(b, current, number))
+                    return false;
+                continue;
+            }
+            if (graph->n == b->capacity)
+                continue;
+            graph->retained->n_pointers++;
+            b->positions[current] = pack(b, &vertex, position);
+            add_vertex(b, id, current);
+            if (graph->n % STEP_VERTICES == 0 &&
+                !mt_model_step(b->model, "following pointers", graph->n,
+                               b->capacity))
+                return false;
+            current = b->numbers[id];
+            vertex = mt_graph_vertex(graph, graph->ids[current]);
+            position = 0;
+        } else if (current == 0) {
+            return true;
+        } else {
+            current = graph->parents[current];
+            vertex = mt_graph_vertex(graph, graph->ids[current]);
+            position = unpack(b, &vertex, b->positions[current]);
+        }
+    }
+}
+
+bool mt_graph_build(struct mt_model *model,
+                    const struct mt_retained_options *options,
+                    struct mt_graph *graph, struct mt_error *error)
+{
+    struct builder b = {.model = model, .options = options, .graph = graph};
+    bool ok = list_spans(graph), whole;
+
+    mt_scan_init(&b.scan, graph->map, model->source, &options->scan);
+    if (ok)
+        find_places(&b);
+    ok = ok && !b.out_of_memory && allocate(&b);
+    whole = ok && search(&b);
+    graph->retained->missing_bytes = b.scan.missing_bytes;
+    free(b.positions);
+    free(b.numbers);
+    mt_scan_done(&b.scan);
+    if (whole)
+        return true;
+    return mt_fail(error, ok && !b.out_of_memory
+                              ? "the search was stopped"
+                              : "out of memory for the graph of blocks");
+}
+
+void mt_graph_drop_edges(struct mt_graph *graph)
+{
+    free(graph->parents);
+    graph->parents = NULL;
+    mt_flow_free(&graph->edges);
+}
+
+void mt_graph_free(struct mt_graph *graph)
+{
+    mt_graph_drop_edges(graph);
+    free(graph->ids);
+    free(graph->spans);
+    free(graph->hints);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * retained_graph.h - the graph of what retains what: the root of all, the
+ * holders, their places, and the blocks that these reach.
+ */
+#ifndef MT_RETAINED_GRAPH_H
+#define MT_RETAINED_GRAPH_H
+
+#include "coreanalyze/analyses/dominators.h"
+#include "coreanalyze/analyses/retained.h"
+
+#define MT_GRAPH_NONE UINT32_MAX
+
+enum mt_vertex_kind {
+    MT_VERTEX_ROOT,
+    MT_VERTEX_HOLDER,
+    MT_VERTEX_PLACE,
+    MT_VERTEX_BLOCK,
+};
+
+/* Vertices are numbered in the order of a depth-first search.  A vertex's id
+ * is the slot of its block; holders, places and the root come behind them. */
+struct mt_graph {
+    struct mt_map *map;
+    struct mt_retained *retained; /* its holders and places */
+    uint32_t *spans;              /* that have blocks, by first slot */
+    size_t n_spans;
+    uint32_t *hints; /* of every 64th slot, where its span is in `spans` */
+    uint32_t n, n_ids;
+    uint32_t *ids;              /* by number */
+    uint32_t *parents;          /* by number; NULL after the dominators */
+    struct mt_flow_edges edges; /* but those from parents, and loops */
+};
+
+/* A vertex, by its id. */
+struct mt_vertex {
+    enum mt_vertex_kind kind;
+    uint32_t index; /* of the holder or place */
+    uint32_t span;  /* of the block */
+    uint64_t slot, address, bytes;
+};
+struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id);
+
+/* Finds the holders and their places, and searches from them.  False when out
+ * of memory or stopped; mt_graph_free() is then due, too. */
+bool mt_graph_build(struct mt_model *model,
+                    const struct mt_retained_options *options,
+                    struct mt_graph *graph, struct mt_error *error);
+/* Frees what only the search for dominators needs. */
+void mt_graph_drop_edges(struct mt_graph *graph);
+void mt_graph_free(struct mt_graph *graph);
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * show.c - sums over live blocks per heap and stack.
+ */
+#include "coreanalyze/analyses/show.h"
+#include "coreanalyze/base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const mt_show_sort_names[] = {"bytes", "count", "age", "allocs",
+                                          NULL};
+
+/* A row being summed up: counts of a sample are estimates, so not integers. */
+struct sum {
+    uint64_t key; /* (kind + 1) << 60 | heap << 32 | stack */
+    double scaled_bytes, scaled_count;
+    uint64_t bytes, count, sample;
+    uint64_t indirect_bytes, indirect_count;
+    uint32_t oldest, newest;
+    uint64_t ages[MT_SHOW_AGES];
+};
+
+struct walk {
+    struct mt_model *model;
+    struct mt_show *show;
+    uint32_t first_epoch, end_epoch;
+    uint8_t *part;      /* of the time looked at, by epoch */
+    uint32_t only_heap; /* or UINT32_MAX */
+    struct sum *sums;   /* open addressing; key 0 is free */
+    size_t n_sums, capacity;
+    bool out_of_memory;
+};
+
+static size_t slot_of(uint64_t key, size_t capacity)
+{
+    return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) &
+           (capacity - 1);
+}
+
+static struct sum *probe(struct sum *sums, size_t capacity, uint64_t key)
+{
+    size_t i = slot_of(key, capacity);
+
+    while (sums[i].key != 0 && sums[i].key != key)
+        i = (i + 1) & (capacity - 1);
+    return &sums[i];
+}
+
+static bool rehash(struct walk *walk)
+{
+    size_t capacity = walk->capacity ? walk->capacity * 2 : 1024;
+    struct sum *sums = calloc(capacity, sizeof *sums);
+
+    if (sums == NULL)
+        return false;
+    for (size_t i = 0; i < walk->capacity; i++)
+        if (walk->sums[i].key != 0)
+            *probe(sums, capacity, walk->sums[i].key) = walk->sums[i];
+    free(walk->sums);
+    walk->sums = sums;
+    walk->capacity = capacity;
+    return true;
+}
+
+static struct sum *find_sum(struct walk *walk, uint64_t key)
+{
+    struct sum *sum;
+
+    if (walk->n_sums * 2 >= walk->capacity && !rehash(walk))
+        return NULL;
+    sum = probe(walk->sums, walk->capacity, key);
+    if (sum->key == 0) {
+        sum->key = key;
+        sum->sample = UINT64_MAX;
+        sum->oldest = UINT32_MAX;
+        walk->n_sums++;
+    }
+    return sum;
+}
+
+/* A sampled block stands for as many as the chance that it was taken says:
+ * a block of n bytes is taken with 1 - e^(-n / mean). */
+static double weight(const struct mt_model *model, uint64_t bytes)
+{
+    if (model->sample_bytes == 0)
+        return 1;
+    return -1 /
+           expm1(-(double)(bytes ? bytes : 1) / (double)model->sample_bytes);
+}
+
+static void add_to(struct mt_show_sum *sum, const struct mt_block *block)
+{
+    sum->bytes += block->bytes;
+    sum->count++;
+}
+
+/* True if the block is in no row because it has no stack. */
+static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
+{
+    struct mt_show_sum *sums = block->stack == MT_ID_UNTRACED ? show->untraced
+                               : block->stack == MT_ID_UNSAMPLED
+                                   ? show->unsampled
+                                   : show->traced;
+
+    add_to(&sums[block->heap], block);
+    return sums != show->traced && show->options->classify == NULL;
+}
+
+static void add_to_row(const struct walk *walk, struct sum *sum,
+                       const struct mt_block *block,
+                       const struct mt_show_class *class)
+{
+    double w = weight(walk->model, block->bytes);
+
+    sum->scaled_bytes += w * (double)block->bytes;
+    sum->scaled_count += w;
+    sum->bytes += block->bytes;
+    sum->count++;
+    sum->indirect_bytes += class->indirect_bytes;
+    sum->indirect_count += class->indirect_count;
+    if (block->address < sum->sample)
+        sum->sample = block->address;
+    if (block->epoch < sum->oldest)
+        sum->oldest = block->epoch;
+    if (block->epoch > sum->newest)
+        sum->newest = block->epoch;
+    sum->ages[walk->part[block->epoch]]++;
+}
+
+static bool visit_block(void *context, const struct mt_block *block)
+{
+    struct walk *walk = context;
+    const struct mt_show_options *options = walk->show->options;
+    struct mt_show_class class = {0};
+    struct sum *sum;
+
+    if (add_to_heap(walk->show, block) || block->epoch < walk->first_epoch ||
+        block->epoch >= walk->end_epoch ||
+        (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
+        return true;
+    if (options->classify &&
+        !options->classify(options->classify_context, block, &class))
+        return true;
+    sum = find_sum(walk, ((uint64_t) class.kind + 1) << 60 |
+                             (uint64_t)block->heap << 32 | block->stack);
+    if (sum == NULL) {
+        walk->out_of_memory = true;
+        return false;
+    }
+    add_to_row(walk, sum, block, &class);
+    return true;
+}
+
+static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
+{
+    const struct mt_model *model = walk->model;
+    uint32_t stack = (uint32_t)sum->key;
+    struct mt_show_row row = {
+        .heap = (uint32_t)(sum->key >> 32) & 0x0fffffff,
+        .kind = (unsigned)(sum->key >> 60) - 1,
+        .stack = stack,
+        .bytes = sum->bytes,
+        .count = sum->count,
+        .sampled = sum->count,
+        .sample = sum->sample,
+        .oldest_epoch = sum->oldest,
+        .newest_epoch = sum->newest,
+        .allocs = model->stacks[stack].allocs,
+        .depth = model->stacks[stack].depth,
+        .indirect_bytes = sum->indirect_bytes,
+        .indirect_count = sum->indirect_count,
+    };
+
+    memcpy(row.ages, sum->ages, sizeof row.ages);
+    if (walk->show->scaled) {
+        row.bytes = (uint64_t)llround(sum->scaled_bytes);
+        row.count = (uint64_t)llround(sum->scaled_count);
+    }
+    return row;
+}
+
+/* --- merging of stacks that agree in their first frames --- */
+
+struct keyed_row {
+    struct mt_show_row row;
+    struct keyed_frame {
+        uint64_t pc, module; /* equal addresses may be of different modules */
+    } * frames;              /* depth of them */
+};
+
+static int by_frames(const void *a, const void *b)
+{
+    const struct keyed_row *x = a, *y = b;
+    size_t n = x->row.depth < y->row.depth ? x->row.depth : y->row.depth;
+
+    if (x->row.kind != y->row.kind)
+        return x->row.kind < y->row.kind ? -1 : 1;
+    if (x->row.heap != y->row.heap)
+        return x->row.heap < y->row.heap ? -1 : 1;
+    for (size_t i = 0; i < n; i++) {
+        const struct keyed_frame *f = &x->frames[i], *g = &y->frames[i];
+        if (f->pc != g->pc)
+            return f->pc < g->pc ? -1 : 1;
+        if (f->module != g->module)
+            return f->module < g->module ? -1 : 1;
+    }
+    if (x->row.depth != y->row.depth)
+        return x->row.depth < y->row.depth ? -1 : 1;
+    return x->row.stack < y->row.stack ? -1 : x->row.stack > y->row.stack;
+}
+
+static bool same_frames(const struct keyed_row *a, const struct keyed_row *b)
+{
+    return a->row.kind == b->row.kind && a->row.heap == b->row.heap &&
+           a->row.depth == b->row.depth && a->row.depth > 0 &&
+           memcmp(a->frames, b->frames, a->row.depth * sizeof *a->frames) == 0;
+}
+
+static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
+{
+    to->bytes += from->bytes;
+    to->count += from->count;
+    to->sampled += from->sampled;
+    to->indirect_bytes += from->indirect_bytes;
+    to->indirect_count += from->indirect_count;
+    to->allocs += from->allocs;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        to->ages[i] += from->ages[i];
+    if (from->sample < to->sample)
+        to->sample = from->sample;
+    if (from->oldest_epoch < to->oldest_epoch)
+        to->oldest_epoch = from->oldest_epoch;
+    if (from->newest_epoch > to->newest_epoch)
+        to->newest_epoch = from->newest_epoch;
+}
+
+static void key_row(struct mt_model *model, struct keyed_row *keyed,
+                    unsigned depth)
+{
+    const struct mt_stack *stack = &model->stacks[keyed->row.stack];
+    uint64_t all[MT_MAX_FRAMES];
+    size_t n = mt_model_frames(model, keyed->row.stack, all);
+
+    keyed->row.depth = (uint32_t)(n < depth ? n : depth);
+    for (size_t i = 0; i < keyed->row.depth; i++)
+        keyed->frames[i] = (struct keyed_frame){
+            all[i], mt_model_module_id(model, all[i] - 1, stack->modules)};
+}
+
+static bool merge_rows(struct mt_model *model, struct mt_show *show)
+{
+    unsigned depth = show->options->depth;
+    struct keyed_row *keyed = calloc(show->n_rows + 1, sizeof *keyed);
+    struct keyed_frame *frames =
+        calloc(show->n_rows + 1, depth * sizeof *frames);
+    size_t kept = 0;
+
+    for (size_t i = 0; keyed && frames && i < show->n_rows; i++) {
+        keyed[i].row = show->rows[i];
+        keyed[i].frames = frames + i * depth;
+        key_row(model, &keyed[i], depth);
+    }
+    if (keyed && frames) {
+        qsort(keyed, show->n_rows, sizeof *keyed, by_frames);
+        for (size_t i = 0; i < show->n_rows; i++) {
+            if (i > 0 && same_frames(&keyed[i - 1], &keyed[i]))
+                merge_into(&show->rows[kept - 1], &keyed[i].row);
+            else
+                show->rows[kept++] = keyed[i].row;
+        }
+        show->n_rows = kept;
+    }
+    free(frames);
+    free(keyed);
+    return kept > 0 || show->n_rows == 0;
+}
+
+/* --- sorting and filters --- */
+
+static int compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_options(const void *a, const void *b, void *context)
+{
+    const struct mt_show_row *x = a, *y = b;
+    const struct mt_show_options *options = context;
+    int order = compare(x->kind, y->kind);
+
+    if (order != 0)
+        return order;
+    if (options->sort == MT_SORT_COUNT)
+        order = compare(y->count, x->count);
+    else if (options->sort == MT_SORT_AGE)
+        order = compare(x->oldest_epoch, y->oldest_epoch);
+    else if (options->sort == MT_SORT_ALLOCS)
+        order = compare(y->allocs, x->allocs);
+    if (order == 0)
+        order =
+            compare(y->bytes + y->indirect_bytes, x->bytes + x->indirect_bytes);
+    if (order == 0)
+        order = compare(y->count, x->count);
+    return order ? order : compare(x->sample, y->sample);
+}
+
+static bool is_steady(const struct mt_show_row *row)
+{
+    if (row->sampled < MT_SHOW_STEADY_BLOCKS)
+        return false;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        if (row->ages[i] * MT_SHOW_AGES * 4 < row->sampled)
+            return false;
+    return true;
+}
+
+static bool make_rows(struct walk *walk)
+{
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    size_t kept = 0;
+
+    show->rows = calloc(walk->n_sums + 1, sizeof *show->rows);
+    if (show->rows == NULL)
+        return false;
+    for (size_t i = 0; i < walk->capacity; i++)
+        if (walk->sums[i].key != 0)
+            show->rows[show->n_rows++] = row_of(walk, &walk->sums[i]);
+    if (options->depth > 0 && !merge_rows(walk->model, show))
+        return false;
+    qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
+            (void *)(uintptr_t)options);
+    show->n_all_rows = show->n_rows;
+    for (size_t i = 0; i < show->n_rows; i++) {
+        show->shown.bytes += show->rows[i].bytes;
+        show->shown.count += show->rows[i].count;
+        show->rows[i].steady = is_steady(&show->rows[i]);
+        if (show->rows[i].bytes + show->rows[i].indirect_bytes >=
+                options->min_bytes &&
+            (options->top == 0 || kept < options->top))
+            show->rows[kept++] = show->rows[i];
+    }
+    show->n_rows = kept;
+    return true;
+}
+
+/* --- what is looked at --- */
+
+/* Which epochs --since and --older let through, and the parts of that time. */
+static bool find_epochs(struct walk *walk, struct mt_error *error)
+{
+    const struct mt_model *model = walk->model;
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    uint64_t length;
+
+    walk->end_epoch = UINT32_MAX;
+    if (!mt_when_epoch(model, &options->since, UINT64_MAX, &walk->first_epoch,
+                       error) ||
+        (options->older.kind != MT_WHEN_NOT &&
+         !mt_when_epoch(model, &options->older, UINT64_MAX, &walk->end_epoch,
+                        error)))
+        return false;
+    show->from_ns = model->epochs[walk->first_epoch].ns;
+    if (options->since.kind == MT_WHEN_NOT)
+        show->from_ns = 0;
+    show->to_ns = walk->end_epoch < model->n_epochs
+                      ? model->epochs[walk->end_epoch].ns
+                      : model->now_ns;
+    walk->part = calloc(model->n_epochs, 1);
+    if (walk->part == NULL)
+        return mt_fail(error, "out of memory for the epochs");
+    length = show->to_ns - show->from_ns;
+    for (size_t i = 0; i < model->n_epochs; i++) {
+        uint64_t ns = model->epochs[i].ns;
+        if (ns < show->from_ns || ns > show->to_ns)
+            continue;
+        /* The last moment belongs to the last part. */
+        walk->part[i] =
+            ns < show->to_ns
+                ? (uint8_t)((unsigned __int128)(ns - show->from_ns) *
+                            MT_SHOW_AGES / length)
+                : MT_SHOW_AGES - 1;
+    }
+    return true;
+}
+
+static bool find_heap(struct walk *walk, struct mt_error *error)
+{
+    const char *name = walk->show->options->heap;
+    const struct mt_heap *heap;
+
+    walk->only_heap = UINT32_MAX;
+    if (name == NULL)
+        return true;
+    heap = mt_model_heap(walk->model, name);
+    if (heap == NULL)
+        return mt_fail(error, "the trace has no heap '%s'", name);
+    walk->only_heap = heap->id;
+    return true;
+}
+
+bool mt_show_wants(const struct mt_model *model, const struct mt_show *show,
+                   uint32_t heap)
+{
+    const char *name = show->options->heap;
+
+    return model->heaps[heap].in_use &&
+           (name == NULL || mt_model_heap(model, name) == &model->heaps[heap]);
+}
+
+/* Room for the classes of each heap that is shown. */
+static bool want_classes(const struct mt_model *model, struct mt_show *show)
+{
+    size_t n = MT_MAX_CLASSES + 1, wanted = 0;
+
+    if (!show->options->classes)
+        return true;
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        wanted += mt_show_wants(model, show, i);
+    show->classes = calloc(wanted + 1, n * sizeof *show->classes);
+    if (show->classes == NULL)
+        return false;
+    for (uint32_t i = 0, at = 0; i < model->n_heaps; i++)
+        if (mt_show_wants(model, show, i))
+            show->usage[i].classes = show->classes + n * at++;
+    return true;
+}
+
+bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
+                 struct mt_show *show, struct mt_error *error)
+{
+    struct walk walk = {.model = model, .show = show};
+    bool ok;
+
+    memset(show, 0, sizeof *show);
+    show->options = options;
+    show->scaled = model->sample_bytes > 0 && options->classify == NULL;
+    show->usage = calloc(model->n_heaps + 1, sizeof *show->usage);
+    show->traced = calloc(model->n_heaps + 1, sizeof *show->traced);
+    show->untraced = calloc(model->n_heaps + 1, sizeof *show->untraced);
+    show->unsampled = calloc(model->n_heaps + 1, sizeof *show->unsampled);
+    if (!show->usage || !show->traced || !show->untraced || !show->unsampled ||
+        !want_classes(model, show))
+        return mt_fail(error, "out of memory");
+    ok = find_heap(&walk, error) && find_epochs(&walk, error) &&
+         mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
+         (make_rows(&walk) || mt_fail(error, "out of memory"));
+    if (walk.out_of_memory)
+        mt_fail(error, "out of memory for the stacks");
+    free(walk.sums);
+    free(walk.part);
+    return ok;
+}
+
+void mt_show_free(struct mt_show *show)
+{
+    free(show->rows);
+    free(show->usage);
+    free(show->classes);
+    free(show->traced);
+    free(show->untraced);
+    free(show->unsampled);
+    memset(show, 0, sizeof *show);
+}

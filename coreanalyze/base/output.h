@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * output.h - files that are complete or not there.
+ */
+#ifndef MT_OUTPUT_H
+#define MT_OUTPUT_H
+
+#include "coreanalyze/base/error.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+struct mt_output {
+    FILE *file;
+    const char *path;
+    char *temporary; /* NULL: written in place, as devices and pipes are */
+};
+
+/* Opens a file beside `path` that close gives this name; its permissions are
+ * `mode`, less the umask.  False with `error` filled. */
+bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
+                    struct mt_error *error);
+/* False with `error` filled if not all could be written, or `ok` is false
+ * (`error` is then kept); nothing is left then. */
+bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error);
+
+/* The pattern with `pid` for every %p, `name` for every %n (unless NULL; with
+ * `_` for slashes) and % for %%.  NULL when out of memory; the caller frees
+ * it. */
+char *mt_output_name(const char *pattern, uint32_t pid, const char *name);
+
+#endif

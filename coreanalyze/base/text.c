@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The smallest code point that takes so many bytes. */
+static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+
+size_t mt_utf8_length(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = p[0] < 0x80           ? 1
+               : (p[0] >> 5) == 0x6  ? 2
+               : (p[0] >> 4) == 0xe  ? 3
+               : (p[0] >> 3) == 0x1e ? 4
+                                     : 0;
+    uint32_t code;
+
+    if (n <= 1)
+        return p[0] == 0 ? 0 : n;
+    code = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return n;
+}
+
+/* C0, DEL and C1 are control characters. */
+static bool is_control(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) ||
+           (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+void mt_put_text(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t n = mt_utf8_length(text);
+        if (n == 0 || is_control(text, n)) {
+            putc('?', out);
+            text += n ? n : 1;
+            continue;
+        }
+        fwrite(text, 1, n, out);
+        text += n;
+    }
+}
+
+void mt_put_size(FILE *out, uint64_t bytes)
+{
+    static const char units[] = "KMGTPE";
+    unsigned shift = 0;
+
+    while (shift < 60 && bytes >> shift >= 1024)
+        shift += 10;
+    if (shift == 0)
+        fprintf(out, "%" PRIu64, bytes);
+    else if ((bytes & ((UINT64_C(1) << shift) - 1)) == 0)
+        fprintf(out, "%" PRIu64 "%c", bytes >> shift, units[shift / 10 - 1]);
+    else {
+        /* Not by a double: printf would follow the locale. */
+        unsigned __int128 hundredths = (unsigned __int128)bytes * 100 >> shift;
+        fprintf(out, "%u.%02u%c", (unsigned)(hundredths / 100),
+                (unsigned)(hundredths % 100), units[shift / 10 - 1]);
+    }
+}
+
+const char *mt_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+void mt_put_frame(FILE *out, const struct mt_frame *frame)
+{
+    if (frame->function) {
+        mt_put_text(out, frame->function);
+        if (!frame->inlined)
+            fprintf(out, " + 0x%" PRIx64, frame->offset);
+    } else if (frame->module) {
+        mt_put_text(out, mt_base_name(frame->module));
+        fprintf(out, " + 0x%" PRIx64, frame->module_offset);
+    } else {
+        fprintf(out, "0x%" PRIx64, frame->pc);
+    }
+}

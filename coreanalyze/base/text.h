@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * text.h - pieces of text that all printers need.  What comes from the target
+ * may hold any bytes.
+ */
+#ifndef MT_TEXT_H
+#define MT_TEXT_H
+
+#include "coreanalyze/names/resolve.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* Length of the UTF-8 character at `text` (printable or not), 0 if its bytes
+ * are none. */
+size_t mt_utf8_length(const char *text);
+
+/* Text for a terminal: control characters and bytes that are no UTF-8 come
+ * out as '?'. */
+void mt_put_text(FILE *out, const char *text);
+
+/* "1.50M", "16K", "123": up to two decimals, units of 1024. */
+void mt_put_size(FILE *out, uint64_t bytes);
+
+/* The last part of a path. */
+const char *mt_base_name(const char *path);
+
+/* "function + 0x1e", or "module + 0x1234", or "0x7f...". */
+void mt_put_frame(FILE *out, const struct mt_frame *frame);
+
+#endif

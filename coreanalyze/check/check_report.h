@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * check_report.h - what memtrace check finds and prints.
+ */
+#ifndef MT_CHECK_REPORT_H
+#define MT_CHECK_REPORT_H
+
+#include "coreanalyze/check/follow.h"
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/check/gate.h"
+
+#include <stdio.h>
+
+struct mt_check {
+    struct mt_leaks_options leaks;
+    struct mt_gate gate;
+    uint64_t top; /* rows to print of a process, 0: all */
+    bool json;
+    bool unfollowed; /* ptrace was refused */
+    struct mt_resolver_options names;
+    FILE *out;
+    struct mt_json writer;
+    uint64_t processes[3]; /* by result */
+};
+
+void mt_check_begin(struct mt_check *check);
+/* Looks at the heap of a process, and prints what it finds. */
+void mt_check_ended(void *context, const struct mt_ended *ended);
+void mt_check_lost(void *context, pid_t pid, const char *why);
+/* The same for a source, which it frees, or for NULL and why in `error`. */
+void mt_check_look(struct mt_check *check,
+                   const struct mt_outcome_process *about,
+                   struct mt_source *source, struct mt_error *error);
+
+/* --- check_files.c: where ptrace is refused --- */
+/* A folder for the cores that processes write at their ends: `setting` is what
+ * MEMTRACE has to have for that; the caller frees both.  NULL with `error`
+ * filled. */
+char *mt_check_folder(char **setting, struct mt_error *error);
+/* Looks at what the processes left there, and removes it. */
+void mt_check_files(struct mt_check *check, const char *folder,
+                    const struct mt_check_end *end);
+/* Prints the result of all, and returns it. */
+enum mt_check_result mt_check_finish(struct mt_check *check);
+
+#endif

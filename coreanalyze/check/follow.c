@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * check.c - follows processes by ptrace events alone.
+ *
+ * Each thread stops in the kernel when it ends, by whatever cause
+ * (PTRACE_EVENT_EXIT), with its registers and all memory in place.  It is held
+ * there until all threads of its process have come, unless it is one that ends
+ * alone, by exit(2).  A thread that calls execve(2) ends the others without
+ * ending itself: they are let go when that is seen.
+ *
+ * A child that shares its parent's memory (vfork, posix_spawn) has no heap of
+ * its own until it calls execve(2).  Its first stop may be told before its
+ * parent's event is; it then waits for that.
+ */
+#include "coreanalyze/check/follow.h"
+#include "coreanalyze/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OPTIONS                                                                \
+    (PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |           \
+     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
+#define ORIG_RAX 15 /* in the order of struct user_regs_struct */
+#define POLL_NS 50000000
+#define FOLLOWED 1 /* what the program is told before it starts */
+#define UNFOLLOWED 2
+
+struct traced {
+    pid_t tid, pid;
+    bool known;   /* its parent's event has come */
+    bool waiting; /* for that */
+    bool held;    /* at its end */
+    bool shares;  /* the memory of its parent */
+    int status;   /* of its end */
+    struct mt_thread thread;
+};
+
+struct follower {
+    const struct mt_check_events *events;
+    struct traced *all;
+    size_t n, capacity;
+    pid_t program;
+    int status;
+    bool ended; /* the program has */
+    bool followed;
+    bool out_of_memory;
+    time_t deadline;
+    struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
+};
+
+static struct traced *find(struct follower *f, pid_t tid)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->all[i].tid == tid)
+            return &f->all[i];
+    return NULL;
+}
+
+static pid_t read_pid(pid_t tid)
+{
+    char path[64], line[128];
+    int pid = tid;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "Tgid: %d", &pid) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return pid;
+}
+
+static struct traced *add(struct follower *f, pid_t tid)
+{
+    if (!mt_grow(&f->all, &f->capacity, f->n + 1, sizeof *f->all)) {
+        f->out_of_memory = true;
+        return NULL;
+    }
+    f->all[f->n] = (struct traced){.tid = tid, .pid = read_pid(tid)};
+    return &f->all[f->n++];
+}
+
+static void forget(struct follower *f, struct traced *t)
+{
+    *t = f->all[--f->n];
+}
+
+static void go(pid_t tid, int signal)
+{
+    ptrace(PTRACE_CONT, tid, 0, signal);
+}
+
+/* --- ends --- */
+
+static void report(struct follower *f, const struct traced *last)
+{
+    struct mt_ended ended = {.pid = last->pid,
+                             .program = last->pid == f->program,
+                             .reader = last->tid,
+                             .status = last->status};
+    bool shares = false;
+
+    ended.threads = calloc(f->n, sizeof *ended.threads);
+    for (size_t i = 0; ended.threads && i < f->n; i++) {
+        const struct traced *t = &f->all[i];
+        if (t->pid != last->pid)
+            continue;
+        if (t->tid == t->pid)
+            ended.reader = t->tid;
+        shares |= t->shares;
+        ended.threads[ended.n_threads++] = t->thread;
+    }
+    if (ended.threads == NULL)
+        f->events->lost(f->events->context, last->pid, "out of memory");
+    else if (!shares)
+        f->events->ended(f->events->context, &ended);
+    free(ended.threads);
+}
+
+static void release(struct follower *f, pid_t pid)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->all[i].pid != pid || !f->all[i].held)
+            continue;
+        f->all[i].held = false;
+        go(f->all[i].tid, 0);
+    }
+}
+
+static bool others_run(const struct follower *f, pid_t pid, pid_t except)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->all[i].pid == pid && f->all[i].tid != except && !f->all[i].held)
+            return true;
+    return false;
+}
+
+static void at_end(struct follower *f, struct traced *t)
+{
+    unsigned long message = 0;
+    bool alone;
+
+    ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message);
+    t->status = (int)message;
+    t->held = true;
+    t->thread.tid = (uint32_t)t->tid;
+    t->thread.has_registers =
+        ptrace(PTRACE_GETREGS, t->tid, 0, t->thread.registers) == 0;
+    t->thread.fs_base = t->thread.registers[MT_REG_FS_BASE];
+    alone = t->thread.has_registers &&
+            t->thread.registers[ORIG_RAX] == SYS_exit &&
+            !WIFSIGNALED(t->status);
+    if (others_run(f, t->pid, t->tid)) {
+        if (alone) {
+            t->held = false;
+            go(t->tid, 0);
+            forget(f, t);
+        }
+        return;
+    }
+    report(f, t);
+    release(f, t->pid);
+}
+
+/* Threads that another one ends by execve. */
+static bool calls_exec(pid_t tid)
+{
+    char path[64], text[32] = "";
+    long number;
+    int file;
+
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)tid);
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    if (read(file, text, sizeof text - 1) <= 0)
+        text[0] = '\0';
+    close(file);
+    number = strtol(text, NULL, 10);
+    return number == SYS_execve || number == SYS_execveat;
+}
+
+static void release_for_exec(struct follower *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct traced *t = &f->all[i];
+        bool holds = false;
+        for (size_t j = 0; !t->held && j < f->n; j++)
+            holds |= f->all[j].pid == t->pid && f->all[j].held;
+        if (holds && calls_exec(t->tid))
+            release(f, t->pid);
+    }
+}
+
+/* --- events --- */
+
+static void new_child(struct follower *f, const struct traced *parent,
+                      int event)
+{
+    bool shares = parent->shares;
+    unsigned long message = 0;
+    pid_t parent_pid = parent->pid;
+    struct traced *t;
+
+    if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &message) != 0)
+        return;
+    t = find(f, (pid_t)message);
+    if (t == NULL)
+        t = add(f, (pid_t)message);
+    if (t == NULL)
+        return;
+    t->known = true;
+    t->shares =
+        event == PTRACE_EVENT_VFORK ||
+        (event == PTRACE_EVENT_CLONE && (t->pid != parent_pid || shares));
+    if (t->waiting) {
+        t->waiting = false;
+        go(t->tid, 0);
+    }
+}
+
+/* The thread that called it is the only one left, and has the process's id. */
+static void after_exec(struct follower *f, pid_t pid)
+{
+    for (size_t i = f->n; i-- > 0;)
+        if (f->all[i].pid == pid && f->all[i].tid != pid)
+            forget(f, &f->all[i]);
+    struct traced *t = find(f, pid);
+    if (t == NULL)
+        t = add(f, pid);
+    if (t)
+        *t = (struct traced){.tid = pid, .pid = pid, .known = true};
+}
+
+static void stopped(struct follower *f, pid_t tid, int status)
+{
+    int event = status >> 16, signal = WSTOPSIG(status);
+    struct traced *t = find(f, tid);
+
+    if (t == NULL)
+        t = add(f, tid);
+    if (t == NULL) {
+        go(tid, 0);
+        return;
+    }
+    switch (event) {
+    case 0:
+        go(tid, signal);
+        return;
+    case PTRACE_EVENT_EXIT:
+        at_end(f, t);
+        return;
+    case PTRACE_EVENT_EXEC:
+        after_exec(f, tid);
+        break;
+    case PTRACE_EVENT_STOP:
+        if (!t->known) {
+            t->waiting = true;
+            return;
+        }
+        if (signal != SIGTRAP) {
+            ptrace(PTRACE_LISTEN, tid, 0, 0);
+            return;
+        }
+        break;
+    default:
+        new_child(f, t, event);
+    }
+    go(tid, 0);
+}
+
+static void take_event(struct follower *f, pid_t tid, int status)
+{
+    struct traced *t = find(f, tid);
+
+    if (WIFSTOPPED(status)) {
+        stopped(f, tid, status);
+        return;
+    }
+    if (t)
+        forget(f, t);
+    if (tid == f->program) {
+        f->status = status;
+        f->ended = true;
+        f->deadline = time(NULL) + (time_t)f->events->wait_s;
+    }
+}
+
+/* Children that outlive the program are waited for a while. */
+static bool is_late(struct follower *f)
+{
+    if (!f->ended || time(NULL) < f->deadline)
+        return false;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->all[i].tid == f->all[i].pid)
+            f->events->lost(f->events->context, f->all[i].pid,
+                            "it still ran when the program had ended (see "
+                            "--wait)");
+    return true;
+}
+
+static void follow(struct follower *f, const sigset_t *signals)
+{
+    const struct timespec poll = {0, POLL_NS};
+
+    for (;;) {
+        int status, signal;
+        pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
+        if (tid > 0) {
+            take_event(f, tid, status);
+            continue;
+        }
+        if (tid < 0 && errno == ECHILD)
+            return;
+        signal = sigtimedwait(signals, NULL, &poll);
+        /* The terminal sends its signals to the program too. */
+        if ((signal == SIGTERM || signal == SIGHUP) && !f->ended)
+            kill(f->program, signal);
+        release_for_exec(f);
+        if (is_late(f))
+            return;
+    }
+}
+
+/* --- start --- */
+
+static void become(const struct follower *f, char *const *argv,
+                   const char *preload, const sigset_t *before, int ready,
+                   int failed)
+{
+    const char *old = getenv("LD_PRELOAD");
+    const char *unfollowed = f->events->unfollowed;
+    const char *settings = getenv("MEMTRACE");
+    char *text = NULL, *more = NULL, byte;
+    int number;
+    bool ok;
+
+    sigprocmask(SIG_SETMASK, before, NULL);
+    sigaction(SIGXFSZ, &f->file_limit, NULL);
+    ok = read(ready, &byte, 1) == 1 &&
+         asprintf(&text, "%s%s%s", preload, old && *old ? ":" : "",
+                  old ? old : "") > 0 &&
+         setenv("LD_PRELOAD", text, 1) == 0;
+    if (ok && byte == UNFOLLOWED && unfollowed) {
+        /* For what a signal ends. */
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+            limit.rlim_cur = limit.rlim_max;
+            setrlimit(RLIMIT_CORE, &limit);
+        }
+        ok = asprintf(&more, "%s%s%s", settings ? settings : "",
+                      settings && *settings ? ":" : "", unfollowed) > 0 &&
+             setenv("MEMTRACE", more, 1) == 0;
+    }
+    if (ok)
+        execvp(argv[0], argv);
+    number = errno;
+    if (write(failed, &number, sizeof number) != sizeof number)
+        _exit(126);
+    _exit(127);
+}
+
+static bool start(struct follower *f, char *const *argv, const char *preload,
+                  const sigset_t *before, const sigset_t *signals,
+                  struct mt_error *error)
+{
+    int ready[2], failed[2], number = 0;
+    ssize_t got;
+    char byte;
+
+    if (pipe2(ready, O_CLOEXEC) != 0)
+        return mt_fail(error, "%s: %s", f->events->command, strerror(errno));
+    if (pipe2(failed, O_CLOEXEC) != 0) {
+        close(ready[0]);
+        close(ready[1]);
+        return mt_fail(error, "%s: %s", f->events->command, strerror(errno));
+    }
+    f->program = fork();
+    if (f->program == 0)
+        become(f, argv, preload, before, ready[0], failed[1]);
+    close(ready[0]);
+    close(failed[1]);
+    if (f->program < 0) {
+        close(ready[1]);
+        close(failed[0]);
+        return mt_fail(error, "%s: cannot fork: %s", f->events->command,
+                       strerror(errno));
+    }
+    f->followed = ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
+    /* Whom the program leaves behind is waited for all the same. */
+    if (!f->followed)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (f->followed && add(f, f->program))
+        f->all[0].known = f->all[0].shares = true; /* until its execve */
+    byte = f->followed ? FOLLOWED : UNFOLLOWED;
+    if (write(ready[1], &byte, 1) != 1)
+        number = errno;
+    close(ready[1]);
+    /* The pipe closes with execve, which stops first. */
+    fcntl(failed[0], F_SETFL, O_NONBLOCK);
+    follow(f, signals);
+    got = read(failed[0], &number, sizeof number);
+    close(failed[0]);
+    if (got != (ssize_t)sizeof number)
+        return true;
+    mt_fail(error, "%s: cannot run %s: %s", f->events->command, argv[0],
+            strerror(number));
+    error->status = number == ENOENT ? 127 : 126;
+    return false;
+}
+
+bool mt_check_run(char *const *argv, const char *preload,
+                  const struct mt_check_events *events,
+                  struct mt_check_end *end, struct mt_error *error)
+{
+    struct follower f = {.events = events};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t before, signals;
+    bool ok;
+
+    sigaction(SIGXFSZ, &ignore, &f.file_limit);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    ok = start(&f, argv, preload, &before, &signals, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (f.out_of_memory)
+        events->lost(events->context, f.program, "out of memory");
+    free(f.all);
+    *end = (struct mt_check_end){(uint32_t)f.program, f.status, f.followed};
+    return ok;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ci.h - what was found, in the forms that other tools read.
+ *
+ * Each writes a whole document; whether that worked is the stream's to tell.
+ */
+#ifndef MT_CI_H
+#define MT_CI_H
+
+#include "coreanalyze/ci/findings.h"
+#include "coreanalyze/ci/suppress.h"
+
+#include <stdio.h>
+
+struct mt_ci {
+    struct mt_outcome *outcome;
+    const struct mt_suppressions *suppressions;
+    const char *tool;        /* "memtrace check" */
+    const char *const *argv; /* of the program, ended by NULL; or NULL */
+    uint32_t pid;            /* of the program, 0 if not known */
+    bool ended;              /* `status` is the program's, of waitpid(2) */
+    int status;
+    bool has_baseline;
+};
+
+void mt_ci_junit(const struct mt_ci *ci, FILE *out);
+/* Valgrind's XML, protocol 4, of one process, or of all (NULL). */
+void mt_ci_valgrind(const struct mt_ci *ci,
+                    const struct mt_outcome_process *only, FILE *out);
+/* The lines of Memcheck's log that CTest looks for. */
+void mt_ci_log(const struct mt_ci *ci, FILE *out);
+/* SARIF 2.1.0. */
+void mt_ci_sarif(const struct mt_ci *ci, FILE *out);
+/* Commands of GitHub's workflows, ten at most. */
+void mt_ci_github(const struct mt_ci *ci, FILE *out);
+
+/* "exit with status 3", "signal 11". */
+void mt_ci_end_text(int status, char *text, size_t bytes);
+/* "lose (ends.c:24)". */
+void mt_ci_frame_text(const struct mt_loss_frame *frame, FILE *out);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ci_github.c - annotations: commands that GitHub's runners take out of the
+ * output of a step.  They show ten of a kind in a step.
+ */
+#include "coreanalyze/ci/ci_formats.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ANNOTATIONS 10u
+#define MAX_FRAMES 8u
+
+/* `property`: the value ends at a comma or colon. */
+static void put(FILE *out, const char *text, bool property)
+{
+    while (*text) {
+        size_t n = mt_utf8_length(text);
+        unsigned char c = (unsigned char)*text;
+        if (n == 0)
+            fputs("\xef\xbf\xbd", out);
+        else if (c == '%' || c == '\r' || c == '\n' ||
+                 (property && (c == ':' || c == ',')))
+            fprintf(out, "%%%02X", c);
+        else if (n == 1 && (c < 0x20 || c == 0x7f))
+            putc('?', out);
+        else
+            fwrite(text, 1, n, out);
+        text += n ? n : 1;
+    }
+}
+
+/* The runner maps paths below the folder of the repository to its files. */
+static const char *below_here(const char *path)
+{
+    char here[PATH_MAX];
+    size_t n;
+
+    if (getcwd(here, sizeof here) == NULL)
+        return path;
+    n = strlen(here);
+    return n > 1 && strncmp(path, here, n) == 0 && path[n] == '/' ? path + n + 1
+                                                                  : path;
+}
+
+static char *message_of(const struct mt_failing *failing)
+{
+    const struct mt_loss *loss = failing->loss;
+    char *text = NULL, title[200];
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return NULL;
+    mt_loss_title(loss, title, sizeof title);
+    fputs(title, out);
+    if (loss->state == MT_LOSS_GROWN)
+        fprintf(out, " (the baseline has %" PRIu64 " blocks)",
+                loss->known_count);
+    for (size_t i = 0; i < loss->n_frames && i < MAX_FRAMES; i++) {
+        fputs(i == 0 ? "\n  at " : "\n  by ", out);
+        mt_ci_frame_text(&loss->frames[i], out);
+    }
+    if (loss->n_frames > MAX_FRAMES)
+        fprintf(out, "\n  and %zu more frames", loss->n_frames - MAX_FRAMES);
+    fprintf(out, "\nin process %u (", failing->process->pid);
+    mt_put_text(out,
+                failing->process->command ? failing->process->command : "?");
+    putc(')', out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static void put_failing(const struct mt_failing *failing, FILE *out)
+{
+    const struct mt_loss_frame *site = mt_loss_site(failing->loss);
+    char *message = message_of(failing);
+
+    fputs("::error ", out);
+    if (site) {
+        fputs("file=", out);
+        put(out, below_here(site->file), true);
+        fprintf(out, ",line=%u,", site->line);
+    }
+    fputs("title=memtrace%3A leak::", out);
+    put(out, message ? message : "out of memory for the message", false);
+    putc('\n', out);
+    free(message);
+}
+
+static void put_unchecked(const struct mt_ci *ci, size_t n, FILE *out)
+{
+    const struct mt_outcome_process *first = NULL;
+
+    for (size_t i = 0; first == NULL && i < ci->outcome->n_processes; i++)
+        if (ci->outcome->processes[i].result == MT_CHECK_NOT_CHECKED)
+            first = &ci->outcome->processes[i];
+    fprintf(out,
+            "::error title=memtrace%%3A not checked::%zu process%s not "
+            "checked; process %u (",
+            n, n == 1 ? " was" : "es were", first ? first->pid : 0);
+    put(out, first && first->command ? first->command : "?", false);
+    fputs("): ", out);
+    put(out, first && first->why ? first->why : "?", false);
+    putc('\n', out);
+}
+
+void mt_ci_github(const struct mt_ci *ci, FILE *out)
+{
+    size_t n, shown, unchecked = 0, room = MAX_ANNOTATIONS;
+    struct mt_failing *failing = mt_outcome_failing(ci->outcome, &n);
+
+    for (size_t i = 0; i < ci->outcome->n_processes; i++)
+        unchecked += ci->outcome->processes[i].result == MT_CHECK_NOT_CHECKED;
+    room -= unchecked > 0;
+    shown = n <= room ? n : room - 1;
+    /* A command begins a line; the program may have left one unfinished. */
+    if (n > 0 || unchecked > 0)
+        putc('\n', out);
+    for (size_t i = 0; i < shown; i++)
+        put_failing(&failing[i], out);
+    if (shown < n)
+        fprintf(out,
+                "::error title=memtrace%%3A leaks::and %zu more leaks: see the "
+                "report\n",
+                n - shown);
+    if (unchecked > 0)
+        put_unchecked(ci, unchecked, out);
+    free(failing);
+}

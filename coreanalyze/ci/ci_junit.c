@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ci_junit.c - JUnit's XML: a test case for the heap of every process, which
+ * fails if it leaks and is in error if it was not checked; and one for how the
+ * program ended.  Names are the same from run to run: without process ids.
+ */
+#include "coreanalyze/ci/ci_formats.h"
+#include "coreanalyze/base/text.h"
+#include "coreanalyze/base/xml.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_loss(const struct mt_loss *loss, FILE *out)
+{
+    char title[200];
+
+    mt_loss_title(loss, title, sizeof title);
+    fprintf(out, "%s\n", title);
+    if (loss->n_frames == 0)
+        fputs("    allocated untraced\n", out);
+    for (size_t i = 0; i < loss->n_frames; i++) {
+        fputs(i == 0 ? "    at " : "    by ", out);
+        mt_ci_frame_text(&loss->frames[i], out);
+        putc('\n', out);
+    }
+}
+
+/* The losses as one text; the caller frees it. */
+static char *losses_text(const struct mt_outcome_process *p)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return NULL;
+    fprintf(out, "process %u", p->pid);
+    if (p->head)
+        fprintf(out, ": %s", p->head);
+    putc('\n', out);
+    for (size_t i = 0; i < p->n_losses; i++)
+        if (p->losses[i].fails)
+            put_loss(&p->losses[i], out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* How many processes before this one have its command. */
+static size_t same_before(const struct mt_outcome *outcome, size_t index)
+{
+    const char *command = outcome->processes[index].command;
+    size_t n = 0;
+
+    for (size_t i = 0; i < index; i++)
+        n += outcome->processes[i].command == command;
+    return n;
+}
+
+static void put_process(const struct mt_ci *ci, size_t index, FILE *out)
+{
+    const struct mt_outcome_process *p = &ci->outcome->processes[index];
+    size_t same = same_before(ci->outcome, index);
+    char *text;
+
+    fprintf(out, "    <testcase classname=\"memtrace\" name=\"heap of ");
+    mt_xml_put(out, p->command ? p->command : "a process");
+    if (same > 0)
+        fprintf(out, " #%zu", same + 1);
+    fputs("\" time=\"0\"", out);
+    if (p->result == MT_CHECK_CLEAN) {
+        fputs("/>\n", out);
+        return;
+    }
+    fputs(">\n", out);
+    text = losses_text(p);
+    if (p->result == MT_CHECK_LEAKS)
+        fprintf(out,
+                "      <failure type=\"leaks\" message=\"%" PRIu64
+                " bytes in %" PRIu64 " blocks leak\">",
+                p->failing_bytes, p->failing_count);
+    else {
+        fputs("      <error type=\"not checked\" message=\"", out);
+        mt_xml_put(out, p->why ? p->why : "not checked");
+        fputs("\">", out);
+    }
+    if (text)
+        mt_xml_put(out, text);
+    fputs(p->result == MT_CHECK_LEAKS ? "</failure>\n" : "</error>\n", out);
+    free(text);
+    fputs("    </testcase>\n", out);
+}
+
+static void put_end(const struct mt_ci *ci, FILE *out)
+{
+    char text[64];
+
+    fputs("    <testcase classname=\"memtrace\" name=\"exit status of ", out);
+    for (size_t i = 0; ci->argv && ci->argv[i]; i++) {
+        if (i > 0)
+            putc(' ', out);
+        mt_xml_put(out, ci->argv[i]);
+    }
+    fputs("\" time=\"0\"", out);
+    if (ci->status == 0) {
+        fputs("/>\n", out);
+        return;
+    }
+    mt_ci_end_text(ci->status, text, sizeof text);
+    fprintf(
+        out,
+        ">\n      <failure type=\"exit status\" message=\"the program %s\"/>"
+        "\n    </testcase>\n",
+        text);
+}
+
+void mt_ci_junit(const struct mt_ci *ci, FILE *out)
+{
+    const struct mt_outcome *outcome = ci->outcome;
+    size_t tests = outcome->n_processes + ci->ended, failures = 0, errors = 0;
+
+    for (size_t i = 0; i < outcome->n_processes; i++) {
+        failures += outcome->processes[i].result == MT_CHECK_LEAKS;
+        errors += outcome->processes[i].result == MT_CHECK_NOT_CHECKED;
+    }
+    failures += ci->ended && ci->status != 0;
+    fprintf(out,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<testsuites>\n"
+            "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" "
+            "errors=\"%zu\" skipped=\"0\" time=\"0\">\n",
+            ci->tool, tests, failures, errors);
+    for (size_t i = 0; i < outcome->n_processes; i++)
+        put_process(ci, i, out);
+    if (ci->ended)
+        put_end(ci, out);
+    fputs("  </testsuite>\n</testsuites>\n", out);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ci_text.c - pieces that the writers share; the log that CTest reads.
+ */
+#include "coreanalyze/ci/ci_formats.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <sys/wait.h>
+
+void mt_ci_end_text(int status, char *text, size_t bytes)
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, bytes, "ended by signal %d", WTERMSIG(status));
+    else
+        snprintf(text, bytes, "exited with status %d", WEXITSTATUS(status));
+}
+
+void mt_ci_frame_text(const struct mt_loss_frame *f, FILE *out)
+{
+    if (f->function)
+        mt_put_text(out, f->function);
+    else if (f->module == NULL)
+        fprintf(out, "0x%" PRIx64, f->pc);
+    if (f->file && f->line) {
+        fputs(f->function ? " (" : "(", out);
+        mt_put_text(out, mt_base_name(f->file));
+        fprintf(out, ":%u)", f->line);
+    } else if (f->module) {
+        fputs(f->function ? " (in " : "(in ", out);
+        mt_put_text(out, f->module);
+        fprintf(out, " + 0x%" PRIx64 ")", f->module_offset);
+    }
+}
+
+static void put_loss(const struct mt_outcome_process *p,
+                     const struct mt_loss *loss, size_t record, size_t n,
+                     FILE *out)
+{
+    char title[200];
+
+    mt_loss_title(loss, title, sizeof title);
+    fprintf(out, "==%u== %s in loss record %zu of %zu\n", p->pid, title, record,
+            n);
+    for (size_t i = 0; i < loss->n_frames; i++) {
+        const struct mt_loss_frame *f = &loss->frames[i];
+        fprintf(out, "==%u==    %s 0x%" PRIX64 ": ", p->pid,
+                i == 0 ? "at" : "by", f->pc);
+        mt_ci_frame_text(f, out);
+        putc('\n', out);
+    }
+    fprintf(out, "==%u== \n", p->pid);
+}
+
+void mt_ci_log(const struct mt_ci *ci, FILE *out)
+{
+    for (size_t i = 0; i < ci->outcome->n_processes; i++) {
+        const struct mt_outcome_process *p = &ci->outcome->processes[i];
+        size_t n = 0, record = 0;
+        for (size_t j = 0; j < p->n_losses; j++)
+            n += p->losses[j].fails;
+        fprintf(out, "==%u== %s: process %u (", p->pid, ci->tool, p->pid);
+        mt_put_text(out, p->command ? p->command : "?");
+        fprintf(out, "): %s", mt_check_result_names[p->result]);
+        if (p->why) {
+            fputs(": ", out);
+            mt_put_text(out, p->why);
+        }
+        putc('\n', out);
+        for (size_t j = 0; j < p->n_losses; j++)
+            if (p->losses[j].fails)
+                put_loss(p, &p->losses[j], ++record, n, out);
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/commands/arguments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define USUAL_DEBUG_DIR "/usr/lib/debug"
+
+bool mt_take_debug_dir(void *member, const struct mt_args *args,
+                       struct mt_error *error)
+{
+    struct mt_places *places = member;
+
+    if (places->n_debug_dirs == MT_MAX_DEBUG_DIRS)
+        return mt_fail(error, "%s: too many --debug-dir", args->argv[0]);
+    places->debug_dirs[places->n_debug_dirs++] = args->value;
+    return true;
+}
+
+bool mt_take_sort(void *member, const struct mt_args *args,
+                  struct mt_error *error)
+{
+    enum mt_show_sort *sort = member;
+
+    for (unsigned i = 0; mt_show_sort_names[i]; i++) {
+        if (strcmp(args->value, mt_show_sort_names[i]) == 0) {
+            *sort = (enum mt_show_sort)i;
+            return true;
+        }
+    }
+    return mt_fail(error,
+                   "%s: --sort takes bytes, count, age or allocs, "
+                   "not '%s'",
+                   args->argv[0], args->value);
+}
+
+bool mt_take_when(void *member, const struct mt_args *args,
+                  struct mt_error *error)
+{
+    (void)error;
+    *(struct mt_when *)member = mt_when_parse(args->value);
+    return true;
+}
+
+bool mt_take_depth(void *member, const struct mt_args *args,
+                   struct mt_error *error)
+{
+    uint64_t n;
+
+    if (!mt_take_count(&n, args, error))
+        return false;
+    if (n == 0 || n > MT_MAX_FRAMES)
+        return mt_fail(error, "%s: --depth takes 1 to %d, not '%s'",
+                       args->argv[0], MT_MAX_FRAMES, args->value);
+    *(unsigned *)member = (unsigned)n;
+    return true;
+}
+
+bool mt_take_address(const struct mt_args *args, uint64_t *address,
+                     struct mt_error *error)
+{
+    char *end;
+
+    errno = 0;
+    *address = strtoull(args->value, &end, 16);
+    if (errno != 0 || end == args->value || *end != '\0' ||
+        args->value[0] == '-')
+        return mt_fail(error, "%s: '%s' is no address (in hexadecimal)",
+                       args->argv[0], args->value);
+    return true;
+}
+
+/* --- a whole command line --- */
+
+/* In GDB the target is the inferior: the operand is left out. */
+static bool take_operand(const struct mt_session *session,
+                         const struct mt_command *command,
+                         const struct mt_args *args, void *arguments,
+                         struct mt_error *error)
+{
+    struct mt_arguments *common = arguments;
+
+    if (session->target == NULL && common->target == NULL) {
+        common->target = args->value;
+        return true;
+    }
+    if (command->operand)
+        return command->operand(arguments, args, error);
+    return mt_fail(error, "%s: one operand too many: %s", args->argv[0],
+                   args->value);
+}
+
+static bool finish(struct mt_arguments *common, const struct mt_args *args,
+                   struct mt_error *error)
+{
+    common->places.debug_dirs[common->places.n_debug_dirs] = USUAL_DEBUG_DIR;
+    common->rest = args->argv + args->at;
+    if (args->stop_at_operand && args->at >= args->argc)
+        return mt_fail(error, "%s: no PROGRAM", args->argv[0]);
+    if (common->json && common->folded)
+        return mt_fail(error, "%s: --json and --folded exclude each other",
+                       args->argv[0]);
+    return true;
+}
+
+bool mt_arguments_read(struct mt_session *session,
+                       const struct mt_command *command, int argc,
+                       const char *const *argv, void *arguments, int *status,
+                       struct mt_error *error)
+{
+    struct mt_args args = {.argc = argc,
+                           .argv = argv,
+                           .options = command->options,
+                           .stop_at_operand = !command->takes_target};
+    int option;
+    bool ok = true;
+
+    *status = MT_EXIT_ERROR;
+    while ((option = mt_args_next(&args, error)) != MT_ARG_END) {
+        if (option == MT_ARG_HELP) {
+            mt_command_help(command, session->target == NULL, session->out);
+            *status = MT_EXIT_OK;
+            return false;
+        }
+        if (option == MT_ARG_OPERAND)
+            ok = take_operand(session, command, &args, arguments, error);
+        else if (option != MT_ARG_ERROR)
+            ok = args.option->take((char *)arguments + args.option->member,
+                                   &args, error);
+        if (!ok || option == MT_ARG_ERROR)
+            return false;
+    }
+    return finish(arguments, &args, error);
+}
+
+struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
+                                          const struct mt_places *places,
+                                          const struct mt_model *model,
+                                          struct mt_error *error)
+{
+    const struct mt_resolver_options options = {
+        .debug_dirs = places->debug_dirs,
+        .sysroot = places->sysroot,
+        .hook = session->name_hook,
+        .context = session->name_context};
+    struct mt_resolver *resolver = mt_resolver_new(model, &options);
+
+    if (resolver == NULL)
+        mt_fail(error, "out of memory");
+    return resolver;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * arguments.h - what commands are given: the options that several of them
+ * have, and the reading of a whole command line.
+ */
+#ifndef MT_ARGUMENTS_H
+#define MT_ARGUMENTS_H
+
+#include "coreanalyze/commands/command.h"
+#include "coreanalyze/analyses/show.h"
+
+#define MT_MAX_DEBUG_DIRS 16
+
+/* Where the files of the target's modules are. */
+struct mt_places {
+    /* Those given, then the usual one, then NULL. */
+    const char *debug_dirs[MT_MAX_DEBUG_DIRS + 2];
+    unsigned n_debug_dirs; /* given */
+    const char *sysroot;   /* or NULL */
+};
+
+/* The first member, `common`, of every command's `struct arguments`. */
+struct mt_arguments {
+    const char *target;
+    bool json, folded;
+    struct mt_places places;
+    const char *const *rest; /* the program that the command is to run */
+};
+
+/* Options that are the same everywhere. */
+#define MT_OPTION_JSON                                                         \
+    {                                                                          \
+        "--json", 0, NULL, "JSON instead of text",                             \
+            MT_INTO(mt_take_flag, bool, common.json)                           \
+    }
+#define MT_OPTION_FOLDED                                                       \
+    {                                                                          \
+        "--folded", 0, NULL, "one line per stack, for flame graphs",           \
+            MT_INTO(mt_take_flag, bool, common.folded)                         \
+    }
+#define MT_OPTION_DEBUG_DIR                                                    \
+    {                                                                          \
+        "--debug-dir", 0, "DIR",                                               \
+            "look here too for separate debug files (may be given several "    \
+            "times)",                                                          \
+            MT_INTO(mt_take_debug_dir, struct mt_places, common.places)        \
+    }
+#define MT_OPTION_SYSROOT                                                      \
+    {                                                                          \
+        "--sysroot", 0, "DIR", "the target's files are below this",            \
+            MT_INTO(mt_take_text, const char *, common.places.sysroot)         \
+    }
+mt_take mt_take_debug_dir; /* struct mt_places */
+
+/* Of commands with rows of stacks. */
+mt_take mt_take_depth; /* unsigned */
+mt_take mt_take_sort;  /* enum mt_show_sort */
+mt_take mt_take_when;  /* struct mt_when */
+
+/* Which blocks, by when they were allocated; `show` is a member of type
+ * struct mt_show_options. */
+#define MT_OPTION_SINCE(show)                                                  \
+    {                                                                          \
+        "--since", 0, "TIME|MARK",                                             \
+            "only blocks of the last TIME seconds (also 5m, 2h, 1d), since "   \
+            "memtrace_mark(MARK), or since epoch @N",                          \
+            MT_INTO(mt_take_when, struct mt_when, show.since)                  \
+    }
+#define MT_OPTION_OLDER(show)                                                  \
+    {                                                                          \
+        "--older", 0, "TIME|MARK", "only blocks that are older than that",     \
+            MT_INTO(mt_take_when, struct mt_when, show.older)                  \
+    }
+
+/* An address in hexadecimal, with or without 0x. */
+bool mt_take_address(const struct mt_args *args, uint64_t *address,
+                     struct mt_error *error);
+
+/* Reads a command line into the command's `struct arguments`, which holds the
+ * defaults.  False if there is nothing to run: `status` is then the exit
+ * status, MT_EXIT_OK after --help. */
+bool mt_arguments_read(struct mt_session *session,
+                       const struct mt_command *command, int argc,
+                       const char *const *argv, void *arguments, int *status,
+                       struct mt_error *error);
+
+/* Names for the model's frames: NULL with `error` filled on failure. */
+struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
+                                          const struct mt_places *places,
+                                          const struct mt_model *model,
+                                          struct mt_error *error);
+
+#endif

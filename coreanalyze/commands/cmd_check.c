@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_check.c - memtrace check: a program that must not leak.
+ */
+#include "coreanalyze/check/check_report.h"
+#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/installed.h"
+#include "coreanalyze/base/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_check check;
+    const char *output;
+    uint64_t wait_s;
+};
+
+static bool take_wait(void *seconds, const struct mt_args *args,
+                      struct mt_error *error)
+{
+    return mt_take_count(seconds, args, error) &&
+           (*(uint64_t *)seconds <= 1000000 ||
+            mt_fail(error, "check: --wait takes up to 1000000 seconds"));
+}
+
+static const struct mt_option options[] = {
+    {"--fail-on", 0, "KINDS",
+     "kinds that fail the check: definite (the default), indirect, possible, "
+     "reachable, all or none",
+     MT_INTO(mt_take_kinds, unsigned, check.gate.fail_on)},
+    {"--show-kinds", 0, "KINDS",
+     "kinds to show besides (default: definite,possible)",
+     MT_INTO(mt_take_kinds, unsigned, check.leaks.kinds)},
+    {"--max-bytes", 0, "BYTES", "so many bytes of a process do not fail it",
+     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_bytes)},
+    {"--max-per-stack", 0, "BYTES",
+     "rows with at most so many bytes do not count",
+     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_per_stack)},
+    {"--top", 'n', "N", "show the first N rows of a process",
+     MT_INTO(mt_take_count, uint64_t, check.top)},
+    {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
+     MT_INTO(mt_take_depth, unsigned, check.leaks.show.depth)},
+    MT_OPTION_HEURISTICS(check.leaks.mark.scan.heuristics),
+    MT_OPTION_TAG_BITS(check.leaks.mark.scan),
+    {"--wait", 0, "SECONDS",
+     "wait so long for processes that outlive the program (default: 5)",
+     MT_INTO(take_wait, uint64_t, wait_s)},
+    {"--output", 'o', "FILE", "the report goes here (default: standard error)",
+     MT_INTO(mt_take_text, const char *, output)},
+    MT_OPTION_JSON,
+    MT_GATE_OPTIONS(check.gate),
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+static int exit_status(enum mt_check_result result, int status)
+{
+    static const int statuses[] = {MT_EXIT_OK, MT_EXIT_LEAKS,
+                                   MT_EXIT_UNCHECKED};
+
+    if (WIFSIGNALED(status))
+        return 128 + WTERMSIG(status);
+    if (WEXITSTATUS(status) != 0)
+        return WEXITSTATUS(status);
+    return statuses[result];
+}
+
+/* Runs the program, and writes what all of it comes to. */
+static int run_program(struct arguments *a, char *const *program,
+                       const char *preload, FILE *annotations,
+                       struct mt_error *error)
+{
+    struct mt_check *check = &a->check;
+    struct mt_check_events events = {.ended = mt_check_ended,
+                                     .lost = mt_check_lost,
+                                     .context = check,
+                                     .wait_s = (unsigned)a->wait_s,
+                                     .command = "check"};
+    struct mt_check_end end;
+    struct mt_ci ci = {.tool = "memtrace check",
+                       .argv = (const char *const *)program};
+    enum mt_check_result result;
+    struct mt_error no_folder = {0};
+    char *folder, *setting;
+
+    /* Only where ptrace is refused is it missed. */
+    folder = mt_check_folder(&setting, &no_folder);
+    events.unfollowed = setting;
+    mt_check_begin(check);
+    ci.ended = mt_check_run(program, preload, &events, &end, error);
+    ci.pid = end.pid;
+    ci.status = end.status;
+    check->unfollowed = ci.ended && !end.followed;
+    if (folder)
+        mt_check_files(check, folder, &end);
+    else if (check->unfollowed)
+        mt_check_lost(check, (pid_t)end.pid, no_folder.text);
+    free(folder);
+    free(setting);
+    result = mt_check_finish(check);
+    if (!ci.ended)
+        return error->status;
+    if (!mt_gate_finish(&check->gate, &ci, annotations, error))
+        return MT_EXIT_ERROR;
+    return exit_status(result, end.status);
+}
+
+static int check_program(struct arguments *a, char *const *program,
+                         FILE *annotations, struct mt_error *error)
+{
+    struct mt_output output = {.file = stderr, .path = "standard error"};
+    char preload[PATH_MAX];
+    int status;
+
+    if (!mt_installed_preload("check", preload, error))
+        return MT_EXIT_ERROR;
+    if (strpbrk(preload, ": ")) {
+        mt_fail(error, "check: LD_PRELOAD cannot hold the path %s", preload);
+        return MT_EXIT_ERROR;
+    }
+    if (!mt_gate_begin(&a->check.gate, error) ||
+        (a->output && !mt_output_open(&output, a->output, 0666, error)))
+        return MT_EXIT_ERROR;
+    a->check.out = output.file;
+    status = run_program(a, program, preload, annotations, error);
+    if (a->output) {
+        struct mt_error close_error = {0};
+        if (!mt_output_close(&output, true, &close_error)) {
+            *error = close_error;
+            status = MT_EXIT_ERROR;
+        }
+    }
+    return status;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {.check = {.gate.fail_on = 1u << MT_LEAK_DEFINITE,
+                                    .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
+                                                       1u << MT_LEAK_POSSIBLE}},
+                          .wait_s = 5};
+    int status;
+
+    mt_mark_defaults(session, &a.check.leaks.mark);
+    a.check.leaks.mark.progress = NULL;
+    if (!mt_arguments_read(session, &mt_command_check, argc, argv, &a, &status,
+                           error))
+        return status;
+    a.check.leaks.kinds |= a.check.gate.fail_on;
+    a.check.json = a.common.json;
+    a.check.names =
+        (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
+                                     .sysroot = a.common.places.sysroot};
+    a.check.gate.names = &a.check.names;
+    status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
+                           session->out, error);
+    mt_gate_free(&a.check.gate);
+    return status;
+}
+
+const struct mt_command mt_command_check = {
+    .name = "check",
+    .operands = "-- PROGRAM [ARGUMENT...]",
+    .summary = "Run a program and look for leaks where it ends.",
+    .details =
+        "The program runs on the traced heap.  When it ends, or one of its\n"
+        "children does, by return, _exit, abort or any signal, its memory is\n"
+        "searched as `memtrace leaks` does it, before the kernel takes it\n"
+        "away.  Of each process there is one of three results: clean, leaks,\n"
+        "or not checked, and why.\n"
+        "The exit status is the program's if it is not 0 (128 + N for signal\n"
+        "N); else 23 if any process leaks; else 24 if any was not checked.\n",
+    .options = options,
+    .run = run,
+};

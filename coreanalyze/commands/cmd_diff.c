@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_diff.c - memtrace diff: what grew from one target to another, or from
+ * one moment of a target to another.
+ */
+#include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/reports/print_diff.h"
+#include "coreanalyze/base/text.h"
+
+#include <string.h>
+
+#define MAX_WORDS 3u
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_show_options show;
+    struct mt_diff_options diff;
+    bool marks, by_name, stop;
+    const char *words[MAX_WORDS]; /* operands behind the first one */
+    unsigned n_words;
+};
+
+static mt_take take_sort;
+
+static const struct mt_option options[] = {
+    {"--marks", 0, NULL,
+     "compare two moments of one target, A and B: marks, or ages or epochs as "
+     "--since of show takes them",
+     MT_INTO(mt_take_flag, bool, marks)},
+    {"--heap", 0, "NAME", "only this heap",
+     MT_INTO(mt_take_text, const char *, show.heap)},
+    {"--top", 'n', "N", "only the first N stacks",
+     MT_INTO(mt_take_count, uint64_t, diff.top)},
+    {"--min", 0, "BYTES", "only stacks that changed by so many bytes",
+     MT_INTO(mt_take_bytes, uint64_t, diff.min_bytes)},
+    {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
+     MT_INTO(mt_take_depth, unsigned, show.depth)},
+    {"--sort", 0, "KEY", "growth in bytes (the default) or count (of blocks)",
+     MT_INTO(take_sort, bool, diff.by_count)},
+    {"--by-name", 0, NULL,
+     "stacks are the same if the names of their modules and functions are: "
+     "for different builds",
+     MT_INTO(mt_take_flag, bool, by_name)},
+    MT_OPTION_JSON,
+    MT_OPTION_FOLDED,
+    {"--stop", 0, NULL, "stop live processes while their memory is read",
+     MT_INTO(mt_take_flag, bool, stop)},
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+static bool take_sort(void *member, const struct mt_args *args,
+                      struct mt_error *error)
+{
+    bool *by_count = member;
+
+    *by_count = strcmp(args->value, "count") == 0;
+    return *by_count || strcmp(args->value, "bytes") == 0 ||
+           mt_fail(error, "diff: --sort takes bytes or count, not '%s'",
+                   args->value);
+}
+
+static bool take_operand(void *arguments, const struct mt_args *args,
+                         struct mt_error *error)
+{
+    struct arguments *a = arguments;
+
+    if (a->n_words == MAX_WORDS)
+        return mt_fail(error, "diff: one operand too many: %s", args->value);
+    a->words[a->n_words++] = args->value;
+    return true;
+}
+
+/* One side, or both if they are moments of one target. */
+struct side {
+    struct mt_session session;
+    const char *name; /* NULL: the session's target */
+    struct mt_target target;
+    struct mt_show_options options;
+    struct mt_show show;
+};
+
+struct comparison {
+    const struct arguments *arguments;
+    struct side sides[2];
+    struct mt_diff_report report;
+    const char *moments[2];
+};
+
+/* The operands: A B TARGET, or OLD NEW; GDB has the last one of either. */
+static bool take_words(struct mt_session *session, const struct arguments *a,
+                       struct comparison *c, struct mt_error *error)
+{
+    const char *all[MAX_WORDS + 1];
+    unsigned n = 0, wanted = a->marks ? 3 : 2;
+
+    if (a->common.target)
+        all[n++] = a->common.target;
+    for (unsigned i = 0; i < a->n_words; i++)
+        all[n++] = a->words[i];
+    if (session->target)
+        wanted--;
+    if (n != wanted)
+        return mt_fail(error, "diff: %s (see memtrace diff --help)",
+                       a->marks ? "--marks takes two moments, A and B, and "
+                                  "then a target"
+                                : "it takes two targets, OLD and NEW");
+    for (unsigned i = 0; i < 2; i++) {
+        c->sides[i].session = *session;
+        c->sides[i].options = a->show;
+    }
+    if (a->marks) {
+        c->moments[0] = all[0];
+        c->moments[1] = all[1];
+        c->sides[1].name = session->target ? NULL : all[2];
+        return true;
+    }
+    /* The debugger knows nothing of the other target. */
+    c->sides[0].session.target = NULL;
+    c->sides[0].session.root_symbol = 0;
+    c->sides[0].session.name_hook = NULL;
+    c->sides[0].name = all[0];
+    c->sides[1].name = session->target ? NULL : all[1];
+    return true;
+}
+
+static bool stop(const struct side *side, struct mt_error *error)
+{
+    struct mt_source *source = side->target.source;
+
+    if (source->ops->stop)
+        return source->ops->stop(source, error);
+    return !side->target.owned || source->process.kind != MT_SOURCE_LIVE ||
+           mt_fail(error, "diff: this target cannot be stopped");
+}
+
+static bool open_side(struct comparison *c, struct side *side,
+                      struct mt_error *error)
+{
+    const struct arguments *a = c->arguments;
+    struct mt_source *source;
+    bool ok;
+
+    if (!mt_target_open(&side->session, "diff", side->name, &side->target,
+                        error))
+        return false;
+    source = side->target.source;
+    if (a->stop && !stop(side, error))
+        return false;
+    ok = mt_target_model(&side->session, &side->target, error) &&
+         mt_show_run(side->target.model, &side->options, &side->show, error);
+    if (a->stop && source->ops->go)
+        source->ops->go(source);
+    return ok;
+}
+
+/* What is left of the blocks from before each moment. */
+static bool open_moments(struct comparison *c, struct mt_error *error)
+{
+    struct side *old = &c->sides[0], *new = &c->sides[1];
+    struct mt_when from = mt_when_parse(c->moments[0]);
+    struct mt_when to = mt_when_parse(c->moments[1]);
+    struct mt_model *model;
+    uint32_t first, end;
+
+    new->options.older = to;
+    if (!open_side(c, new, error))
+        return false;
+    model = new->target.model;
+    /* Of marks with one label, those that are next to each other. */
+    if (!mt_when_epoch(model, &to, UINT64_MAX, &end, error) ||
+        !mt_when_epoch(model, &from, end, &first, error))
+        return false;
+    if (first > end)
+        return mt_fail(error, "diff: %s is behind %s", c->moments[0],
+                       c->moments[1]);
+    old->options.older =
+        (struct mt_when){.kind = MT_WHEN_EPOCH, .epoch = first, .text = ""};
+    return mt_show_run(model, &old->options, &old->show, error);
+}
+
+/* --- names instead of places --- */
+
+static void add_name(void *context, const struct mt_frame *frame)
+{
+    struct mt_diff_key *key = context;
+
+    if (frame->module)
+        mt_diff_add(key, mt_base_name(frame->module),
+                    strlen(mt_base_name(frame->module)));
+    if (frame->function)
+        mt_diff_add(key, frame->function, strlen(frame->function));
+    else
+        mt_diff_add(key, &frame->module_offset, sizeof frame->module_offset);
+}
+
+static void identify(void *context, enum mt_diff_side side,
+                     const struct mt_show_row *row, struct mt_diff_key *key)
+{
+    struct comparison *c = context;
+
+    mt_report_frames(&c->report.side[side], row, add_name, key);
+}
+
+/* --- the whole --- */
+
+static bool prepare(struct comparison *c, struct mt_error *error)
+{
+    const struct arguments *a = c->arguments;
+
+    c->report.out = c->sides[1].session.out;
+    c->report.from = c->moments[0];
+    c->report.to = c->moments[1];
+    c->report.by_name = a->by_name;
+    for (unsigned i = 0; i < 2; i++) {
+        struct side *side = &c->sides[a->marks ? 1 : i];
+        struct mt_model *model = side->target.model;
+        struct mt_resolver *resolver = mt_arguments_resolver(
+            &side->session, &a->common.places, model, error);
+        c->report.side[i] = (struct mt_report){model, &c->sides[i].show,
+                                               resolver, c->report.out, NULL};
+        if (resolver == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool compare(struct comparison *c, struct mt_error *error)
+{
+    const struct arguments *a = c->arguments;
+    struct mt_diff_options diff_options = a->diff;
+    struct mt_model *const models[] = {c->report.side[0].model,
+                                       c->report.side[1].model};
+    const struct mt_show *const shows[] = {&c->sides[0].show,
+                                           &c->sides[1].show};
+    struct mt_diff diff;
+    bool ok = true;
+
+    diff_options.unchanged = a->common.folded;
+    diff_options.identify = a->by_name ? identify : NULL;
+    diff_options.identify_context = c;
+    if (!mt_diff_run(models, shows, &diff_options, &diff, error))
+        return false;
+    c->report.diff = &diff;
+    if (a->common.json)
+        mt_print_diff_json(&c->report);
+    else if (a->common.folded)
+        ok = mt_print_diff_folded(&c->report, error);
+    else
+        mt_print_diff(&c->report);
+    mt_diff_free(&diff);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {0};
+    struct comparison c = {.arguments = &a};
+    int status;
+    bool ok;
+
+    if (!mt_arguments_read(session, &mt_command_diff, argc, argv, &a, &status,
+                           error))
+        return status;
+    ok = take_words(session, &a, &c, error) &&
+         (a.marks ? open_moments(&c, error)
+                  : open_side(&c, &c.sides[0], error) &&
+                        open_side(&c, &c.sides[1], error)) &&
+         prepare(&c, error) && compare(&c, error);
+    for (unsigned i = 0; i < 2; i++) {
+        mt_resolver_free(c.report.side[i].resolver);
+        mt_show_free(&c.sides[i].show);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        mt_target_close(&c.sides[i].target);
+    return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
+}
+
+const struct mt_command mt_command_diff = {
+    .name = "diff",
+    .operands = "OLD NEW",
+    .debugger_operands = "OLD",
+    .summary = "Show what grew between two targets, by stack.",
+    .details =
+        "Stacks of two runs are the same if their frames are at the same\n"
+        "offsets of modules of the same build-id (of the same path, where\n"
+        "there is none), wherever these are in memory.  Those whose live\n"
+        "bytes grew the most come first, those that shrank last.  In GDB the\n"
+        "new target is the inferior.\n"
+        "    diff --marks A B TARGET compares two moments of one target: what\n"
+        "was allocated between them and is still live.  Of a mark that was\n"
+        "set more than once the newest one counts, for A the newest before "
+        "B.\n",
+    .options = options,
+    .takes_target = true,
+    .operand = take_operand,
+    .run = run,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_refs.c - memtrace refs: who holds a block.
+ */
+#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/cmd_whatis.h"
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/analyses/refs.h"
+#include "coreanalyze/names/namer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_refs_options refs;
+    uint64_t address;
+    bool has_address, no_stop;
+};
+
+static const struct mt_option options[] = {
+    {"--top", 'n', "N", "list N holders (default: 20; 0: all)",
+     MT_INTO(mt_take_count, uint64_t, refs.max_holders)},
+    MT_OPTION_HEURISTICS(refs.mark.scan.heuristics),
+    MT_OPTION_TAG_BITS(refs.mark.scan),
+    MT_OPTION_NO_STOP,
+    MT_OPTION_JSON,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+static bool take_operand(void *arguments, const struct mt_args *args,
+                         struct mt_error *error)
+{
+    struct arguments *a = arguments;
+
+    if (a->has_address)
+        return mt_fail(error, "refs: one operand too many: %s", args->value);
+    a->has_address = true;
+    return mt_take_address(args, &a->address, error);
+}
+
+/* Where a pointer is: a root by name, or a block. */
+static char *name_ref(const struct mt_namer *namer, const struct mt_ref *ref)
+{
+    if (ref->at == 0 && !ref->from_block)
+        return mt_name_word(namer, &namer->roots->words[ref->word]);
+    return mt_name_address(namer, ref->at);
+}
+
+static void put_block(const struct mt_whatis *w, uint64_t address)
+{
+    struct mt_block block;
+
+    if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
+        mt_whatis_block(w, &block, address);
+    else
+        fputs("mapping\n", w->out);
+}
+
+static void put_ref(const struct mt_whatis *w, const struct mt_ref *ref)
+{
+    char *name;
+
+    if (ref->from_block) {
+        put_block(w, ref->at);
+    } else {
+        name = name_ref(&w->namer, ref);
+        if (ref->at)
+            fprintf(w->out, "0x%" PRIx64 ": ", ref->at);
+        fprintf(w->out, "%s\n", name ? name : "?");
+        free(name);
+    }
+}
+
+static void put_text(const struct mt_whatis *w, const struct mt_refs *refs,
+                     uint64_t address)
+{
+    FILE *out = w->out;
+
+    put_block(w, address);
+    if (refs->n_chain == 0)
+        fputs("\nNo chain of pointers from a root leads here.\n", out);
+    else
+        fprintf(out, "\nShortest chain from a root, %zu pointers:\n",
+                refs->n_chain);
+    for (size_t i = 0; i < refs->n_chain; i++) {
+        put_ref(w, &refs->chain[i]);
+        if (refs->chain[i].offset == 0)
+            fputs("  points to the start of\n", out);
+        else
+            fprintf(out, "  points to + 0x%" PRIx64 " of\n",
+                    refs->chain[i].offset);
+    }
+    if (refs->n_chain > 0)
+        put_block(w, address);
+    fprintf(out, "\nHeld by %" PRIu64 " pointers", refs->n_all_holders);
+    if (refs->n_holders < refs->n_all_holders)
+        fprintf(out, ", %zu of them listed", refs->n_holders);
+    fputs(refs->n_holders ? ":\n" : "\n", out);
+    for (size_t i = 0; i < refs->n_holders; i++)
+        put_ref(w, &refs->holders[i]);
+    if (refs->missing_bytes)
+        fprintf(out,
+                "  note: %" PRIu64 " bytes could not be read: there may be "
+                "more\n",
+                refs->missing_bytes);
+    if (refs->roots.coverage.missing_bytes)
+        fprintf(out,
+                "  note: %" PRIu64 " bytes of writable memory are not in the "
+                "core: there may be more\n",
+                refs->roots.coverage.missing_bytes);
+}
+
+static void put_json_ref(struct mt_json *json, const struct mt_whatis *w,
+                         const struct mt_ref *ref)
+{
+    struct mt_block block;
+    char *name;
+
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "from", ref->from_block ? "block" : "root");
+    if (ref->from_block &&
+        mt_model_find(w->namer.model, ref->at, &block) == MT_PLACE_LIVE) {
+        mt_json_open(json, "block", '{');
+        mt_whatis_json_block(json, w, &block, ref->at);
+        mt_json_close(json, '}');
+    } else {
+        name = name_ref(&w->namer, ref);
+        mt_json_string(json, "root", name);
+        free(name);
+    }
+    if (ref->at)
+        mt_json_address(json, "at", ref->at);
+    mt_json_u64(json, "to_offset", ref->offset);
+    mt_json_bool(json, "to_start", ref->start);
+    mt_json_close(json, '}');
+}
+
+static void put_json(const struct mt_whatis *w, const struct mt_refs *refs,
+                     uint64_t address)
+{
+    struct mt_json json = {.out = w->out};
+    struct mt_block block;
+
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 1);
+    mt_json_open(&json, "block", '{');
+    if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
+        mt_whatis_json_block(&json, w, &block, address);
+    mt_json_close(&json, '}');
+    mt_json_bool(&json, "reached", refs->n_chain > 0);
+    mt_json_open(&json, "chain", '[');
+    for (size_t i = 0; i < refs->n_chain; i++)
+        put_json_ref(&json, w, &refs->chain[i]);
+    mt_json_close(&json, ']');
+    mt_json_u64(&json, "n_holders", refs->n_all_holders);
+    mt_json_open(&json, "holders", '[');
+    for (size_t i = 0; i < refs->n_holders; i++)
+        put_json_ref(&json, w, &refs->holders[i]);
+    mt_json_close(&json, ']');
+    mt_json_u64(&json, "unreadable_bytes", refs->missing_bytes);
+    mt_json_u64(&json, "missing_root_bytes",
+                refs->roots.coverage.missing_bytes);
+    mt_json_close(&json, '}');
+}
+
+static bool search_and_print(struct mt_session *session,
+                             const struct arguments *a,
+                             struct mt_target *target, struct mt_error *error)
+{
+    struct mt_refs refs;
+    struct mt_whatis w;
+    bool ok = mt_refs_run(target->model, a->address, &a->refs, &refs, error);
+
+    if (ok && !refs.live)
+        ok = mt_fail(error,
+                     "refs: 0x%" PRIx64 " is in no live block (see whatis)",
+                     a->address);
+    if (ok)
+        ok = mt_whatis_begin(session, &a->common.places, target, &refs.roots,
+                             &w, error);
+    if (ok) {
+        if (a->common.json)
+            put_json(&w, &refs, a->address);
+        else
+            put_text(&w, &refs, a->address);
+        mt_whatis_end(&w);
+    }
+    mt_refs_free(&refs);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {.refs.max_holders = 20};
+    struct mt_target target = {0};
+    int status;
+    bool ok;
+
+    mt_mark_defaults(session, &a.refs.mark);
+    if (!mt_arguments_read(session, &mt_command_refs, argc, argv, &a, &status,
+                           error))
+        return status;
+    ok = (a.has_address || mt_fail(error, "refs: no ADDRESS")) &&
+         mt_target_frozen(session, "refs", a.common.target, !a.no_stop, &a.refs.mark.scan, &target,
+                          error) &&
+         search_and_print(session, &a, &target, error);
+    mt_target_close(&target);
+    return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
+}
+
+const struct mt_command mt_command_refs = {
+    .name = "refs",
+    .operands = "TARGET ADDRESS",
+    .summary = "Show who holds the block at an address.",
+    .details =
+        "Every pointer to the block is listed, in roots (registers, stacks,\n"
+        "thread-local storage, writable data and mappings) and in live\n"
+        "blocks; and a shortest chain of pointers from a root to it.\n",
+    .options = options,
+    .takes_target = true,
+    .operand = take_operand,
+    .run = run,
+};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_retained.c - memtrace retained: what roots, blocks and stacks hold alone.
+ */
+#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/cmd_whatis.h"
+#include "coreanalyze/reports/print_retained.h"
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_scan_options scan;
+    uint64_t top;
+    bool no_stop;
+};
+
+static const struct mt_option options[] = {
+    {"--top", 'n', "N",
+     "only the first N roots, blocks and stacks "
+     "(default: 10; 0: all roots and stacks)",
+     MT_INTO(mt_take_count, uint64_t, top)},
+    MT_OPTION_TAG_BITS(scan),
+    MT_OPTION_NO_STOP,
+    MT_OPTION_JSON,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+#define MAX_BLOCKS 1000u
+
+/* Where the variable starts that holds an address. */
+static uint64_t variable(void *context, uint32_t module, uint64_t address)
+{
+    const struct mt_namer *namer = context;
+    const struct mt_module *m = &namer->model->source->modules[module];
+    const char *name;
+    uint64_t offset;
+
+    return mt_variable_at(namer->variables, m, address, &name, &offset)
+               ? address - offset
+               : address;
+}
+
+static bool search_and_print(struct mt_session *session,
+                             const struct arguments *a,
+                             struct mt_target *target, struct mt_error *error)
+{
+    struct mt_retained retained = {0};
+    struct mt_whatis w;
+    struct mt_retained_options retained_options = {
+        .scan = a->scan,
+        .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
+        .variable = variable,
+        .variable_context = &w.namer,
+    };
+    struct mt_retained_report report = {&retained, &w, a->top};
+    bool ok;
+
+    if (!mt_whatis_begin(session, &a->common.places, target, &retained.roots,
+                         &w, error))
+        return false;
+    ok = mt_retained_run(target->model, &retained_options, &retained, error);
+    if (ok && target->source->ops->go)
+        target->source->ops->go(target->source);
+    if (ok)
+        ok = a->common.json ? mt_print_retained_json(&report, error)
+                            : mt_print_retained(&report, error);
+    mt_retained_free(&retained);
+    mt_whatis_end(&w);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {.top = 10};
+    struct mt_target target = {0};
+    int status;
+    bool ok;
+
+    if (!mt_arguments_read(session, &mt_command_retained, argc, argv, &a,
+                           &status, error))
+        return status;
+    ok = mt_target_frozen(session, "retained", a.common.target, !a.no_stop,
+                          &a.scan, &target, error) &&
+         search_and_print(session, &a, &target, error);
+    mt_target_close(&target);
+    return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
+}
+
+const struct mt_command mt_command_retained = {
+    .name = "retained",
+    .operands = "TARGET",
+    .summary = "Show what roots, blocks and stacks keep from being freed.",
+    .details =
+        "A root, a block, or all blocks of a stack retain what is reached\n"
+        "through them alone: what would be free if they were gone.  Roots are\n"
+        "threads, modules and mappings, and below them single variables and\n"
+        "words of stacks and registers.  Of blocks of one stack that retain\n"
+        "each other, as those of a list, the first one is shown.\n"
+        "A live process is stopped while its memory is read once.\n",
+    .options = options,
+    .takes_target = true,
+    .run = run,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_save.c - memtrace save: the trace of a target in a file.
+ */
+#include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/save/save.h"
+#include "coreanalyze/base/text.h"
+
+#include <signal.h>
+
+struct arguments {
+    struct mt_arguments common;
+    const char *output;
+};
+
+static const struct mt_option options[] = {
+    {"--output", 'o', "FILE", "the file to write",
+     MT_INTO(mt_take_text, const char *, output)},
+    {0},
+};
+
+/* A limit on the size of files is an error like a full disk. */
+static bool write_file(const struct mt_model *model, const char *path,
+                       uint64_t *bytes, struct mt_error *error)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    bool ok;
+
+    sigaction(SIGXFSZ, &ignore, &before);
+    ok = mt_save_write(model, path, bytes, error);
+    sigaction(SIGXFSZ, &before, NULL);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {0};
+    struct mt_target target = {0};
+    uint64_t bytes;
+    int status;
+
+    if (!mt_arguments_read(session, &mt_command_save, argc, argv, &a, &status,
+                           error))
+        return status;
+    status = MT_EXIT_ERROR;
+    if (a.output == NULL) {
+        mt_fail(error, "save: no -o FILE");
+        return status;
+    }
+    if (mt_target_open(session, "save", a.common.target, &target, error) &&
+        (target.source->ops->stop == NULL ||
+         target.source->ops->stop(target.source, error))) {
+        if (mt_target_model(session, &target, error) &&
+            write_file(target.model, a.output, &bytes, error)) {
+            fprintf(session->out, "%s: ", a.output);
+            mt_put_size(session->out, bytes);
+            putc('\n', session->out);
+            status = MT_EXIT_OK;
+        }
+        if (target.source->ops->go)
+            target.source->ops->go(target.source);
+    }
+    mt_target_close(&target);
+    return status;
+}
+
+const struct mt_command mt_command_save = {
+    .name = "save",
+    .operands = "TARGET -o FILE",
+    .summary = "Save the trace in a file: a core without the program's data.",
+    .details =
+        "The file is an ELF core with the trace, the registers of the\n"
+        "threads and the names of files; it has no stacks, no variables and\n"
+        "no blocks.  The commands, and GDB, read it as they read a core;\n"
+        "leaks and refs, which search what it lacks, refuse it.\n"
+        "A live process is stopped meanwhile.\n",
+    .options = options,
+    .takes_target = true,
+    .run = run,
+};

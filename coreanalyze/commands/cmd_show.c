@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_show.c - memtrace show: live memory by the stack that allocated it.
+ */
+#include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/reports/print.h"
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_show_options show;
+    bool stop;
+};
+
+static const struct mt_option options[] = {
+    {"--heap", 0, "NAME", "only this heap",
+     MT_INTO(mt_take_text, const char *, show.heap)},
+    {"--top", 'n', "N", "only the first N stacks",
+     MT_INTO(mt_take_count, uint64_t, show.top)},
+    {"--min", 0, "BYTES", "only stacks with so many live bytes",
+     MT_INTO(mt_take_bytes, uint64_t, show.min_bytes)},
+    {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
+     MT_INTO(mt_take_depth, unsigned, show.depth)},
+    {"--sort", 0, "KEY",
+     "bytes (the default), count, age (oldest block first) or allocs "
+     "(allocations since the start)",
+     MT_INTO(mt_take_sort, enum mt_show_sort, show.sort)},
+    MT_OPTION_SINCE(show),
+    MT_OPTION_OLDER(show),
+    {"--ages", 0, NULL,
+     "of each stack the oldest and the newest block, how many are from each "
+     "eighth of the time, and whether it grows steadily",
+     MT_INTO(mt_take_flag, bool, show.ages)},
+    {"--classes", 0, NULL,
+     "of each size class its live and free blocks, its spans and their memory",
+     MT_INTO(mt_take_flag, bool, show.classes)},
+    MT_OPTION_JSON,
+    MT_OPTION_FOLDED,
+    {"--stop", 0, NULL, "stop a live process while its memory is read",
+     MT_INTO(mt_take_flag, bool, stop)},
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+/* Stopped or not, names are looked up when the target runs again. */
+static bool collect(struct mt_session *session, const struct arguments *a,
+                    struct mt_target *target, struct mt_show *show,
+                    struct mt_error *error)
+{
+    const struct mt_source_ops *ops = target->source->ops;
+    bool stop = a->stop && ops->stop, ok;
+
+    if (a->stop && !stop && target->owned &&
+        target->source->process.kind == MT_SOURCE_LIVE)
+        return mt_fail(error, "show: this target cannot be stopped");
+    if (stop && !ops->stop(target->source, error))
+        return false;
+    ok = mt_target_model(session, target, error) &&
+         mt_show_run(target->model, &a->show, show, error);
+    if (stop)
+        ops->go(target->source);
+    return ok;
+}
+
+static bool print(struct mt_session *session, const struct arguments *a,
+                  struct mt_target *target, const struct mt_show *show,
+                  struct mt_error *error)
+{
+    struct mt_resolver *resolver =
+        mt_arguments_resolver(session, &a->common.places, target->model, error);
+    struct mt_report report = {target->model, show, resolver, session->out,
+                               NULL};
+    bool ok = true;
+
+    if (resolver == NULL)
+        return false;
+    if (a->common.json)
+        mt_print_json(&report);
+    else if (a->common.folded)
+        ok = mt_print_folded(&report, error);
+    else
+        mt_print_table(&report);
+    mt_resolver_free(resolver);
+    return ok;
+}
+
+static int run(struct mt_session *session, int argc, const char *const *argv,
+               struct mt_error *error)
+{
+    struct arguments a = {0};
+    struct mt_target target;
+    struct mt_show show = {0};
+    int status;
+    bool ok;
+
+    if (!mt_arguments_read(session, &mt_command_show, argc, argv, &a, &status,
+                           error))
+        return status;
+    ok = mt_target_open(session, "show", a.common.target, &target, error) &&
+         collect(session, &a, &target, &show, error) &&
+         print(session, &a, &target, &show, error);
+    mt_show_free(&show);
+    mt_target_close(&target);
+    return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
+}
+
+const struct mt_command mt_command_show = {
+    .name = "show",
+    .operands = "TARGET",
+    .summary = "Show live memory by the call stack that allocated it.",
+    .details =
+        "Every heap is shown with its base, size and flags, the pages that\n"
+        "have memory, its totals, and its stacks, those with the most live\n"
+        "bytes first.  Bytes are those that were asked for.  Sample is the\n"
+        "address of one live block of the stack.  Frames start with the\n"
+        "caller of the allocation function.  What the report does not see\n"
+        "(blocks from before tracing, damage, memory missing from a core) is\n"
+        "said at its end.  A live process is neither stopped nor slowed;\n"
+        "blocks that it allocates or frees meanwhile may be seen or not.\n",
+    .options = options,
+    .takes_target = true,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * command.h - a command is an entry of a table: its name, its help, its
+ * options, its function.  The same entries serve the shell and GDB.
+ */
+#ifndef MT_COMMAND_H
+#define MT_COMMAND_H
+
+#include "coreanalyze/snapshot/model.h"
+#include "coreanalyze/commands/options.h"
+#include "coreanalyze/names/resolve.h"
+
+#include <stdio.h>
+
+#define MT_EXIT_OK 0
+#define MT_EXIT_ERROR 1
+#define MT_EXIT_LEAKS 23
+#define MT_EXIT_UNCHECKED 24 /* leaks --fail: nothing found, not all seen */
+
+/* Where a command runs. */
+struct mt_session {
+    struct mt_source *target; /* GDB's; NULL: the command line names one */
+    uint64_t root_symbol;     /* address of memtrace_root in it, or 0 */
+    FILE *out;
+    const struct mt_progress *progress; /* or NULL */
+    mt_name_hook *name_hook;            /* or NULL */
+    void *name_context;
+};
+
+struct mt_command {
+    const char *name;
+    const char *operands; /* for the usage line, TARGET included */
+    /* The same for GDB; NULL: all but the first one. */
+    const char *debugger_operands;
+    const char *summary; /* one sentence */
+    const char *details; /* paragraphs for --help, or NULL */
+    const struct mt_option *options;
+    /* Its first operand is TARGET, which GDB leaves out; a command without
+     * one runs in the shell alone. */
+    bool takes_target;
+    /* Takes an operand behind TARGET into the command's arguments; NULL: it
+     * has none. */
+    mt_take *operand;
+    /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
+    int (*run)(struct mt_session *, int argc, const char *const *argv,
+               struct mt_error *error);
+};
+
+extern const struct mt_command mt_command_show, mt_command_info,
+    mt_command_heaps, mt_command_on, mt_command_off, mt_command_run,
+    mt_command_gdb, mt_command_leaks, mt_command_refs, mt_command_whatis,
+    mt_command_save, mt_command_check, mt_command_diff, mt_command_retained;
+
+/* All commands, ended by NULL. */
+extern const struct mt_command *const mt_commands[];
+/* NULL if there is none of that name. */
+const struct mt_command *mt_command_find(const char *name);
+/* The help of a command; `shell` says how it is called there. */
+void mt_command_help(const struct mt_command *command, bool shell, FILE *out);
+/* Runs a command: argv[0] is its name. */
+int mt_session_run(struct mt_session *session, int argc,
+                   const char *const *argv, struct mt_error *error);
+
+/* What commands share: a target that is opened, and its model. */
+struct mt_target {
+    struct mt_source *source;
+    struct mt_model *model;
+    bool owned; /* the source is closed with it */
+};
+/* Opens the session's target, or the one that the command line names. */
+bool mt_target_open(struct mt_session *, const char *command, const char *name,
+                    struct mt_target *, struct mt_error *);
+bool mt_target_model(struct mt_session *, struct mt_target *,
+                     struct mt_error *);
+void mt_target_close(struct mt_target *);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/commands/installed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PRELOAD "libmemtrace-preload.so"
+#define SCRIPT "memtrace.py"
+
+static bool readable(const char *path)
+{
+    return access(path, R_OK) == 0;
+}
+
+/* The first of `places`, seen from the command's folder, that is there; the
+ * last one is absolute.  `path` is the last one if none is. */
+static bool find(const char *const places[], char path[PATH_MAX])
+{
+    char self[PATH_MAX], place[2 * PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[length > 0 ? length : 0] = '\0';
+    if (strrchr(self, '/'))
+        *strrchr(self, '/') = '\0';
+    for (; places[1]; places++) {
+        snprintf(place, sizeof place, "%s%s", self, places[0]);
+        if (realpath(place, path) && readable(path))
+            return true;
+    }
+    snprintf(path, PATH_MAX, "%s", places[0]);
+    return readable(path);
+}
+
+bool mt_installed_preload(const char *command, char path[PATH_MAX],
+                          struct mt_error *error)
+{
+    static const char *const places[] = {
+        "/../preload/.libs/" PRELOAD,
+        "/../../preload/.libs/" PRELOAD,
+        "/../lib/" PRELOAD,
+        "/../lib64/" PRELOAD,
+        "/../lib/x86_64-linux-gnu/" PRELOAD,
+        MT_LIBDIR "/" PRELOAD,
+        NULL,
+    };
+    const char *set = getenv("MEMTRACE_PRELOAD");
+
+    if (set && *set) {
+        if (realpath(set, path) && readable(path))
+            return true;
+        return mt_fail(error, "%s: MEMTRACE_PRELOAD names %s: %s", command, set,
+                       strerror(errno));
+    }
+    return find(places, path) ||
+           mt_fail(error, "%s: %s is not found; MEMTRACE_PRELOAD can name it",
+                   command, path);
+}
+
+bool mt_installed_gdb_script(const char *command, char path[PATH_MAX],
+                             struct mt_error *error)
+{
+    static const char *const places[] = {
+        "/../gdb/" SCRIPT,
+        "/../../gdb/" SCRIPT,
+        "/../share/memtrace/gdb/" SCRIPT,
+        MT_GDBDIR "/" SCRIPT,
+        NULL,
+    };
+
+    return find(places, path) ||
+           mt_fail(error, "%s: %s is not found", command, path);
+}

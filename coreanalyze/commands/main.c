@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * main.c - the memtrace command.
+ */
+#include "config.h"
+
+#include "coreanalyze/commands/command.h"
+#include "coreanalyze/commands/meter.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void print_help(void)
+{
+    puts("Usage: memtrace COMMAND [OPTIONS] [TARGET]\n\n"
+         "Who allocated the memory of a process, read from outside: live or "
+         "from a core.\n\nCommands:");
+    for (size_t i = 0; mt_commands[i]; i++)
+        printf("  %-8s %-26s %s\n", mt_commands[i]->name,
+               mt_commands[i]->operands, mt_commands[i]->summary);
+    puts("\n`memtrace COMMAND --help` tells the options of a command.\n\n"
+         "Exit status: 0 done, 1 usage or target error, 23 leaks found.");
+}
+
+int main(int argc, char **argv)
+{
+    const struct mt_command *command;
+    struct mt_meter meter = {.shown = false};
+    struct mt_session session = {.out = stdout};
+    struct mt_error error = {0};
+    int status;
+
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        if (argc >= 2) {
+            print_help();
+            return MT_EXIT_OK;
+        }
+        fputs("memtrace: no command (see memtrace --help)\n", stderr);
+        return MT_EXIT_ERROR;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("memtrace " PACKAGE_VERSION);
+        return MT_EXIT_OK;
+    }
+    /* Others run a program, whose terminal it is then. */
+    command = mt_command_find(argv[1]);
+    if (command && command->takes_target) {
+        mt_meter_begin(&meter);
+        session.progress = &meter.progress;
+    }
+    status = mt_session_run(&session, argc - 1, (const char *const *)(argv + 1),
+                            &error);
+    mt_meter_end(&meter);
+    if (error.text[0])
+        fprintf(stderr, "memtrace: %s\n", error.text);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
+        fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
+        return MT_EXIT_ERROR;
+    }
+    mt_meter_exit_by_signal();
+    return status;
+}

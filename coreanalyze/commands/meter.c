@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/commands/meter.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WIDTH 30u
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) +
+           (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* What is done in a second shows nothing. */
+static bool report(void *context, const char *step, uint64_t done,
+                   uint64_t total)
+{
+    struct mt_meter *meter = context;
+    unsigned percent =
+        total ? (unsigned)((double)done / (double)total * 100) : 0;
+    char bar[WIDTH + 1];
+
+    if (!meter->on_terminal || seconds_since(&meter->start) < 1 ||
+        (meter->shown && percent == meter->percent))
+        return !interrupted;
+    meter->shown = true;
+    meter->percent = percent = percent < 100 ? percent : 100;
+    memset(bar, ' ', WIDTH);
+    memset(bar, '#', percent * WIDTH / 100);
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "\rmemtrace: [%s] %3u%% %s\033[K", bar, percent, step);
+    return !interrupted;
+}
+
+void mt_meter_begin(struct mt_meter *meter)
+{
+    struct sigaction action = {.sa_handler = on_interrupt,
+                               .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    struct sigaction before;
+
+    *meter = (struct mt_meter){.progress = {report, meter},
+                               .on_terminal = isatty(STDERR_FILENO)};
+    clock_gettime(CLOCK_MONOTONIC, &meter->start);
+    /* A job in the background of a shell without job control ignores it. */
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
+}
+
+void mt_meter_end(struct mt_meter *meter)
+{
+    if (meter->shown)
+        fputs("\r\033[K", stderr);
+    meter->shown = false;
+}
+
+bool mt_meter_interrupted(void)
+{
+    return interrupted;
+}
+
+void mt_meter_exit_by_signal(void)
+{
+    if (!interrupted)
+        return;
+    signal(SIGINT, SIG_DFL);
+    raise(SIGINT);
+}

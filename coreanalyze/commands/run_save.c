@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/commands/run_save.h"
+#include "coreanalyze/check/follow.h"
+#include "coreanalyze/base/output.h"
+#include "coreanalyze/save/save.h"
+#include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define WAIT_S 5
+
+struct saver {
+    const char *pattern;
+    bool all;             /* children too */
+    bool saved;           /* the program was */
+    struct mt_error *why; /* it was not */
+};
+
+static bool save(const struct saver *saver, struct mt_source *source,
+                 struct mt_error *error)
+{
+    struct mt_snapshot_options options = {0, NULL};
+    struct mt_model *model = mt_snapshot_take(source, &options, error);
+    char *name = NULL;
+    uint64_t bytes;
+    bool ok = model != NULL;
+
+    if (ok) {
+        name = mt_output_name(saver->pattern, source->process.pid,
+                              source->process.name);
+        ok = name ? mt_save_write(model, name, &bytes, error)
+                  : mt_fail(error, "out of memory");
+    }
+    free(name);
+    mt_model_free(model);
+    return ok;
+}
+
+static void say(pid_t pid, const char *why)
+{
+    fprintf(stderr, "memtrace: run: process %d is not saved: ", (int)pid);
+    mt_put_text(stderr, why);
+    putc('\n', stderr);
+}
+
+static void ended(void *context, const struct mt_ended *end)
+{
+    struct saver *saver = context;
+    struct mt_error error = {0};
+    struct mt_source *source;
+    bool ok;
+
+    if (!saver->all && !end->program)
+        return;
+    source = mt_ended_open(end, &error);
+    ok = source && save(saver, source, &error);
+    mt_source_free(source);
+    if (end->program) {
+        saver->saved = ok;
+        if (!ok)
+            *saver->why = error;
+    } else if (!ok) {
+        say(end->pid, error.text);
+    }
+}
+
+static void lost(void *context, pid_t pid, const char *why)
+{
+    const struct saver *saver = context;
+
+    if (saver->all)
+        say(pid, why);
+}
+
+int mt_run_save(char *const *argv, const char *preload, const char *pattern,
+                struct mt_error *error)
+{
+    struct mt_error why = {0};
+    struct saver saver = {
+        .pattern = pattern, .all = strstr(pattern, "%p") != NULL, .why = &why};
+    struct mt_check_events events = {.ended = ended,
+                                     .lost = lost,
+                                     .context = &saver,
+                                     .wait_s = WAIT_S,
+                                     .command = "run"};
+    struct mt_check_end end;
+    char *unfollowed = NULL;
+
+    if (asprintf(&unfollowed, "save=%s", pattern) < 0)
+        unfollowed = NULL;
+    /* A colon would end the value. */
+    events.unfollowed = strchr(pattern, ':') ? NULL : unfollowed;
+    if (!mt_check_run(argv, preload, &events, &end, error)) {
+        free(unfollowed);
+        return error->status;
+    }
+    if (!end.followed)
+        fprintf(stderr, "memtrace: run: ptrace is not allowed here: %s\n",
+                events.unfollowed ? "a process that a signal ends is not saved"
+                                  : "nothing is saved");
+    free(unfollowed);
+    if (WIFSIGNALED(end.status))
+        return 128 + WTERMSIG(end.status);
+    if (end.followed && !saver.saved) {
+        mt_fail(error, "run: not saved: %s",
+                why.text[0] ? why.text : "its end was not seen");
+        return WEXITSTATUS(end.status) ? WEXITSTATUS(end.status) : 1;
+    }
+    return WEXITSTATUS(end.status);
+}

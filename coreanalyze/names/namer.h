@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * whatis_name.h - what to call memory that is no block: `global cache_table in
+ * libfoo.so + 0x10`, `thread 3 stack in parse_request`.
+ */
+#ifndef MT_WHATIS_NAME_H
+#define MT_WHATIS_NAME_H
+
+#include "coreanalyze/names/resolve.h"
+#include "coreanalyze/reach/roots.h"
+#include "coreanalyze/names/variables.h"
+
+struct mt_namer {
+    struct mt_model *model;
+    struct mt_resolver *resolver;
+    const struct mt_roots *roots;
+    struct mt_variables *variables;
+};
+
+/* Each returns text to be freed, NULL when out of memory. */
+char *mt_name_address(const struct mt_namer *, uint64_t address);
+/* "thread 3 (4242 worker)" */
+char *mt_name_thread(const struct mt_namer *, uint32_t index);
+/* A root that is no memory: a register and the like. */
+char *mt_name_word(const struct mt_namer *, const struct mt_root_place *);
+
+#endif

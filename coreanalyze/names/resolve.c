@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * resolve.c - joins the model's modules with the symbolizer, and remembers
+ * what it has found: the outer frames of most stacks are the same.
+ */
+#include "coreanalyze/names/resolve.h"
+#include "coreanalyze/symbols/symbolize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct entry {
+    uint64_t pc;
+    const struct mt_module *module;
+    struct mt_frame *frames; /* NULL: the entry is free */
+    size_t n;
+    bool exact, signal_frame;
+};
+
+struct mt_resolver {
+    const struct mt_model *model;
+    struct mt_symbolizer *symbolizer;
+    struct mt_resolver_options options;
+    struct entry *entries; /* open addressing */
+    size_t n_entries, capacity;
+    struct mt_frame fallback;
+};
+
+struct mt_resolver *mt_resolver_new(const struct mt_model *model,
+                                    const struct mt_resolver_options *options)
+{
+    struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
+                                            .sysroot = options->sysroot,
+                                            .no_demangle = options->mangled,
+                                            .no_dwarf = options->mangled};
+    struct mt_resolver *resolver = calloc(1, sizeof *resolver);
+
+    if (resolver == NULL)
+        return NULL;
+    resolver->model = model;
+    resolver->options = *options;
+    resolver->symbolizer = mt_symbolizer_new(&symbols);
+    if (resolver->symbolizer == NULL) {
+        free(resolver);
+        return NULL;
+    }
+    return resolver;
+}
+
+void mt_resolver_free(struct mt_resolver *resolver)
+{
+    if (resolver == NULL)
+        return;
+    for (size_t i = 0; i < resolver->capacity; i++)
+        free(resolver->entries[i].frames);
+    free(resolver->entries);
+    mt_symbolizer_free(resolver->symbolizer);
+    free(resolver);
+}
+
+static struct entry *probe(struct entry *entries, size_t capacity, uint64_t pc,
+                           const struct mt_module *module, bool exact)
+{
+    size_t i =
+        (size_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 24) & (capacity - 1);
+
+    while (entries[i].frames &&
+           (entries[i].pc != pc || entries[i].module != module ||
+            entries[i].exact != exact))
+        i = (i + 1) & (capacity - 1);
+    return &entries[i];
+}
+
+static bool make_room(struct mt_resolver *resolver)
+{
+    size_t capacity = resolver->capacity ? resolver->capacity * 2 : 1024;
+    struct entry *entries;
+
+    if (resolver->n_entries * 2 < resolver->capacity)
+        return true;
+    entries = calloc(capacity, sizeof *entries);
+    if (entries == NULL)
+        return false;
+    for (size_t i = 0; i < resolver->capacity; i++) {
+        const struct entry *e = &resolver->entries[i];
+        if (e->frames)
+            *probe(entries, capacity, e->pc, e->module, e->exact) = *e;
+    }
+    free(resolver->entries);
+    resolver->entries = entries;
+    resolver->capacity = capacity;
+    return true;
+}
+
+static void describe(const struct mt_module *module, uint64_t pc,
+                     struct mt_frame *frame)
+{
+    memset(frame, 0, sizeof *frame);
+    frame->pc = pc;
+    if (module == NULL)
+        return;
+    frame->module = module->path ? module->path : "";
+    frame->module_offset = pc - module->load_bias;
+    frame->build_id = module->build_id;
+    frame->build_id_bytes = module->build_id_bytes;
+}
+
+static struct mt_symbol_module symbol_module(const struct mt_module *module)
+{
+    return (struct mt_symbol_module){
+        module->path, module->build_id_bytes ? module->build_id : NULL,
+        module->build_id_bytes};
+}
+
+/* Where a signal handler returns to is code that makes the system call
+ * rt_sigreturn, with its number, 15, in rax or eax: debuggers know it by
+ * these bytes. */
+static bool is_signal_frame(struct mt_resolver *resolver,
+                            const struct mt_module *module, uint64_t pc)
+{
+    static const uint8_t rax[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t eax[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
+    uint8_t code[sizeof rax] = {0};
+    bool known = false;
+
+    if (module) {
+        struct mt_symbol_module m = symbol_module(module);
+        known = mt_symbolize_code(resolver->symbolizer, &m,
+                                  pc - module->load_bias, code, sizeof code);
+    }
+    if (!known)
+        mt_source_read_part(resolver->model->source, pc, code, sizeof code);
+    return memcmp(code, rax, sizeof rax) == 0 ||
+           memcmp(code, eax, sizeof eax) == 0;
+}
+
+static size_t look_up(struct mt_resolver *resolver,
+                      const struct mt_module *module, const struct entry *entry,
+                      struct mt_frame frames[MT_MAX_INLINED])
+{
+    struct mt_symbol_frame found[MT_MAX_INLINED];
+    size_t n = 0;
+
+    describe(module, entry->pc, &frames[0]);
+    if (entry->signal_frame) {
+        frames[0].function = "<signal handler called>";
+        return 1;
+    }
+    if (module) {
+        struct mt_symbol_module m = symbol_module(module);
+        n = mt_symbolize(resolver->symbolizer, &m,
+                         entry->pc - module->load_bias, !entry->exact, found,
+                         MT_MAX_INLINED, NULL);
+    }
+    for (size_t i = 0; i < n; i++) {
+        frames[i] = frames[0];
+        frames[i].function = found[i].function;
+        frames[i].offset = found[i].offset;
+        frames[i].file = found[i].file;
+        frames[i].line = found[i].line;
+        frames[i].inlined = found[i].inlined;
+    }
+    if (n == 0 && resolver->options.hook)
+        resolver->options.hook(resolver->options.context, entry->pc,
+                               &frames[0]);
+    return n ? n : 1;
+}
+
+/* Fills the entry; false when out of memory. */
+static bool fill(struct mt_resolver *resolver, const struct mt_module *module,
+                 const struct mt_pc *at, struct entry *entry)
+{
+    struct mt_frame frames[MT_MAX_INLINED];
+    struct entry new = {.pc = at->pc, .module = module, .exact = at->exact};
+
+    new.signal_frame = !at->exact &&is_signal_frame(resolver, module, at->pc);
+    new.n = look_up(resolver, module, &new, frames);
+    new.frames = malloc(new.n * sizeof *new.frames);
+    if (new.frames == NULL)
+        return false;
+    memcpy(new.frames, frames, new.n * sizeof *frames);
+    *entry = new;
+    resolver->n_entries++;
+    return true;
+}
+
+struct mt_resolved mt_resolve(struct mt_resolver *resolver,
+                              const struct mt_pc *at)
+{
+    const struct mt_module *module = mt_model_module(
+        resolver->model, at->exact ? at->pc : at->pc - 1, at->modules);
+    struct entry *entry;
+
+    if (make_room(resolver)) {
+        entry = probe(resolver->entries, resolver->capacity, at->pc, module,
+                      at->exact);
+        if (entry->frames || fill(resolver, module, at, entry))
+            return (struct mt_resolved){entry->frames, entry->n,
+                                        entry->signal_frame};
+    }
+    describe(module, at->pc, &resolver->fallback);
+    return (struct mt_resolved){&resolver->fallback, 1, false};
+}
+
+void mt_resolver_matches(const struct mt_resolver *resolver,
+                         void (*visit)(void *context,
+                                       const struct mt_module_match *),
+                         void *context)
+{
+    static const char *const names[] = {
+        [MT_MATCH_BUILD_ID] = "build-id",
+        [MT_MATCH_DEBUG_ONLY] = "debug-only",
+        [MT_MATCH_UNVERIFIED] = "unverified",
+        [MT_MATCH_MISSING] = "missing",
+        [MT_MATCH_MISMATCH] = "mismatch",
+        [MT_MATCH_UNREADABLE] = "unreadable",
+    };
+    size_t n = mt_symbolizer_n_modules(resolver->symbolizer);
+
+    for (size_t i = 0; i < n; i++) {
+        struct mt_symbol_report r;
+        if (!mt_symbolizer_report(resolver->symbolizer, i, &r))
+            continue;
+        struct mt_module_match match = {
+            r.path, r.build_id, names[r.match], r.debug_path,
+            r.match == MT_MATCH_MISMATCH || r.match == MT_MATCH_UNREADABLE};
+        visit(context, &match);
+    }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * resolve.h - from a program counter of the target to what a reader of a
+ * report sees: module, function, file and line, inlined callers too.
+ */
+#ifndef MT_RESOLVE_H
+#define MT_RESOLVE_H
+
+#include "coreanalyze/snapshot/model.h"
+
+#define MT_MAX_INLINED 64
+
+struct mt_frame {
+    uint64_t pc;
+    const char *module;     /* path, or NULL if no module holds the pc */
+    uint64_t module_offset; /* pc - load bias */
+    const uint8_t *build_id;
+    unsigned build_id_bytes;
+    const char *function; /* or NULL */
+    uint64_t offset;      /* in the function */
+    const char *file;     /* or NULL */
+    unsigned line;        /* 0: not known */
+    bool inlined;
+};
+
+/* Names from elsewhere, for a pc that has none: a debugger's.  True if it has
+ * filled in function or file; its strings must outlive the resolver. */
+typedef bool mt_name_hook(void *context, uint64_t pc, struct mt_frame *frame);
+
+struct mt_resolver_options {
+    const char *const *debug_dirs; /* ended by NULL; NULL: the usual ones */
+    const char *sysroot;           /* prefix of all paths, or NULL */
+    mt_name_hook *hook;            /* or NULL */
+    void *context;                 /* of the hook */
+    bool mangled; /* names as the symbol tables alone have them */
+};
+
+struct mt_resolver;
+/* NULL when out of memory.  The model and all that the options name must
+ * outlive it. */
+struct mt_resolver *mt_resolver_new(const struct mt_model *model,
+                                    const struct mt_resolver_options *options);
+void mt_resolver_free(struct mt_resolver *); /* takes NULL */
+
+/* A program counter and how it was met. */
+struct mt_pc {
+    uint64_t pc;
+    uint32_t modules; /* of its stack, or MT_MODULES_NOW */
+    /* It is the instruction that ran or was interrupted; else a return address,
+     * which is looked up by the call before it. */
+    bool exact;
+};
+struct mt_resolved {
+    const struct mt_frame *frames; /* innermost first */
+    size_t n;                      /* at least 1 */
+    /* It is where a signal handler returns to: the pc below is exact. */
+    bool signal_frame;
+};
+/* The frames of a program counter, valid until the resolver is freed. */
+struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
+
+/* How the modules asked about so far were matched with files: calls `visit`
+ * for each, in order of first use.  `match` is one of "build-id",
+ * "debug-only", "unverified", "missing", "mismatch", "unreadable";
+ * `debug_path` may be NULL. */
+struct mt_module_match {
+    const char *path, *build_id, *match, *debug_path;
+    bool wrong; /* a file is there, but not the one that ran */
+};
+void mt_resolver_matches(const struct mt_resolver *,
+                         void (*visit)(void *context,
+                                       const struct mt_module_match *),
+                         void *context);
+
+#endif

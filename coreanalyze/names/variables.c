@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/names/variables.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/symbols/symbolize_files.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct variable {
+    uint64_t address, bytes; /* as in the file */
+    const char *name;
+};
+
+struct file {
+    uint64_t start; /* of the module: what it is looked up by */
+    const char *path;
+    struct mt_files files;
+    struct variable *variables; /* by address */
+    size_t n, capacity;
+};
+
+struct mt_variables {
+    struct mt_files_options options;
+    struct file *files;
+    size_t n, capacity;
+};
+
+struct mt_variables *mt_variables_new(const char *const *debug_dirs,
+                                      const char *sysroot)
+{
+    struct mt_variables *variables = calloc(1, sizeof *variables);
+
+    if (variables)
+        variables->options =
+            (struct mt_files_options){debug_dirs, sysroot, false};
+    return variables;
+}
+
+void mt_variables_free(struct mt_variables *variables)
+{
+    if (variables == NULL)
+        return;
+    for (size_t i = 0; i < variables->n; i++) {
+        free(variables->files[i].variables);
+        mt_files_close(&variables->files[i].files);
+    }
+    free(variables->files);
+    free(variables);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct variable *x = a, *y = b;
+
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    /* Of aliases the shortest name, without leading underscores, last. */
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    return strcmp(y->name, x->name);
+}
+
+static void add_table(struct file *file, struct mt_elf *elf, uint32_t type)
+{
+    const struct mt_elf_section *section = NULL;
+    const uint8_t *symbols, *names;
+    size_t bytes, names_bytes;
+
+    for (size_t i = 0; i < elf->n_sections && section == NULL; i++)
+        if (elf->sections[i].type == type && elf->sections[i].bytes != 0)
+            section = &elf->sections[i];
+    if (section == NULL || section->link >= elf->n_sections ||
+        section->entry_bytes != sizeof(Elf64_Sym) ||
+        !mt_elf_section_data(elf, section, &symbols, &bytes) ||
+        !mt_elf_section_data(elf, &elf->sections[section->link], &names,
+                             &names_bytes) ||
+        names_bytes == 0 || names[names_bytes - 1] != 0)
+        return;
+    for (size_t i = 0; i < bytes / sizeof(Elf64_Sym); i++) {
+        Elf64_Sym symbol;
+        memcpy(&symbol, symbols + i * sizeof symbol, sizeof symbol);
+        if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT ||
+            symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0 ||
+            symbol.st_name >= names_bytes || names[symbol.st_name] == 0)
+            continue;
+        if (!mt_grow(&file->variables, &file->capacity, file->n + 1,
+                     sizeof *file->variables))
+            return;
+        file->variables[file->n++] =
+            (struct variable){symbol.st_value, symbol.st_size,
+                              (const char *)names + symbol.st_name};
+    }
+}
+
+static void read_file(struct file *file, const struct mt_module *module,
+                      const struct mt_files_options *options)
+{
+    const struct mt_symbol_module wanted = {
+        module->path, module->build_id_bytes ? module->build_id : NULL,
+        module->build_id_bytes};
+
+    mt_files_find(&wanted, options, &file->files);
+    if (file->files.debug)
+        add_table(file, file->files.debug, SHT_SYMTAB);
+    if (file->n == 0 && file->files.module)
+        add_table(file, file->files.module, SHT_SYMTAB);
+    if (file->n == 0 && file->files.module)
+        add_table(file, file->files.module, SHT_DYNSYM);
+    if (file->n > 0)
+        qsort(file->variables, file->n, sizeof *file->variables, by_address);
+}
+
+static struct file *file_of(struct mt_variables *variables,
+                            const struct mt_module *module)
+{
+    struct file *file;
+
+    for (size_t i = 0; i < variables->n; i++)
+        if (variables->files[i].start == module->start &&
+            variables->files[i].path == module->path)
+            return &variables->files[i];
+    if (!mt_grow(&variables->files, &variables->capacity, variables->n + 1,
+                 sizeof *variables->files))
+        return NULL;
+    file = &variables->files[variables->n++];
+    memset(file, 0, sizeof *file);
+    file->start = module->start;
+    file->path = module->path;
+    read_file(file, module, &variables->options);
+    return file;
+}
+
+bool mt_variable_at(struct mt_variables *variables,
+                    const struct mt_module *module, uint64_t address,
+                    const char **name, uint64_t *offset)
+{
+    struct file *file = file_of(variables, module);
+    uint64_t wanted = address - module->load_bias;
+    size_t low = 0, high = file ? file->n : 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (file->variables[middle].address <= wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    /* Aliases may be shorter than what they stand for. */
+    for (unsigned i = 0; i < 8 && low > 0; i++) {
+        const struct variable *v = &file->variables[--low];
+        if (wanted - v->address >= v->bytes)
+            continue;
+        *name = v->name;
+        *offset = wanted - v->address;
+        return true;
+    }
+    return false;
+}
+
+bool mt_variables_code(struct mt_variables *variables,
+                       const struct mt_module *module, uint64_t address,
+                       void *buffer, size_t bytes)
+{
+    struct file *file = file_of(variables, module);
+    struct mt_elf *elf = file ? file->files.module : NULL;
+
+    return elf && mt_elf_code(elf, address - module->load_bias, buffer, bytes);
+}

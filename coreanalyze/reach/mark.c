@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark.c - what the roots reach.
+ *
+ * The roots are cut into parts, which the threads take one by one; what a part
+ * leads to is followed at once.  REACHED means some chain of pointers, so
+ * DEFINITE, a chain of pointers to starts alone, may come later for the same
+ * block: it is then scanned again, and hands DEFINITE on.
+ */
+#include "coreanalyze/reach/mark.h"
+#include "coreanalyze/reach/mark_workers.h"
+
+#include <stdlib.h>
+
+#define PART_BYTES (UINT64_C(256) << 10)
+#define SPANS_OF_PART 64u
+
+struct roots {
+    const struct mt_mark_range *ranges;
+    size_t n_ranges;
+    uint64_t *first; /* part that a range begins with; one more at the end */
+    const uint64_t *words;
+    size_t n_words;
+};
+
+/* The range that a part lies in: the last one that begins at it or before. */
+static size_t range_of(const struct roots *roots, uint64_t part)
+{
+    size_t low = 0, high = roots->n_ranges;
+
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (roots->first[middle] <= part)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void reach_word(struct mt_worker *worker, uint64_t word)
+{
+    struct mt_hit hit;
+
+    word &= ~worker->scan.options->high_tags;
+    if (mt_scan_word(&worker->scan, 0, word, &hit))
+        mt_worker_reach(worker, &hit);
+}
+
+static void scan_roots(struct mt_worker *worker, void *context)
+{
+    const struct roots *roots = context;
+    uint64_t n_parts = roots->first[roots->n_ranges];
+    uint64_t part;
+
+    while (mt_team_next(worker, n_parts + 1, &part)) {
+        /* Draining changes it. */
+        worker->definite = true;
+        if (part == n_parts) {
+            for (size_t i = 0; i < roots->n_words; i++)
+                reach_word(worker, roots->words[i]);
+        } else {
+            size_t i = range_of(roots, part);
+            const struct mt_mark_range *range = &roots->ranges[i];
+            uint64_t start =
+                range->start + (part - roots->first[i]) * PART_BYTES;
+            uint64_t end = range->end - start > PART_BYTES ? start + PART_BYTES
+                                                           : range->end;
+            mt_scan_range(&worker->scan, start, end, mt_worker_reach, worker);
+        }
+        mt_worker_drain(worker);
+    }
+}
+
+/* Scans what did not fit on a stack when it was found. */
+static void sweep(struct mt_worker *worker, void *context)
+{
+    struct mt_map *map = worker->map;
+    uint64_t n_parts = map->n_spans / SPANS_OF_PART + 1, part;
+
+    (void)context;
+    while (mt_team_next(worker, n_parts, &part)) {
+        uint64_t end = (part + 1) * SPANS_OF_PART;
+        if (end > map->n_spans)
+            end = map->n_spans;
+        for (uint64_t id = part * SPANS_OF_PART; id < end; id++) {
+            const struct mt_map_span *span = &map->spans[id];
+            for (uint32_t i = 0; i < span->n_blocks; i++) {
+                uint8_t *flags = &map->flags[span->first + i];
+                struct mt_place_of place = {(uint32_t)id, i, span->first + i,
+                                            0};
+                if (!(__atomic_load_n(flags, __ATOMIC_RELAXED) &
+                      MT_BLOCK_PENDING))
+                    continue;
+                __atomic_fetch_and(flags, (uint8_t)~MT_BLOCK_PENDING,
+                                   __ATOMIC_RELAXED);
+                mt_worker_push(worker, &place);
+                mt_worker_drain(worker);
+            }
+        }
+    }
+}
+
+bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
+                   size_t n_ranges, const uint64_t *words, size_t n_words,
+                   struct mt_error *error)
+{
+    struct roots roots = {.ranges = ranges,
+                          .n_ranges = n_ranges,
+                          .words = words,
+                          .n_words = n_words};
+    struct mt_team team;
+    bool ok;
+
+    roots.first = calloc(n_ranges + 1, sizeof *roots.first);
+    if (roots.first == NULL)
+        return mt_fail(error, "out of memory for the roots");
+    for (size_t i = 0; i < n_ranges; i++)
+        roots.first[i + 1] =
+            roots.first[i] +
+            (ranges[i].end - ranges[i].start + PART_BYTES - 1) / PART_BYTES;
+    ok = mt_team_run(mark, &team, false, scan_roots, &roots, error);
+    while (ok && team.overflow && !team.stopped)
+        ok = mt_team_run(mark, &team, false, sweep, NULL, error);
+    free(roots.first);
+    return ok;
+}
+
+/* --- what is missing --- */
+
+static void pass_over(void *context, const struct mt_hit *hit)
+{
+    (void)context;
+    (void)hit;
+}
+
+uint64_t mt_mark_missing(const struct mt_mark *mark,
+                         const struct mt_mark_range *ranges, size_t n_ranges)
+{
+    struct mt_map none = *mark->map;
+    struct mt_scan scan;
+    uint64_t missing;
+
+    /* So that no word is a pointer. */
+    none.bytes = 0;
+    mt_scan_init(&scan, &none, mark->source, &mark->options->scan);
+    for (size_t i = 0; i < n_ranges; i++)
+        mt_scan_range(&scan, ranges[i].start, ranges[i].end, pass_over, NULL);
+    for (size_t id = 1; id < none.n_spans; id++) {
+        const struct mt_map_span *span = &none.spans[id];
+        unsigned mask = MT_BLOCK_LIVE | (span->node ? MT_BLOCK_REACHED : 0);
+        for (uint32_t i = 0; i < span->n_blocks; i++) {
+            uint64_t start = mt_map_address(&none, (uint32_t)id, i);
+            uint64_t slot = span->first + i;
+            if ((none.flags[slot] & mask) == mask)
+                mt_scan_range(&scan, start,
+                              start + mt_map_bytes(&none, (uint32_t)id, slot),
+                              pass_over, NULL);
+        }
+    }
+    missing = scan.missing_bytes;
+    mt_scan_done(&scan);
+    return missing;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark.h - marks what roots reach, and sorts what they do not.
+ *
+ * The engine knows a map of blocks, memory and ranges of roots; it has no
+ * state of its own besides struct mt_mark.  Nothing recurses: blocks to be
+ * scanned are on bounded stacks, and what does not fit has its flag PENDING
+ * set and is found by a sweep.  The outcome is a fixed point, so it does not
+ * depend on the number of threads or their order.
+ */
+#ifndef MT_MARK_H
+#define MT_MARK_H
+
+#include "coreanalyze/reach/mark_scan.h"
+
+struct mt_mark_range {
+    uint64_t start, end; /* addresses of root memory, multiples of 8 */
+};
+
+struct mt_mark_options {
+    struct mt_scan_options scan;
+    unsigned threads;     /* 0: one for each processor */
+    unsigned stack_items; /* of a thread; 0: as many as is sensible */
+    /* Told how far it is, by one thread; false stops it.  May be NULL. */
+    bool (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
+};
+
+struct mt_mark {
+    struct mt_map *map;
+    struct mt_source *source;
+    const struct mt_mark_options *options;
+    uint64_t scanned_bytes; /* of roots and blocks, again and again */
+    uint64_t missing_bytes; /* that the source does not have; the same */
+    bool stopped;           /* by the progress hook */
+};
+
+/* Sets REACHED and DEFINITE of all blocks that the ranges and the words (the
+ * contents of registers) lead to.  False when out of memory. */
+bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
+                   size_t n_ranges, const uint64_t *words, size_t n_words,
+                   struct mt_error *error);
+
+/* A head of lost blocks; those that hang on it and on no head before. */
+struct mt_lost {
+    uint32_t span, index;
+    uint64_t slot;
+    uint64_t indirect_count, indirect_bytes; /* without the head */
+};
+/* After mt_mark_reach: sets HEAD or INDIRECT of all blocks it did not reach,
+ * and tells of every head.  A head is a block that no other lost block points
+ * to; of a cycle that none leads to, the block with the lowest slot. */
+bool mt_mark_lost(struct mt_mark *mark,
+                  void (*visit)(void *context, const struct mt_lost *lost),
+                  void *context, struct mt_error *error);
+
+/* Bytes of the ranges and of all live blocks that the source does not have,
+ * each once; of nodes, of those that were reached.  Takes as long as a search
+ * by one thread. */
+uint64_t mt_mark_missing(const struct mt_mark *mark,
+                         const struct mt_mark_range *ranges, size_t n_ranges);
+
+#endif

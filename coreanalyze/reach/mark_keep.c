@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark_keep.c - keeps all of the trace and of the stacks; of other memory
+ * every word that points into a mapping, and what the heuristics ask for
+ * besides: small numbers at the start of blocks, which may be lengths, and of
+ * what a vtable may be the word that says it is none.
+ */
+#include "coreanalyze/reach/mark_keep.h"
+#include "coreanalyze/reach/mark_pick.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/snapshot/model.h"
+#include "coreanalyze/source/store.h"
+
+#include <stdlib.h>
+
+#define RED_ZONE 128u
+/* At least, whatever a damaged root says. */
+#define TRACE_BYTES (UINT64_C(1) << 20)
+#define STACK_BYTES (UINT64_C(64) << 20) /* of one, at most */
+#define BY_LENGTH                                                              \
+    (MT_HEURISTIC_STDSTRING | MT_HEURISTIC_LENGTH64 | MT_HEURISTIC_NEWARRAY)
+
+struct interval {
+    uint64_t start, end;
+};
+
+struct keeper {
+    const struct mt_snapshot_options *snapshot;
+    const struct mt_scan_options *scan;
+    struct mt_model *model;
+    struct mt_map *map;     /* of spans alone */
+    struct interval *whole; /* to be kept whole, by address */
+    size_t n_whole;
+    struct interval *code; /* that may be executed, by address */
+    size_t n_code;
+    uint64_t no_code, no_code_bytes; /* where most pointers lead to */
+    struct mt_clusters clusters;
+};
+
+static int by_start(const void *a, const void *b)
+{
+    const struct interval *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The first interval that ends behind an address begins before `end`. */
+static bool meets(const struct interval *all, size_t n, uint64_t start,
+                  uint64_t end)
+{
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (all[middle].end <= start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && all[low].start < end;
+}
+
+/* --- before --- */
+
+/* Mappings lie in two clusters, mostly: the program, and all the rest. */
+static void find_clusters(struct keeper *k, const struct mt_source *source)
+{
+    const struct mt_mapping *m = source->mappings;
+    uint64_t widest = 0;
+    size_t split = 0, n = source->n_mappings;
+
+    if (n == 0)
+        return;
+    for (size_t i = 1; i < n; i++)
+        if (m[i].start - m[i - 1].end > widest) {
+            widest = m[i].start - m[i - 1].end;
+            split = i;
+        }
+    k->clusters = (struct mt_clusters){
+        .keep = ~k->scan->high_tags,
+        .low = {m[0].start},
+        .bytes = {m[split ? split - 1 : n - 1].end - m[0].start},
+    };
+    if (split) {
+        k->clusters.low[1] = m[split].start;
+        k->clusters.bytes[1] = m[n - 1].end - m[split].start;
+    }
+}
+
+static bool list_intervals(struct keeper *k, const struct mt_source *source)
+{
+    size_t n = 0;
+
+    k->whole = calloc(source->n_threads + 1, sizeof *k->whole);
+    k->code = calloc(source->n_mappings + 1, sizeof *k->code);
+    if (k->whole == NULL || k->code == NULL)
+        return false;
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
+        if (m->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED))
+            k->code[k->n_code++] = (struct interval){m->start, m->end};
+    }
+    k->whole[n++] = (struct interval){
+        k->model->root, k->model->root + (k->model->trace_bytes > TRACE_BYTES
+                                              ? k->model->trace_bytes
+                                              : TRACE_BYTES)};
+    for (size_t i = 0; i < source->n_threads; i++) {
+        uint64_t sp = source->threads[i].registers[MT_REG_RSP];
+        const struct mt_mapping *m = mt_source_mapping(source, sp);
+        struct mt_place_of place;
+        if (source->threads[i].has_registers && m && sp > RED_ZONE &&
+            !mt_map_find(k->map, sp, &place))
+            k->whole[n++] = (struct interval){
+                sp - RED_ZONE,
+                m->end - sp < STACK_BYTES ? m->end : sp + STACK_BYTES};
+    }
+    qsort(k->whole, n, sizeof *k->whole, by_start);
+    for (size_t i = 0; i < n; i++) {
+        struct interval *last = &k->whole[k->n_whole];
+        if (k->n_whole > 0 && k->whole[i].start <= last[-1].end) {
+            if (last[-1].end < k->whole[i].end)
+                last[-1].end = k->whole[i].end;
+            continue;
+        }
+        *last = k->whole[i];
+        k->n_whole++;
+    }
+    return true;
+}
+
+static bool begin(void *context, struct mt_source *source,
+                  struct mt_error *error)
+{
+    struct keeper *k = context;
+
+    k->model = mt_snapshot_outline(source, k->snapshot, error);
+    if (k->model == NULL)
+        return false;
+    k->map = mt_model_outline(k->model, error);
+    if (k->map == NULL)
+        return false;
+    find_clusters(k, source);
+    if (!list_intervals(k, source))
+        return mt_fail(error, "out of memory for the mappings");
+    if (!meets(k->code, k->n_code, k->map->low, k->map->low + k->map->bytes)) {
+        k->no_code = k->map->low;
+        k->no_code_bytes = k->map->bytes;
+    }
+    return true;
+}
+
+/* --- what is chosen --- */
+
+static void set(uint64_t *bits, size_t word)
+{
+    bits[word / 64] |= UINT64_C(1) << word % 64;
+}
+
+/* A vtable is what has zeros only before its first function: the last word
+ * before one that is not zero tells that what begins before it is none. */
+static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
+{
+    for (size_t i = 1; i < MT_VTABLE_WORDS && i <= at; i++)
+        if (words[at - i] != 0) {
+            set(bits, at - i);
+            return;
+        }
+}
+
+static void keep_vtables(const struct keeper *k, const uint64_t *words,
+                         size_t page, uint64_t *bits)
+{
+    for (size_t w = page * 8; w < page * 8 + 8; w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t at = w * 64 + (size_t)__builtin_ctzll(left);
+            uint64_t word = words[at];
+            if (word - k->no_code >= k->no_code_bytes &&
+                meets(k->code, k->n_code, word, word + 1))
+                keep_before(words, at, bits);
+        }
+}
+
+/* A length is less than the block's bytes, and no more than the capacity. */
+static void keep_lengths(const struct keeper *k, uint64_t address,
+                         const uint64_t *words, uint64_t *bits)
+{
+    const struct mt_map *map = k->map;
+    const struct mt_map_region *region;
+    const struct mt_map_span *span;
+    uint64_t i, at;
+    uint32_t id;
+
+    if (address - map->low >= map->bytes ||
+        (region = mt_map_region(map, address)) == NULL)
+        return;
+    id = region->spans[(address - region->base) >> region->shift];
+    if (id == 0 || id >= map->n_spans)
+        return;
+    span = &map->spans[id];
+    if (span->n_blocks == 0 || span->block_bytes < 16)
+        return;
+    i = address <= span->base ? 0
+                              : (address - span->base + span->block_bytes - 1) /
+                                    span->block_bytes;
+    at = span->base + i * span->block_bytes;
+    for (; i < span->n_blocks && at - address < MT_STORE_PAGE;
+         i++, at += span->block_bytes) {
+        size_t word = (size_t)(at - address) / 8;
+        uint64_t first, second;
+        if (at % 16 != 0)
+            continue;
+        first = words[word];
+        second = words[word + 1];
+        if (first != 0 && first < span->block_bytes)
+            set(bits, word);
+        if (second == 0 || second >= span->block_bytes)
+            continue;
+        if (first <= second)
+            set(bits, word + 1);
+        else if (bits[word / 64] >> (word + 1) % 64 & 1)
+            set(bits, word); /* lest it read as 0, and so as a length */
+    }
+}
+
+static void choose(const void *context, uint64_t address, const uint64_t *words,
+                   size_t n_pages, uint64_t *bits)
+{
+    const struct keeper *k = context;
+    unsigned heuristics = k->scan->heuristics;
+
+    for (size_t i = 0; i < n_pages; i++) {
+        uint64_t start = address + i * MT_STORE_PAGE;
+        if (meets(k->whole, k->n_whole, start, start + MT_STORE_PAGE)) {
+            memset(bits + i * 8, 0xff, MT_STORE_WORDS / 8);
+            continue;
+        }
+        mt_pick(&k->clusters, words + i * MT_STORE_WORDS, MT_STORE_WORDS / 64,
+                bits + i * 8);
+        if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
+            keep_vtables(k, words, i, bits);
+    }
+    /* What follows is not at hand. */
+    if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
+        keep_before(words, n_pages * MT_STORE_WORDS, bits);
+    /* It looks at what was kept for other reasons. */
+    for (size_t i = 0; i < n_pages && (heuristics & BY_LENGTH); i++)
+        keep_lengths(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
+                     bits + i * 8);
+}
+
+bool mt_freeze(struct mt_source *source,
+               const struct mt_snapshot_options *snapshot,
+               const struct mt_scan_options *scan, bool stop,
+               struct mt_error *error)
+{
+    struct keeper k = {.snapshot = snapshot, .scan = scan};
+    const struct mt_keeper keeper = {begin, choose, &k};
+    uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    bool ok = source->ops->freeze == NULL ||
+              source->ops->freeze(source, &keeper, stop, error);
+
+    source->frozen.cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    mt_map_free(k.map);
+    mt_model_free(k.model);
+    free(k.whole);
+    free(k.code);
+    return ok;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/reach/mark_peek.h"
+#include "coreanalyze/source/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void mt_peek_init(struct mt_peek *peek, struct mt_source *source,
+                  unsigned n_chunks)
+{
+    *peek = (struct mt_peek){.source = source, .n_chunks = n_chunks};
+}
+
+void mt_peek_done(struct mt_peek *peek)
+{
+    for (unsigned i = 0; peek->chunks && i < peek->n_chunks; i++)
+        free(peek->chunks[i].data);
+    free(peek->chunks);
+    peek->chunks = NULL;
+}
+
+bool mt_peek_is_shared(const struct mt_source *source)
+{
+    return source->ops->extent != NULL || source->store != NULL;
+}
+
+/* Fills a chunk with the memory around `address`: from the chunk's start, or
+ * where that has a hole before `address`, from there. */
+static bool load(struct mt_peek *peek, struct mt_peek_chunk *chunk,
+                 uint64_t address)
+{
+    uint64_t start = address & ~(MT_PEEK_CHUNK_BYTES - 1);
+    uint64_t end = start + MT_PEEK_CHUNK_BYTES;
+
+    if (chunk->data == NULL)
+        chunk->data = malloc(MT_PEEK_CHUNK_BYTES);
+    if (chunk->data == NULL || end < start)
+        return false;
+    chunk->start = start;
+    chunk->bytes = mt_source_read_part(peek->source, start, chunk->data,
+                                       MT_PEEK_CHUNK_BYTES);
+    if (address - start >= chunk->bytes && address > start) {
+        chunk->start = address;
+        chunk->bytes = mt_source_read_part(peek->source, address, chunk->data,
+                                           end - address);
+    }
+    return address - chunk->start < chunk->bytes;
+}
+
+const uint8_t *mt_peek_miss(struct mt_peek *peek, uint64_t address,
+                            uint64_t *bytes)
+{
+    struct mt_source *source = peek->source;
+    struct mt_peek_chunk *chunk;
+    uint64_t wanted = *bytes, base, extent;
+
+    *bytes = 0;
+    if (source->ops->extent) {
+        const uint8_t *data =
+            source->ops->extent(source, address, &base, &extent);
+        if (data) {
+            peek->data = data;
+            peek->start = base;
+            peek->bytes = extent;
+            *bytes = wanted;
+            return mt_peek(peek, address, bytes);
+        }
+    }
+    if (peek->chunks == NULL)
+        peek->chunks = calloc(peek->n_chunks, sizeof *peek->chunks);
+    if (peek->chunks == NULL)
+        return NULL;
+    chunk = &peek->chunks[address / MT_PEEK_CHUNK_BYTES & (peek->n_chunks - 1)];
+    if (address - chunk->start >= chunk->bytes && !load(peek, chunk, address))
+        return NULL;
+    extent = chunk->bytes - (address - chunk->start);
+    *bytes = wanted < extent ? wanted : extent;
+    return chunk->data + (address - chunk->start);
+}
+
+bool mt_peek_word(struct mt_peek *peek, uint64_t address, uint64_t *word)
+{
+    const struct mt_store *store = peek->source->store;
+    uint64_t bytes = sizeof *word;
+    const uint8_t *data;
+
+    if (store && mt_store_read(store, address, word, bytes) == bytes)
+        return true;
+    data = mt_peek(peek, address, &bytes);
+    if (data && bytes == sizeof *word) {
+        memcpy(word, data, sizeof *word);
+        return true;
+    }
+    return mt_source_read(peek->source, address, word, sizeof *word);
+}

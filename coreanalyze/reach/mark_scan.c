@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark_scan.c - the heuristics.  They take an interior pointer for one to the
+ * start where the block looks like what C++ (and sqlite) hands out inner
+ * pointers of.
+ */
+#include "coreanalyze/reach/mark_scan.h"
+
+#define SCAN_CHUNKS 1024u /* 64 MiB, where the source needs a cache at all */
+#define PROBE_CHUNKS 16u
+#define PAGE UINT64_C(4096)
+
+void mt_scan_init(struct mt_scan *scan, struct mt_map *map,
+                  struct mt_source *source,
+                  const struct mt_scan_options *options)
+{
+    *scan = (struct mt_scan){.map = map, .options = options};
+    mt_peek_init(&scan->memory, source, SCAN_CHUNKS);
+    mt_peek_init(&scan->probe, source, PROBE_CHUNKS);
+}
+
+void mt_scan_done(struct mt_scan *scan)
+{
+    mt_peek_done(&scan->memory);
+    mt_peek_done(&scan->probe);
+}
+
+uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end)
+{
+    uint64_t next = (address & ~(PAGE - 1)) + PAGE;
+
+    if (next < address || next > end)
+        next = end;
+    scan->missing_bytes += next - address;
+    return next;
+}
+
+const struct mt_store_piece *mt_scan_find_piece(struct mt_scan *scan,
+                                                uint64_t address)
+{
+    const struct mt_store_piece *piece =
+        mt_store_find(scan->memory.source->store, address);
+
+    if (piece)
+        scan->piece = piece;
+    return piece;
+}
+
+/* In words that were kept: [*at, end) of one page. */
+static bool next_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
+                      uint64_t *at, uint64_t end, struct mt_hit *hit)
+{
+    uint64_t page = (*at - piece->start) / MT_STORE_PAGE;
+    uint64_t base = piece->start + page * MT_STORE_PAGE;
+    struct mt_store_walk walk;
+
+    if (piece->pages[page]) {
+        mt_store_begin(&walk, piece->pages[page], (unsigned)(*at - base) / 8);
+        for (; walk.place < (end - base) / 8; mt_store_next(&walk)) {
+            uint64_t here = base + walk.place * 8;
+            if (mt_scan_word(scan, here,
+                             mt_store_value(&walk) & ~scan->options->high_tags,
+                             hit)) {
+                *at = here + 8;
+                return true;
+            }
+        }
+    }
+    *at = end;
+    return false;
+}
+
+/* In memory at hand. */
+static bool next_word(struct mt_scan *scan, const uint8_t *data, uint64_t *at,
+                      uint64_t end, struct mt_hit *hit)
+{
+    uint64_t keep = ~scan->options->high_tags, word;
+    uint64_t low = scan->map->low, all = scan->map->bytes;
+
+    for (; *at < end; data += 8) {
+        memcpy(&word, data, sizeof word);
+        word &= keep;
+        *at += 8;
+        if (__builtin_expect(word - low < all, 0) &&
+            mt_scan_word(scan, *at - 8, word, hit))
+            return true;
+    }
+    return false;
+}
+
+bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
+                  struct mt_hit *hit)
+{
+    while (*at < end && end - *at >= 8) {
+        const struct mt_store_piece *piece = mt_scan_piece(scan, *at);
+        uint64_t bytes = end - *at;
+        const uint8_t *data = NULL;
+        if (piece)
+            bytes = mt_scan_page_end(piece, *at, end) - *at;
+        else
+            data = mt_peek(&scan->memory, *at, &bytes);
+        bytes &= ~UINT64_C(7);
+        if ((!piece && !data) || bytes == 0)
+            *at = mt_scan_skip(scan, *at, end);
+        else if (piece ? next_kept(scan, piece, at, *at + bytes, hit)
+                       : next_word(scan, data, at, *at + bytes, hit))
+            return true;
+    }
+    *at = end;
+    return false;
+}
+
+/* Does a word point to functions, as a vtable does: among its first words
+ * one that is executable, and before that nothing but zeros? */
+static bool is_vtable(struct mt_scan *scan, uint64_t address)
+{
+    struct mt_source *source = scan->probe.source;
+    const struct mt_mapping *mapping;
+    uint64_t word;
+
+    if (address % 8 != 0 || address < PAGE)
+        return false;
+    mapping = mt_source_mapping(source, address);
+    if (mapping == NULL || !(mapping->flags & MT_MAP_READ))
+        return false;
+    for (unsigned i = 0; i < MT_VTABLE_WORDS; i++) {
+        if (!mt_peek_word(&scan->probe, address + i * 8, &word))
+            return false;
+        if (word == 0)
+            continue;
+        mapping = mt_source_mapping(source, word);
+        return mapping && (mapping->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED));
+    }
+    return false;
+}
+
+unsigned mt_scan_heuristic(struct mt_scan *scan,
+                           const struct mt_place_of *place)
+{
+    unsigned wanted = scan->options->heuristics;
+    uint64_t start = mt_map_address(scan->map, place->span, place->index);
+    uint64_t bytes = mt_map_bytes(scan->map, place->span, place->slot);
+    uint64_t first, inner, capacity;
+
+    /* Blocks are aligned to 16 bytes, but those of a damaged trace. */
+    if (place->offset % 8 != 0 || bytes < 16 || start % 16 != 0 ||
+        !mt_peek_word(&scan->probe, start, &first))
+        return 0;
+    /* The shared representation of the old std::string: length, capacity and
+     * count of references, then the characters.  Nothing allocates one with a
+     * capacity of 0. */
+    if ((wanted & MT_HEURISTIC_STDSTRING) && place->offset == 24 &&
+        mt_peek_word(&scan->probe, start + 8, &capacity) && capacity > 0 &&
+        first <= capacity && capacity < bytes && bytes - capacity == 25)
+        return MT_HEURISTIC_STDSTRING;
+    if ((wanted & MT_HEURISTIC_LENGTH64) && place->offset == 8 &&
+        first == bytes - 8)
+        return MT_HEURISTIC_LENGTH64;
+    if ((wanted & MT_HEURISTIC_NEWARRAY) && place->offset == 8 && first > 0 &&
+        first <= bytes - 8 && (bytes - 8) % first == 0)
+        return MT_HEURISTIC_NEWARRAY;
+    if ((wanted & MT_HEURISTIC_MULTIPLEINHERITANCE) &&
+        place->offset + 8 <= bytes && is_vtable(scan, first) &&
+        mt_peek_word(&scan->probe, start + place->offset, &inner) &&
+        is_vtable(scan, inner))
+        return MT_HEURISTIC_MULTIPLEINHERITANCE;
+    return 0;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "coreanalyze/reach/mark_workers.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STACK_ITEMS 65536u
+#define MAX_THREADS 64u
+#define SHARE_FROM 32u /* a stack with fewer items is not shared */
+#define PREFETCH_BYTES 256u
+#define PROGRESS_BYTES (UINT64_C(16) << 20)
+
+bool mt_team_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
+{
+    struct mt_team *team = worker->team;
+
+    if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
+        return false;
+    *part = __atomic_fetch_add(&team->cursor, 1, __ATOMIC_RELAXED);
+    return *part < n;
+}
+
+/* The range of an item's memory, and its slot. */
+static inline __attribute__((always_inline)) uint64_t
+item_range(const struct mt_worker *worker, uint64_t item, uint64_t *start,
+           uint64_t *end, bool *more)
+{
+    const struct mt_map *map = worker->map;
+    uint32_t id = (uint32_t)(item >> 32), index = (uint32_t)item;
+    const struct mt_map_span *span = &map->spans[id];
+    uint64_t slot, bytes;
+
+    *more = false;
+    if (span->n_blocks > 1) {
+        slot = span->first + index;
+        *start = span->base + index * span->block_bytes;
+        *end = *start + mt_map_bytes(map, id, slot);
+        return slot;
+    }
+    slot = span->first;
+    bytes = mt_map_bytes(map, id, slot);
+    *start = span->base + index * MT_PIECE_BYTES;
+    *end = span->base + bytes;
+    if (*end > *start && *end - *start > MT_PIECE_BYTES) {
+        *end = *start + MT_PIECE_BYTES;
+        *more = true;
+    }
+    return slot;
+}
+
+static inline __attribute__((always_inline)) void
+scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
+{
+    uint64_t start, end, slot;
+    bool more;
+
+    slot = item_range(worker, item, &start, &end, &more);
+    if (more && worker->n < worker->capacity)
+        worker->stack[worker->n++] = item + 1;
+    else if (more)
+        end = worker->map->spans[item >> 32].base +
+              mt_map_bytes(worker->map, (uint32_t)(item >> 32), slot);
+    worker->definite =
+        __atomic_load_n(&worker->map->flags[slot], __ATOMIC_RELAXED) &
+        MT_BLOCK_DEFINITE;
+    mt_scan_range(&worker->scan, start, end, visit, worker);
+}
+
+/* What of a block's memory is wanted first. */
+static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
+{
+    const struct mt_peek *peek = &worker->scan.memory;
+    const struct mt_store_piece *piece = mt_scan_piece(&worker->scan, address);
+
+    if (piece)
+        return piece->pages[(address - piece->start) / MT_STORE_PAGE];
+    return address - peek->start < peek->bytes
+               ? peek->data + (address - peek->start)
+               : NULL;
+}
+
+/* Memory comes late, so that of many blocks is asked for at once.  Prefetches
+ * alone do not do: processors drop those whose page they must look up first. */
+static const uint8_t *ask_for(struct mt_worker *worker, uint64_t item)
+{
+    const struct mt_map_span *span = &worker->map->spans[item >> 32];
+    uint64_t index = span->n_blocks > 1 ? (uint32_t)item : 0;
+    uint64_t address = span->base + index * span->block_bytes;
+    const uint8_t *data;
+
+    __builtin_prefetch(&worker->map->slack[span->first + index]);
+    data = first_bytes(worker, address);
+    for (uint64_t i = 64; data && i < span->block_bytes && i < PREFETCH_BYTES;
+         i += 64)
+        __builtin_prefetch(data + i);
+    return data;
+}
+
+/* Takes some items off the stack; their first words are loaded, all at the
+ * same time, since none waits for another. */
+static unsigned take_batch(struct mt_worker *worker)
+{
+    const uint8_t *data[MT_TEAM_BATCH];
+    unsigned n = 0;
+
+    for (; n < MT_TEAM_BATCH && worker->n > 0; n++) {
+        worker->batch[n] = worker->stack[--worker->n];
+        data[n] = ask_for(worker, worker->batch[n]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (data[i])
+            (void)*(const volatile uint8_t *)data[i];
+    return n;
+}
+
+/* Gives the lower half of the stack, the larger trees, to those that wait. */
+static void share(struct mt_worker *worker)
+{
+    struct mt_team *team = worker->team;
+    size_t n;
+
+    pthread_mutex_lock(&team->lock);
+    n = team->pool_capacity - team->n_pool;
+    n = n < worker->n / 2 ? n : worker->n / 2;
+    for (size_t i = 0; i < n; i++)
+        team->pool[team->n_pool++] = worker->stack[i];
+    for (size_t i = n; i < worker->n; i++)
+        worker->stack[i - n] = worker->stack[i];
+    worker->n -= n;
+    if (n > 0)
+        pthread_cond_broadcast(&team->more);
+    pthread_mutex_unlock(&team->lock);
+}
+
+static void report(struct mt_worker *worker)
+{
+    const struct mt_mark_options *options = worker->team->mark->options;
+    uint64_t total = worker->team->progress_total;
+    uint64_t done = worker->scan.scanned_bytes * worker->team->n_threads;
+
+    worker->reported = worker->scan.scanned_bytes;
+    if (options->progress &&
+        !options->progress(options->progress_context,
+                           done < total ? done : total, total))
+        __atomic_store_n(&worker->team->stopped, true, __ATOMIC_RELAXED);
+}
+
+static inline __attribute__((always_inline)) void
+drain(struct mt_worker *worker, mt_hit_fn *visit)
+{
+    struct mt_team *team = worker->team;
+
+    while (worker->n > 0) {
+        unsigned n = take_batch(worker);
+        for (unsigned i = 0; i < n; i++)
+            scan_item(worker, worker->batch[i], visit);
+        if (worker->n >= SHARE_FROM &&
+            __atomic_load_n(&team->n_idle, __ATOMIC_RELAXED) > 0)
+            share(worker);
+        if (worker->leader &&
+            worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
+            report(worker);
+        if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
+            worker->n = 0;
+    }
+}
+
+void mt_worker_drain(struct mt_worker *worker)
+{
+    drain(worker, mt_worker_reach);
+}
+
+void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit)
+{
+    drain(worker, visit);
+}
+
+/* Waits for items of others; false when all threads wait. */
+static bool take(struct mt_worker *worker)
+{
+    struct mt_team *team = worker->team;
+    bool got;
+
+    pthread_mutex_lock(&team->lock);
+    __atomic_add_fetch(&team->n_idle, 1, __ATOMIC_RELAXED);
+    if (team->n_idle == team->n_threads && team->n_pool == 0) {
+        team->done = true;
+        pthread_cond_broadcast(&team->more);
+    }
+    while (team->n_pool == 0 && !team->done)
+        pthread_cond_wait(&team->more, &team->lock);
+    got = team->n_pool > 0;
+    if (got) {
+        size_t n = (team->n_pool + team->n_threads - 1) / team->n_threads;
+        n = n < worker->capacity ? n : worker->capacity;
+        while (n-- > 0)
+            worker->stack[worker->n++] = team->pool[--team->n_pool];
+        __atomic_sub_fetch(&team->n_idle, 1, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&team->lock);
+    return got;
+}
+
+static void *run_worker(void *argument)
+{
+    struct mt_worker *worker = argument;
+
+    worker->work(worker, worker->context);
+    do
+        mt_worker_drain(worker);
+    while (take(worker));
+    return NULL;
+}
+
+static unsigned count_threads(const struct mt_mark *mark)
+{
+    unsigned n = mark->options->threads;
+    long online;
+
+    if (!mt_peek_is_shared(mark->source))
+        return 1;
+    if (n == 0) {
+        online = sysconf(_SC_NPROCESSORS_ONLN);
+        n = online > 0 ? (unsigned)online : 1;
+    }
+    return n < MAX_THREADS ? n : MAX_THREADS;
+}
+
+static struct mt_worker *make_workers(struct mt_team *team, unsigned n)
+{
+    struct mt_worker *workers = calloc(n, sizeof *workers);
+    struct mt_mark *mark = team->mark;
+    size_t items = mark->options->stack_items;
+
+    if (items == 0)
+        items = STACK_ITEMS;
+    team->pool = calloc(items, sizeof *team->pool);
+    team->pool_capacity = items;
+    for (unsigned i = 0; workers && i < n; i++) {
+        struct mt_worker *w = &workers[i];
+        w->team = team;
+        w->map = mark->map;
+        w->leader = i == 0;
+        w->capacity = items;
+        w->stack = calloc(items, sizeof *w->stack);
+        mt_scan_init(&w->scan, mark->map, mark->source, &mark->options->scan);
+        if (w->stack == NULL || team->pool == NULL) {
+            for (unsigned j = 0; j <= i; j++)
+                free(workers[j].stack);
+            free(workers);
+            workers = NULL;
+        }
+    }
+    return workers;
+}
+
+bool mt_team_run(struct mt_mark *mark, struct mt_team *team, bool alone,
+                 void (*work)(struct mt_worker *, void *context), void *context,
+                 struct mt_error *error)
+{
+    unsigned n = alone ? 1 : count_threads(mark), started = 1;
+    pthread_t threads[MAX_THREADS];
+    struct mt_worker *workers;
+
+    *team = (struct mt_team){.mark = mark, .n_threads = n};
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->more, NULL);
+    for (size_t i = 0; i < mark->map->n_spans; i++)
+        team->progress_total +=
+            mark->map->spans[i].n_blocks * mark->map->spans[i].block_bytes;
+    workers = make_workers(team, n);
+    for (unsigned i = 0; workers && i < n; i++) {
+        workers[i].work = work;
+        workers[i].context = context;
+    }
+    for (; workers && started < n; started++)
+        if (pthread_create(&threads[started], NULL, run_worker,
+                           &workers[started]) != 0)
+            break;
+    pthread_mutex_lock(&team->lock);
+    team->n_threads = started;
+    pthread_mutex_unlock(&team->lock);
+    if (workers)
+        run_worker(&workers[0]);
+    for (unsigned i = 1; workers && i < started; i++)
+        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; workers && i < n; i++) {
+        mark->scanned_bytes += workers[i].scan.scanned_bytes;
+        mark->missing_bytes += workers[i].scan.missing_bytes;
+        mt_scan_done(&workers[i].scan);
+        free(workers[i].stack);
+    }
+    mark->stopped |= team->stopped;
+    free(team->pool);
+    pthread_cond_destroy(&team->more);
+    pthread_mutex_destroy(&team->lock);
+    if (workers == NULL)
+        return mt_fail(error, "out of memory for the threads");
+    free(workers);
+    return true;
+}

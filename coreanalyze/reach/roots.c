@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * roots.c - ranges of root memory, out of a source's mappings.
+ *
+ * Each writable mapping is a root, less what lies in the trace, in a heap, or
+ * in the unused part of a stack: what is below the stack pointer and its red
+ * zone is stale.  glibc keeps stacks of threads that have exited for the next
+ * thread; only their control block counts, which holds what the thread
+ * returned.
+ */
+#include "coreanalyze/reach/roots.h"
+#include "coreanalyze/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RED_ZONE 128u
+#define TCB_SEARCH UINT64_C(32768) /* from the end of a stack */
+#define DTV_OFFSET 8u              /* of the pointer in the control block */
+#define DTV_SKIP 16u /* it points behind the first entry of the vector */
+
+struct interval {
+    uint64_t start, end;
+};
+
+/* An address that a thread has. */
+struct of_thread {
+    uint64_t address;
+    uint32_t thread;
+};
+
+struct finder {
+    const struct mt_model *model;
+    struct mt_source *source;
+    struct mt_roots *roots;
+    const struct mt_roots_options *options;
+    struct interval *excluded; /* by start */
+    size_t n_excluded, excluded_capacity;
+    struct of_thread *stacks, *tcbs; /* sp in mappings, fs_base; sorted */
+    size_t n_stacks, n_tcbs;
+    size_t ranges_capacity, words_capacity, nodes_capacity;
+    bool out_of_memory;
+};
+
+static void exclude(struct finder *f, uint64_t start, uint64_t end)
+{
+    if (end <= start)
+        return;
+    if (!mt_grow(&f->excluded, &f->excluded_capacity, f->n_excluded + 1,
+                 sizeof *f->excluded)) {
+        f->out_of_memory = true;
+        return;
+    }
+    f->excluded[f->n_excluded++] = (struct interval){start, end};
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct interval *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void add_word(struct finder *f, uint64_t value, enum mt_root_kind kind,
+                     uint32_t thread, uint32_t reg)
+{
+    struct mt_roots *roots = f->roots;
+
+    if (!mt_grow(&roots->words, &f->words_capacity, roots->n_words + 1,
+                 sizeof *roots->words))
+        f->out_of_memory = true;
+    else
+        roots->words[roots->n_words++] =
+            (struct mt_root_place){value, 0, kind, thread, reg};
+}
+
+static void add_dtv(struct finder *f, uint64_t tcb, uint32_t thread)
+{
+    uint64_t dtv;
+
+    if (tcb && mt_source_read(f->source, tcb + DTV_OFFSET, &dtv, sizeof dtv) &&
+        dtv > DTV_SKIP)
+        add_word(f, dtv - DTV_SKIP, MT_ROOT_DTV, thread, 0);
+}
+
+static bool in_heap(const struct mt_model *model, uint64_t address)
+{
+    for (size_t i = 0; i < model->n_regions; i++)
+        if (address - model->regions[i].base < model->regions[i].size)
+            return true;
+    return false;
+}
+
+static bool is_writable(const struct mt_mapping *m)
+{
+    return (m->flags & MT_MAP_READ) && (m->flags & MT_MAP_WRITE);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct of_thread *x = a, *y = b;
+
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    return x->thread < y->thread ? -1 : x->thread > y->thread;
+}
+
+/* The first one at or above an address; NULL if that is not below `end`. */
+static const struct of_thread *first_in(const struct of_thread *all, size_t n,
+                                        uint64_t start, uint64_t end)
+{
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (all[middle].address < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && all[low].address < end ? &all[low] : NULL;
+}
+
+/* --- threads --- */
+
+/* A thread that runs on a stack inside a block leaves that to the block. */
+static bool sort_threads(struct finder *f)
+{
+    struct mt_source *source = f->source;
+
+    f->stacks = calloc(source->n_threads + 1, sizeof *f->stacks);
+    f->tcbs = calloc(source->n_threads + 1, sizeof *f->tcbs);
+    if (f->stacks == NULL || f->tcbs == NULL)
+        return false;
+    f->roots->coverage.threads += source->coverage.threads_missing;
+    f->roots->coverage.threads_without_registers +=
+        source->coverage.threads_missing;
+    for (uint32_t i = 0; i < source->n_threads; i++) {
+        const struct mt_thread *t = &source->threads[i];
+        uint64_t sp = t->registers[MT_REG_RSP];
+        if (t->has_registers && !in_heap(f->model, sp))
+            f->stacks[f->n_stacks++] = (struct of_thread){sp, i};
+        if (t->fs_base)
+            f->tcbs[f->n_tcbs++] = (struct of_thread){t->fs_base, i};
+    }
+    qsort(f->stacks, f->n_stacks, sizeof *f->stacks, by_address);
+    qsort(f->tcbs, f->n_tcbs, sizeof *f->tcbs, by_address);
+    return true;
+}
+
+static void take_thread(struct finder *f, uint32_t index)
+{
+    const struct mt_thread *thread = &f->source->threads[index];
+
+    f->roots->coverage.threads++;
+    f->roots->coverage.threads_without_registers += !thread->has_registers;
+    add_dtv(f, thread->fs_base, index);
+    for (uint32_t i = 0; thread->has_registers && i < MT_N_REGISTERS; i++)
+        add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
+}
+
+/* Other stacks may share the mapping: below the lowest pointer nothing is in
+ * use. */
+static void take_stacks(struct finder *f)
+{
+    for (size_t i = 0; i < f->source->n_mappings; i++) {
+        const struct mt_mapping *m = &f->source->mappings[i];
+        const struct of_thread *lowest =
+            first_in(f->stacks, f->n_stacks, m->start, m->end);
+        if (lowest && is_writable(m) && lowest->address > RED_ZONE)
+            exclude(f, m->start, (lowest->address - RED_ZONE) & ~UINT64_C(7));
+    }
+}
+
+/* The control block near the end of what may be a stack: its first and third
+ * words hold its own address.  0 if there is none. */
+static uint64_t find_tcb(struct finder *f, const struct mt_mapping *m)
+{
+    uint64_t from =
+        m->end - m->start > TCB_SEARCH ? m->end - TCB_SEARCH : m->start;
+    uint64_t words[TCB_SEARCH / 8];
+    size_t n = mt_source_read_part(f->source, from, words, m->end - from) / 8;
+
+    for (size_t i = n; i-- > 0;)
+        if (words[i] == from + i * 8 && words[i] % 64 == 0 && i + 2 < n &&
+            words[i + 2] == words[i])
+            return words[i];
+    return 0;
+}
+
+/* Anonymous, with a guard below it (that cores leave out, or call readable),
+ * and no thread in it. */
+static void take_exited(struct finder *f)
+{
+    const struct mt_source *source = f->source;
+
+    /* Without registers one cannot tell which stacks are in use. */
+    if (source->n_threads == 0 || f->n_tcbs < source->n_threads)
+        return;
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
+        uint64_t tcb;
+        if (m->path || !is_writable(m) ||
+            (i > 0 && m[-1].end == m->start && is_writable(&m[-1])) ||
+            in_heap(f->model, m->start) ||
+            first_in(f->stacks, f->n_stacks, m->start, m->end) ||
+            first_in(f->tcbs, f->n_tcbs, m->start, m->end))
+            continue;
+        tcb = find_tcb(f, m);
+        if (tcb == 0)
+            continue;
+        exclude(f, m->start, tcb);
+        add_dtv(f, tcb, UINT32_MAX);
+        f->roots->coverage.exited_stacks++;
+        f->roots->coverage.exited_stack_bytes += tcb - m->start;
+    }
+}
+
+/* --- mappings --- */
+
+static void name_range(const struct finder *f, const struct mt_mapping *m,
+                       struct mt_root_place *place)
+{
+    const struct mt_module *module = mt_source_module(f->source, place->start);
+    const struct of_thread *tcb, *stack;
+
+    place->kind = MT_ROOT_MAPPING;
+    place->index = (uint32_t)(m - f->source->mappings);
+    tcb = first_in(f->tcbs, f->n_tcbs, place->start, place->end);
+    if (tcb && m->path == NULL) {
+        place->kind = MT_ROOT_THREAD;
+        place->index = tcb->thread;
+    }
+    stack = first_in(f->stacks, f->n_stacks, m->start, m->end);
+    if (stack && stack->address < place->end) {
+        place->kind = MT_ROOT_STACK;
+        place->index = stack->thread;
+    }
+    if (place->kind == MT_ROOT_MAPPING && module) {
+        place->kind = MT_ROOT_MODULE;
+        place->index = (uint32_t)(module - f->source->modules);
+    }
+}
+
+static void add_range(struct finder *f, const struct mt_mapping *m,
+                      uint64_t start, uint64_t end)
+{
+    struct mt_root_place place = {(start + 7) & ~UINT64_C(7),
+                                  end & ~UINT64_C(7), MT_ROOT_MAPPING, 0, 0};
+    struct mt_roots *roots = f->roots;
+    bool node;
+
+    if (place.start >= place.end)
+        return;
+    name_range(f, m, &place);
+    node = f->options->mappings_are_nodes && place.kind == MT_ROOT_MAPPING;
+    if (node ? !mt_grow(&roots->nodes, &f->nodes_capacity, roots->n_nodes + 1,
+                        sizeof place)
+             : !mt_grow(&roots->ranges, &f->ranges_capacity,
+                        roots->n_ranges + 1, sizeof place)) {
+        f->out_of_memory = true;
+        return;
+    }
+    if (node)
+        roots->nodes[roots->n_nodes++] = place;
+    else
+        roots->ranges[roots->n_ranges++] = place;
+    roots->coverage.scanned_bytes += place.end - place.start;
+}
+
+static void sort_excluded(struct finder *f)
+{
+    size_t kept = 0;
+
+    if (f->n_excluded == 0)
+        return;
+    qsort(f->excluded, f->n_excluded, sizeof *f->excluded, by_start);
+    for (size_t i = 1; i < f->n_excluded; i++) {
+        struct interval *last = &f->excluded[kept];
+        if (f->excluded[i].start > last->end)
+            f->excluded[++kept] = f->excluded[i];
+        else if (f->excluded[i].end > last->end)
+            last->end = f->excluded[i].end;
+    }
+    f->n_excluded = kept + 1;
+}
+
+/* The first excluded interval that ends behind an address. */
+static size_t first_excluded(const struct finder *f, uint64_t address)
+{
+    size_t low = 0, high = f->n_excluded;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (f->excluded[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* What is left of [start, end) when the excluded intervals are cut out. */
+static uint64_t each_left(struct finder *f, const struct mt_mapping *m,
+                          uint64_t start, uint64_t end,
+                          void (*visit)(struct finder *,
+                                        const struct mt_mapping *, uint64_t,
+                                        uint64_t))
+{
+    uint64_t left = 0;
+
+    for (size_t i = first_excluded(f, start); i < f->n_excluded && start < end;
+         i++) {
+        const struct interval *x = &f->excluded[i];
+        if (x->start >= end)
+            break;
+        if (x->start > start) {
+            left += x->start - start;
+            if (visit)
+                visit(f, m, start, x->start);
+        }
+        start = x->end;
+    }
+    if (start < end) {
+        left += end - start;
+        if (visit)
+            visit(f, m, start, end);
+    }
+    return left;
+}
+
+static void take_mapping(struct finder *f, const struct mt_mapping *m)
+{
+    uint64_t present = m->start + m->present, missing;
+
+    if (!is_writable(m))
+        return;
+    each_left(f, m, m->start, present, add_range);
+    missing = each_left(f, m, present, m->end, NULL);
+    if (m->path && m->path[0] == '/') {
+        f->roots->coverage.missing_file_bytes += missing;
+    } else {
+        f->roots->coverage.missing_bytes += missing;
+        f->roots->coverage.missing_mappings += missing > 0;
+    }
+}
+
+bool mt_roots_find(const struct mt_model *model,
+                   const struct mt_roots_options *options,
+                   struct mt_roots *roots, struct mt_error *error)
+{
+    struct finder f = {.model = model,
+                       .source = model->source,
+                       .roots = roots,
+                       .options = options};
+    uint64_t own, own_bytes;
+
+    memset(roots, 0, sizeof *roots);
+    exclude(&f, model->root, model->root + model->trace_bytes);
+    if (mt_model_own(model, &own, &own_bytes))
+        exclude(&f, own, own + own_bytes);
+    for (size_t i = 0; i < model->n_regions; i++)
+        exclude(&f, model->regions[i].base,
+                model->regions[i].base + model->regions[i].size);
+    f.out_of_memory |= !sort_threads(&f);
+    for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++)
+        take_thread(&f, (uint32_t)i);
+    take_stacks(&f);
+    /* Else they may be those of threads that the core lacks. */
+    if (model->source->coverage.threads_missing == 0)
+        take_exited(&f);
+    sort_excluded(&f);
+    for (size_t i = 0; i < model->source->n_mappings; i++)
+        take_mapping(&f, &model->source->mappings[i]);
+    free(f.excluded);
+    free(f.stacks);
+    free(f.tcbs);
+    return !f.out_of_memory || mt_fail(error, "out of memory for the roots");
+}
+
+void mt_roots_free(struct mt_roots *roots)
+{
+    free(roots->ranges);
+    free(roots->words);
+    free(roots->nodes);
+    memset(roots, 0, sizeof *roots);
+}
+
+const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
+                                        uint64_t address)
+{
+    size_t low = 0, high = roots->n_ranges;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (roots->ranges[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < roots->n_ranges && roots->ranges[low].start <= address)
+        return &roots->ranges[low];
+    return NULL;
+}
+
+static struct mt_mark_range *ranges_of(const struct mt_roots *roots)
+{
+    struct mt_mark_range *ranges = calloc(roots->n_ranges + 1, sizeof *ranges);
+
+    for (size_t i = 0; ranges && i < roots->n_ranges; i++)
+        ranges[i] = (struct mt_mark_range){roots->ranges[i].start,
+                                           roots->ranges[i].end};
+    return ranges;
+}
+
+bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
+                      struct mt_error *error)
+{
+    struct mt_mark_range *ranges = ranges_of(roots);
+
+    if (ranges == NULL)
+        return mt_fail(error, "out of memory for the roots");
+    mark->missing_bytes = mt_mark_missing(mark, ranges, roots->n_ranges);
+    free(ranges);
+    return true;
+}
+
+bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
+                   struct mt_error *error)
+{
+    struct mt_mark_range *ranges = ranges_of(roots);
+    uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
+    bool ok = ranges && words;
+    uint32_t span;
+
+    if (!ok)
+        mt_fail(error, "out of memory for the roots");
+    for (size_t i = 0; ok && i < roots->n_nodes; i++)
+        ok = mt_map_add_node(mark->map, roots->nodes[i].start,
+                             roots->nodes[i].end - roots->nodes[i].start, &span,
+                             error);
+    for (size_t i = 0; ok && i < roots->n_words; i++)
+        words[i] = roots->words[i].start;
+    ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words,
+                             roots->n_words, error);
+    free(ranges);
+    free(words);
+    return ok;
+}

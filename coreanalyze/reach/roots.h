@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * roots.h - where a program can hold pointers to its blocks: registers,
+ * stacks, thread-local storage, writable data of modules, other writable
+ * mappings.  Never the trace, nor the heaps.
+ */
+#ifndef MT_ROOTS_H
+#define MT_ROOTS_H
+
+#include "coreanalyze/reach/mark.h"
+#include "coreanalyze/snapshot/model.h"
+
+enum mt_root_kind {
+    MT_ROOT_REGISTER,
+    MT_ROOT_DTV,     /* a thread's vector of TLS blocks */
+    MT_ROOT_STACK,   /* from the stack pointer and its red zone up */
+    MT_ROOT_THREAD,  /* thread-local storage and the thread's control block */
+    MT_ROOT_MODULE,  /* writable data */
+    MT_ROOT_MAPPING, /* any other writable mapping */
+    MT_ROOT_IGNORED, /* a block that the program wants ignored: leaks.c */
+};
+
+struct mt_root_place {
+    uint64_t start, end; /* of a word: its value, and 0 */
+    enum mt_root_kind kind;
+    uint32_t index; /* of the thread, module or mapping in the source */
+    uint32_t reg;   /* MT_REG_*, of registers */
+};
+
+/* What could not be taken for roots. */
+struct mt_roots_coverage {
+    uint64_t threads, threads_without_registers;
+    /* Writable, and not in the source: anonymous memory; and mapped files,
+     * of which a core leaves out what was never written or is shared. */
+    uint64_t missing_mappings, missing_bytes;
+    uint64_t missing_file_bytes;
+    uint64_t exited_stacks, exited_stack_bytes; /* left out: kept by libc */
+    uint64_t scanned_bytes;                     /* of all ranges */
+};
+
+struct mt_roots {
+    struct mt_root_place *ranges; /* by address, no overlaps */
+    size_t n_ranges;
+    struct mt_root_place *words; /* registers and the like */
+    size_t n_words;
+    struct mt_root_place *nodes; /* mappings that are no roots */
+    size_t n_nodes;
+    struct mt_roots_coverage coverage;
+};
+
+struct mt_roots_options {
+    bool mappings_are_nodes; /* those of kind MT_ROOT_MAPPING */
+};
+
+/* False when out of memory. */
+bool mt_roots_find(const struct mt_model *model,
+                   const struct mt_roots_options *options,
+                   struct mt_roots *roots, struct mt_error *error);
+void mt_roots_free(struct mt_roots *roots);
+
+/* The range that an address lies in, or NULL. */
+const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
+                                        uint64_t address);
+
+/* Marks what the roots reach; nodes are added to the map first. */
+bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
+                   struct mt_error *error);
+/* After that: counts what is missing of roots and blocks, each byte once. */
+bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
+                      struct mt_error *error);
+
+#endif

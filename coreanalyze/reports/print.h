@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print.h - the forms that a report comes out in.
+ */
+#ifndef MT_REPORTS_PRINT_H
+#define MT_REPORTS_PRINT_H
+
+#include "coreanalyze/names/resolve.h"
+#include "coreanalyze/analyses/show.h"
+
+#include <stdio.h>
+
+struct mt_report {
+    struct mt_model *model;
+    const struct mt_show *show;
+    struct mt_resolver *resolver; /* NULL: no stacks are to be printed */
+    FILE *out;
+    const char *const *kinds; /* names of the rows' kinds, or NULL */
+};
+
+/* Header, totals and stacks of every heap, in the form of VPP's `show
+ * memory-trace`; then what the report does not see. */
+void mt_print_table(const struct mt_report *report);
+/* The headers and totals alone. */
+void mt_print_heaps(const struct mt_report *report);
+/* One line per stack, root first, for flame graphs. */
+bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
+/* The text of such a line without its number, to be freed; NULL when out of
+ * memory. */
+char *mt_folded_text(const struct mt_report *report,
+                     const struct mt_show_row *row);
+/* The JSON of DESIGN, version 1; without "stacks" if there is no resolver. */
+void mt_print_json(const struct mt_report *report);
+/* Process, heaps, coverage and health. */
+void mt_print_info(const struct mt_report *report);
+
+/* Pieces of the above, for other reports.  Process and core, one line. */
+void mt_print_target(const struct mt_report *report);
+/* The frames of a row, the first one at the current column, the others at
+ * `indent`, and what is wrong with them. */
+void mt_print_row_frames(const struct mt_report *report,
+                         const struct mt_show_row *row, int indent);
+struct mt_json;
+/* The members "target", "stacks" and "coverage". */
+void mt_json_put_target(struct mt_json *, const struct mt_model *);
+void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
+void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
+/* The member "time": what --since and --older let through, in seconds ago. */
+void mt_json_put_time(struct mt_json *, const struct mt_report *);
+/* The member "frames" of a row. */
+void mt_json_put_frames(struct mt_json *, const struct mt_report *,
+                        const struct mt_show_row *);
+void mt_json_put_sum(struct mt_json *, const char *key,
+                     const struct mt_show_sum *);
+
+/* Shared by them: one line per thing that the reports do not see, or that is
+ * wrong with the trace, each behind `prefix`.  Returns how many. */
+size_t mt_print_notes(const struct mt_report *report, const char *prefix);
+/* The pages of a heap, as far as the source can tell. */
+void mt_report_pages(const struct mt_report *report, uint32_t heap,
+                     struct mt_page_stats *stats);
+/* The frames of a row's stack, resolved, innermost first: calls `visit` for
+ * each. */
+void mt_report_frames(const struct mt_report *report,
+                      const struct mt_show_row *row,
+                      void (*visit)(void *context, const struct mt_frame *),
+                      void *context);
+
+#endif

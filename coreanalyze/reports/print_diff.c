@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_diff.c - what grew, as a table, as JSON and as folded stacks.
+ */
+#include "coreanalyze/reports/print_diff.h"
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const side_names[] = {"old", "new"};
+
+/* The side whose frames and sample are shown: the new one, if it can be. */
+static enum mt_diff_side side_of(const struct mt_diff_row *row)
+{
+    return row->row[MT_DIFF_NEW] ? MT_DIFF_NEW : MT_DIFF_OLD;
+}
+
+static bool one_target(const struct mt_diff_report *report)
+{
+    return report->side[0].model == report->side[1].model;
+}
+
+/* Bytes from before tracing, of the heaps that are looked at. */
+static struct mt_show_sum untraced(const struct mt_report *report)
+{
+    struct mt_show_sum sum = {0, 0};
+
+    for (uint32_t i = 0; i < report->model->n_heaps; i++) {
+        if (!mt_show_wants(report->model, report->show, i))
+            continue;
+        sum.bytes += report->show->untraced[i].bytes;
+        sum.count += report->show->untraced[i].count;
+    }
+    return sum;
+}
+
+/* --- the table --- */
+
+static void put_row(const struct mt_diff_report *report,
+                    const struct mt_diff_row *row)
+{
+    const struct mt_report *side = &report->side[side_of(row)];
+    const struct mt_show_row *shown = row->row[side_of(row)];
+    const struct mt_heap *heap = &side->model->heaps[shown->heap];
+    char sample[24] = "-";
+    int indent;
+
+    if (row->row[MT_DIFF_NEW])
+        snprintf(sample, sizeof sample, "0x%" PRIx64, shown->sample);
+    indent = fprintf(
+        report->out,
+        "%+13" PRId64 " %+8" PRId64 " %13" PRIu64 " %8" PRIu64 " %14s ",
+        mt_diff_bytes(row), mt_diff_count(row), row->sum[MT_DIFF_NEW].bytes,
+        row->sum[MT_DIFF_NEW].count, sample);
+    if (!heap->main) {
+        fputs("(heap ", report->out);
+        mt_put_text(report->out, heap->name);
+        fprintf(report->out, ")\n%*s", indent, "");
+    }
+    mt_print_row_frames(side, shown, indent);
+}
+
+static void put_sums(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct mt_show_sum lost = untraced(&report->side[i]);
+        fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks",
+                side_names[i], diff->sum[i].bytes, diff->sum[i].count);
+        if (lost.count && !one_target(report))
+            fprintf(report->out,
+                    ", besides untraced: %" PRIu64 " bytes in %" PRIu64
+                    " blocks",
+                    lost.bytes, lost.count);
+        putc('\n', report->out);
+    }
+    fprintf(report->out,
+            "  change: %+" PRId64 " bytes in %+" PRId64 " blocks\n",
+            (int64_t)(diff->sum[1].bytes - diff->sum[0].bytes),
+            (int64_t)(diff->sum[1].count - diff->sum[0].count));
+}
+
+struct note_context {
+    FILE *out;
+    struct mt_json *json;
+};
+
+static void put_rebuilt(void *context, const char *path)
+{
+    const struct note_context *c = context;
+
+    if (c->json) {
+        mt_json_string(c->json, NULL, path);
+        return;
+    }
+    fputs("  note: ", c->out);
+    mt_put_text(c->out, path);
+    fputs(" is another build in each: its stacks do not compare (see "
+          "--by-name)\n",
+          c->out);
+}
+
+static void put_notes(const struct mt_diff_report *report)
+{
+    struct note_context context = {report->out, NULL};
+
+    if (one_target(report)) {
+        fputs("  note: blocks that were freed since are not seen: what is "
+              "called old is what is left of it\n",
+              report->out);
+        mt_print_notes(&report->side[MT_DIFF_NEW], "  note: ");
+        return;
+    }
+    mt_print_notes(&report->side[MT_DIFF_OLD], "  note: old: ");
+    mt_print_notes(&report->side[MT_DIFF_NEW], "  note: new: ");
+    if (!report->by_name)
+        mt_diff_rebuilt(report->diff->model, put_rebuilt, &context);
+}
+
+void mt_print_diff(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    FILE *out = report->out;
+
+    if (one_target(report)) {
+        mt_print_target(&report->side[MT_DIFF_NEW]);
+        fputs("  old: blocks from before ", out);
+        mt_put_text(out, report->from);
+        fputs("\n  new: blocks from before ", out);
+        mt_put_text(out, report->to);
+        putc('\n', out);
+    } else {
+        fputs("old: ", out);
+        mt_print_target(&report->side[MT_DIFF_OLD]);
+        fputs("new: ", out);
+        mt_print_target(&report->side[MT_DIFF_NEW]);
+    }
+    put_sums(report);
+    if (diff->n_rows > 0)
+        fprintf(out, "\n%13s %8s %13s %8s %14s Traceback\n", "+Bytes", "+Count",
+                "Bytes", "Count", "Sample  ");
+    for (size_t i = 0; i < diff->n_rows; i++)
+        put_row(report, &diff->rows[i]);
+    putc('\n', out);
+    if (diff->n_rows < diff->n_all_rows)
+        fprintf(out, "  %zu more stacks changed\n",
+                diff->n_all_rows - diff->n_rows);
+    put_notes(report);
+}
+
+/* --- JSON --- */
+
+static void put_json_sums(struct mt_json *json, const struct mt_show_sum sum[2])
+{
+    mt_json_i64(json, "bytes", (int64_t)(sum[1].bytes - sum[0].bytes));
+    mt_json_i64(json, "count", (int64_t)(sum[1].count - sum[0].count));
+    mt_json_u64(json, "old_bytes", sum[0].bytes);
+    mt_json_u64(json, "old_count", sum[0].count);
+    mt_json_u64(json, "new_bytes", sum[1].bytes);
+    mt_json_u64(json, "new_count", sum[1].count);
+}
+
+static void put_json_row(struct mt_json *json,
+                         const struct mt_diff_report *report,
+                         const struct mt_diff_row *row)
+{
+    const struct mt_report *side = &report->side[side_of(row)];
+    const struct mt_show_row *shown = row->row[side_of(row)];
+    char key[36];
+
+    snprintf(key, sizeof key, "%016" PRIx64 "%016" PRIx64, row->key.hash[0],
+             row->key.hash[1]);
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "key", key);
+    mt_json_string(json, "heap", side->model->heaps[shown->heap].name);
+    put_json_sums(json, row->sum);
+    if (row->row[MT_DIFF_NEW])
+        mt_json_address(json, "sample", shown->sample);
+    else
+        mt_json_null(json, "sample");
+    mt_json_bool(json, "overflow", shown->stack == MT_ID_OVERFLOW);
+    mt_json_put_frames(json, side, shown);
+    mt_json_close(json, '}');
+}
+
+static void put_json_side(struct mt_json *json,
+                          const struct mt_diff_report *report, unsigned i)
+{
+    const struct mt_report *side = &report->side[i];
+    struct mt_show_sum lost = untraced(side);
+
+    mt_json_open(json, side_names[i], '{');
+    mt_json_put_target(json, side->model);
+    if (report->from)
+        mt_json_string(json, "before", i ? report->to : report->from);
+    mt_json_put_sum(json, "untraced", &lost);
+    mt_json_put_coverage(json, side);
+    mt_json_close(json, '}');
+}
+
+void mt_print_diff_json(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    struct mt_json json = {.out = report->out};
+    struct note_context context = {report->out, &json};
+
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 1);
+    for (unsigned i = 0; i < 2; i++)
+        put_json_side(&json, report, i);
+    mt_json_open(&json, "change", '{');
+    put_json_sums(&json, diff->sum);
+    mt_json_close(&json, '}');
+    mt_json_open(&json, "stacks", '[');
+    for (size_t i = 0; i < diff->n_rows; i++)
+        put_json_row(&json, report, &diff->rows[i]);
+    mt_json_close(&json, ']');
+    mt_json_open(&json, "rebuilt", '[');
+    if (!one_target(report))
+        mt_diff_rebuilt(diff->model, put_rebuilt, &context);
+    mt_json_close(&json, ']');
+    mt_json_close(&json, '}');
+}
+
+/* --- folded --- */
+
+struct line {
+    char *text;
+    uint64_t bytes[2];
+};
+
+static int by_text(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+
+    return strcmp(x->text, y->text);
+}
+
+bool mt_print_diff_folded(const struct mt_diff_report *report,
+                          struct mt_error *error)
+{
+    const struct mt_diff *diff = report->diff;
+    struct line *lines = calloc(diff->n_rows + 1, sizeof *lines);
+    size_t n = 0;
+    bool ok = lines != NULL;
+
+    for (; ok && n < diff->n_rows; n++) {
+        const struct mt_diff_row *row = &diff->rows[n];
+        lines[n].bytes[0] = row->sum[0].bytes;
+        lines[n].bytes[1] = row->sum[1].bytes;
+        lines[n].text =
+            mt_folded_text(&report->side[side_of(row)], row->row[side_of(row)]);
+        ok = lines[n].text != NULL;
+    }
+    if (ok)
+        qsort(lines, n, sizeof *lines, by_text);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (i + 1 < n && strcmp(lines[i].text, lines[i + 1].text) == 0) {
+            lines[i + 1].bytes[0] += lines[i].bytes[0];
+            lines[i + 1].bytes[1] += lines[i].bytes[1];
+        } else {
+            fprintf(report->out, "%s %" PRIu64 " %" PRIu64 "\n", lines[i].text,
+                    lines[i].bytes[0], lines[i].bytes[1]);
+        }
+    }
+    for (size_t i = 0; lines && i < n; i++)
+        free(lines[i].text);
+    free(lines);
+    return ok || mt_fail(error, "out of memory");
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_info.c - process, trace, heaps and health as text.
+ */
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+static void put_line(FILE *out, const char *name, const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return;
+    fprintf(out, "  %-10s", name);
+    mt_put_text(out, text);
+    putc('\n', out);
+}
+
+static void put_process(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_process *process = &model->source->process;
+    time_t start = (time_t)(model->start_realtime_ns / 1000000000);
+    struct tm tm;
+    char text[64] = "";
+    FILE *out = report->out;
+
+    fprintf(out, "process %u (%s)\n", process->pid ? process->pid : model->pid,
+            process->kind == MT_SOURCE_LIVE ? "live"
+            : process->mini                 ? "mini-core"
+                                            : "core");
+    put_line(out, "program", process->exe);
+    put_line(out, "command", process->command);
+    put_line(out, "core", process->path);
+    if (process->signal)
+        fprintf(out, "  %-10s%d\n", "signal", process->signal);
+    if (model->parent_pid)
+        fprintf(out, "  %-10sof %u\n", "fork", model->parent_pid);
+    if (gmtime_r(&start, &tm) &&
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm))
+        put_line(out, "started", text);
+    fprintf(out, "  %-10s%" PRIu64 " s after the start\n", "last seen",
+            model->now_ns / 1000000000);
+}
+
+static void put_trace(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    size_t live = 0, marks = 0, gone = 0, stacks = 0;
+    FILE *out = report->out;
+
+    for (size_t i = 0; i < model->n_threads; i++)
+        live += model->threads[i].live;
+    for (size_t i = 0; i < model->n_epochs; i++)
+        marks += model->epochs[i].mark;
+    for (size_t i = 0; i < model->n_modules; i++)
+        gone += model->modules[i].unloaded_ns != 0;
+    for (size_t i = 0; i < model->n_stacks; i++)
+        stacks += model->stacks[i].valid;
+    fprintf(out, "trace at 0x%" PRIx64 ", layout %u.%u, found by %s\n",
+            model->root, model->layout_major, model->layout_minor,
+            mt_root_method_name(model->coverage.root_method));
+    fputs("  memory    ", out);
+    mt_put_size(out, model->trace_used);
+    fputs(" used, ", out);
+    mt_put_size(out, model->trace_bytes);
+    fputs(" reserved\n", out);
+    put_line(out, "MEMTRACE", model->config);
+    fprintf(out, "  depth     %u frames\n", model->depth);
+    if (model->sample_bytes)
+        fprintf(out, "  sample    one in %" PRIu64 " bytes\n",
+                model->sample_bytes);
+    fprintf(out,
+            "  stacks    %zu\n"
+            "  epochs    %zu, %zu of them marks\n"
+            "  modules   %zu, %zu of them unloaded\n"
+            "  threads   %zu, %zu of them live\n",
+            stacks, model->n_epochs, marks, model->n_modules, gone,
+            model->n_threads, live);
+}
+
+static void put_heap(const struct mt_report *report, const struct mt_heap *heap)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_heap_usage *usage = &show->usage[heap->id];
+    FILE *out = report->out;
+
+    fputs("heap '", out);
+    mt_put_text(out, heap->name);
+    fprintf(out, "', tracing %s\n  used      ", heap->tracing ? "on" : "off");
+    mt_put_size(out, usage->used_bytes);
+    fprintf(out, " in %" PRIu64 " blocks; asked for: ", usage->live_blocks);
+    mt_put_size(out, usage->requested_bytes);
+    fputs("\n  size      ", out);
+    mt_put_size(out, heap->size);
+    fprintf(out, " in %u regions, ", heap->n_regions);
+    mt_put_size(out, heap->committed);
+    fputs(" committed\n", out);
+    fprintf(out,
+            "  traced    %" PRIu64 " bytes in %" PRIu64 " blocks\n"
+            "  untraced  %" PRIu64 " bytes in %" PRIu64 " blocks\n",
+            show->traced[heap->id].bytes, show->traced[heap->id].count,
+            show->untraced[heap->id].bytes, show->untraced[heap->id].count);
+    if (show->unsampled[heap->id].count)
+        fprintf(out, "  unsampled %" PRIu64 " bytes in %" PRIu64 " blocks\n",
+                show->unsampled[heap->id].bytes,
+                show->unsampled[heap->id].count);
+    if (heap->failures)
+        fprintf(out, "  failures  %" PRIu64 " allocations got no memory\n",
+                heap->failures);
+}
+
+static void put_error(const struct mt_report *report)
+{
+    const struct mt_traced_error *e = &report->model->last_error;
+
+    if (e->count == 0)
+        return;
+    fprintf(report->out, "errors: %" PRIu64 "; the last one, in thread %u:\n  ",
+            e->count, e->tid);
+    mt_put_text(report->out, e->text);
+    putc('\n', report->out);
+}
+
+void mt_print_info(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+
+    put_process(report);
+    put_trace(report);
+    for (size_t i = 0; i < model->n_heaps; i++)
+        if (model->heaps[i].in_use)
+            put_heap(report, &model->heaps[i]);
+    put_error(report);
+    fputs("coverage\n", report->out);
+    if (mt_print_notes(report, "  ") == 0)
+        fputs("  everything was seen\n", report->out);
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_json.c - the JSON of show and info, version 1.  Keys are only ever
+ * added, in this order.  "heaps", "stacks" and "untraced" depend on the trace
+ * alone: a process and its core give the same.
+ */
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/reports/print.h"
+
+#include <string.h>
+
+void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
+{
+    const struct mt_process *process = &model->source->process;
+
+    mt_json_open(json, "target", '{');
+    mt_json_string(json, "kind",
+                   process->kind == MT_SOURCE_LIVE ? "live" : "core");
+    mt_json_u64(json, "pid", process->pid ? process->pid : model->pid);
+    mt_json_string(json, "name", process->name);
+    mt_json_string(json, "exe", process->exe);
+    mt_json_string(json, "command", process->command);
+    mt_json_string(json, "path", process->path);
+    mt_json_bool(json, "mini", process->mini);
+    mt_json_i64(json, "signal", process->signal);
+    mt_json_u64(json, "started_ns", model->start_realtime_ns);
+    mt_json_seconds(json, "running_s", (double)model->now_ns / 1e9);
+    mt_json_u64(json, "depth", model->depth);
+    mt_json_u64(json, "sample_bytes", model->sample_bytes);
+    mt_json_string(json, "config", model->config);
+    mt_json_close(json, '}');
+}
+
+void mt_json_put_sum(struct mt_json *json, const char *key,
+                     const struct mt_show_sum *sum)
+{
+    mt_json_open(json, key, '{');
+    mt_json_u64(json, "bytes", sum->bytes);
+    mt_json_u64(json, "count", sum->count);
+    mt_json_close(json, '}');
+}
+
+static void put_flags(struct mt_json *json, const struct mt_heap *heap)
+{
+    mt_json_open(json, "flags", '[');
+    if (heap->main)
+        mt_json_string(json, NULL, "main");
+    if (heap->locked)
+        mt_json_string(json, NULL, "locked");
+    if (heap->unmap_on_destroy)
+        mt_json_string(json, NULL, "unmap-on-destroy");
+    if (heap->fixed)
+        mt_json_string(json, NULL, "fixed");
+    if (heap->given)
+        mt_json_string(json, NULL, "given");
+    mt_json_close(json, ']');
+}
+
+static void put_classes(struct mt_json *json,
+                        const struct mt_class_usage *class)
+{
+    mt_json_open(json, "classes", '[');
+    for (uint32_t i = 0; i <= MT_MAX_CLASSES; i++, class ++) {
+        if (class->spans == 0)
+            continue;
+        mt_json_open(json, NULL, '{');
+        if (class->block_bytes)
+            mt_json_u64(json, "block_bytes", class->block_bytes);
+        else
+            mt_json_null(json, "block_bytes");
+        mt_json_u64(json, "blocks", class->live_blocks);
+        mt_json_u64(json, "free_blocks", class->free_blocks);
+        mt_json_u64(json, "spans", class->spans);
+        mt_json_u64(json, "committed", class->committed_bytes);
+        mt_json_u64(json, "used", class->used_bytes);
+        mt_json_u64(json, "requested", class->requested_bytes);
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
+static void put_heap(struct mt_json *json, const struct mt_heap *heap,
+                     const struct mt_show *show)
+{
+    const struct mt_heap_usage *usage = &show->usage[heap->id];
+
+    mt_json_open(json, NULL, '{');
+    mt_json_u64(json, "id", heap->id);
+    mt_json_string(json, "name", heap->name);
+    mt_json_address(json, "base", heap->base);
+    mt_json_u64(json, "size", heap->size);
+    mt_json_u64(json, "used", usage->used_bytes);
+    mt_json_u64(json, "requested", usage->requested_bytes);
+    mt_json_u64(json, "free",
+                heap->size > usage->used_bytes ? heap->size - usage->used_bytes
+                                               : 0);
+    mt_json_u64(json, "trimmable", heap->trimmable);
+    mt_json_u64(json, "committed", heap->committed);
+    mt_json_u64(json, "peak", heap->span_bytes_peak);
+    mt_json_u64(json, "limit", heap->limit);
+    mt_json_u64(json, "blocks", usage->live_blocks);
+    mt_json_u64(json, "free_blocks", usage->free_blocks);
+    mt_json_u64(json, "free_chunks", usage->free_chunks);
+    mt_json_u64(json, "spans", usage->spans);
+    mt_json_u64(json, "regions", heap->n_regions);
+    mt_json_u64(json, "failures", heap->failures);
+    mt_json_u64(json, "page_bytes", heap->page_bytes);
+    mt_json_i64(json, "numa_node", heap->numa_node);
+    put_flags(json, heap);
+    mt_json_bool(json, "tracing", heap->tracing);
+    mt_json_put_sum(json, "traced", &show->traced[heap->id]);
+    mt_json_put_sum(json, "untraced", &show->untraced[heap->id]);
+    mt_json_put_sum(json, "unsampled", &show->unsampled[heap->id]);
+    if (usage->classes)
+        put_classes(json, usage->classes);
+    mt_json_close(json, '}');
+}
+
+/* What the source knows of the heap's pages; the trace does not. */
+static void put_pages(struct mt_json *json, const struct mt_report *report,
+                      uint32_t heap)
+{
+    struct mt_page_stats stats;
+
+    mt_report_pages(report, heap, &stats);
+    mt_json_open(json, NULL, '{');
+    mt_json_u64(json, "heap", heap);
+    mt_json_u64(json, "page_bytes", stats.page_bytes);
+    mt_json_u64(json, "total",
+                report->model->heaps[heap].size / stats.page_bytes);
+    if (stats.known)
+        mt_json_u64(json, "populated", stats.populated);
+    else
+        mt_json_null(json, "populated");
+    mt_json_u64(json, "swapped", stats.swapped);
+    if (stats.numa_known) {
+        mt_json_open(json, "nodes", '[');
+        for (unsigned i = 0; i < stats.n_nodes; i++)
+            mt_json_u64(json, NULL, stats.node[i]);
+        mt_json_close(json, ']');
+    } else {
+        mt_json_null(json, "nodes");
+    }
+    mt_json_close(json, '}');
+}
+
+static void put_frame(void *context, const struct mt_frame *frame)
+{
+    struct mt_json *json = context;
+
+    mt_json_open(json, NULL, '{');
+    mt_json_address(json, "pc", frame->pc);
+    mt_json_string(json, "module", frame->module);
+    mt_json_address(json, "module_offset", frame->module_offset);
+    if (frame->build_id_bytes)
+        mt_json_bytes(json, "build_id", frame->build_id, frame->build_id_bytes);
+    else
+        mt_json_null(json, "build_id");
+    mt_json_string(json, "function", frame->function);
+    mt_json_u64(json, "offset", frame->offset);
+    mt_json_string(json, "file", frame->file);
+    mt_json_u64(json, "line", frame->line);
+    mt_json_bool(json, "inlined", frame->inlined);
+    mt_json_close(json, '}');
+}
+
+void mt_json_put_frames(struct mt_json *json, const struct mt_report *report,
+                        const struct mt_show_row *row)
+{
+    mt_json_open(json, "frames", '[');
+    mt_report_frames(report, row, put_frame, json);
+    mt_json_close(json, ']');
+}
+
+static void put_row(struct mt_json *json, const struct mt_report *report,
+                    const struct mt_show_row *row)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_stack *stack = &model->stacks[row->stack];
+
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "heap", model->heaps[row->heap].name);
+    mt_json_u64(json, "heap_id", row->heap);
+    mt_json_u64(json, "bytes", row->bytes);
+    mt_json_u64(json, "count", row->count);
+    mt_json_u64(json, "sampled", row->sampled);
+    mt_json_address(json, "sample", row->sample);
+    mt_json_seconds(json, "oldest_s",
+                    (double)mt_model_age_ns(model, row->oldest_epoch) / 1e9);
+    mt_json_seconds(json, "newest_s",
+                    (double)mt_model_age_ns(model, row->newest_epoch) / 1e9);
+    mt_json_u64(json, "allocs", row->allocs);
+    mt_json_bool(json, "overflow", row->stack == MT_ID_OVERFLOW);
+    mt_json_bool(json, "truncated", stack->truncated);
+    mt_json_bool(json, "incomplete", stack->incomplete);
+    mt_json_bool(json, "frame_pointer", stack->frame_pointer);
+    mt_json_put_frames(json, report, row);
+    if (report->kinds) {
+        mt_json_string(json, "kind", report->kinds[row->kind]);
+        mt_json_u64(json, "indirect_bytes", row->indirect_bytes);
+        mt_json_u64(json, "indirect_count", row->indirect_count);
+        mt_json_bool(json, "traced", row->stack >= MT_ID_FIRST);
+    }
+    mt_json_open(json, "ages", '[');
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        mt_json_u64(json, NULL, row->ages[i]);
+    mt_json_close(json, ']');
+    mt_json_bool(json, "steady", row->steady);
+    mt_json_close(json, '}');
+}
+
+void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_coverage *c = &model->coverage;
+    const struct mt_source_coverage *s = &model->source->coverage;
+    const struct {
+        const char *key;
+        uint64_t value;
+    } counts[] = {
+        {"missing_bytes", s->missing_bytes},
+        {"bad_notes", s->bad_notes},
+        {"unreadable_bytes", c->unreadable_bytes},
+        {"root_candidates", c->root_candidates},
+        {"skipped_sections", c->skipped_sections},
+        {"skipped_heaps", c->skipped_heaps},
+        {"skipped_regions", c->skipped_regions},
+        {"skipped_spans", c->skipped_spans},
+        {"skipped_stacks", c->skipped_stacks},
+        {"skipped_modules", c->skipped_modules},
+        {"skipped_threads", c->skipped_threads},
+        {"skipped_counters", c->skipped_counters},
+        {"skipped_epochs", c->skipped_epochs},
+        {"bad_tags", c->bad_tags},
+        {"truncated_stacks", c->truncated_stacks},
+        {"incomplete_stacks", c->incomplete_stacks},
+        {"frame_pointer_stacks", c->frame_pointer_stacks},
+        {"overflow_allocs", c->overflow_allocs},
+        {"overflow_bytes", c->overflow_bytes},
+        {"untagged_spans", c->untagged_spans},
+        {"epoch_overflow", c->epoch_overflow},
+        {"module_overflow", c->module_overflow},
+        {"section_overflow", c->section_overflow},
+    };
+
+    mt_json_open(json, "coverage", '{');
+    mt_json_string(json, "root", mt_root_method_name(c->root_method));
+    mt_json_bool(json, "interrupted", c->interrupted);
+    mt_json_bool(json, "pid_mismatch", c->pid_mismatch);
+    mt_json_bool(json, "not_ready", c->not_ready);
+    mt_json_bool(json, "schema_missing", c->schema_missing);
+    mt_json_bool(json, "schema_remapped", c->schema_remapped);
+    mt_json_bool(json, "tables_incomplete", s->tables_incomplete);
+    mt_json_bool(json, "suppressions_lost", c->suppressions_lost);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        mt_json_u64(json, counts[i].key, counts[i].value);
+    mt_json_close(json, '}');
+}
+
+void mt_json_put_stacks(struct mt_json *json, const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+
+    mt_json_open(json, "stacks", '[');
+    for (size_t i = 0; i < show->n_rows; i++)
+        put_row(json, report, &show->rows[i]);
+    mt_json_close(json, ']');
+}
+
+void mt_json_put_time(struct mt_json *json, const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_show *show = report->show;
+
+    mt_json_open(json, "time", '{');
+    mt_json_seconds(json, "from_s",
+                    (double)(model->now_ns - show->from_ns) / 1e9);
+    mt_json_seconds(json, "to_s", (double)(model->now_ns - show->to_ns) / 1e9);
+    mt_json_close(json, '}');
+}
+
+static void put_match(void *context, const struct mt_module_match *match)
+{
+    struct mt_json *json = context;
+
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "path", match->path);
+    mt_json_string(json, "build_id",
+                   match->build_id[0] ? match->build_id : NULL);
+    mt_json_string(json, "match", match->match);
+    mt_json_string(json, "debug", match->debug_path);
+    mt_json_close(json, '}');
+}
+
+void mt_print_json(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_show *show = report->show;
+    struct mt_show_sum untraced = {0, 0};
+    struct mt_json json = {.out = report->out};
+
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 1);
+    mt_json_put_target(&json, model);
+    mt_json_open(&json, "heaps", '[');
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!mt_show_wants(model, show, i))
+            continue;
+        put_heap(&json, &model->heaps[i], show);
+        untraced.bytes += show->untraced[i].bytes;
+        untraced.count += show->untraced[i].count;
+    }
+    mt_json_close(&json, ']');
+    if (report->resolver)
+        mt_json_put_stacks(&json, report);
+    mt_json_put_time(&json, report);
+    mt_json_put_sum(&json, "untraced", &untraced);
+    mt_json_open(&json, "pages", '[');
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        if (mt_show_wants(model, show, i))
+            put_pages(&json, report, i);
+    mt_json_close(&json, ']');
+    if (report->resolver) {
+        mt_json_open(&json, "modules", '[');
+        mt_resolver_matches(report->resolver, put_match, &json);
+        mt_json_close(&json, ']');
+    }
+    mt_json_put_coverage(&json, report);
+    mt_json_close(&json, '}');
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_leaks.c - leaks as a table and as JSON, with what they rest on.
+ */
+#include "coreanalyze/reports/print_leaks.h"
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+
+#define FRAMES_INDENT 10
+
+const char *const mt_leak_kind_names[] = {"definite", "indirect", "possible",
+                                          "reachable"};
+
+static const char *const titles[] = {"definitely lost", "indirectly lost",
+                                     "possibly lost", "still reachable"};
+
+static void put_sum(const struct mt_report *report, const char *title,
+                    const struct mt_show_sum *sum)
+{
+    fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n",
+            title, sum->bytes, sum->count);
+}
+
+static void add_sum(struct mt_show_sum *to, const struct mt_show_sum *sum)
+{
+    to->bytes += sum->bytes;
+    to->count += sum->count;
+}
+
+static void put_sums(const struct mt_report *report,
+                     const struct mt_leaks *leaks)
+{
+    struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
+
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
+        struct mt_show_sum left = mt_leaks_left(leaks, i);
+        put_sum(report, titles[i], &left);
+        add_sum(&suppressed, &leaks->suppressed[i]);
+        add_sum(&known, &leaks->known[i]);
+    }
+    if (suppressed.count > 0)
+        put_sum(report, "suppressed", &suppressed);
+    if (known.count > 0)
+        put_sum(report, "in the baseline", &known);
+}
+
+static void put_age(const struct mt_report *report, uint32_t epoch)
+{
+    uint64_t ms = mt_model_age_ns(report->model, epoch) / 1000000;
+
+    fprintf(report->out, "%6" PRIu64 ".%" PRIu64 "s ", ms / 1000,
+            ms % 1000 / 100);
+}
+
+static void put_row(const struct mt_report *report,
+                    const struct mt_show_row *row)
+{
+    FILE *out = report->out;
+    char sample[24];
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    fprintf(out, "%-9s %13" PRIu64 " %8" PRIu64 " %13" PRIu64 " %8" PRIu64 " ",
+            mt_leak_kind_names[row->kind], row->bytes, row->count,
+            row->indirect_bytes, row->indirect_count);
+    if (row->stack >= MT_ID_FIRST) {
+        put_age(report, row->oldest_epoch);
+        put_age(report, row->newest_epoch);
+    } else {
+        fprintf(out, "%9s %9s ", "-", "-");
+    }
+    fprintf(out, "%14s\n%*s", sample, FRAMES_INDENT, "");
+    mt_print_row_frames(report, row, FRAMES_INDENT);
+}
+
+static size_t put_note(const struct mt_report *report, const char *prefix,
+                       const char *before, uint64_t value, const char *after)
+{
+    if (value == 0)
+        return 0;
+    fprintf(report->out, "%s%s%" PRIu64 "%s\n", prefix, before, value, after);
+    return 1;
+}
+
+static size_t put_text(const struct mt_report *report, const char *prefix,
+                       const char *text)
+{
+    fprintf(report->out, "%s%s\n", prefix, text);
+    return 1;
+}
+
+size_t mt_print_leak_notes(const struct mt_report *report,
+                           const struct mt_leaks *leaks, const char *prefix)
+{
+    const struct mt_roots_coverage *r = &leaks->roots;
+    const struct mt_source *source = report->model->source;
+    size_t n = 0;
+
+    if (leaks->stopped)
+        n += put_text(report, prefix, "stopped early: the kinds mean nothing");
+    if (source->process.kind == MT_SOURCE_LIVE && source->frozen.copied &&
+        !source->frozen.stopped)
+        n += put_text(report, prefix,
+                      "the process ran on while it was read: blocks whose "
+                      "pointers moved meanwhile may look lost");
+    if (r->threads == 0)
+        n += put_text(report, prefix,
+                      "no thread is known: stacks were taken whole");
+    n += put_note(report, prefix, "", r->threads_without_registers,
+                  " threads have no registers: what only a register holds "
+                  "looks lost, and what only an unused part of their stacks "
+                  "holds looks reachable");
+    n += put_note(report, prefix, "", r->missing_bytes,
+                  " bytes of writable memory are not in the core "
+                  "(coredump_filter, or it is cut off): what only they hold "
+                  "looks lost");
+    n += put_note(report, prefix, "", r->missing_file_bytes,
+                  " bytes of writable mapped files are not in the core: "
+                  "shared, or never written to");
+    n += put_note(report, prefix, "", leaks->missing_bytes,
+                  " bytes of roots and blocks could not be read: what only "
+                  "they hold looks lost");
+    n += put_note(report, prefix, "", leaks->ignored_blocks,
+                  " blocks, and what they lead to, are no leaks because the "
+                  "program said so (memtrace_ignore, __lsan_disable)");
+    n += put_note(report, prefix, "", r->exited_stack_bytes,
+                  " bytes of stacks of exited threads are no roots");
+    return n;
+}
+
+static const char *verdict(const struct mt_report *report,
+                           const struct mt_leaks *leaks)
+{
+    bool complete = mt_leaks_complete(report->model, leaks);
+
+    if (leaks->stopped)
+        return "not checked";
+    if (mt_leaks_left(leaks, MT_LEAK_DEFINITE).count > 0)
+        return complete ? "leaks"
+                        : "leaks, if nothing that was not seen "
+                          "holds these blocks";
+    if (mt_leaks_left(leaks, MT_LEAK_POSSIBLE).count > 0)
+        return complete ? "possible leaks"
+                        : "possible leaks; not checked in full";
+    return complete ? "no leaks" : "not checked in full: see the notes";
+}
+
+static void put_basis(const struct mt_report *report,
+                      const struct mt_leaks *leaks)
+{
+    const struct mt_frozen *frozen = &report->model->source->frozen;
+    FILE *out = report->out;
+
+    fprintf(out, "  searched: ");
+    mt_put_size(out, leaks->roots.scanned_bytes);
+    fprintf(out, " of roots (%" PRIu64 " threads)\n", leaks->roots.threads);
+    if (leaks->options->times) {
+        /* How often a block is searched depends on what is met first. */
+        fputs("  searched in all: ", out);
+        mt_put_size(out, leaks->scanned_bytes);
+        fputc('\n', out);
+        fprintf(out,
+                "  the search took %" PRIu64 " ms, %" PRIu64
+                " ms of processor time\n",
+                leaks->search_ns / 1000000, leaks->search_cpu_ns / 1000000);
+        if (frozen->copied)
+            fprintf(out,
+                    "  the reading before it took %" PRIu64
+                    " ms of processor time\n",
+                    frozen->cpu_ns / 1000000);
+    }
+    if (frozen->copied && frozen->stopped) {
+        fputs("  stopped for ", out);
+        fprintf(out, "%" PRIu64 " ms, to read ", frozen->ns / 1000000);
+        mt_put_size(out, frozen->bytes);
+        fputs("; kept ", out);
+        mt_put_size(out, frozen->kept_bytes);
+        putc('\n', out);
+    }
+    fprintf(out, "  verdict: %s\n", verdict(report, leaks));
+}
+
+void mt_print_leaks(const struct mt_report *report,
+                    const struct mt_leaks *leaks)
+{
+    const struct mt_show *show = report->show;
+    FILE *out = report->out;
+
+    mt_print_target(report);
+    put_sums(report, leaks);
+    if (show->n_rows > 0)
+        fprintf(out, "\n%-9s %13s %8s %13s %8s %9s %9s %14s\n%*sTraceback\n",
+                "Kind", "Bytes", "Count", "Indirect", "Count", "Oldest",
+                "Newest", "Sample  ", FRAMES_INDENT, "");
+    for (size_t i = 0; i < show->n_rows; i++)
+        put_row(report, &show->rows[i]);
+    putc('\n', out);
+    if (show->n_rows < show->n_all_rows)
+        fprintf(out, "  %zu more rows are not shown\n",
+                show->n_all_rows - show->n_rows);
+    put_basis(report, leaks);
+    mt_print_leak_notes(report, leaks, "  note: ");
+    mt_print_notes(report, "  note: ");
+}
+
+static void put_checked(struct mt_json *json, const struct mt_report *report,
+                        const struct mt_leaks *leaks)
+{
+    const struct mt_frozen *frozen = &report->model->source->frozen;
+    const struct mt_roots_coverage *r = &leaks->roots;
+
+    mt_json_open(json, "checked", '{');
+    mt_json_bool(json, "complete", mt_leaks_complete(report->model, leaks));
+    mt_json_string(json, "verdict", verdict(report, leaks));
+    mt_json_bool(json, "stopped_early", leaks->stopped);
+    mt_json_bool(json, "target_stopped",
+                 report->model->source->process.kind != MT_SOURCE_LIVE ||
+                     frozen->stopped || !frozen->copied);
+    mt_json_u64(json, "copy_ns", frozen->ns);
+    mt_json_u64(json, "copied_bytes", frozen->bytes);
+    mt_json_u64(json, "kept_bytes", frozen->kept_bytes);
+    mt_json_u64(json, "threads", r->threads);
+    mt_json_u64(json, "threads_without_registers",
+                r->threads_without_registers);
+    mt_json_u64(json, "root_bytes", r->scanned_bytes);
+    if (leaks->options->times) {
+        mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
+        mt_json_u64(json, "search_ns", leaks->search_ns);
+        mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
+        mt_json_u64(json, "read_cpu_ns", frozen->cpu_ns);
+    }
+    mt_json_u64(json, "ignored_blocks", leaks->ignored_blocks);
+    mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);
+    mt_json_u64(json, "missing_root_bytes", r->missing_bytes);
+    mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);
+    mt_json_u64(json, "exited_stack_bytes", r->exited_stack_bytes);
+    mt_json_close(json, '}');
+}
+
+void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
+                       const struct mt_leaks *leaks)
+{
+    struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
+
+    mt_json_put_target(json, report->model);
+    mt_json_open(json, "kinds", '{');
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
+        struct mt_show_sum left = mt_leaks_left(leaks, i);
+        mt_json_put_sum(json, mt_leak_kind_names[i], &left);
+        add_sum(&suppressed, &leaks->suppressed[i]);
+        add_sum(&known, &leaks->known[i]);
+    }
+    mt_json_put_sum(json, "suppressed", &suppressed);
+    mt_json_put_sum(json, "known", &known);
+    mt_json_close(json, '}');
+    mt_json_put_stacks(json, report);
+    put_checked(json, report, leaks);
+    mt_json_put_coverage(json, report);
+}
+
+void mt_print_leaks_json(const struct mt_report *report,
+                         const struct mt_leaks *leaks)
+{
+    struct mt_json json = {.out = report->out};
+
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 1);
+    mt_json_put_leaks(&json, report, leaks);
+    mt_json_close(&json, '}');
+}

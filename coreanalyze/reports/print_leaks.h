@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_leaks.h - the forms that leaks come out in.
+ */
+#ifndef MT_PRINT_LEAKS_H
+#define MT_PRINT_LEAKS_H
+
+#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/reports/print.h"
+
+extern const char *const mt_leak_kind_names[];
+
+/* Each wants report->show to be &leaks->show, and report->kinds the names. */
+void mt_print_leaks(const struct mt_report *report,
+                    const struct mt_leaks *leaks);
+void mt_print_leaks_json(const struct mt_report *report,
+                         const struct mt_leaks *leaks);
+
+/* What the search for pointers did not see, one line each. */
+size_t mt_print_leak_notes(const struct mt_report *report,
+                           const struct mt_leaks *leaks, const char *prefix);
+
+/* The members of that, for other reports. */
+void mt_json_put_leaks(struct mt_json *, const struct mt_report *,
+                       const struct mt_leaks *);
+
+#endif

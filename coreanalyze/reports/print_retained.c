@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_retained.c - retained memory by root, by block and by stack, as text
+ * and as JSON.
+ */
+#include "coreanalyze/reports/print_retained.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRAMES_INDENT 24
+#define NONE UINT32_MAX
+
+/* --- the roots that are shown: holders, and below them their places --- */
+
+struct root {
+    const struct mt_holder *holder;
+    const struct mt_holder_place *place; /* NULL: the holder */
+    struct mt_show_sum sum;
+    uint64_t holder_bytes;
+};
+
+static int compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct root *x = a, *y = b;
+    int order = compare(y->sum.bytes, x->sum.bytes);
+
+    /* A holder has at least what its places have, and comes before them. */
+    if (order == 0)
+        order = compare(y->sum.count, x->sum.count);
+    if (order == 0)
+        order = compare((uintptr_t)x->holder, (uintptr_t)y->holder);
+    if (order == 0)
+        order = (x->place != NULL) - (y->place != NULL);
+    return order ? order : compare((uintptr_t)x->place, (uintptr_t)y->place);
+}
+
+/* Holders by what they retain, each followed by its places. */
+static int by_holder(const void *a, const void *b)
+{
+    const struct root *x = a, *y = b;
+    int order = compare(y->holder_bytes, x->holder_bytes);
+
+    if (order == 0)
+        order = compare((uintptr_t)x->holder, (uintptr_t)y->holder);
+    if (order == 0)
+        order = (x->place != NULL) - (y->place != NULL);
+    return order ? order : by_bytes(x, y);
+}
+
+static void add_root(struct root *roots, size_t *n, const struct root *root)
+{
+    if (root->sum.count > 0)
+        roots[(*n)++] = *root;
+}
+
+/* The `top` largest ones, and the holders of those; NULL when out of memory. */
+static struct root *choose_roots(const struct mt_retained_report *report,
+                                 size_t *n)
+{
+    const struct mt_retained *r = report->retained;
+    struct root *roots = calloc(r->n_holders + r->n_places + 1, sizeof *roots);
+
+    *n = 0;
+    if (roots == NULL)
+        return NULL;
+    for (size_t i = 0; i < r->n_holders; i++) {
+        const struct mt_holder *h = &r->holders[i];
+        struct root root = {h, NULL, h->retained, h->retained.bytes};
+        add_root(roots, n, &root);
+        if (h->kind == MT_HOLDER_MAPPING)
+            continue;
+        for (uint32_t p = h->first; p != NONE; p = r->places[p].next) {
+            root.place = &r->places[p];
+            root.sum = r->places[p].retained;
+            add_root(roots, n, &root);
+        }
+    }
+    qsort(roots, *n, sizeof *roots, by_bytes);
+    if (report->top > 0 && *n > report->top)
+        *n = report->top;
+    qsort(roots, *n, sizeof *roots, by_holder);
+    return roots;
+}
+
+static char *name_holder(const struct mt_namer *namer,
+                         const struct mt_holder *holder)
+{
+    const struct mt_source *source = namer->model->source;
+    const char *path;
+    char *text = NULL;
+    size_t bytes;
+    FILE *out;
+
+    if (holder->kind == MT_HOLDER_THREAD)
+        return mt_name_thread(namer, holder->index);
+    if (holder->kind == MT_HOLDER_MAPPING)
+        return mt_name_address(namer, source->mappings[holder->index].start);
+    out = open_memstream(&text, &bytes);
+    if (out == NULL)
+        return NULL;
+    path = source->modules[holder->index].path;
+    fputs("data of ", out);
+    mt_put_text(out, path ? mt_base_name(path) : "?");
+    return fclose(out) == 0 ? text : NULL;
+}
+
+static char *name_place(const struct mt_retained_report *report,
+                        const struct mt_holder *holder,
+                        const struct mt_holder_place *place)
+{
+    const struct mt_namer *namer = &report->whatis->namer;
+    const struct mt_source *source = namer->model->source;
+    uint64_t address = place->start, offset;
+    const char *name;
+
+    if (address == 0)
+        return mt_name_word(namer, &report->retained->roots.words[place->word]);
+    if (holder->kind == MT_HOLDER_MODULE &&
+        mt_variable_at(namer->variables, &source->modules[holder->index],
+                       address, &name, &offset))
+        address -= offset;
+    return mt_name_address(namer, address);
+}
+
+static char *name_root(const struct mt_retained_report *report,
+                       const struct root *root)
+{
+    return root->place ? name_place(report, root->holder, root->place)
+                       : name_holder(&report->whatis->namer, root->holder);
+}
+
+/* --- rows of stacks --- */
+
+static struct mt_show_row row_of(struct mt_model *model,
+                                 const struct mt_retained_stack *stack)
+{
+    struct mt_show_row row = {.stack = stack->stack,
+                              .depth = model->stacks[stack->stack].depth};
+    struct mt_block block;
+
+    if (mt_model_find(model, stack->sample, &block) == MT_PLACE_LIVE) {
+        row.heap = block.heap;
+        row.oldest_epoch = row.newest_epoch = block.epoch;
+    }
+    return row;
+}
+
+static struct mt_report report_of(const struct mt_retained_report *report)
+{
+    const struct mt_whatis *w = report->whatis;
+
+    return (struct mt_report){w->namer.model, NULL, w->namer.resolver, w->out,
+                              NULL};
+}
+
+static size_t shown_stacks(const struct mt_retained_report *report)
+{
+    size_t n = report->retained->n_stacks;
+
+    return report->top > 0 && n > report->top ? report->top : n;
+}
+
+/* --- text --- */
+
+static void put_sum(FILE *out, const struct mt_show_sum *sum)
+{
+    fprintf(out, "%13" PRIu64 " %9" PRIu64 " ", sum->bytes, sum->count);
+}
+
+static void put_head(const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    const struct {
+        const char *text;
+        struct mt_show_sum sum;
+    } sums[] = {
+        {"reached by roots", r->reached},
+        {"of these by several roots", r->shared},
+        {"reached by none (see leaks)",
+         {r->live.bytes - r->reached.bytes, r->live.count - r->reached.count}},
+    };
+
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        fprintf(report->whatis->out,
+                "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n", sums[i].text,
+                sums[i].sum.bytes, sums[i].sum.count);
+}
+
+static bool put_roots(const struct mt_retained_report *report)
+{
+    FILE *out = report->whatis->out;
+    size_t n;
+    struct root *roots = choose_roots(report, &n);
+
+    if (roots == NULL)
+        return false;
+    fprintf(out, "\n%13s %9s Retained by root\n", "Bytes", "Blocks");
+    for (size_t i = 0; i < n; i++) {
+        char *name = name_root(report, &roots[i]);
+        put_sum(out, &roots[i].sum);
+        fprintf(out, "%s%s\n", roots[i].place ? "  " : "", name ? name : "?");
+        free(name);
+    }
+    free(roots);
+    return true;
+}
+
+static void put_blocks(const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    FILE *out = report->whatis->out;
+
+    fprintf(out, "\n%13s %9s Retained by block\n", "Bytes", "Blocks");
+    for (size_t i = 0; i < r->n_blocks; i++) {
+        struct mt_block block;
+        put_sum(out, &r->blocks[i].retained);
+        if (mt_model_find(report->whatis->namer.model, r->blocks[i].address,
+                          &block) == MT_PLACE_LIVE)
+            mt_whatis_block(report->whatis, &block, block.address);
+    }
+}
+
+static void put_stacks(const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    const struct mt_report frames = report_of(report);
+    FILE *out = report->whatis->out;
+    size_t n = shown_stacks(report);
+
+    fprintf(out, "\n%13s %9s Retained by all blocks of a stack\n", "Bytes",
+            "Blocks");
+    for (size_t i = 0; i < n; i++) {
+        struct mt_show_row row = row_of(frames.model, &r->stacks[i]);
+        put_sum(out, &r->stacks[i].retained);
+        fprintf(out,
+                "%" PRIu64 " blocks with %" PRIu64 " bytes, 0x%" PRIx64
+                " retains the most\n%*s",
+                r->stacks[i].own.count, r->stacks[i].own.bytes,
+                r->stacks[i].sample, FRAMES_INDENT, "");
+        mt_print_row_frames(&frames, &row, FRAMES_INDENT);
+    }
+    if (n < r->n_stacks)
+        fprintf(out, "  %zu more stacks are not shown\n", r->n_stacks - n);
+}
+
+static void put_notes(const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    const struct mt_report all = report_of(report);
+    FILE *out = report->whatis->out;
+
+    putc('\n', out);
+    if (r->missing_bytes)
+        fprintf(out,
+                "  note: %" PRIu64 " bytes of roots and blocks could not be "
+                "read\n",
+                r->missing_bytes);
+    if (r->roots.coverage.missing_bytes)
+        fprintf(out,
+                "  note: %" PRIu64 " bytes of writable memory are not in the "
+                "core\n",
+                r->roots.coverage.missing_bytes);
+    if (r->roots.coverage.threads_without_registers)
+        fprintf(out, "  note: %" PRIu64 " threads have no registers\n",
+                r->roots.coverage.threads_without_registers);
+    mt_print_notes(&all, "  note: ");
+}
+
+bool mt_print_retained(const struct mt_retained_report *report,
+                       struct mt_error *error)
+{
+    const struct mt_report all = report_of(report);
+
+    mt_print_target(&all);
+    put_head(report);
+    if (!put_roots(report))
+        return mt_fail(error, "out of memory");
+    put_blocks(report);
+    put_stacks(report);
+    put_notes(report);
+    return true;
+}
+
+/* --- JSON --- */
+
+static void put_json_root(struct mt_json *json,
+                          const struct mt_retained_report *report,
+                          const struct root *root)
+{
+    static const char *const kinds[] = {"thread", "module", "mapping"};
+    char *name = name_root(report, root);
+
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "name", name);
+    mt_json_string(json, "kind", kinds[root->holder->kind]);
+    mt_json_bool(json, "place", root->place != NULL);
+    if (root->place && root->place->start)
+        mt_json_address(json, "at", root->place->start);
+    mt_json_u64(json, "bytes", root->sum.bytes);
+    mt_json_u64(json, "count", root->sum.count);
+    mt_json_close(json, '}');
+    free(name);
+}
+
+static void put_json_blocks(struct mt_json *json,
+                            const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    struct mt_block block;
+
+    mt_json_open(json, "blocks", '[');
+    for (size_t i = 0; i < r->n_blocks; i++) {
+        uint64_t address = r->blocks[i].address;
+        mt_json_open(json, NULL, '{');
+        mt_json_u64(json, "retained_bytes", r->blocks[i].retained.bytes);
+        mt_json_u64(json, "retained_count", r->blocks[i].retained.count);
+        if (mt_model_find(report->whatis->namer.model, address, &block) ==
+            MT_PLACE_LIVE)
+            mt_whatis_json_block(json, report->whatis, &block, address);
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
+static void put_json_stacks(struct mt_json *json,
+                            const struct mt_retained_report *report)
+{
+    const struct mt_report frames = report_of(report);
+    size_t n = shown_stacks(report);
+
+    mt_json_open(json, "stacks", '[');
+    for (size_t i = 0; i < n; i++) {
+        const struct mt_retained_stack *s = &report->retained->stacks[i];
+        struct mt_show_row row = row_of(frames.model, s);
+        mt_json_open(json, NULL, '{');
+        mt_json_u64(json, "retained_bytes", s->retained.bytes);
+        mt_json_u64(json, "retained_count", s->retained.count);
+        mt_json_u64(json, "bytes", s->own.bytes);
+        mt_json_u64(json, "count", s->own.count);
+        mt_json_address(json, "sample", s->sample);
+        mt_json_bool(json, "traced", s->stack >= MT_ID_FIRST);
+        mt_json_put_frames(json, &frames, &row);
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
+bool mt_print_retained_json(const struct mt_retained_report *report,
+                            struct mt_error *error)
+{
+    const struct mt_retained *r = report->retained;
+    const struct mt_report all = report_of(report);
+    struct mt_json json = {.out = report->whatis->out};
+    size_t n;
+    struct root *roots = choose_roots(report, &n);
+
+    if (roots == NULL)
+        return mt_fail(error, "out of memory");
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 1);
+    mt_json_put_target(&json, all.model);
+    mt_json_put_sum(&json, "live", &r->live);
+    mt_json_put_sum(&json, "reached", &r->reached);
+    mt_json_put_sum(&json, "shared", &r->shared);
+    mt_json_u64(&json, "pointers", r->n_pointers);
+    mt_json_open(&json, "roots", '[');
+    for (size_t i = 0; i < n; i++)
+        put_json_root(&json, report, &roots[i]);
+    mt_json_close(&json, ']');
+    put_json_blocks(&json, report);
+    put_json_stacks(&json, report);
+    mt_json_u64(&json, "unreadable_bytes", r->missing_bytes);
+    mt_json_u64(&json, "missing_root_bytes", r->roots.coverage.missing_bytes);
+    mt_json_u64(&json, "threads_without_registers",
+                r->roots.coverage.threads_without_registers);
+    mt_json_put_coverage(&json, &all);
+    mt_json_close(&json, '}');
+    free(roots);
+    return true;
+}

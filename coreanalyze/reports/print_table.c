@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_table.c - the table that people read.
+ */
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void put_header(const struct mt_report *report,
+                       const struct mt_heap *heap)
+{
+    FILE *out = report->out;
+
+    fprintf(out, "  base 0x%" PRIx64 ", size ", heap->base);
+    mt_put_size(out, heap->size);
+    if (heap->locked)
+        fputs(", locked", out);
+    if (heap->unmap_on_destroy)
+        fputs(", unmap-on-destroy", out);
+    if (heap->fixed)
+        fputs(", fixed", out);
+    if (heap->given)
+        fputs(", in given memory", out);
+    if (heap->limit) {
+        fputs(", limit ", out);
+        mt_put_size(out, heap->limit);
+    }
+    if (heap->numa_node >= 0)
+        fprintf(out, ", numa %d", heap->numa_node);
+    fputs(", name '", out);
+    mt_put_text(out, heap->name);
+    fputs(heap->tracing ? "'\n" : "', tracing off\n", out);
+}
+
+static void put_pages(const struct mt_report *report,
+                      const struct mt_heap *heap)
+{
+    FILE *out = report->out;
+    struct mt_page_stats stats;
+    uint64_t total;
+    bool live = report->model->source->process.kind == MT_SOURCE_LIVE;
+
+    mt_report_pages(report, heap->id, &stats);
+    total = heap->size / stats.page_bytes;
+    fputs("    page stats: page-size ", out);
+    mt_put_size(out, stats.page_bytes);
+    fprintf(out, ", total %" PRIu64, total);
+    if (!stats.known)
+        fputs(", populated unknown", out);
+    else if (live)
+        fprintf(out, ", populated %" PRIu64 ", not populated %" PRIu64,
+                stats.populated,
+                total > stats.populated ? total - stats.populated : 0);
+    else
+        fprintf(out, ", in the core %" PRIu64 ", not in the core %" PRIu64,
+                stats.populated,
+                total > stats.populated ? total - stats.populated : 0);
+    if (stats.swapped)
+        fprintf(out, ", swapped %" PRIu64, stats.swapped);
+    putc('\n', out);
+    for (unsigned i = 0; stats.numa_known && i < stats.n_nodes; i++) {
+        fprintf(out, "      numa %u: %" PRIu64 " pages, ", i, stats.node[i]);
+        mt_put_size(out, stats.node[i] * stats.page_bytes);
+        fputs(" bytes\n", out);
+    }
+    if (!stats.numa_known)
+        fputs("      numa: unknown\n", out);
+}
+
+static void put_sum(FILE *out, const char *name, const struct mt_show_sum *sum)
+{
+    fprintf(out, "%s %" PRIu64 " bytes in %" PRIu64 " blocks", name, sum->bytes,
+            sum->count);
+}
+
+static void put_totals(const struct mt_report *report,
+                       const struct mt_heap *heap)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_heap_usage *usage = &show->usage[heap->id];
+    FILE *out = report->out;
+
+    fputs("    total: ", out);
+    mt_put_size(out, heap->size);
+    fputs(", used: ", out);
+    mt_put_size(out, usage->used_bytes);
+    fputs(", free: ", out);
+    mt_put_size(out, heap->size > usage->used_bytes
+                         ? heap->size - usage->used_bytes
+                         : 0);
+    fputs(", trimmable: ", out);
+    mt_put_size(out, heap->trimmable);
+    fprintf(out,
+            "\n      free chunks %" PRIu64 ", free blocks %" PRIu64
+            "\n      max total allocated ",
+            usage->free_chunks, usage->free_blocks);
+    mt_put_size(out, heap->span_bytes_peak);
+    putc('\n', out);
+    put_sum(out, "    traced:", &show->traced[heap->id]);
+    put_sum(out, ", untraced:", &show->untraced[heap->id]);
+    if (show->unsampled[heap->id].count)
+        put_sum(out, ", not sampled:", &show->unsampled[heap->id]);
+    putc('\n', out);
+    if (heap->failures)
+        fprintf(out, "    allocations that got no memory: %" PRIu64 "\n",
+                heap->failures);
+}
+
+static void put_classes(const struct mt_report *report, uint32_t heap)
+{
+    const struct mt_class_usage *class = report->show->usage[heap].classes;
+    FILE *out = report->out;
+    bool header = false;
+
+    for (uint32_t i = 0; class && i <= MT_MAX_CLASSES; i++, class ++) {
+        if (class->spans == 0)
+            continue;
+        if (!header)
+            fprintf(out, "\n%13s %10s %10s %8s %14s %14s %14s\n", "Block bytes",
+                    "Live", "Free", "Spans", "Committed", "Used", "Asked for");
+        header = true;
+        if (class->block_bytes)
+            fprintf(out, "%13" PRIu64, class->block_bytes);
+        else
+            fprintf(out, "%13s", "large");
+        fprintf(out,
+                " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %14" PRIu64
+                " %14" PRIu64 " %14" PRIu64 "\n",
+                class->live_blocks, class->free_blocks, class->spans,
+                class->committed_bytes, class->used_bytes,
+                class->requested_bytes);
+    }
+}
+
+/* --- rows --- */
+
+struct row_context {
+    const struct mt_report *report;
+    int indent;
+    bool first;
+};
+
+static void put_row_frame(void *context, const struct mt_frame *frame)
+{
+    struct row_context *row = context;
+    FILE *out = row->report->out;
+
+    if (!row->first)
+        fprintf(out, "%*s", row->indent, "");
+    row->first = false;
+    mt_put_frame(out, frame);
+    if (frame->inlined)
+        fputs(" (inlined)", out);
+    if (frame->file) {
+        fputs(" at ", out);
+        mt_put_text(out, mt_base_name(frame->file));
+        if (frame->line)
+            fprintf(out, ":%u", frame->line);
+    }
+    putc('\n', out);
+}
+
+static void put_end(struct row_context *row, const char *text)
+{
+    FILE *out = row->report->out;
+
+    fprintf(out, "%*s%s\n", row->first ? 0 : row->indent, "", text);
+    row->first = false;
+}
+
+static bool wants_age(const struct mt_show_options *options)
+{
+    return options->sort == MT_SORT_AGE || options->ages ||
+           options->since.kind != MT_WHEN_NOT ||
+           options->older.kind != MT_WHEN_NOT;
+}
+
+void mt_print_row_frames(const struct mt_report *report,
+                         const struct mt_show_row *row, int indent)
+{
+    const struct mt_stack *stack = &report->model->stacks[row->stack];
+    struct row_context context = {report, indent, true};
+
+    mt_report_frames(report, row, put_row_frame, &context);
+    if (row->stack == MT_ID_OVERFLOW)
+        put_end(&context, "(the stack table was full)");
+    else if (row->stack == MT_ID_UNTRACED)
+        put_end(&context, "(allocated while tracing was off)");
+    else if (row->stack == MT_ID_UNSAMPLED)
+        put_end(&context, "(not in the sample)");
+    else if (context.first)
+        put_end(&context, "(the frames could not be read)");
+    else if (row->depth == stack->depth && stack->truncated)
+        put_end(&context, "(truncated)");
+    else if (row->depth == stack->depth && stack->incomplete)
+        put_end(&context, "(no unwinding rule from here on)");
+}
+
+static int put_age(const struct mt_report *report, uint32_t epoch)
+{
+    return fprintf(report->out, "%8" PRIu64 "s ",
+                   mt_model_age_ns(report->model, epoch) / 1000000000);
+}
+
+/* A digit for each part of the time: tenths of the largest part, rounded up
+ * so that what is there is seen. */
+static int put_ages(FILE *out, const struct mt_show_row *row)
+{
+    uint64_t most = 1;
+    char digits[MT_SHOW_AGES + 1] = "";
+
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        most = row->ages[i] > most ? row->ages[i] : most;
+    for (unsigned i = 0; i < MT_SHOW_AGES; i++)
+        digits[i] =
+            row->ages[i] == 0
+                ? '.'
+                : (char)('0' + ((double)row->ages[i] * 9 + (double)most - 1) /
+                                   (double)most);
+    return fprintf(out, "%s %-6s ", digits, row->steady ? "steady" : "");
+}
+
+static void put_row(const struct mt_report *report,
+                    const struct mt_show_row *row)
+{
+    const struct mt_show_options *options = report->show->options;
+    FILE *out = report->out;
+    char sample[24];
+    int indent;
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ", row->bytes,
+                     row->count, sample);
+    if (wants_age(options))
+        indent += put_age(report, row->oldest_epoch);
+    if (options->ages) {
+        indent += put_age(report, row->newest_epoch);
+        indent += put_ages(out, row);
+    }
+    if (options->sort == MT_SORT_ALLOCS)
+        indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
+    mt_print_row_frames(report, row, indent);
+}
+
+static void put_rows(const struct mt_report *report, uint32_t heap)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_show_options *options = show->options;
+    FILE *out = report->out;
+    bool header = false;
+
+    for (size_t i = 0; i < show->n_rows; i++) {
+        if (show->rows[i].heap != heap)
+            continue;
+        if (!header)
+            fprintf(out, "\n%13s %8s %14s %s%s%sTraceback\n", "Bytes", "Count",
+                    "Sample  ", wants_age(options) ? "   Oldest " : "",
+                    options->ages ? "   Newest Ages            " : "",
+                    options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
+        header = true;
+        put_row(report, &show->rows[i]);
+    }
+}
+
+void mt_print_target(const struct mt_report *report)
+{
+    const struct mt_process *process = &report->model->source->process;
+    FILE *out = report->out;
+
+    fprintf(out, "Process %u",
+            process->pid ? process->pid : report->model->pid);
+    if (process->name[0] || process->exe) {
+        putc(' ', out);
+        mt_put_text(out, process->name[0] ? process->name
+                                          : mt_base_name(process->exe));
+    }
+    if (process->path) {
+        fputs(", core ", out);
+        mt_put_text(out, process->path);
+    }
+    putc('\n', out);
+}
+
+/* What the digits of the column Ages stand for. */
+static void put_time(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    const struct mt_model *model = report->model;
+
+    if (show->options->ages)
+        fprintf(report->out,
+                "  ages: eighths of the time from %.3f s to %.3f s ago\n",
+                (double)(model->now_ns - show->from_ns) / 1e9,
+                (double)(model->now_ns - show->to_ns) / 1e9);
+}
+
+static void put_rest(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    struct mt_show_sum rest = show->shown;
+
+    if (show->n_rows == show->n_all_rows)
+        return;
+    for (size_t i = 0; i < show->n_rows; i++) {
+        rest.bytes -= show->rows[i].bytes;
+        rest.count -= show->rows[i].count;
+    }
+    fprintf(report->out, "  %zu more stacks are not shown: ",
+            show->n_all_rows - show->n_rows);
+    put_sum(report->out, "they have", &rest);
+    putc('\n', report->out);
+}
+
+static void put_heaps(const struct mt_report *report, bool rows)
+{
+    const struct mt_model *model = report->model;
+
+    mt_print_target(report);
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!mt_show_wants(model, report->show, i))
+            continue;
+        put_header(report, &model->heaps[i]);
+        put_pages(report, &model->heaps[i]);
+        put_totals(report, &model->heaps[i]);
+        put_classes(report, i);
+        if (rows)
+            put_rows(report, i);
+        putc('\n', report->out);
+    }
+}
+
+void mt_print_table(const struct mt_report *report)
+{
+    put_heaps(report, true);
+    put_time(report);
+    put_rest(report);
+    mt_print_notes(report, "  note: ");
+}
+
+void mt_print_heaps(const struct mt_report *report)
+{
+    put_heaps(report, false);
+}

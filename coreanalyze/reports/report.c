@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * report.c - what the printers share.
+ */
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Sources count in pages of the system; the heap's may be huge ones. */
+static void scale_pages(struct mt_page_stats *stats, uint64_t page_bytes)
+{
+    uint64_t unit = stats->page_bytes ? stats->page_bytes : 4096;
+
+    stats->page_bytes = page_bytes;
+    stats->populated = stats->populated * unit / page_bytes;
+    stats->swapped = stats->swapped * unit / page_bytes;
+    for (unsigned i = 0; i < stats->n_nodes; i++)
+        stats->node[i] = stats->node[i] * unit / page_bytes;
+}
+
+void mt_report_pages(const struct mt_report *report, uint32_t heap,
+                     struct mt_page_stats *stats)
+{
+    const struct mt_model *model = report->model;
+    struct mt_source *source = model->source;
+    uint64_t page_bytes = model->heaps[heap].page_bytes;
+
+    memset(stats, 0, sizeof *stats);
+    /* What is not committed has no pages. */
+    for (size_t i = 0; source->ops->pages && i < model->n_regions; i++) {
+        const struct mt_region *r = &model->regions[i];
+        if (r->heap == heap)
+            source->ops->pages(source, r->base, r->base + r->committed, stats);
+    }
+    if (page_bytes < 4096 || (page_bytes & (page_bytes - 1)) != 0)
+        page_bytes = 4096;
+    scale_pages(stats, page_bytes);
+}
+
+void mt_report_frames(const struct mt_report *report,
+                      const struct mt_show_row *row,
+                      void (*visit)(void *context, const struct mt_frame *),
+                      void *context)
+{
+    struct mt_model *model = report->model;
+    uint64_t pcs[MT_MAX_FRAMES];
+    size_t n = mt_model_frames(model, row->stack, pcs);
+    struct mt_resolved found = {NULL, 0, false};
+
+    for (size_t i = 0; i < n && i < row->depth; i++) {
+        struct mt_pc at = {pcs[i], model->stacks[row->stack].modules,
+                           found.signal_frame};
+        found = mt_resolve(report->resolver, &at);
+        for (size_t j = 0; j < found.n; j++)
+            visit(context, &found.frames[j]);
+    }
+}
+
+struct note {
+    uint64_t value;
+    const char *text; /* with one %s for the value */
+};
+
+static void note_counts(const struct mt_coverage *c,
+                        const struct mt_source_coverage *s,
+                        struct note notes[32])
+{
+    const struct note all[] = {
+        {s->missing_bytes, "%s bytes are missing from the core: it is cut off"},
+        {s->bad_notes, "%s notes of the core make no sense"},
+        {c->unreadable_bytes, "%s bytes of the trace could not be read"},
+        {c->skipped_sections, "%s sections of the trace are damaged"},
+        {c->skipped_heaps, "%s heap records are damaged"},
+        {c->skipped_regions, "%s region records are damaged"},
+        {c->skipped_spans, "%s span records are damaged; their blocks are "
+                           "not counted"},
+        {c->skipped_stacks, "%s stack records are damaged"},
+        {c->skipped_modules, "%s module records are damaged"},
+        {c->skipped_threads, "%s thread records are damaged"},
+        {c->skipped_counters, "%s counters of allocations are damaged"},
+        {c->skipped_epochs, "%s epochs go back in time"},
+        {c->bad_tags, "%s blocks have tags that make no sense"},
+        {c->truncated_stacks, "%s stacks are truncated at the depth that was "
+                              "set"},
+        {c->incomplete_stacks, "%s stacks end early: no unwinding rule was "
+                               "found"},
+        {c->frame_pointer_stacks, "%s stacks have frames found by frame "
+                                  "pointer, a guess"},
+        {c->overflow_allocs, "%s allocations found the stack table full"},
+        {c->untagged_spans, "%s spans got no room for tags: their blocks are "
+                            "untraced"},
+        {c->epoch_overflow, "%s times the table of epochs was full: ages are "
+                            "too high"},
+        {c->module_overflow, "%s modules found their table full"},
+        {c->section_overflow, "%s times a section of the trace was full"},
+    };
+
+    _Static_assert(sizeof all / sizeof *all < 32, "room for all notes");
+    memset(notes, 0, 32 * sizeof *notes);
+    memcpy(notes, all, sizeof all);
+}
+
+static size_t put_note(const struct mt_report *report, const char *prefix,
+                       const char *text, uint64_t value)
+{
+    const char *place = strstr(text, "%s");
+
+    fputs(prefix, report->out);
+    if (place)
+        fprintf(report->out, "%.*s%" PRIu64 "%s", (int)(place - text), text,
+                value, place + 2);
+    else
+        fputs(text, report->out);
+    putc('\n', report->out);
+    return 1;
+}
+
+struct match_context {
+    const struct mt_report *report;
+    const char *prefix;
+    size_t n;
+};
+
+static void put_match(void *context, const struct mt_module_match *match)
+{
+    struct match_context *c = context;
+    FILE *out = c->report->out;
+
+    if (!match->wrong)
+        return;
+    fputs(c->prefix, out);
+    mt_put_text(out, match->path);
+    fputs(strcmp(match->match, "mismatch") == 0
+              ? ": the file here is not the one that ran (another "
+                "build-id): no lines are taken from it\n"
+              : ": the file here cannot be read as ELF\n",
+          out);
+    c->n++;
+}
+
+size_t mt_print_notes(const struct mt_report *report, const char *prefix)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_coverage *c = &model->coverage;
+    struct note notes[32];
+    size_t n = 0;
+
+    if (c->interrupted)
+        n += put_note(report, prefix, "stopped early: the sums are too low", 0);
+    if (c->not_ready)
+        n += put_note(report, prefix, "the target was still starting up", 0);
+    if (c->pid_mismatch)
+        n += put_note(report, prefix, "the trace names another process: %s",
+                      model->pid);
+    if (c->root_method != MT_ROOT_BY_SYMBOL)
+        n += put_note(report, prefix,
+                      "the symbol memtrace_root was not found; the trace was "
+                      "found by its magic",
+                      0);
+    if (c->schema_missing)
+        n += put_note(report, prefix,
+                      "the trace's schema could not be read: its fields are "
+                      "assumed to be this reader's",
+                      0);
+    if (c->suppressions_lost)
+        n += put_note(report, prefix,
+                      "the suppressions that the program has itself are longer "
+                      "than 1 MiB, or damaged: they do not count",
+                      0);
+    if (model->source->coverage.tables_incomplete)
+        n += put_note(report, prefix,
+                      model->source->process.kind == MT_SOURCE_CORE
+                          ? "the core's tables are cut off"
+                          : "not all mappings of the process are known",
+                      0);
+    if (model->sample_bytes > 0)
+        n += put_note(report, prefix,
+                      "the trace is a sample, one in %s bytes: bytes and "
+                      "counts of stacks are estimates",
+                      model->sample_bytes);
+    note_counts(c, &model->source->coverage, notes);
+    for (size_t i = 0; notes[i].text; i++)
+        if (notes[i].value > 0)
+            n += put_note(report, prefix, notes[i].text, notes[i].value);
+    if (report->resolver) {
+        struct match_context matches = {report, prefix, 0};
+        mt_resolver_matches(report->resolver, put_match, &matches);
+        n += matches.n;
+    }
+    return n;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * snapshot_map.c - numbers the blocks of the heaps: see mark_map.h.
+ */
+#include "coreanalyze/snapshot/block_map.h"
+#include "coreanalyze/snapshot/snapshot_internal.h"
+
+#include <stdlib.h>
+
+/* Slots of live blocks get their flag, and their slack out of their tag. */
+static void fill_span(struct mt_snapshot *snapshot, struct mt_map *map,
+                      const struct indexed_span *from,
+                      const struct mt_map_span *span)
+{
+    const uint64_t *bits = snapshot->index->bits + from->bits;
+
+    for (uint32_t i = 0; i < span->n_blocks; i += 64) {
+        uint32_t n = span->n_blocks - i < 64 ? span->n_blocks - i : 64;
+        uint64_t all = n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+        uint64_t live = ~bits[i / 64] & all;
+        const uint64_t *tags = NULL;
+        map->n_live += (uint64_t)__builtin_popcountll(live);
+        if (live && from->tags && from->requested == 0)
+            tags = mt_window_get(snapshot, &snapshot->tags,
+                                 from->tags + (uint64_t)i * 8, n * 8);
+        for (; live; live &= live - 1) {
+            unsigned bit = (unsigned)__builtin_ctzll(live);
+            uint64_t slot = span->first + i + bit;
+            uint64_t slack = tags && MT_TAG_STACK(tags[bit]) != 0
+                                 ? MT_TAG_SLACK(tags[bit])
+                                 : 0;
+            map->flags[slot] = MT_BLOCK_LIVE;
+            if (slack <= span->block_bytes)
+                map->slack[slot] = (uint16_t)slack;
+        }
+    }
+}
+
+static void fill_spans(struct mt_snapshot *snapshot, struct mt_map *map)
+{
+    for (size_t i = 1; i < map->n_spans; i++) {
+        const struct mt_map_span *span = &map->spans[i];
+        if (span->n_blocks > 0)
+            fill_span(snapshot, map, &snapshot->index->spans[i], span);
+    }
+}
+
+static void number_spans(const struct mt_index *index, struct mt_map *map)
+{
+    map->n_spans = index->n_spans ? index->n_spans : 1;
+    for (size_t i = 1; i < index->n_spans; i++) {
+        const struct indexed_span *from = &index->spans[i];
+        if ((from->state != MT_SPAN_SMALL && from->state != MT_SPAN_LARGE) ||
+            from->block_bytes < sizeof(uint64_t))
+            continue;
+        map->spans[i] = (struct mt_map_span){
+            .base = from->base,
+            .block_bytes = from->block_bytes,
+            .recip = mt_map_recip(from->block_bytes, from->n_blocks),
+            .first = map->n_slots,
+            .requested =
+                from->requested <= from->block_bytes ? from->requested : 0,
+            .n_blocks = from->n_blocks,
+            .heap = from->heap,
+        };
+        map->n_slots += from->n_blocks;
+    }
+}
+
+static void number_regions(const struct mt_snapshot *snapshot,
+                           struct mt_map *map)
+{
+    const struct mt_model *model = snapshot->model;
+    unsigned shift = (unsigned)__builtin_ctzll(snapshot->slice_bytes);
+
+    for (size_t i = 0; i < model->n_regions; i++) {
+        const struct mt_region *r = &model->regions[i];
+        const uint32_t *spans = snapshot->index->slice_maps[i];
+        uint64_t bytes = r->top * snapshot->slice_bytes;
+        if (spans == NULL || bytes == 0)
+            continue;
+        if (map->n_regions == 0)
+            map->low = r->base;
+        map->bytes = r->base + bytes - map->low;
+        map->regions[map->n_regions++] =
+            (struct mt_map_region){r->base, bytes, spans, shift};
+    }
+}
+
+/* Spans and regions; NULL when out of memory. */
+static struct mt_map *make_map(struct mt_model *model)
+{
+    struct mt_snapshot *snapshot = model->snapshot;
+    const struct mt_index *index = mt_snapshot_index(snapshot);
+    struct mt_map *map = calloc(1, sizeof *map);
+
+    if (index && map) {
+        map->spans = calloc(index->n_spans + 1, sizeof *map->spans);
+        map->regions = calloc(model->n_regions + 1, sizeof *map->regions);
+    }
+    if (map == NULL || map->spans == NULL || map->regions == NULL) {
+        mt_map_free(map);
+        return NULL;
+    }
+    number_spans(index, map);
+    number_regions(snapshot, map);
+    return map;
+}
+
+struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error)
+{
+    struct mt_map *map = make_map(model);
+
+    if (map == NULL)
+        mt_fail(error, "out of memory for the map of blocks");
+    return map;
+}
+
+struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
+{
+    struct mt_map *map = make_map(model);
+
+    if (map) {
+        map->flags = calloc(map->n_slots + 1, sizeof *map->flags);
+        map->slack = calloc(map->n_slots + 1, sizeof *map->slack);
+        if (map->flags && map->slack) {
+            fill_spans(model->snapshot, map);
+            return map;
+        }
+    }
+    mt_map_free(map);
+    mt_fail(error, "out of memory for the map of blocks");
+    return NULL;
+}

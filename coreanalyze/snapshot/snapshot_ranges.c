@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * snapshot_ranges.c - the parts of the trace region that readers need.
+ */
+#include "coreanalyze/snapshot/snapshot_internal.h"
+
+void mt_model_trace_ranges(const struct mt_model *model, mt_visit_range *visit,
+                           void *context)
+{
+    const struct mt_snapshot *snapshot = model->snapshot;
+
+    visit(context, model->root, snapshot->records[MT_RECORD_root].bytes);
+    for (unsigned i = 0; i < MT_N_SECTIONS; i++)
+        if (i != MT_SECTION_PRIVATE && i != MT_SECTION_SLICE_MAPS &&
+            snapshot->sections[i].used > 0)
+            visit(context, snapshot->sections[i].base,
+                  snapshot->sections[i].used);
+    /* A region's map is as long as its reservation: of the slices that were
+     * never handed out, it holds zeros. */
+    for (size_t i = 0; i < model->n_regions; i++)
+        if (model->regions[i].top > 0)
+            visit(context, model->regions[i].slice_map,
+                  model->regions[i].top * sizeof(uint32_t));
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * snapshot_root.c - where the trace is.  First the symbol memtrace_root of
+ * every module; then the starts of writable mappings; then every page of
+ * them.  A root counts if its magic is there and it names its own address.
+ */
+#include "coreanalyze/source/modules.h"
+#include "coreanalyze/snapshot/snapshot_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCAN_BYTES (1u << 20)
+#define MAX_CANDIDATES 64
+
+struct search {
+    struct mt_source *source;
+    const struct mt_snapshot_options *options;
+    uint64_t best;
+    int best_score;
+    uint64_t candidates[MAX_CANDIDATES];
+    unsigned n_candidates;
+    uint32_t other_major, other_minor; /* of a root that is not for us */
+    bool other;
+    bool unused; /* a symbol is there, and points nowhere yet */
+};
+
+/* Looks at a possible root.  The fields up to `flags` never move within a
+ * major version, and the magic, self and version never do. */
+static void consider(struct search *search, uint64_t address)
+{
+    const struct mt_process *process = &search->source->process;
+    struct mt_root root;
+    int score = 1;
+
+    for (unsigned i = 0; i < search->n_candidates; i++)
+        if (search->candidates[i] == address)
+            return;
+    memset(&root, 0, sizeof root);
+    if (!mt_source_read(search->source, address, &root,
+                        offsetof(struct mt_root, page_bytes)) ||
+        root.magic != MT_MAGIC || root.self != address)
+        return;
+    if (root.layout_major != MT_LAYOUT_MAJOR) {
+        search->other = true;
+        search->other_major = root.layout_major;
+        search->other_minor = root.layout_minor;
+        return;
+    }
+    if (search->n_candidates < MAX_CANDIDATES)
+        search->candidates[search->n_candidates++] = address;
+    if (root.flags & MT_ROOT_READY)
+        score += 1;
+    if (root.pid == process->namespace_pid || process->namespace_pid == 0)
+        score += 2;
+    if (score > search->best_score) {
+        search->best = address;
+        search->best_score = score;
+    }
+}
+
+static void by_pointer(struct search *search, uint64_t symbol)
+{
+    uint64_t pointer;
+
+    if (!mt_source_read(search->source, symbol, &pointer, 8))
+        return;
+    if (pointer == 0)
+        search->unused = true;
+    else
+        consider(search, pointer);
+}
+
+static void by_symbol(struct search *search)
+{
+    struct mt_source *source = search->source;
+
+    if (search->options->root_symbol)
+        by_pointer(search, search->options->root_symbol);
+    for (size_t i = 0; i < source->n_modules; i++) {
+        uint64_t symbol =
+            mt_module_symbol(source, &source->modules[i], "memtrace_root");
+        if (symbol)
+            by_pointer(search, symbol);
+    }
+}
+
+static bool writable(const struct mt_mapping *m)
+{
+    return (m->flags & MT_MAP_WRITE) && m->present > 0;
+}
+
+static void by_mapping(struct search *search)
+{
+    const struct mt_source *source = search->source;
+
+    for (size_t i = 0; i < source->n_mappings; i++)
+        if (writable(&source->mappings[i]))
+            consider(search, source->mappings[i].start);
+}
+
+static void scan(struct search *search, uint64_t start, uint64_t bytes,
+                 uint8_t *buffer)
+{
+    static const uint64_t magic = MT_MAGIC;
+
+    for (uint64_t at = 0; at < bytes; at += SCAN_BYTES) {
+        uint64_t n = bytes - at < SCAN_BYTES ? bytes - at : SCAN_BYTES;
+        n = mt_source_read_part(search->source, start + at, buffer, n);
+        for (uint64_t page = 0; page + 16 <= n; page += 4096) {
+            uint64_t self = start + at + page;
+            if (memcmp(buffer + page, &magic, 8) == 0 &&
+                memcmp(buffer + page + 8, &self, 8) == 0)
+                consider(search, self);
+        }
+    }
+}
+
+static void by_scan(struct search *search)
+{
+    const struct mt_source *source = search->source;
+    const struct mt_progress *progress = search->options->progress;
+    uint64_t total = 0, done = 0;
+    uint8_t *buffer = malloc(SCAN_BYTES);
+
+    for (size_t i = 0; i < source->n_mappings; i++)
+        total +=
+            writable(&source->mappings[i]) ? source->mappings[i].present : 0;
+    for (size_t i = 0; buffer && i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
+        if (!writable(m))
+            continue;
+        if (progress && !progress->report(progress->context,
+                                          "searching the trace", done, total))
+            break;
+        scan(search, m->start, m->present, buffer);
+        done += m->present;
+    }
+    free(buffer);
+}
+
+uint64_t mt_snapshot_find_root(struct mt_source *source,
+                               const struct mt_snapshot_options *options,
+                               struct mt_coverage *coverage,
+                               struct mt_error *error)
+{
+    static void (*const ways[])(struct search *) = {by_symbol, by_mapping,
+                                                    by_scan};
+    struct search search = {.source = source, .options = options};
+
+    for (unsigned i = 0; i < 3; i++) {
+        ways[i](&search);
+        if (search.best == 0)
+            continue;
+        coverage->root_method = (enum mt_root_method)i;
+        coverage->root_candidates = search.n_candidates;
+        return search.best;
+    }
+    if (search.other)
+        mt_fail(error,
+                "the trace has layout %" PRIu32 ".%" PRIu32
+                ", and this memtrace reads layout %d",
+                search.other_major, search.other_minor, MT_LAYOUT_MAJOR);
+    else if (source->coverage.missing_bytes > 0)
+        mt_fail(error,
+                "no trace found; the core is cut off (%" PRIu64
+                " bytes are missing), so it may have been there",
+                source->coverage.missing_bytes);
+    else if (search.unused)
+        mt_fail(error, "no trace yet: the process has not allocated anything");
+    else
+        mt_fail(error, "no trace found: the process does not run on the "
+                       "traced heap (start it with `memtrace run`)");
+    return 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * snapshot_schema.c - the text schema of the target, and the map from its
+ * fields to ours by name.
+ */
+#include "coreanalyze/snapshot/snapshot_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct own_field {
+    const char *name;
+    uint32_t offset, bytes, count;
+};
+
+#define OWN_FIELD(offset, type, name, doc) {#name, offset, sizeof(type), 1},
+#define OWN_ARRAY(offset, type, name, n, doc) {#name, offset, sizeof(type), n},
+#define OWN_RECORD(name, FIELDS, size)                                         \
+    static const struct own_field name##_fields[] = {                          \
+        FIELDS(OWN_FIELD, OWN_ARRAY)};                                         \
+    _Static_assert(                                                            \
+        sizeof name##_fields / sizeof *name##_fields <= MT_MAX_FIELDS, #name);
+MT_RECORDS(OWN_RECORD)
+
+struct own_record {
+    const char *name;
+    uint32_t bytes;
+    const struct own_field *fields;
+    uint32_t n_fields;
+};
+
+#define OWN_TABLE(name, FIELDS, size)                                          \
+    {#name, size, name##_fields, sizeof name##_fields / sizeof *name##_fields},
+static const struct own_record own[MT_N_RECORDS] = {MT_RECORDS(OWN_TABLE)};
+
+void mt_schema_own(struct mt_record_map maps[MT_N_RECORDS])
+{
+    for (unsigned r = 0; r < MT_N_RECORDS; r++) {
+        struct mt_record_map *map = &maps[r];
+        map->identity = true;
+        map->bytes = own[r].bytes;
+        map->n_fields = own[r].n_fields;
+        for (uint32_t i = 0; i < map->n_fields; i++) {
+            const struct own_field *f = &own[r].fields[i];
+            map->fields[i] = (struct mt_field_map){
+                f->offset, f->bytes, f->count, f->offset, f->bytes, f->count};
+        }
+    }
+}
+
+/* All of the target's records start out with no field that we know. */
+static void forget(struct mt_record_map maps[MT_N_RECORDS])
+{
+    mt_schema_own(maps);
+    for (unsigned r = 0; r < MT_N_RECORDS; r++) {
+        maps[r].bytes = 0;
+        for (uint32_t i = 0; i < maps[r].n_fields; i++)
+            maps[r].fields[i].from_count = 0;
+    }
+}
+
+static int record_named(const char *name)
+{
+    for (unsigned r = 0; r < MT_N_RECORDS; r++)
+        if (strcmp(own[r].name, name) == 0)
+            return (int)r;
+    return -1;
+}
+
+static void set_field(struct mt_record_map *map, unsigned record,
+                      const char *name, const unsigned place[3])
+{
+    if (place[2] == 0 || place[1] == 0 || place[0] > map->bytes ||
+        place[1] > (map->bytes - place[0]) / place[2])
+        return;
+    for (uint32_t i = 0; i < map->n_fields; i++) {
+        if (strcmp(own[record].fields[i].name, name) != 0)
+            continue;
+        map->fields[i].from = place[0];
+        map->fields[i].from_bytes = place[1];
+        map->fields[i].from_count = place[2];
+    }
+}
+
+static void parse_line(const char *line, struct mt_record_map *maps,
+                       int *record)
+{
+    char name[64];
+    unsigned place[3];
+
+    if (sscanf(line, "record %63s %9u", name, &place[0]) == 2) {
+        *record = record_named(name);
+        if (place[0] > MT_MAX_RECORD_BYTES)
+            *record = -1;
+        if (*record >= 0)
+            maps[*record].bytes = place[0];
+    } else if (*record >= 0 && sscanf(line, "field %63s %9u %9u %9u", name,
+                                      &place[0], &place[1], &place[2]) == 4) {
+        set_field(&maps[*record], (unsigned)*record, name, place);
+    }
+}
+
+static bool is_identity(const struct mt_record_map *map, uint32_t own_bytes)
+{
+    for (uint32_t i = 0; i < map->n_fields; i++) {
+        const struct mt_field_map *f = &map->fields[i];
+        if (f->from != f->to || f->from_bytes != f->to_bytes ||
+            f->from_count != f->to_count)
+            return false;
+    }
+    return map->bytes >= own_bytes;
+}
+
+bool mt_schema_parse(const char *text, size_t bytes,
+                     struct mt_record_map maps[MT_N_RECORDS], bool *remapped)
+{
+    static const char head[] = "memtrace layout ";
+    const char *end = text + bytes;
+    int record = -1;
+
+    *remapped = false;
+    if (bytes < sizeof head || memcmp(text, head, sizeof head - 1) != 0)
+        return false;
+    forget(maps);
+    while (text < end) {
+        char line[160];
+        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        size_t length = (size_t)((stop ? stop : end) - text);
+        size_t n = length < sizeof line ? length : sizeof line - 1;
+        memcpy(line, text, n);
+        line[n] = '\0';
+        parse_line(line, maps, &record);
+        text += length + 1;
+    }
+    for (unsigned r = 0; r < MT_N_RECORDS; r++) {
+        if (maps[r].bytes == 0)
+            return false;
+        maps[r].identity = is_identity(&maps[r], own[r].bytes);
+        *remapped |= !maps[r].identity;
+    }
+    return true;
+}
+
+static void decode_field(const struct mt_field_map *f, const uint8_t *raw,
+                         size_t raw_bytes, uint8_t *record)
+{
+    uint32_t count = f->to_count < f->from_count ? f->to_count : f->from_count;
+    uint32_t bytes = f->to_bytes < f->from_bytes ? f->to_bytes : f->from_bytes;
+
+    /* Little-endian: the low bytes come first, and the rest is 0. */
+    for (uint32_t i = 0; i < count; i++) {
+        size_t from = f->from + (size_t)i * f->from_bytes;
+        if (from + bytes > raw_bytes)
+            return;
+        memcpy(record + f->to + (size_t)i * f->to_bytes, raw + from, bytes);
+    }
+}
+
+void mt_schema_decode(const struct mt_record_map *map, const void *raw,
+                      size_t raw_bytes, void *record, size_t size)
+{
+    if (map->identity && raw_bytes >= size) {
+        memcpy(record, raw, size);
+        return;
+    }
+    memset(record, 0, size);
+    for (uint32_t i = 0; i < map->n_fields; i++)
+        decode_field(&map->fields[i], raw, raw_bytes, record);
+}
+
+uint32_t mt_schema_offset(const struct mt_record_map *map, uint32_t to)
+{
+    if (map->identity)
+        return to;
+    for (uint32_t i = 0; i < map->n_fields; i++)
+        if (map->fields[i].to == to)
+            return map->fields[i].from_count ? map->fields[i].from : UINT32_MAX;
+    return UINT32_MAX;
+}

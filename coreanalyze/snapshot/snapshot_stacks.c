@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * snapshot_stacks.c - the stack table, and the counters of threads that are
+ * to be added to it.
+ */
+#include "coreanalyze/snapshot/snapshot_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t add_capped(uint64_t a, uint64_t b)
+{
+    return a + b < a ? UINT64_MAX : a + b;
+}
+
+/* An untouched record stays untouched here: tables may be huge and sparse. */
+static bool visit_stack(void *context, uint64_t index, uint64_t address,
+                        const void *record)
+{
+    struct mt_snapshot *snapshot = context;
+    const struct mt_stack_record *r = record;
+    struct mt_model *model = snapshot->model;
+    struct mt_coverage *coverage = &model->coverage;
+    struct mt_stack *stack;
+
+    (void)address;
+    if (index < MT_STACK_FIRST) {
+        if (r->allocs || r->bytes) {
+            model->stacks[index].allocs = r->allocs;
+            model->stacks[index].bytes = r->bytes;
+        }
+        return true;
+    }
+    if (r->depth == 0) /* not finished, or given up by its thread */
+        return true;
+    if (r->depth > MT_MAX_FRAMES || r->frames % 8 != 0 ||
+        !mt_section_holds(snapshot, MT_SECTION_FRAMES, r->frames,
+                          (uint64_t)r->depth * 8)) {
+        coverage->skipped_stacks++;
+        return true;
+    }
+    stack = &model->stacks[index];
+    stack->valid = true;
+    stack->frames = r->frames;
+    stack->depth = r->depth;
+    stack->truncated = r->flags & MT_STACK_TRUNCATED;
+    stack->frame_pointer = r->flags & MT_STACK_FRAME_POINTER;
+    stack->incomplete = r->flags & MT_STACK_INCOMPLETE;
+    stack->ignored = r->flags & MT_STACK_IGNORED;
+    stack->first_epoch = r->first_epoch;
+    stack->modules = r->modules;
+    stack->allocs = add_capped(stack->allocs, r->allocs);
+    stack->bytes = add_capped(stack->bytes, r->bytes);
+    coverage->truncated_stacks += stack->truncated;
+    coverage->frame_pointer_stacks += stack->frame_pointer;
+    coverage->incomplete_stacks += stack->incomplete;
+    return true;
+}
+
+/* --- counters: arrays in their section, one per thread --- */
+
+static void add_counters(struct mt_snapshot *snapshot,
+                         const struct mt_thread_record *thread)
+{
+    const struct mt_section *section = &snapshot->sections[MT_SECTION_COUNTERS];
+    const struct mt_record_map *map =
+        &snapshot->records[MT_RECORD_counter_record];
+    struct mt_model *model = snapshot->model;
+    uint64_t step = section->entry_bytes, bytes = thread->n_counters * step;
+
+    if (thread->counters == 0 || bytes == 0)
+        return;
+    if (!mt_section_holds(snapshot, MT_SECTION_COUNTERS, thread->counters,
+                          bytes) ||
+        thread->n_counters > snapshot->counter_budget) {
+        model->coverage.skipped_counters += thread->n_counters;
+        return;
+    }
+    snapshot->counter_budget -= thread->n_counters;
+    for (uint32_t i = 0; i < thread->n_counters; i++) {
+        struct mt_counter_record counter;
+        const void *raw =
+            mt_window_get(snapshot, &snapshot->tags,
+                          thread->counters + (uint64_t)i * step, step);
+        if (raw == NULL) {
+            model->coverage.unreadable_bytes += bytes - i * step;
+            return;
+        }
+        mt_schema_decode(map, raw, step, &counter, sizeof counter);
+        if (counter.stack == 0)
+            continue;
+        if (counter.stack >= model->n_stacks) {
+            model->coverage.skipped_counters++;
+            continue;
+        }
+        struct mt_stack *stack = &model->stacks[counter.stack];
+        stack->allocs = add_capped(stack->allocs, counter.allocs);
+        stack->bytes = add_capped(stack->bytes, counter.bytes);
+    }
+}
+
+static bool visit_thread_counters(void *context, uint64_t index,
+                                  uint64_t address, const void *record)
+{
+    struct mt_snapshot *snapshot = context;
+    (void)index;
+    (void)address;
+    add_counters(snapshot, record);
+    return true;
+}
+
+bool mt_snapshot_stacks(struct mt_snapshot *snapshot, struct mt_error *error)
+{
+    struct mt_model *model = snapshot->model;
+    uint64_t n = snapshot->sections[MT_SECTION_STACKS].entries;
+
+    if (n > UINT64_C(1) << MT_TAG_STACK_BITS)
+        n = UINT64_C(1) << MT_TAG_STACK_BITS;
+    model->n_stacks = n > MT_STACK_FIRST ? n : MT_STACK_FIRST;
+    model->stacks = calloc(model->n_stacks, sizeof *model->stacks);
+    if (model->stacks == NULL ||
+        !mt_snapshot_each(snapshot, MT_SECTION_STACKS, MT_RECORD_stack_record,
+                          0, n, visit_stack, snapshot))
+        return mt_fail(error, "out of memory for the table of stacks");
+    snapshot->counter_budget = snapshot->sections[MT_SECTION_COUNTERS].entries;
+    if (!mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
+                          0, UINT64_MAX, visit_thread_counters, snapshot))
+        return mt_fail(error, "out of memory for the counters");
+    return true;
+}
+
+void mt_snapshot_refresh(struct mt_snapshot *snapshot)
+{
+    struct mt_model *model = snapshot->model;
+    size_t old = model->n_stacks, capacity = old;
+    uint64_t entries;
+
+    mt_snapshot_sections(snapshot);
+    entries = snapshot->sections[MT_SECTION_STACKS].entries;
+    if (entries <= old || entries > UINT64_C(1) << MT_TAG_STACK_BITS ||
+        !mt_grow(&model->stacks, &capacity, entries, sizeof *model->stacks))
+        return;
+    model->n_stacks = entries;
+    mt_snapshot_each(snapshot, MT_SECTION_STACKS, MT_RECORD_stack_record, old,
+                     entries, visit_stack, snapshot);
+}
+
+size_t mt_model_frames(struct mt_model *model, uint32_t stack,
+                       uint64_t frames[MT_MAX_FRAMES])
+{
+    const struct mt_stack *s;
+    size_t got;
+
+    if (stack >= model->n_stacks || !model->stacks[stack].valid)
+        return 0;
+    s = &model->stacks[stack];
+    got = mt_source_read_part(model->source, s->frames, frames,
+                              (size_t)s->depth * 8);
+    model->coverage.unreadable_bytes += (size_t)s->depth * 8 - got;
+    return got / 8;
+}

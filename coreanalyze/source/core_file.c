@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * core_file.c - opening a core that may be compressed, as systemd-coredump
+ * stores them: zstd, xz or lz4.  The contents go to a temporary file that has
+ * no name, so that nothing is left behind.
+ */
+#include "coreanalyze/source/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lz4frame.h>
+#include <lzma.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define CHUNK (1u << 20)
+
+/* Runs of zeros become holes: a core is full of them. */
+struct output {
+    int file;
+    off_t size;
+    struct mt_error *error;
+};
+
+static bool write_all(struct output *out, const uint8_t *data, size_t bytes)
+{
+    while (bytes > 0) {
+        size_t n = bytes < 4096 ? bytes : 4096;
+        if (data[0] != 0 || memcmp(data, data + 1, n - 1) != 0) {
+            ssize_t put = pwrite(out->file, data, n, out->size);
+            if (put < 0 && errno == EINTR)
+                continue;
+            if (put <= 0)
+                return mt_fail(out->error, "cannot write a temporary file: %s",
+                               strerror(put < 0 ? errno : ENOSPC));
+            n = (size_t)put;
+        }
+        out->size += (off_t)n;
+        data += n;
+        bytes -= n;
+    }
+    return true;
+}
+
+/* One step of a decompressor: takes from in, gives to out.  Sets `done` at the
+ * end of the stream.  False when the data is damaged. */
+struct decompressor {
+    const char *name;
+    bool (*step)(void *state, const uint8_t *in, size_t *in_bytes, uint8_t *out,
+                 size_t *out_bytes, bool *done);
+    void *state;
+};
+
+static bool step_zstd(void *state, const uint8_t *in, size_t *in_bytes,
+                      uint8_t *out, size_t *out_bytes, bool *done)
+{
+    ZSTD_inBuffer from = {in, *in_bytes, 0};
+    ZSTD_outBuffer to = {out, *out_bytes, 0};
+    size_t result = ZSTD_decompressStream(state, &to, &from);
+
+    *in_bytes = from.pos;
+    *out_bytes = to.pos;
+    *done = result == 0;
+    return !ZSTD_isError(result);
+}
+
+static bool step_lz4(void *state, const uint8_t *in, size_t *in_bytes,
+                     uint8_t *out, size_t *out_bytes, bool *done)
+{
+    size_t result = LZ4F_decompress(state, out, out_bytes, in, in_bytes, NULL);
+
+    *done = result == 0;
+    return !LZ4F_isError(result);
+}
+
+static bool step_xz(void *state, const uint8_t *in, size_t *in_bytes,
+                    uint8_t *out, size_t *out_bytes, bool *done)
+{
+    lzma_stream *stream = state;
+    lzma_ret result;
+
+    stream->next_in = in;
+    stream->avail_in = *in_bytes;
+    stream->next_out = out;
+    stream->avail_out = *out_bytes;
+    result = lzma_code(stream, LZMA_RUN);
+    *in_bytes -= stream->avail_in;
+    *out_bytes -= stream->avail_out;
+    *done = result == LZMA_STREAM_END;
+    return result == LZMA_OK || result == LZMA_STREAM_END ||
+           result == LZMA_BUF_ERROR;
+}
+
+/* Stops quietly at the end of the input: a cut-off file gives a cut-off core,
+ * and the reader counts what it lacks. */
+static bool decompress(int file, const struct decompressor *d, uint8_t *in,
+                       uint8_t *out, struct output *output)
+{
+    bool done = false;
+    ssize_t got;
+
+    while ((got = read(file, in, CHUNK)) > 0) {
+        size_t at = 0, gave = 0;
+        while (at < (size_t)got || gave == CHUNK) {
+            size_t took = (size_t)got - at;
+            gave = CHUNK;
+            if (!d->step(d->state, in + at, &took, out, &gave, &done)) {
+                if (output->size == 0)
+                    return mt_fail(output->error, "its %s data is damaged",
+                                   d->name);
+                return true;
+            }
+            if (!write_all(output, out, gave))
+                return false;
+            at += took;
+            if (took == 0 && gave == 0)
+                break;
+        }
+    }
+    return true;
+}
+
+static int temporary_file(struct mt_error *error)
+{
+    const char *folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char path[4096];
+        int file;
+        if (folders[i] == NULL || folders[i][0] == '\0')
+            continue;
+        file = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (file >= 0)
+            return file;
+        /* A file system without O_TMPFILE. */
+        if (snprintf(path, sizeof path, "%s/memtrace-XXXXXX", folders[i]) >=
+            (int)sizeof path)
+            continue;
+        file = mkostemp(path, O_CLOEXEC);
+        if (file >= 0) {
+            unlink(path);
+            return file;
+        }
+    }
+    mt_fail(error, "cannot make a temporary file: %s", strerror(errno));
+    return -1;
+}
+
+static bool run_decompressor(int file, const uint8_t magic[4],
+                             struct output *output)
+{
+    lzma_stream xz = LZMA_STREAM_INIT;
+    ZSTD_DStream *zstd = NULL;
+    LZ4F_dctx *lz4 = NULL;
+    struct decompressor d = {0};
+    uint8_t *in = malloc(CHUNK), *out = malloc(CHUNK);
+    bool ok = false;
+
+    if (magic[0] == 0x28) {
+        d = (struct decompressor){"zstd", step_zstd,
+                                  zstd = ZSTD_createDStream()};
+    } else if (magic[0] == 0x04) {
+        if (!LZ4F_isError(LZ4F_createDecompressionContext(&lz4, LZ4F_VERSION)))
+            d = (struct decompressor){"lz4", step_lz4, lz4};
+    } else if (lzma_stream_decoder(&xz, UINT64_C(1) << 30, 0) == LZMA_OK) {
+        d = (struct decompressor){"xz", step_xz, &xz};
+    }
+    if (in && out && d.state)
+        ok = decompress(file, &d, in, out, output);
+    else
+        mt_fail(output->error, "out of memory for decompression");
+    ZSTD_freeDStream(zstd);
+    LZ4F_freeDecompressionContext(lz4);
+    lzma_end(&xz);
+    free(in);
+    free(out);
+    return ok;
+}
+
+static int decompressed(int file, const uint8_t magic[4],
+                        struct mt_error *error)
+{
+    struct output output = {temporary_file(error), 0, error};
+
+    if (output.file < 0)
+        return -1;
+    if (run_decompressor(file, magic, &output)) {
+        if (ftruncate(output.file, output.size) == 0)
+            return output.file;
+        mt_fail(error, "cannot write a temporary file: %s", strerror(errno));
+    }
+    close(output.file);
+    return -1;
+}
+
+int mt_core_open_file(const char *path, struct mt_error *error)
+{
+    static const uint8_t magics[][4] = {{0x28, 0xb5, 0x2f, 0xfd},
+                                        {0xfd, '7', 'z', 'X'},
+                                        {0x04, 0x22, 0x4d, 0x18}};
+    uint8_t magic[4] = {0};
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (file < 0) {
+        mt_fail(error, "cannot open %s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+        pread(file, magic, 4, 0) == 4) {
+        for (size_t i = 0; i < 3; i++) {
+            if (memcmp(magic, magics[i], 4) != 0)
+                continue;
+            struct mt_error inner = {0};
+            int plain = decompressed(file, magic, &inner);
+            if (plain < 0)
+                mt_fail(error, "cannot decompress %s: %s", path, inner.text);
+            close(file);
+            return plain;
+        }
+    }
+    return file;
+}

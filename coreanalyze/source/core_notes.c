@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * core_notes.c - the notes of a core: process, threads, files, auxiliary
+ * vector; and the merge of the files into the mappings.
+ */
+#include "coreanalyze/source/core.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/minicore.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AUXV_SYSINFO_EHDR 33
+#define AUXV_PHDR 3
+
+/* Offsets in struct elf_prstatus and struct elf_prpsinfo of x86-64. */
+enum {
+    PRSTATUS_SIGNAL = 12,
+    PRSTATUS_PID = 32,
+    PRSTATUS_REGISTERS = 112,
+    PRSTATUS_BYTES = 336,
+    PRPSINFO_PID = 24,
+    PRPSINFO_COMMAND = 40,
+    PRPSINFO_ARGUMENTS = 56,
+    PRPSINFO_BYTES = 136,
+};
+
+static uint64_t get64(const uint8_t *p)
+{
+    uint64_t value;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    uint32_t value;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+/* --- mappings --- */
+
+static int by_start(const void *a, const void *b)
+{
+    const struct mt_mapping *x = a, *y = b;
+
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static void sort_mappings(struct mt_source *source)
+{
+    uint64_t end = 0;
+    size_t kept = 0;
+
+    if (source->n_mappings == 0)
+        return;
+    qsort(source->mappings, source->n_mappings, sizeof *source->mappings,
+          by_start);
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        struct mt_mapping m = source->mappings[i];
+        if (m.start < end) {
+            uint64_t skip = end - m.start;
+            if (end >= m.end)
+                continue;
+            m.start = end;
+            m.present = m.present > skip ? m.present - skip : 0;
+            m.file_offset += skip;
+        }
+        end = m.end;
+        source->mappings[kept++] = m;
+    }
+    source->n_mappings = kept;
+}
+
+static struct mt_mapping *mapping_at(struct mt_source *source, uint64_t address)
+{
+    return (struct mt_mapping *)(uintptr_t)mt_source_mapping(source, address);
+}
+
+bool mt_core_merge_mappings(struct core *core, struct mt_mapping *files,
+                            size_t n_files, struct mt_error *error)
+{
+    struct mt_source *source = &core->source;
+    size_t capacity = source->n_mappings, more = 0, known;
+
+    sort_mappings(source);
+    known = source->n_mappings;
+    /* Files name the segments at their address; those that have no segment
+     * come after the others until all are sorted again. */
+    for (size_t i = 0; i < n_files; i++) {
+        struct mt_mapping *m = mapping_at(source, files[i].start);
+        if (m == NULL) {
+            files[more++] = files[i];
+            continue;
+        }
+        /* A mini-core cuts a mapping in parts. */
+        for (size_t at = (size_t)(m - source->mappings);
+             at < known && m->path == NULL && m->start < files[i].end;
+             at++, m++) {
+            m->path = files[i].path;
+            m->file_offset = files[i].file_offset + (m->start - files[i].start);
+        }
+    }
+    if (more == 0)
+        return true;
+    if (!mt_grow(&source->mappings, &capacity, source->n_mappings + more,
+                 sizeof *source->mappings))
+        return mt_fail(error, "out of memory for the mappings");
+    memcpy(source->mappings + source->n_mappings, files,
+           more * sizeof *source->mappings);
+    source->n_mappings += more;
+    sort_mappings(source);
+    return true;
+}
+
+/* --- notes --- */
+
+static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
+                       struct mt_error *error)
+{
+    struct mt_source *source = &core->source;
+    uint64_t count, page;
+    const uint8_t *entry = data + 16;
+    const char *text, *end = (const char *)data + bytes;
+    struct mt_mapping *files = NULL;
+    size_t n = 0, capacity = 0;
+    bool ok = true;
+
+    if (bytes < 16 || (count = get64(data)) > (bytes - 16) / 24) {
+        source->coverage.bad_notes++;
+        return true;
+    }
+    page = get64(data + 8);
+    text = (const char *)data + 16 + count * 24;
+    for (uint64_t i = 0; ok && i < count; i++, entry += 24) {
+        const char *stop = memchr(text, '\0', (size_t)(end - text));
+        struct mt_mapping m = {get64(entry),
+                               get64(entry + 8),
+                               get64(entry + 16) * page,
+                               0,
+                               NULL,
+                               MT_MAP_READ | MT_MAP_PRIVATE | MT_MAP_ASSUMED};
+        if (stop == NULL) {
+            source->coverage.bad_notes++;
+            break;
+        }
+        m.path =
+            mt_string_pool_add(source->strings, text, (size_t)(stop - text));
+        text = stop + 1;
+        if (m.end <= m.start)
+            continue;
+        ok = m.path && mt_grow(&files, &capacity, n + 1, sizeof *files);
+        if (ok)
+            files[n++] = m;
+    }
+    ok = ok ? mt_core_merge_mappings(core, files, n, error)
+            : mt_fail(error, "out of memory for the files of the core");
+    free(files);
+    return ok;
+}
+
+static bool note_thread(struct core *core, const uint8_t *data,
+                        size_t *capacity)
+{
+    struct mt_source *source = &core->source;
+    struct mt_thread thread = {.tid = get32(data + PRSTATUS_PID),
+                               .has_registers = true};
+
+    if (source->n_threads >= MT_CORE_MAX_THREADS) {
+        source->coverage.tables_incomplete = true;
+        return true;
+    }
+    if (source->n_threads == 0)
+        source->process.signal = data[PRSTATUS_SIGNAL];
+    memcpy(thread.registers, data + PRSTATUS_REGISTERS,
+           sizeof thread.registers);
+    thread.fs_base = thread.registers[MT_REG_FS_BASE];
+    if (!mt_grow(&source->threads, capacity, source->n_threads + 1,
+                 sizeof *source->threads))
+        return false;
+    source->threads[source->n_threads++] = thread;
+    return true;
+}
+
+static void note_process(struct core *core, const uint8_t *data)
+{
+    struct mt_process *process = &core->source.process;
+    const char *arguments = (const char *)data + PRPSINFO_ARGUMENTS;
+    size_t length = strnlen(arguments, 80);
+
+    process->pid = process->namespace_pid = get32(data + PRPSINFO_PID);
+    while (length > 0 && arguments[length - 1] == ' ')
+        length--;
+    process->command =
+        mt_string_pool_add(core->source.strings, arguments, length);
+    memcpy(process->name, data + PRPSINFO_COMMAND, sizeof process->name - 1);
+}
+
+static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_minicore_note note;
+
+    source->process.mini = true;
+    if (bytes < sizeof note) {
+        source->coverage.bad_notes++;
+        return;
+    }
+    memcpy(&note, data, sizeof note);
+    source->coverage.missing_bytes += note.missing_bytes;
+    source->coverage.bad_notes += note.bad_notes;
+    source->coverage.tables_incomplete |= note.tables_incomplete != 0;
+}
+
+/* The process wrote the core itself: of other threads it knows how many. */
+static void note_self(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_self_note note;
+
+    if (bytes < sizeof note) {
+        source->coverage.bad_notes++;
+        return;
+    }
+    memcpy(&note, data, sizeof note);
+    source->process.mini = note.mini != 0;
+    source->coverage.missing_bytes += note.missing_bytes;
+    source->coverage.threads_missing = note.threads_missing;
+}
+
+/* Needs the threads, which come before it. */
+static void note_names(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+    struct mt_minicore_thread thread;
+    size_t next = 0;
+
+    /* In the order of the threads, of which some may have no name. */
+    for (size_t at = 0; bytes - at >= sizeof thread; at += sizeof thread) {
+        memcpy(&thread, data + at, sizeof thread);
+        while (next < source->n_threads &&
+               source->threads[next].tid != thread.tid)
+            next++;
+        if (next == source->n_threads)
+            break;
+        memcpy(source->threads[next].name, thread.name, sizeof thread.name - 1);
+    }
+}
+
+/* The program is the file that holds its program headers. */
+static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
+{
+    struct mt_source *source = &core->source;
+
+    source->auxv = data;
+    source->auxv_bytes = bytes;
+    for (size_t at = 0; at + 16 <= bytes; at += 16) {
+        uint64_t type = get64(data + at), value = get64(data + at + 8);
+        struct mt_mapping *m = mapping_at(source, value);
+        if (m == NULL)
+            continue;
+        if (type == AUXV_PHDR && m->path)
+            source->process.exe = m->path;
+        else if (type == AUXV_SYSINFO_EHDR && m->path == NULL)
+            m->path = mt_string_pool_add(source->strings, "[vdso]", 6);
+    }
+}
+
+static bool one_note(struct core *core, uint32_t type, const uint8_t *data,
+                     size_t bytes, size_t *threads, struct mt_error *error)
+{
+    bool ok = true;
+
+    if (type == NT_PRSTATUS && bytes >= PRSTATUS_BYTES)
+        ok = note_thread(core, data, threads) ||
+             mt_fail(error, "out of memory for the threads");
+    else if (type == NT_PRPSINFO && bytes >= PRPSINFO_BYTES)
+        note_process(core, data);
+    else if (type == NT_FILE)
+        ok = note_files(core, data, bytes, error);
+    else if (type == NT_PRSTATUS || type == NT_PRPSINFO)
+        core->source.coverage.bad_notes++;
+    return ok;
+}
+
+bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
+                   struct mt_error *error)
+{
+    const uint8_t *notes = mt_core_piece(core, offset, bytes), *auxv = NULL;
+    size_t at = 0, auxv_bytes = 0, threads = core->source.n_threads;
+
+    if (notes == NULL)
+        return mt_fail(error, "out of memory for the notes of the core");
+    while (bytes - at >= sizeof(Elf64_Nhdr)) {
+        Elf64_Nhdr note;
+        memcpy(&note, notes + at, sizeof note);
+        size_t name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
+        size_t desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
+        at += sizeof note;
+        /* The last descriptor may lack its padding. */
+        if (name > bytes - at || note.n_descsz > bytes - at - name) {
+            core->source.coverage.bad_notes++;
+            break;
+        }
+        const uint8_t *data = notes + at + name;
+        bool is_core = note.n_namesz >= 4 && memcmp(notes + at, "CORE", 4) == 0;
+        if (is_core && note.n_type == NT_AUXV) {
+            auxv = data;
+            auxv_bytes = note.n_descsz;
+        } else if (is_core && !one_note(core, note.n_type, data, note.n_descsz,
+                                        &threads, error)) {
+            return false;
+        }
+        if (note.n_namesz == sizeof MT_MINICORE_NOTE &&
+            memcmp(notes + at, MT_MINICORE_NOTE, sizeof MT_MINICORE_NOTE) ==
+                0) {
+            if (note.n_type == MT_MINICORE_TYPE)
+                note_minicore(core, data, note.n_descsz);
+            else if (note.n_type == MT_NOTE_SELF)
+                note_self(core, data, note.n_descsz);
+            else if (note.n_type == MT_MINICORE_THREADS)
+                note_names(core, data, note.n_descsz);
+        }
+        if (desc > bytes - at - name)
+            break;
+        at += name + desc;
+    }
+    /* Needs the files, which may come behind it. */
+    if (auxv)
+        note_auxv(core, auxv, auxv_bytes);
+    return true;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * modules.h - the table of modules of a source, from its mappings and the ELF
+ * headers in its memory.
+ */
+#ifndef MT_SOURCE_MODULES_H
+#define MT_SOURCE_MODULES_H
+
+#include "coreanalyze/source/source.h"
+
+/* Fills in source->modules.  The mappings must be there, and reading must
+ * work.  False when out of memory. */
+bool mt_modules_scan(struct mt_source *source, struct mt_error *error);
+
+/* Address of the data symbol `name` in a module's dynamic symbol table or
+ * symbol table: from its memory, else from its file if the build-id is the
+ * same (or not known).  0 if there is none. */
+uint64_t mt_module_symbol(struct mt_source *source,
+                          const struct mt_module *module, const char *name);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * source.c - what all sources have in common.
+ */
+#include "coreanalyze/source/source.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/store.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void mt_source_free(struct mt_source *source)
+{
+    if (source == NULL)
+        return;
+    free(source->mappings);
+    free(source->threads);
+    free(source->modules);
+    mt_string_pool_free(source->strings);
+    mt_store_free(source->store);
+    source->ops->destroy(source);
+}
+
+size_t mt_source_read_part(struct mt_source *source, uint64_t address,
+                           void *buffer, size_t bytes)
+{
+    if (bytes == 0 || address + bytes < address)
+        return 0;
+    return source->ops->read(source, address, buffer, bytes);
+}
+
+bool mt_source_read(struct mt_source *source, uint64_t address, void *buffer,
+                    size_t bytes)
+{
+    size_t got = mt_source_read_part(source, address, buffer, bytes);
+
+    if (got < bytes)
+        memset((char *)buffer + got, 0, bytes - got);
+    return got == bytes;
+}
+
+bool mt_source_read_string(struct mt_source *source, uint64_t address,
+                           char *buffer, size_t bytes)
+{
+    size_t got = mt_source_read_part(source, address, buffer, bytes);
+
+    return got > 0 && memchr(buffer, '\0', got) != NULL;
+}
+
+const struct mt_mapping *mt_source_mapping(const struct mt_source *source,
+                                           uint64_t address)
+{
+    size_t low = 0, high = source->n_mappings;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->mappings[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < source->n_mappings && source->mappings[low].start <= address)
+        return &source->mappings[low];
+    return NULL;
+}
+
+/* Modules may be nested in each other's holes: the closest start wins. */
+const struct mt_module *mt_source_module(const struct mt_source *source,
+                                         uint64_t address)
+{
+    const struct mt_module *best = NULL;
+
+    for (size_t i = 0; i < source->n_modules; i++) {
+        const struct mt_module *m = &source->modules[i];
+        if (m->start > address)
+            break;
+        if (address < m->end)
+            best = m;
+    }
+    return best;
+}
+
+struct mt_source *mt_source_open(const char *target, struct mt_error *error)
+{
+    const char *p = target;
+
+    while (isdigit((unsigned char)*p))
+        p++;
+    if (p != target && *p == '\0' && p - target < 10 &&
+        access(target, F_OK) != 0)
+        return mt_source_open_pid((pid_t)atol(target), error);
+    return mt_source_open_core(target, error);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * source.h - a target's memory: "read these bytes", and its tables of
+ * mappings, threads and modules.
+ *
+ * A source knows no layout of the trace.  It is used by one thread at a time.
+ * All strings and tables are owned by the source and live until
+ * mt_source_free().
+ */
+#ifndef MT_SOURCE_H
+#define MT_SOURCE_H
+
+#include "coreanalyze/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum mt_source_kind {
+    MT_SOURCE_LIVE,
+    MT_SOURCE_CORE,
+};
+
+#define MT_MAP_READ 1u
+#define MT_MAP_WRITE 2u
+#define MT_MAP_EXEC 4u
+#define MT_MAP_PRIVATE 8u
+#define MT_MAP_ASSUMED 16u /* the core has no segment: flags are not known */
+
+struct mt_mapping {
+    uint64_t start, end;  /* addresses; end is the first one behind */
+    uint64_t file_offset; /* of `start` in the file, if there is one */
+    uint64_t present;     /* bytes from start that the source can read */
+    const char *path;     /* file, "[stack]" and the like, or NULL */
+    unsigned flags;       /* MT_MAP_* */
+};
+
+/* Registers in the order of struct user_regs_struct (<sys/user.h>). */
+#define MT_N_REGISTERS 27
+enum { MT_REG_RIP = 16, MT_REG_RSP = 19, MT_REG_FS_BASE = 21 };
+
+struct mt_thread {
+    uint32_t tid;
+    char name[16]; /* "" if not known */
+    bool has_registers;
+    uint64_t registers[MT_N_REGISTERS];
+    uint64_t fs_base; /* 0 if not known */
+};
+
+struct mt_module {
+    uint64_t start, end; /* addresses of its mappings, holes included */
+    uint64_t load_bias;  /* address in memory = address in the file + this */
+    const char *path;
+    uint8_t build_id[32];
+    unsigned build_id_bytes; /* 0 if not known */
+};
+
+struct mt_process {
+    enum mt_source_kind kind;
+    uint32_t pid;           /* as the reader sees it; 0 if not known */
+    uint32_t namespace_pid; /* as the process sees it; 0 if not known */
+    int signal;             /* that ended it, if a core says so */
+    char name[16];          /* of its main thread, "" if not known */
+    const char *exe;        /* path of the program, or NULL */
+    const char *command;    /* command line, or NULL */
+    const char *path;       /* of the core, absolute; NULL if live */
+    bool mini;              /* a mini-core: the trace without the program */
+};
+
+/* How many pages of a range have memory. */
+#define MT_MAX_NUMA_NODES 64
+struct mt_page_stats {
+    bool known;          /* `populated` is meaningful */
+    uint64_t page_bytes; /* unit of the counts; the source sets it */
+    uint64_t populated;  /* live: present; core: pages that are in the file */
+    uint64_t swapped;    /* live: pages in swap */
+    bool numa_known;
+    unsigned n_nodes; /* entries of node[] that are in use */
+    uint64_t node[MT_MAX_NUMA_NODES];
+};
+
+struct mt_source;
+
+/* Says what to keep of memory when a target is frozen; mark_keep.h has it. */
+struct mt_keeper {
+    /* Called once the target stands still, and while it is read in place. */
+    bool (*begin)(void *context, struct mt_source *, struct mt_error *);
+    /* Sets the bits of those words of n whole pages that must be kept; what is
+     * not kept will read as 0.  Called by many threads at once. */
+    void (*choose)(const void *context, uint64_t address, const uint64_t *words,
+                   size_t n_pages, uint64_t *bits);
+    void *context;
+};
+
+struct mt_source_ops {
+    /* Copies [address, address + bytes); returns how many bytes from the
+     * start could be read, fewer than asked for where memory is missing. */
+    size_t (*read)(struct mt_source *, uint64_t address, void *, size_t bytes);
+    /* The same bytes without copying, or NULL; valid until the source is
+     * freed.  May be NULL. */
+    const void *(*view)(struct mt_source *, uint64_t address, size_t bytes);
+    /* The whole piece of memory around `address` that can be read without
+     * copying: its first address, its size and where it is; NULL if there is
+     * none.  Valid until the source is freed; may be called by many threads
+     * at once.  May be NULL. */
+    const void *(*extent)(struct mt_source *, uint64_t address, uint64_t *start,
+                          uint64_t *bytes);
+    /* Writes to a live target; true if all was written.  May be NULL. */
+    bool (*write)(struct mt_source *, uint64_t address, const void *, size_t);
+    /* Fills `stats` for the range (adds to it). May be NULL. */
+    void (*pages)(struct mt_source *, uint64_t start, uint64_t end,
+                  struct mt_page_stats *stats);
+    /* Stops all threads of a live target and fills in their registers; go
+     * lets them run again.  Both may be NULL. */
+    bool (*stop)(struct mt_source *, struct mt_error *);
+    void (*go)(struct mt_source *);
+    /* Reads all writable memory once, and keeps in `store` what the keeper
+     * wants of it: of a live target, so that reports are of one moment, and it
+     * is stopped only as long as that takes if `stop`; of a core that memory
+     * or address space has no room for, because it can be read in order.  If
+     * there is no room for what is wanted, a live target stays stopped, until
+     * go, and is read in place.  May be NULL. */
+    bool (*freeze)(struct mt_source *, const struct mt_keeper *, bool stop,
+                   struct mt_error *);
+    void (*destroy)(struct mt_source *);
+};
+
+/* Counts of what a source lacks; every report passes them on. */
+struct mt_source_coverage {
+    uint64_t missing_bytes;   /* a core's segments lack these: file truncated */
+    uint64_t bad_notes;       /* notes of a core that made no sense */
+    bool tables_incomplete;   /* a table was cut at its limit */
+    uint32_t threads_missing; /* that a core lacks, where it says so */
+};
+
+/* What `freeze` did. */
+struct mt_frozen {
+    bool copied;         /* what is wanted of memory is in the store */
+    bool stopped;        /* all threads stood still meanwhile */
+    uint64_t bytes, ns;  /* that were read, and how long it took */
+    uint64_t cpu_ns;     /* processor time of that, of all threads */
+    uint64_t kept_bytes; /* that the store takes */
+};
+
+/* Long steps say how far they are. */
+struct mt_progress {
+    /* Returns false to stop the step. */
+    bool (*report)(void *context, const char *step, uint64_t done,
+                   uint64_t total);
+    void *context;
+};
+
+struct mt_source {
+    const struct mt_source_ops *ops;
+    const struct mt_progress *progress; /* of freeze, or NULL; not owned */
+    struct mt_process process;
+    struct mt_mapping *mappings; /* by address, no overlaps */
+    size_t n_mappings;
+    struct mt_thread *threads; /* the first one is the crashed one in a core */
+    size_t n_threads;
+    struct mt_module *modules; /* by start address */
+    size_t n_modules;
+    const uint8_t *auxv; /* the auxiliary vector as it is, or NULL */
+    size_t auxv_bytes;
+    struct mt_source_coverage coverage;
+    struct mt_frozen frozen;        /* all 0 unless it was */
+    struct mt_store *store;         /* of frozen memory, or NULL */
+    struct mt_string_pool *strings; /* owner of all strings above */
+};
+
+/* Each opens one kind of target; NULL with `error` filled on failure. */
+struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error);
+struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);
+/* A number is a pid unless a file has that name; all else is a core. */
+struct mt_source *mt_source_open(const char *target, struct mt_error *error);
+
+/* Takes NULL. */
+void mt_source_free(struct mt_source *);
+
+/* True if all bytes could be read; else the rest of the buffer is 0. */
+bool mt_source_read(struct mt_source *, uint64_t address, void *buffer,
+                    size_t bytes);
+/* Bytes that could be read, from the start. */
+size_t mt_source_read_part(struct mt_source *, uint64_t address, void *buffer,
+                           size_t bytes);
+/* Reads a string; false if no NUL is found within `bytes`. */
+bool mt_source_read_string(struct mt_source *, uint64_t address, char *buffer,
+                           size_t bytes);
+
+const struct mt_mapping *mt_source_mapping(const struct mt_source *,
+                                           uint64_t address);
+const struct mt_module *mt_source_module(const struct mt_source *,
+                                         uint64_t address);
+
+#endif

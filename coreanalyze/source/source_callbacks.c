@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * source_callbacks.c - memory read through functions of the caller.  Tables
+ * come from the core file or from /proc where those are here, so that a
+ * report in GDB is the same as one in the shell; else from the caller.
+ *
+ * A core's memory comes from the file, too: where the file lacks memory, a
+ * debugger makes up zeros, or takes what a program on disk has now.
+ */
+#include "coreanalyze/source/callbacks.h"
+#include "coreanalyze/source/live.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/modules.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct callbacks {
+    struct mt_source source; /* first: the source is this */
+    struct memtrace_reader_target target;
+    struct mt_source *core; /* whose tables these are copies of, or NULL */
+    int pagemap;
+};
+
+static size_t callbacks_read(struct mt_source *source, uint64_t address,
+                             void *buffer, size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    size_t got = c->target.read(c->target.context, address, buffer, bytes);
+
+    return got < bytes ? got : bytes;
+}
+
+static bool callbacks_write(struct mt_source *source, uint64_t address,
+                            const void *buffer, size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->target.write(c->target.context, address, buffer, bytes) == 1;
+}
+
+static size_t core_read(struct mt_source *source, uint64_t address,
+                        void *buffer, size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->read(c->core, address, buffer, bytes);
+}
+
+static const void *core_view(struct mt_source *source, uint64_t address,
+                             size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->view(c->core, address, bytes);
+}
+
+static const void *core_extent(struct mt_source *source, uint64_t address,
+                               uint64_t *start, uint64_t *bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->core->ops->extent(c->core, address, start, bytes);
+}
+
+static void callbacks_pages(struct mt_source *source, uint64_t start,
+                            uint64_t end, struct mt_page_stats *stats)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    if (c->core)
+        c->core->ops->pages(c->core, start, end, stats);
+    else if (c->pagemap >= 0)
+        mt_proc_pages((pid_t)c->target.pid, c->pagemap, start, end, stats);
+}
+
+static void callbacks_destroy(struct mt_source *source)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    mt_source_free(c->core);
+    if (c->pagemap >= 0)
+        close(c->pagemap);
+    free(c);
+}
+
+static const struct mt_source_ops core_ops = {
+    .read = core_read,
+    .view = core_view,
+    .extent = core_extent,
+    .pages = callbacks_pages,
+    .destroy = callbacks_destroy,
+};
+
+static const struct mt_source_ops read_only_ops = {
+    .read = callbacks_read,
+    .pages = callbacks_pages,
+    .destroy = callbacks_destroy,
+};
+
+static const struct mt_source_ops writable_ops = {
+    .read = callbacks_read,
+    .write = callbacks_write,
+    .pages = callbacks_pages,
+    .destroy = callbacks_destroy,
+};
+
+/* A copy of a table, at least one item long. */
+static void *copy_table(const void *table, size_t n, size_t item_bytes)
+{
+    void *copy = calloc(n + 1, item_bytes);
+
+    if (copy && n > 0)
+        memcpy(copy, table, n * item_bytes);
+    return copy;
+}
+
+/* Strings stay the core's, which lives as long. */
+static bool take_core(struct callbacks *c, struct mt_error *error)
+{
+    struct mt_source *to = &c->source, *core;
+
+    core = c->core = mt_source_open_core(c->target.core, error);
+    if (core == NULL)
+        return false;
+    to->process = core->process;
+    to->coverage = core->coverage;
+    to->mappings =
+        copy_table(core->mappings, core->n_mappings, sizeof *to->mappings);
+    to->threads =
+        copy_table(core->threads, core->n_threads, sizeof *to->threads);
+    to->modules =
+        copy_table(core->modules, core->n_modules, sizeof *to->modules);
+    if (!to->mappings || !to->threads || !to->modules)
+        return mt_fail(error, "out of memory");
+    to->n_mappings = core->n_mappings;
+    to->n_threads = core->n_threads;
+    to->n_modules = core->n_modules;
+    to->ops = &core_ops;
+    return true;
+}
+
+static void copy_registers(struct mt_thread *to,
+                           const struct memtrace_reader_thread *from)
+{
+    to->has_registers = from->has_registers != 0;
+    memcpy(to->registers, from->registers, sizeof to->registers);
+    to->fs_base = to->registers[MT_REG_FS_BASE];
+}
+
+/* /proc does not tell the registers of a process that a debugger holds. */
+static bool take_process(struct callbacks *c, struct mt_error *error)
+{
+    struct mt_source *source = &c->source;
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%u/pagemap", c->target.pid);
+    c->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    if (!mt_live_tables(source, (pid_t)c->target.pid, error))
+        return false;
+    for (uint32_t i = 0; i < c->target.n_threads; i++)
+        for (size_t j = 0; j < source->n_threads; j++)
+            if (source->threads[j].tid == c->target.threads[i].tid)
+                copy_registers(&source->threads[j], &c->target.threads[i]);
+    return true;
+}
+
+static const char *keep(struct mt_source *source, const char *text)
+{
+    return text ? mt_string_pool_add(source->strings, text, strlen(text))
+                : NULL;
+}
+
+static int mapping_order(const void *a, const void *b)
+{
+    const struct mt_mapping *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static int module_order(const void *a, const void *b)
+{
+    const struct mt_module *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void take_mappings(struct callbacks *c)
+{
+    struct mt_source *source = &c->source;
+    uint64_t end = 0;
+    size_t kept = 0;
+
+    for (uint32_t i = 0; i < c->target.n_mappings; i++) {
+        const struct memtrace_reader_mapping *m = &c->target.mappings[i];
+        if (m->end <= m->start)
+            continue;
+        source->mappings[source->n_mappings++] = (struct mt_mapping){
+            .start = m->start,
+            .end = m->end,
+            .file_offset = m->file_offset,
+            .present = m->end - m->start,
+            .path = keep(source, m->path),
+            .flags = m->flags,
+        };
+    }
+    qsort(source->mappings, source->n_mappings, sizeof *source->mappings,
+          mapping_order);
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        if (source->mappings[i].start < end)
+            continue;
+        end = source->mappings[i].end;
+        source->mappings[kept++] = source->mappings[i];
+    }
+    source->n_mappings = kept;
+}
+
+static void take_modules(struct callbacks *c)
+{
+    struct mt_source *source = &c->source;
+
+    for (uint32_t i = 0; i < c->target.n_modules; i++) {
+        const struct memtrace_reader_module *from = &c->target.modules[i];
+        struct mt_module *m = &source->modules[source->n_modules++];
+        m->start = from->start;
+        m->end = from->end;
+        m->load_bias = from->load_bias;
+        m->path = keep(source, from->path);
+        if (from->build_id && from->build_id_bytes <= sizeof m->build_id) {
+            memcpy(m->build_id, from->build_id, from->build_id_bytes);
+            m->build_id_bytes = from->build_id_bytes;
+        }
+    }
+    qsort(source->modules, source->n_modules, sizeof *source->modules,
+          module_order);
+}
+
+static bool take_tables(struct callbacks *c, struct mt_error *error)
+{
+    struct mt_source *source = &c->source;
+    const struct memtrace_reader_target *target = &c->target;
+
+    source->process.kind = MT_SOURCE_LIVE;
+    source->process.pid = target->pid;
+    source->process.exe = keep(source, target->exe);
+    source->coverage.tables_incomplete = target->tables_incomplete != 0;
+    source->mappings = calloc(target->n_mappings + 1, sizeof *source->mappings);
+    source->modules = calloc(target->n_modules + 1, sizeof *source->modules);
+    source->threads = calloc(target->n_threads + 1, sizeof *source->threads);
+    if (!source->mappings || !source->modules || !source->threads)
+        return mt_fail(error, "out of memory");
+    take_mappings(c);
+    take_modules(c);
+    for (uint32_t i = 0; i < target->n_threads; i++) {
+        const struct memtrace_reader_thread *from = &target->threads[i];
+        struct mt_thread *t = &source->threads[source->n_threads++];
+        t->tid = from->tid;
+        copy_registers(t, from);
+        snprintf(t->name, sizeof t->name, "%s", from->name ? from->name : "");
+    }
+    return source->n_modules > 0 || mt_modules_scan(source, error);
+}
+
+struct mt_source *
+mt_source_open_callbacks(const struct memtrace_reader_target *target,
+                         struct mt_error *error)
+{
+    struct callbacks *c;
+    bool ok;
+
+    if (target->abi != MEMTRACE_READER_ABI ||
+        (target->read == NULL && target->core == NULL))
+        return mt_fail(error, "the caller's interface is another version"),
+               NULL;
+    c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return mt_fail(error, "out of memory"), NULL;
+    c->target = *target;
+    c->pagemap = -1;
+    c->source.ops = target->write ? &writable_ops : &read_only_ops;
+    c->source.strings = mt_string_pool_new();
+    if (c->source.strings == NULL)
+        ok = mt_fail(error, "out of memory");
+    else if (target->core)
+        ok = take_core(c, error);
+    else if (target->local_process)
+        ok = take_process(c, error);
+    else
+        ok = take_tables(c, error);
+    if (ok)
+        return &c->source;
+    mt_source_free(&c->source);
+    return NULL;
+}

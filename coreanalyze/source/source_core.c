@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * source_core.c - an ELF core file, mapped; or read, where a limit on the
+ * address space does not let it be mapped.
+ *
+ * A core may be cut off (a full disk, a size limit), bigger than memory, or
+ * hostile: every offset is checked against the size of the file, and what the
+ * segments promise but the file lacks is counted.
+ */
+#include "coreanalyze/source/core.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/store.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The first segment that ends behind `address`; n_segments if none does. */
+static size_t first_segment(const struct core *core, uint64_t address)
+{
+    size_t low = 0, high = core->n_segments;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct core_segment *s = &core->segments[middle];
+        if (s->address + s->bytes <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static const struct core_segment *find_segment(const struct core *core,
+                                               uint64_t address)
+{
+    size_t i = first_segment(core, address);
+
+    if (i < core->n_segments && core->segments[i].address <= address)
+        return &core->segments[i];
+    return NULL;
+}
+
+/* False, and `bytes` that could be read, if it is not all there. */
+static bool read_file(const struct core *core, uint64_t offset, void *buffer,
+                      size_t *bytes)
+{
+    size_t done = 0;
+
+    if (core->data) {
+        memcpy(buffer, core->data + offset, *bytes);
+        return true;
+    }
+    while (done < *bytes) {
+        ssize_t got = pread(core->file, (char *)buffer + done, *bytes - done,
+                            (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    if (done == *bytes)
+        return true;
+    *bytes = done;
+    return false;
+}
+
+const uint8_t *mt_core_piece(struct core *core, uint64_t offset, uint64_t bytes)
+{
+    size_t n = (size_t)bytes;
+    void *piece;
+
+    if (core->data)
+        return core->data + offset;
+    if (!mt_grow(&core->pieces, &core->pieces_capacity, core->n_pieces + 1,
+                 sizeof *core->pieces))
+        return NULL;
+    piece = malloc(n + 1);
+    if (piece == NULL || !read_file(core, offset, piece, &n)) {
+        free(piece);
+        return NULL;
+    }
+    return core->pieces[core->n_pieces++] = piece;
+}
+
+static size_t core_read(struct mt_source *source, uint64_t address,
+                        void *buffer, size_t bytes)
+{
+    struct core *core = (struct core *)source;
+    size_t done = 0, kept;
+
+    while (done < bytes) {
+        if (source->store &&
+            (kept = mt_store_read(source->store, address + done,
+                                  (char *)buffer + done, bytes - done)) > 0) {
+            done += kept;
+            continue;
+        }
+        const struct core_segment *s = find_segment(core, address + done);
+        if (s == NULL)
+            break;
+        uint64_t skip = address + done - s->address;
+        size_t n = bytes - done;
+        if (n > s->bytes - skip)
+            n = (size_t)(s->bytes - skip);
+        if (source->store) {
+            uint64_t gap = mt_store_gap(source->store, address + done);
+            n = n < gap ? n : (size_t)gap;
+        }
+        if (!read_file(core, s->offset + skip, (char *)buffer + done, &n))
+            return done + n;
+        done += n;
+    }
+    return done;
+}
+
+static const void *core_view(struct mt_source *source, uint64_t address,
+                             size_t bytes)
+{
+    struct core *core = (struct core *)source;
+    const struct core_segment *s = find_segment(core, address);
+
+    if (s == NULL || bytes > s->bytes - (address - s->address))
+        return NULL;
+    return core->data + s->offset + (address - s->address);
+}
+
+static const void *core_extent(struct mt_source *source, uint64_t address,
+                               uint64_t *start, uint64_t *bytes)
+{
+    struct core *core = (struct core *)source;
+    const struct core_segment *s = find_segment(core, address);
+
+    if (s == NULL)
+        return NULL;
+    *start = s->address;
+    *bytes = s->bytes;
+    return core->data + s->offset;
+}
+
+static void core_pages(struct mt_source *source, uint64_t start, uint64_t end,
+                       struct mt_page_stats *stats)
+{
+    struct core *core = (struct core *)source;
+    uint64_t bytes = 0;
+
+    if (stats->page_bytes == 0)
+        stats->page_bytes = 4096;
+    for (size_t i = first_segment(core, start); i < core->n_segments; i++) {
+        const struct core_segment *s = &core->segments[i];
+        if (s->address >= end)
+            break;
+        uint64_t from = s->address > start ? s->address : start;
+        uint64_t to = s->address + s->bytes < end ? s->address + s->bytes : end;
+        if (from < to)
+            bytes += to - from;
+    }
+    stats->populated += bytes / stats->page_bytes;
+    stats->known = true;
+}
+
+static void core_destroy(struct mt_source *source)
+{
+    struct core *core = (struct core *)source;
+
+    if (core->data)
+        munmap((void *)(uintptr_t)core->data, core->bytes);
+    if (core->file >= 0)
+        close(core->file);
+    for (size_t i = 0; i < core->n_pieces; i++)
+        free(core->pieces[i]);
+    free(core->pieces);
+    free(core->segments);
+    free(core);
+}
+
+static const struct mt_source_ops core_ops = {
+    .read = core_read,
+    .view = core_view,
+    .extent = core_extent,
+    .pages = core_pages,
+    .freeze = mt_core_freeze,
+    .destroy = core_destroy,
+};
+
+/* Where memory is not at hand. */
+static const struct mt_source_ops unmapped_core_ops = {
+    .read = core_read,
+    .pages = core_pages,
+    .freeze = mt_core_freeze,
+    .destroy = core_destroy,
+};
+
+void mt_core_unmap(struct core *core)
+{
+    core->source.ops = &unmapped_core_ops;
+}
+
+static bool map_file(struct core *core, const char *path,
+                     struct mt_error *error)
+{
+    struct stat status;
+    int file = mt_core_open_file(path, error);
+    void *map;
+
+    if (file < 0)
+        return false;
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(file);
+        return mt_fail(error, "%s is not a file", path);
+    }
+    if (status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
+        close(file);
+        return mt_fail(error, "%s is not an ELF core: it has %lld bytes", path,
+                       (long long)status.st_size);
+    }
+    core->bytes = (uint64_t)status.st_size;
+    map = mmap(NULL, core->bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, file,
+               0);
+    if (map == MAP_FAILED) {
+        core->file = file;
+        mt_core_unmap(core);
+        return true;
+    }
+    close(file);
+    core->data = map;
+    return true;
+}
+
+static bool check_header(const struct core *core, const char *path,
+                         Elf64_Ehdr *header, struct mt_error *error)
+{
+    size_t bytes = sizeof *header;
+
+    if (!read_file(core, 0, header, &bytes))
+        return mt_fail(error, "cannot read %s: %s", path, strerror(errno));
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+        return mt_fail(error, "%s is not an ELF file", path);
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
+        header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_machine != EM_X86_64)
+        return mt_fail(error, "%s is not of x86-64", path);
+    if (header->e_type != ET_CORE)
+        return mt_fail(error, "%s is not a core but %s", path,
+                       header->e_type == ET_EXEC || header->e_type == ET_DYN
+                           ? "a program or library"
+                           : "another kind of ELF file");
+    if (header->e_phentsize != sizeof(Elf64_Phdr))
+        return mt_fail(error, "%s has no program headers", path);
+    return true;
+}
+
+static uint64_t count_headers(const struct core *core, const Elf64_Ehdr *header)
+{
+    Elf64_Shdr first;
+    uint64_t n = header->e_phnum, room;
+    size_t bytes = sizeof first;
+
+    if (n == PN_XNUM && header->e_shoff <= core->bytes - sizeof first &&
+        read_file(core, header->e_shoff, &first, &bytes))
+        n = first.sh_info;
+    if (header->e_phoff > core->bytes)
+        return 0;
+    room = (core->bytes - header->e_phoff) / sizeof(Elf64_Phdr);
+    return n < room ? n : room;
+}
+
+/* The part of a segment that the file has; 0 if it is cut off before. */
+static uint64_t clip(const struct core *core, const Elf64_Phdr *program)
+{
+    uint64_t bytes = program->p_filesz;
+
+    if (program->p_offset >= core->bytes)
+        return 0;
+    if (bytes > core->bytes - program->p_offset)
+        bytes = core->bytes - program->p_offset;
+    if (bytes > program->p_memsz)
+        bytes = program->p_memsz;
+    return bytes;
+}
+
+static bool add_segment(struct core *core, const Elf64_Phdr *program,
+                        size_t *mappings, size_t *segments)
+{
+    struct mt_source *source = &core->source;
+    uint64_t bytes = clip(core, program);
+    struct mt_mapping mapping = {
+        .start = program->p_vaddr,
+        .end = program->p_vaddr + program->p_memsz,
+        .present = bytes,
+        .flags = ((program->p_flags & PF_R) ? MT_MAP_READ : 0) |
+                 ((program->p_flags & PF_W) ? MT_MAP_WRITE : 0) |
+                 ((program->p_flags & PF_X) ? MT_MAP_EXEC : 0) | MT_MAP_PRIVATE,
+    };
+
+    if (mapping.end <= mapping.start)
+        return true;
+    if (program->p_filesz <= program->p_memsz)
+        source->coverage.missing_bytes += program->p_filesz - bytes;
+    if (!mt_grow(&source->mappings, mappings, source->n_mappings + 1,
+                 sizeof *source->mappings) ||
+        !mt_grow(&core->segments, segments, core->n_segments + 1,
+                 sizeof *core->segments))
+        return false;
+    source->mappings[source->n_mappings++] = mapping;
+    if (bytes > 0)
+        core->segments[core->n_segments++] =
+            (struct core_segment){program->p_vaddr, bytes, program->p_offset};
+    return true;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct core_segment *x = a, *y = b;
+
+    return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static void sort_segments(struct core *core)
+{
+    uint64_t end = 0;
+    size_t kept = 0;
+
+    if (core->n_segments == 0)
+        return;
+    qsort(core->segments, core->n_segments, sizeof *core->segments, by_address);
+    for (size_t i = 0; i < core->n_segments; i++) {
+        struct core_segment s = core->segments[i];
+        if (s.address < end) {
+            uint64_t skip = end - s.address;
+            if (skip >= s.bytes)
+                continue;
+            s.address += skip;
+            s.offset += skip;
+            s.bytes -= skip;
+        }
+        end = s.address + s.bytes;
+        core->segments[kept++] = s;
+    }
+    core->n_segments = kept;
+}
+
+static bool read_headers(struct core *core, const Elf64_Ehdr *header,
+                         struct mt_error *error)
+{
+    uint64_t n = count_headers(core, header);
+    const uint8_t *table;
+    uint64_t budget = core->bytes;
+    size_t mappings = 0, segments = 0;
+    Elf64_Phdr program;
+
+    if (n > MT_CORE_MAX_MAPPINGS) {
+        n = MT_CORE_MAX_MAPPINGS;
+        core->source.coverage.tables_incomplete = true;
+    }
+    if (n < header->e_phnum)
+        core->source.coverage.tables_incomplete = true;
+    table = mt_core_piece(core, n ? header->e_phoff : 0, n * sizeof program);
+    if (table == NULL)
+        return mt_fail(error, "out of memory for the segments");
+    for (uint64_t i = 0; i < n; i++) {
+        memcpy(&program, table + i * sizeof program, sizeof program);
+        if (program.p_type == PT_LOAD &&
+            !add_segment(core, &program, &mappings, &segments))
+            return mt_fail(error, "out of memory for the segments");
+    }
+    sort_segments(core);
+    if (!mt_core_merge_mappings(core, NULL, 0, error))
+        return false;
+    for (uint64_t i = 0; i < n; i++) {
+        memcpy(&program, table + i * sizeof program, sizeof program);
+        if (program.p_type == PT_NOTE && program.p_offset < core->bytes) {
+            uint64_t room = core->bytes - program.p_offset;
+            uint64_t bytes = program.p_filesz < room ? program.p_filesz : room;
+            /* Honest segments share no bytes of the file. */
+            if (bytes > budget) {
+                core->source.coverage.bad_notes++;
+                continue;
+            }
+            budget -= bytes;
+            core->source.coverage.missing_bytes += program.p_filesz - bytes;
+            if (!mt_core_notes(core, program.p_offset, bytes, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
+{
+    struct core *core = calloc(1, sizeof *core);
+    struct mt_source *source = &core->source;
+    Elf64_Ehdr header;
+    char *absolute;
+
+    if (core == NULL)
+        return mt_fail(error, "out of memory"), NULL;
+    core->file = -1;
+    source->ops = &core_ops;
+    source->process.kind = MT_SOURCE_CORE;
+    source->strings = mt_string_pool_new();
+    absolute = realpath(path, NULL);
+    if (source->strings && absolute)
+        source->process.path =
+            mt_string_pool_add(source->strings, absolute, strlen(absolute));
+    free(absolute);
+    if (source->strings && map_file(core, path, error) &&
+        check_header(core, path, &header, error) &&
+        read_headers(core, &header, error) && mt_modules_scan(source, error))
+        return source;
+    mt_source_free(source);
+    return NULL;
+}

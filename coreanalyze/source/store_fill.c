@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * store_fill.c - parts of a store's pieces are taken one by one by a team.
+ * Each thread reads into one small buffer, again and again, so that memory is
+ * written to in the processor's cache alone.
+ */
+#include "coreanalyze/source/store_fill.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MAX_THREADS 16u
+#define READ_PAGES 128u /* at once */
+#define REPORT_PARTS 16u
+
+struct team {
+    struct mt_fill *fill;
+    uint64_t *first; /* part that a piece begins with */
+    uint64_t cursor, n_parts, read_bytes;
+    bool stopped, failed;
+};
+
+struct member {
+    struct team *team;
+    struct mt_store_writer writer;
+    uint64_t (*words)[MT_STORE_WORDS]; /* of READ_PAGES pages */
+};
+
+static void keep(struct member *m, struct mt_store_piece *piece, uint64_t page,
+                 size_t n)
+{
+    const struct mt_keeper *keeper = m->team->fill->keeper;
+    uint64_t bits[READ_PAGES * MT_STORE_WORDS / 64];
+
+    keeper->choose(keeper->context, piece->start + page * MT_STORE_PAGE,
+                   m->words[0], n, bits);
+    for (size_t i = 0; i < n; i++)
+        if (!mt_store_put(&m->writer, piece, page + i, m->words[i],
+                          bits + i * (MT_STORE_WORDS / 64)))
+            __atomic_store_n(&m->team->failed, true, __ATOMIC_RELAXED);
+}
+
+/* Pages [page, page + n), which are all wanted. */
+static void take_run(struct member *m, struct mt_store_piece *piece,
+                     uint64_t page, size_t n)
+{
+    struct mt_fill *fill = m->team->fill;
+
+    while (n > 0 && !__atomic_load_n(&m->team->failed, __ATOMIC_RELAXED)) {
+        size_t pages = n < READ_PAGES ? n : READ_PAGES;
+        uint64_t skip = page * MT_STORE_PAGE, got = 0;
+        uint64_t bytes = pages * MT_STORE_PAGE;
+        if (bytes > piece->bytes - skip)
+            bytes = piece->bytes - skip;
+        while (got < bytes) {
+            size_t more =
+                fill->read(fill->context, piece->start + skip + got,
+                           (char *)m->words + got, (size_t)(bytes - got));
+            uint64_t hole = MT_STORE_PAGE - (skip + got + more) % MT_STORE_PAGE;
+            __atomic_add_fetch(&m->team->read_bytes, more, __ATOMIC_RELAXED);
+            got += more;
+            if (got == bytes)
+                break;
+            if (fill->strict)
+                __atomic_store_n(&m->team->failed, true, __ATOMIC_RELAXED);
+            hole = hole < bytes - got ? hole : bytes - got;
+            memset((char *)m->words + got, 0, hole);
+            got += hole;
+        }
+        memset((char *)m->words + bytes, 0, pages * MT_STORE_PAGE - bytes);
+        keep(m, piece, page, pages);
+        page += pages;
+        n -= pages;
+    }
+}
+
+static void take_part(struct member *m, uint64_t part)
+{
+    struct team *team = m->team;
+    struct mt_fill *fill = team->fill;
+    bool present[MT_FILL_PAGES];
+    size_t low = 0, high = fill->store->n_pieces, n, run = 0;
+    struct mt_store_piece *piece;
+    uint64_t page, pages;
+
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (team->first[middle] <= part)
+            low = middle;
+        else
+            high = middle;
+    }
+    piece = &fill->store->pieces[low];
+    page = (part - team->first[low]) * MT_FILL_PAGES;
+    pages = (piece->bytes - 1) / MT_STORE_PAGE + 1 - page;
+    n = pages < MT_FILL_PAGES ? (size_t)pages : MT_FILL_PAGES;
+    memset(present, true, sizeof present);
+    if (fill->present)
+        fill->present(fill->context, piece->start + page * MT_STORE_PAGE, n,
+                      present);
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && present[i])
+            continue;
+        if (i > run)
+            take_run(m, piece, page + run, i - run);
+        run = i + 1;
+    }
+}
+
+static bool report(struct team *team, uint64_t part)
+{
+    const struct mt_progress *progress = team->fill->progress;
+
+    return progress == NULL ||
+           progress->report(progress->context, team->fill->step, part,
+                            team->n_parts);
+}
+
+static void work(struct team *team, bool leader)
+{
+    struct member m = {.team = team, .writer = {.store = team->fill->store}};
+    uint64_t part, n = 0;
+
+    m.words = aligned_alloc(MT_STORE_PAGE, READ_PAGES * MT_STORE_PAGE);
+    if (m.words == NULL)
+        __atomic_store_n(&team->failed, true, __ATOMIC_RELAXED);
+    while (!__atomic_load_n(&team->failed, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&team->stopped, __ATOMIC_RELAXED) &&
+           (part = __atomic_fetch_add(&team->cursor, 1, __ATOMIC_RELAXED)) <
+               team->n_parts) {
+        take_part(&m, part);
+        if (leader && ++n % REPORT_PARTS == 0 && !report(team, part))
+            __atomic_store_n(&team->stopped, true, __ATOMIC_RELAXED);
+    }
+    free(m.words);
+}
+
+static void *run_member(void *team)
+{
+    work(team, false);
+    return NULL;
+}
+
+bool mt_store_fill(struct mt_fill *fill)
+{
+    struct mt_store *store = fill->store;
+    struct team team = {.fill = fill};
+    pthread_t threads[MAX_THREADS];
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned started = 0;
+
+    team.first = calloc(store->n_pieces + 1, sizeof *team.first);
+    if (team.first == NULL)
+        return false;
+    for (size_t i = 0; i < store->n_pieces; i++) {
+        team.first[i] = team.n_parts;
+        team.n_parts += (store->pieces[i].bytes - 1) / MT_FILL_PART + 1;
+    }
+    while (started < MAX_THREADS && started + 1 < online &&
+           pthread_create(&threads[started], NULL, run_member, &team) == 0)
+        started++;
+    work(&team, true);
+    while (started > 0)
+        pthread_join(threads[--started], NULL);
+    free(team.first);
+    fill->read_bytes = team.read_bytes;
+    fill->stopped = team.stopped;
+    return !team.stopped && !team.failed;
+}
+
+uint64_t mt_available_bytes(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    unsigned long long kb = 0;
+    char line[128];
+
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kb * 1024;
+}

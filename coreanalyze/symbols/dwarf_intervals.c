@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_intervals.h"
+
+#include <stdlib.h>
+
+bool mt_spans_add(struct mt_spans *spans, uint64_t low, uint64_t high,
+                  uint64_t value)
+{
+    if (spans->n == spans->room) {
+        size_t room = spans->room == 0 ? 64 : spans->room * 2;
+        struct mt_span *more = realloc(spans->at, room * sizeof(*more));
+
+        if (more == NULL)
+            return false;
+        spans->at = more;
+        spans->room = room;
+    }
+    spans->at[spans->n++] = (struct mt_span){low, high, 0, value};
+    return true;
+}
+
+/* By start; of those with one start the best last. */
+static int compare(const void *a, const void *b)
+{
+    const struct mt_span *one = a, *other = b;
+
+    if (one->low != other->low)
+        return one->low < other->low ? -1 : 1;
+    if (one->high != other->high)
+        return one->high > other->high ? -1 : 1;
+    if (one->value != other->value)
+        return one->value < other->value ? -1 : 1;
+    return 0;
+}
+
+void mt_spans_sort(struct mt_spans *spans)
+{
+    uint64_t max = 0;
+
+    if (spans->n != 0)
+        qsort(spans->at, spans->n, sizeof(*spans->at), compare);
+    for (size_t i = 0; i < spans->n; i++) {
+        if (spans->at[i].high > max)
+            max = spans->at[i].high;
+        spans->at[i].max_high = max;
+    }
+}
+
+const struct mt_span *mt_spans_find(const struct mt_spans *spans,
+                                    uint64_t address,
+                                    const struct mt_span *before)
+{
+    size_t low = 0, high = spans->n;
+
+    if (before != NULL)
+        high = low = (size_t)(before - spans->at);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (spans->at[middle].low <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low > 0 && spans->at[low - 1].max_high > address) {
+        low--;
+        if (spans->at[low].high > address)
+            return &spans->at[low];
+    }
+    return NULL;
+}
+
+void mt_spans_free(struct mt_spans *spans)
+{
+    free(spans->at);
+    *spans = (struct mt_spans){NULL, 0, 0};
+}

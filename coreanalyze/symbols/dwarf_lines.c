@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The line programs of DWARF 2 to 5, as their section 6.2 defines them.
+ */
+
+enum {
+    LNS_COPY = 1,
+    LNS_ADVANCE_PC,
+    LNS_ADVANCE_LINE,
+    LNS_SET_FILE,
+    LNS_CONST_ADD_PC = 8,
+    LNS_FIXED_ADVANCE_PC
+};
+enum { LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS };
+
+struct program {
+    const uint8_t *at, *end;
+    bool broken;
+    uint8_t instruction_bytes; /* unit of advances */
+    int8_t line_base;
+    uint8_t line_range, opcode_base;
+    const uint8_t *operands; /* of standard opcodes, from 1 */
+    struct mt_line_table *table;
+    size_t sequence; /* its first row */
+};
+
+static uint64_t take(struct program *program, size_t bytes)
+{
+    uint64_t value = 0;
+
+    if ((size_t)(program->end - program->at) < bytes) {
+        program->broken = true;
+        program->at = program->end;
+        return 0;
+    }
+    memcpy(&value, program->at, bytes); /* both are little-endian */
+    program->at += bytes;
+    return value;
+}
+
+static uint64_t take_leb(struct program *program, bool is_signed)
+{
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+
+    do {
+        byte = (uint8_t)take(program, 1);
+        if (shift < 64)
+            value |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while ((byte & 0x80) != 0 && !program->broken);
+    if (is_signed && shift < 64 && (byte & 0x40) != 0)
+        value |= -((uint64_t)1 << shift);
+    return value;
+}
+
+/* The header, up to the names of files: libdwarf reads those. */
+static bool read_header(struct program *program)
+{
+    size_t offset_bytes = 4;
+    uint64_t length = take(program, 4);
+
+    if (length == 0xffffffffu) {
+        offset_bytes = 8;
+        length = take(program, 8);
+    }
+    if (program->broken || length > (uint64_t)(program->end - program->at))
+        return false;
+    program->end = program->at + length;
+    unsigned version = (unsigned)take(program, 2);
+    if (version < 2 || version > 5)
+        return false;
+    if (version >= 5 && (take(program, 1) != 8 || take(program, 1) != 0))
+        return false; /* sizes of addresses, segments */
+    length = take(program, offset_bytes);
+    if (program->broken || length > (uint64_t)(program->end - program->at))
+        return false;
+    const uint8_t *code = program->at + length;
+    program->instruction_bytes = (uint8_t)take(program, 1);
+    if (version >= 4)
+        take(program, 1); /* operations per instruction: for VLIW */
+    take(program, 1);     /* whether rows start statements */
+    program->line_base = (int8_t)take(program, 1);
+    program->line_range = (uint8_t)take(program, 1);
+    program->opcode_base = (uint8_t)take(program, 1);
+    program->operands = program->at - 1;
+    if (program->opcode_base == 0 || program->line_range == 0 ||
+        code - program->at < program->opcode_base - 1)
+        return false;
+    program->at = code;
+    return !program->broken;
+}
+
+static bool add_row(struct program *program, const struct mt_line_row *row)
+{
+    struct mt_line_table *table = program->table;
+
+    if (table->n_rows == table->rows_room) {
+        size_t room = table->rows_room == 0 ? 256 : table->rows_room * 2;
+        struct mt_line_row *more =
+            room < UINT32_MAX ? realloc(table->rows, room * sizeof(*more))
+                              : NULL;
+
+        if (more == NULL)
+            return false;
+        table->rows = more;
+        table->rows_room = room;
+    }
+    table->rows[table->n_rows++] = *row;
+    return true;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct mt_line_row *one = a, *other = b;
+
+    if (one->address != other->address)
+        return one->address < other->address ? -1 : 1;
+    return one->end - other->end;
+}
+
+static bool finish_sequence(struct program *program)
+{
+    struct mt_line_table *table = program->table;
+    size_t first = program->sequence, n = table->n_rows - first;
+    struct mt_line_row *rows = table->rows + first;
+
+    program->sequence = table->n_rows;
+    /* Rows must not go back; if they do, their order is lost. */
+    for (size_t i = 1; i < n; i++)
+        if (rows[i].address < rows[i - 1].address) {
+            qsort(rows, n, sizeof(*rows), compare_rows);
+            break;
+        }
+    /* Low ones are of code that the linker dropped. */
+    if (rows[0].address <= 1 || !rows[n - 1].end)
+        return true;
+    return mt_spans_add(&table->sequences, rows[0].address, rows[n - 1].address,
+                        first | (uint64_t)n << 32);
+}
+
+static void start_sequence(struct mt_line_row *row)
+{
+    *row = (struct mt_line_row){.file = 1, .line = 1};
+}
+
+static bool extended(struct program *program, struct mt_line_row *row)
+{
+    uint64_t bytes = take_leb(program, false);
+
+    if (bytes == 0 || bytes > (uint64_t)(program->end - program->at)) {
+        program->broken = true;
+        return true;
+    }
+    const uint8_t *next = program->at + bytes;
+    unsigned opcode = (unsigned)take(program, 1);
+
+    if (opcode == LNE_SET_ADDRESS && bytes == 9) {
+        row->address = take(program, 8);
+    } else if (opcode == LNE_END_SEQUENCE) {
+        row->end = true;
+        if (!add_row(program, row) || !finish_sequence(program))
+            return false;
+        start_sequence(row);
+    }
+    program->at = next;
+    return true;
+}
+
+static bool standard(struct program *program, unsigned opcode,
+                     struct mt_line_row *row)
+{
+    switch (opcode) {
+    case LNS_COPY:
+        return add_row(program, row);
+    case LNS_ADVANCE_PC:
+        row->address += take_leb(program, false) * program->instruction_bytes;
+        break;
+    case LNS_ADVANCE_LINE:
+        row->line += (uint32_t)take_leb(program, true);
+        break;
+    case LNS_SET_FILE:
+        row->file = (uint32_t)take_leb(program, false);
+        break;
+    case LNS_CONST_ADD_PC:
+        row->address +=
+            (uint64_t)((255 - program->opcode_base) / program->line_range) *
+            program->instruction_bytes;
+        break;
+    case LNS_FIXED_ADVANCE_PC:
+        row->address += take(program, 2);
+        break;
+    default: /* of no interest, or unknown: its operands are skipped */
+        for (unsigned i = program->operands[opcode]; i > 0; i--)
+            take_leb(program, false);
+    }
+    return true;
+}
+
+static bool special(struct program *program, unsigned opcode,
+                    struct mt_line_row *row)
+{
+    unsigned adjusted = opcode - program->opcode_base;
+
+    row->address +=
+        (uint64_t)(adjusted / program->line_range) * program->instruction_bytes;
+    row->line +=
+        (uint32_t)(program->line_base + (int)(adjusted % program->line_range));
+    return add_row(program, row);
+}
+
+bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
+                   struct mt_line_table *table)
+{
+    struct program program = {.table = table};
+    struct mt_line_row row;
+    bool memory = true;
+
+    if (offset >= bytes)
+        return false;
+    program.at = section + offset;
+    program.end = section + bytes;
+    if (!read_header(&program))
+        return false;
+    start_sequence(&row);
+    while (memory && !program.broken && program.at < program.end) {
+        unsigned opcode = (unsigned)take(&program, 1);
+
+        if (opcode >= program.opcode_base)
+            memory = special(&program, opcode, &row);
+        else if (opcode != 0)
+            memory = standard(&program, opcode, &row);
+        else
+            memory = extended(&program, &row);
+    }
+    mt_spans_sort(&table->sequences);
+    return memory;
+}
+
+void mt_lines_free(struct mt_line_table *table)
+{
+    free(table->rows);
+    mt_spans_free(&table->sequences);
+    *table = (struct mt_line_table){0};
+}
+
+const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,
+                                        uint64_t pc)
+{
+    const struct mt_span *span = mt_spans_find(&table->sequences, pc, NULL);
+
+    if (span == NULL)
+        return NULL;
+    size_t first = (uint32_t)span->value;
+    size_t end = first + (size_t)(span->value >> 32) - 1;
+    size_t low = first, high = end;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (table->rows[middle].address <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == first || low > end)
+        return NULL;
+    /* Of several rows at one address the last: it is of the innermost inlined
+     * function.  (GDB prefers one that starts a statement.) */
+    return &table->rows[low - 1];
+}

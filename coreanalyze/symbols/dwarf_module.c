@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/symbols/dwarf_aranges.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_INLINED 64 /* levels of inlining in one pc */
+#define MAX_FILES 65536
+/* What libdwarf keeps of a unit that was read, about. */
+#define UNIT_BYTES 2048
+
+static bool list_units(struct mt_dwarf_side *side)
+{
+    struct mt_unit_header header;
+    size_t room = 0;
+
+    while (mt_dwarf_next_unit(side->file, &header)) {
+        if (side->n_units == room) {
+            room = room == 0 ? 64 : room * 2;
+            struct mt_unit *more =
+                realloc(side->units, room * sizeof(*side->units));
+
+            if (more == NULL)
+                return false;
+            side->units = more;
+        }
+        side->units[side->n_units++] = (struct mt_unit){.header = header};
+    }
+    return true;
+}
+
+bool mt_dwarf_side_open(struct mt_dwarf_side *side, struct mt_elf *elf,
+                        struct mt_dwarf_file *tie, struct mt_error *error)
+{
+    side->file = mt_dwarf_file_open(elf, error);
+    if (side->file == NULL)
+        return false;
+    if (tie != NULL)
+        mt_dwarf_file_tie(side->file, tie);
+    if (!list_units(side)) {
+        mt_dwarf_file_close(side->file);
+        free(side->units);
+        return mt_fail(error, "out of memory");
+    }
+    side->elf = elf;
+    return true;
+}
+
+static void forget_unit(struct mt_dwarf *dwarf, struct mt_unit *unit)
+{
+    dwarf->table_bytes -= mt_unit_tables_bytes(&unit->tables) +
+                          unit->lines.rows_room * sizeof(*unit->lines.rows) +
+                          unit->n_files * sizeof(*unit->files);
+    mt_unit_tables_free(&unit->tables);
+    mt_lines_free(&unit->lines);
+    free(unit->files);
+    unit->files = NULL;
+    unit->n_files = 0;
+    unit->tables_read = unit->lines_read = false;
+}
+
+void mt_dwarf_side_close(struct mt_dwarf *dwarf, struct mt_dwarf_side *side)
+{
+    for (size_t i = 0; i < side->n_units; i++)
+        forget_unit(dwarf, &side->units[i]);
+    free(side->units);
+    mt_dwarf_file_close(side->file);
+}
+
+/* The unit that an offset of .debug_info lies in. */
+struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *side, uint64_t offset)
+{
+    size_t low = 0, high = side->n_units;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (side->units[middle].header.offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || offset >= side->units[low - 1].header.end)
+        return NULL;
+    return &side->units[low - 1];
+}
+
+struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
+                                       struct mt_dwarf_side *side,
+                                       struct mt_unit *unit,
+                                       struct mt_die *skeleton)
+{
+    struct mt_die *die;
+
+    if (unit->tables_read)
+        return &unit->tables;
+    unit->tables_read = true;
+    die = mt_die_at(side->file, unit->header.die_offset);
+    if (die == NULL)
+        return &unit->tables;
+    struct mt_address_space space = mt_unit_space(side->file, die);
+    if (skeleton != NULL) {
+        struct mt_address_space its = mt_unit_space(dwarf->main.file, skeleton);
+
+        space.low = its.low;
+        space.addresses = its.addresses;
+        space.addr_base = its.addr_base;
+        space.ranges = its.ranges;
+        space.ranges_base = its.ranges_base;
+    } else {
+        space.ranges_base = 0; /* it is for the split unit alone */
+    }
+    mt_unit_read(side->file, die, &space, &unit->tables);
+    mt_die_free(die);
+    dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
+    return &unit->tables;
+}
+
+/* The ranges of a unit by its own DIE. */
+static bool index_unit(struct mt_dwarf *dwarf, size_t number)
+{
+    struct mt_unit *unit = &dwarf->main.units[number];
+    struct mt_dwarf_file *file = dwarf->main.file;
+    struct mt_ranges ranges = {NULL, 0, 0};
+    struct mt_die *die = mt_die_at(file, unit->header.die_offset);
+
+    if (die == NULL)
+        return false;
+    /* Partial units are imported by others, and have no code. */
+    bool partial = mt_die_kind(die) != MT_DIE_UNIT;
+    if (!partial) {
+        struct mt_address_space space = mt_unit_space(file, die);
+        struct mt_code code = mt_die_code(file, die);
+
+        space.ranges_base = 0;
+        mt_code_ranges(&code, &space, &ranges);
+    }
+    for (size_t i = 0; i < ranges.n; i++)
+        mt_spans_add(&dwarf->index, ranges.at[i].low, ranges.at[i].high,
+                     number);
+    free(ranges.at);
+    mt_die_free(die);
+    return partial || ranges.n > 0;
+}
+
+struct aranges_visit {
+    struct mt_dwarf *dwarf;
+    const bool *indexed; /* units that need none of this */
+};
+
+static bool add_arange(void *context, uint64_t offset, uint64_t low,
+                       uint64_t high)
+{
+    struct aranges_visit *visit = context;
+    struct mt_dwarf_side *side = &visit->dwarf->main;
+    struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
+
+    if (unit == NULL || unit->header.offset != offset || low <= 1 ||
+        high <= low || visit->indexed[unit - side->units])
+        return true;
+    return mt_spans_add(&visit->dwarf->index, low, high,
+                        (uint64_t)(unit - side->units));
+}
+
+/*
+ * A unit's DIE tells its code.  Where it does not (DWARF 2 knew no range
+ * lists), .debug_aranges does; without that section, the unit's functions.
+ */
+static bool build_index(struct mt_dwarf *dwarf)
+{
+    struct mt_dwarf_side *side = &dwarf->main;
+    const struct mt_elf_section *section =
+        mt_elf_find(side->elf, ".debug_aranges");
+    bool *indexed = calloc(side->n_units + 1, sizeof(*indexed));
+    const uint8_t *data;
+    size_t bytes;
+
+    if (indexed == NULL)
+        return false;
+    for (size_t i = 0; i < side->n_units; i++)
+        indexed[i] = !side->units[i].header.has_code || index_unit(dwarf, i);
+    if (section != NULL &&
+        mt_elf_section_data(side->elf, section, &data, &bytes)) {
+        struct aranges_visit visit = {dwarf, indexed};
+
+        mt_aranges_read(data, bytes, add_arange, &visit);
+    } else {
+        for (size_t i = 0; i < side->n_units; i++) {
+            struct mt_unit *unit = &side->units[i];
+
+            if (indexed[i])
+                continue;
+            const struct mt_spans *functions =
+                &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
+            for (size_t j = 0; j < functions->n; j++)
+                mt_spans_add(&dwarf->index, functions->at[j].low,
+                             functions->at[j].high, i);
+        }
+    }
+    free(indexed);
+    mt_spans_sort(&dwarf->index);
+    return true;
+}
+
+struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
+                              struct mt_error *error)
+{
+    struct mt_dwarf *dwarf = calloc(1, sizeof(*dwarf));
+    struct mt_error ignored;
+
+    if (dwarf == NULL) {
+        mt_fail(error, "out of memory");
+        return NULL;
+    }
+    dwarf->options = *options;
+    if (options->supplement != NULL)
+        mt_dwarf_side_open(&dwarf->supplement, options->supplement, NULL,
+                           &ignored);
+    if (!mt_dwarf_side_open(&dwarf->main, options->elf, dwarf->supplement.file,
+                            error) ||
+        !build_index(dwarf)) {
+        mt_dwarf_free(dwarf);
+        return NULL;
+    }
+    return dwarf;
+}
+
+void mt_dwarf_free(struct mt_dwarf *dwarf)
+{
+    if (dwarf == NULL)
+        return;
+    while (dwarf->splits != NULL) {
+        struct mt_dwarf_side *side = dwarf->splits;
+
+        dwarf->splits = side->next;
+        mt_dwarf_side_close(dwarf, side);
+        mt_elf_close(side->elf);
+        free(side->path);
+        free(side);
+    }
+    mt_dwarf_side_close(dwarf, &dwarf->main);
+    mt_dwarf_side_close(dwarf, &dwarf->supplement);
+    mt_spans_free(&dwarf->index);
+    free(dwarf);
+}
+
+static void trim_side(struct mt_dwarf *dwarf, struct mt_dwarf_side *side)
+{
+    for (size_t i = 0; i < side->n_units; i++)
+        forget_unit(dwarf, &side->units[i]);
+}
+
+void mt_dwarf_trim(struct mt_dwarf *dwarf)
+{
+    trim_side(dwarf, &dwarf->main);
+    trim_side(dwarf, &dwarf->supplement);
+    for (struct mt_dwarf_side *s = dwarf->splits; s != NULL; s = s->next)
+        trim_side(dwarf, s);
+}
+
+size_t mt_dwarf_bytes(const struct mt_dwarf *dwarf)
+{
+    size_t units = dwarf->main.n_units + dwarf->supplement.n_units;
+    size_t bytes = dwarf->table_bytes +
+                   dwarf->index.room * sizeof(*dwarf->index.at) +
+                   dwarf->main.elf->inflated_total;
+
+    for (struct mt_dwarf_side *s = dwarf->splits; s != NULL; s = s->next) {
+        units += s->n_units;
+        bytes += s->elf->inflated_total;
+    }
+    return bytes + units * UNIT_BYTES;
+}
+
+const char *mt_dwarf_missing_split(const struct mt_dwarf *dwarf)
+{
+    return dwarf->missing_split;
+}
+
+/* DIRECTORY/NAME, or NAME if that is absolute or DIRECTORY unknown. */
+static char *join(const char *directory, const char *name)
+{
+    char *path = NULL;
+
+    if (name[0] == '/' || directory == NULL || directory[0] == 0)
+        return strdup(name);
+    size_t last = strlen(directory) - 1;
+    if (asprintf(&path, "%s%s%s", directory, directory[last] == '/' ? "" : "/",
+                 name) < 0)
+        return NULL;
+    return path;
+}
+
+static const char *read_file_name(struct mt_dwarf *dwarf, struct mt_die *die,
+                                  uint32_t index)
+{
+    struct mt_dwarf_file *file = dwarf->main.file;
+    const char *name, *directory;
+
+    if (!mt_dwarf_line_file(file, die, index, &name, &directory))
+        return NULL;
+    const char *compiled_in = mt_die_text(file, die, MT_DIE_COMP_DIR);
+    char *in = directory != NULL ? join(compiled_in, directory) : NULL;
+    char *path = join(in != NULL ? in : compiled_in, name);
+    free(in);
+    return mt_strings_take(dwarf->options.strings, path);
+}
+
+/* The path of an entry of a unit's file table, kept. */
+static const char *file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                             struct mt_die *die, uint32_t index)
+{
+    if (index >= MAX_FILES)
+        return NULL;
+    if (index >= unit->n_files) {
+        size_t n = index + 16;
+        const char **more = realloc(unit->files, n * sizeof(*more));
+
+        if (more == NULL)
+            return NULL;
+        memset(more + unit->n_files, 0, (n - unit->n_files) * sizeof(*more));
+        dwarf->table_bytes += (n - unit->n_files) * sizeof(*more);
+        unit->files = more;
+        unit->n_files = n;
+    }
+    if (unit->files[index] == NULL)
+        unit->files[index] = read_file_name(dwarf, die, index);
+    return unit->files[index];
+}
+
+static void read_lines(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                       struct mt_die *die)
+{
+    struct mt_elf *elf = dwarf->main.elf;
+    const struct mt_elf_section *section = mt_elf_find(elf, ".debug_line");
+    const uint8_t *data;
+    uint64_t offset;
+    size_t bytes;
+
+    if (section == NULL)
+        section = mt_elf_find(elf, ".zdebug_line");
+    if (section != NULL && mt_die_line_table(dwarf->main.file, die, &offset) &&
+        mt_elf_section_data(elf, section, &data, &bytes))
+        mt_lines_read(data, bytes, offset, &unit->lines);
+    dwarf->table_bytes += unit->lines.rows_room * sizeof(*unit->lines.rows);
+}
+
+static const struct mt_line_row *find_row(struct mt_dwarf *dwarf,
+                                          struct mt_unit *unit,
+                                          struct mt_die *die, uint64_t pc)
+{
+    if (!unit->lines_read)
+        read_lines(dwarf, unit, die);
+    unit->lines_read = true;
+    return mt_lines_find(&unit->lines, pc);
+}
+
+static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                           struct mt_die *die, uint64_t pc,
+                           struct mt_symbol_frame *out, size_t max)
+{
+    const struct mt_scope *scopes[MAX_INLINED];
+    uint64_t low = pc;
+
+    if (unit->header.dwo_id != 0 && !unit->split_sought)
+        mt_dwarf_find_split(dwarf, unit, die);
+    bool split = unit->split != NULL;
+    struct mt_dwarf_side *side = split ? unit->split_side : &dwarf->main;
+    struct mt_unit_tables *tables = mt_dwarf_tables(
+        dwarf, side, split ? unit->split : unit, split ? die : NULL);
+    size_t n = mt_unit_find(tables, pc, scopes,
+                            max < MAX_INLINED ? max : MAX_INLINED, &low);
+    const struct mt_line_row *row = find_row(dwarf, unit, die, pc);
+    uint32_t file = row != NULL ? row->file : UINT32_MAX;
+    uint32_t line = row != NULL ? row->line : 0;
+
+    if (n == 0 && row == NULL)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct mt_symbol_frame){
+            .function = mt_dwarf_function_name(dwarf, side, scopes[i]->die),
+            .file = file_name(dwarf, unit, die, file),
+            .line = line,
+            .inlined = scopes[i]->inlined,
+            .offset = scopes[i]->inlined ? 0 : pc - low,
+        };
+        file = scopes[i]->call_file;
+        line = scopes[i]->call_line;
+    }
+    if (n == 0) {
+        out[0] = (struct mt_symbol_frame){
+            .file = file_name(dwarf, unit, die, file), .line = line};
+        n = 1;
+    }
+    return n;
+}
+
+size_t mt_dwarf_find(struct mt_dwarf *dwarf, uint64_t pc,
+                     struct mt_symbol_frame *out, size_t max)
+{
+    const struct mt_span *span = NULL;
+    struct mt_symbol_frame line_alone = {0};
+    bool have_line = false;
+
+    if (max == 0)
+        return 0;
+    /* Units may overlap, and a unit may claim what it does not explain. */
+    for (int tries = 0; tries < 8; tries++) {
+        span = mt_spans_find(&dwarf->index, pc, span);
+        if (span == NULL)
+            break;
+        struct mt_unit *unit = &dwarf->main.units[span->value];
+        struct mt_die *die =
+            mt_die_at(dwarf->main.file, unit->header.die_offset);
+        size_t n =
+            die != NULL ? find_in_unit(dwarf, unit, die, pc, out, max) : 0;
+
+        mt_die_free(die);
+        if (n > 0 && out[n - 1].function != NULL)
+            return n;
+        if (n > 0 && !have_line) {
+            line_alone = out[0];
+            have_line = true;
+        }
+    }
+    if (have_line)
+        out[0] = line_alone;
+    return have_line;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/symbols/symbolize_demangle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An instance has an origin, that a declaration, that another; no more. */
+#define MAX_HOPS 16
+#define MAX_CONTAINERS 64
+
+/* NS::CLS::NAME by the namespaces and types around the DIE at OFFSET. */
+static char *qualified(struct mt_dwarf *dwarf, struct mt_dwarf_side *side,
+                       uint64_t offset, const char *name, bool *has_prefix)
+{
+    const char *parts[MAX_CONTAINERS];
+    size_t n = 0, bytes = strlen(name) + 1;
+    struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
+    struct mt_unit_tables *tables =
+        unit != NULL ? mt_dwarf_tables(dwarf, side, unit, NULL) : NULL;
+    const struct mt_container *container =
+        tables != NULL ? mt_unit_container(tables, offset) : NULL;
+
+    while (container != NULL && n < MAX_CONTAINERS) {
+        parts[n] = container->name;
+        if (parts[n] == NULL && container->kind == MT_DIE_TYPE)
+            break; /* what is in a type without a name has no scope */
+        if (parts[n] == NULL)
+            parts[n] = "(anonymous namespace)";
+        bytes += strlen(parts[n++]) + 2;
+        container = container->outer != 0
+                        ? &tables->containers[container->outer - 1]
+                        : NULL;
+    }
+    *has_prefix = n > 0;
+    char *text = malloc(bytes), *end = text;
+    if (text == NULL)
+        return NULL;
+    while (n > 0) {
+        end = stpcpy(end, parts[--n]);
+        end = stpcpy(end, "::");
+    }
+    strcpy(end, name);
+    return text;
+}
+
+const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
+                                   struct mt_dwarf_side *side, uint64_t offset)
+{
+    const char *linkage = NULL, *name = NULL;
+    struct mt_strings *strings = dwarf->options.strings;
+
+    for (int hop = 0;; hop++) {
+        struct mt_die *die = mt_die_at(side->file, offset);
+        uint64_t origin = 0;
+        bool in_supplement = false;
+
+        if (die == NULL)
+            break;
+        if (linkage == NULL)
+            linkage = mt_die_text(side->file, die, MT_DIE_LINKAGE_NAME);
+        if (name == NULL)
+            name = mt_die_text(side->file, die, MT_DIE_NAME);
+        bool more = hop < MAX_HOPS &&
+                    mt_die_origin(side->file, die, &origin, &in_supplement);
+        mt_die_free(die);
+        if (!more || (in_supplement && dwarf->supplement.file == NULL))
+            break;
+        if (in_supplement)
+            side = &dwarf->supplement;
+        offset = origin;
+    }
+    if (linkage != NULL && dwarf->options.no_demangle)
+        return mt_strings_keep(strings, linkage);
+    if (linkage != NULL) {
+        char *text = mt_demangle(linkage, false);
+
+        if (text != NULL)
+            return mt_strings_take(strings, text);
+    }
+    if (name == NULL)
+        return mt_strings_keep(strings, linkage);
+    bool has_prefix = false;
+    char *text = qualified(dwarf, side, offset, name, &has_prefix);
+    /* Of C, whose linkage names are labels set by hand; else of a language
+     * whose mangling we do not know, and its scopes tell more. */
+    if (linkage != NULL && !has_prefix) {
+        free(text);
+        return mt_strings_keep(strings, linkage);
+    }
+    return mt_strings_take(strings, text);
+}

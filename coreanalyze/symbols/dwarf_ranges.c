@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_ranges.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Entries of one list; what has more is broken, and would take up memory. */
+#define MAX_ENTRIES 1000000u
+
+enum { /* DW_RLE_* of DWARF 5 */
+       RLE_END_OF_LIST,
+       RLE_BASE_ADDRESSX,
+       RLE_STARTX_ENDX,
+       RLE_STARTX_LENGTH,
+       RLE_OFFSET_PAIR,
+       RLE_BASE_ADDRESS,
+       RLE_START_END,
+       RLE_START_LENGTH
+};
+
+struct cursor {
+    const uint8_t *at, *end;
+    bool broken;
+};
+
+static struct cursor cursor_at(struct mt_bytes section, uint64_t offset)
+{
+    struct cursor cursor = {section.data, section.data, true};
+
+    if (offset < section.bytes) {
+        cursor.at = section.data + offset;
+        cursor.end = section.data + section.bytes;
+        cursor.broken = false;
+    }
+    return cursor;
+}
+
+static uint64_t take(struct cursor *cursor, size_t bytes)
+{
+    uint64_t value = 0;
+
+    if ((size_t)(cursor->end - cursor->at) < bytes) {
+        cursor->broken = true;
+        return 0;
+    }
+    memcpy(&value, cursor->at, bytes); /* both are little-endian */
+    cursor->at += bytes;
+    return value;
+}
+
+static uint64_t take_leb(struct cursor *cursor)
+{
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+
+    do {
+        byte = (uint8_t)take(cursor, 1);
+        if (shift < 64)
+            value |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while ((byte & 0x80) != 0 && !cursor->broken);
+    return value;
+}
+
+static bool add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
+{
+    /* Linkers leave 0, 1 or -1 for code that they dropped. */
+    if (low >= high || low <= 1)
+        return true;
+    if (ranges->n == ranges->room) {
+        size_t room = ranges->room == 0 ? 16 : ranges->room * 2;
+        struct mt_range *more = realloc(ranges->at, room * sizeof(*more));
+
+        if (more == NULL)
+            return false;
+        ranges->at = more;
+        ranges->room = room;
+    }
+    ranges->at[ranges->n++] = (struct mt_range){low, high};
+    return true;
+}
+
+static bool address(const struct mt_address_space *space, uint64_t index,
+                    uint64_t *out)
+{
+    uint64_t offset;
+
+    if (__builtin_mul_overflow(index, 8, &offset) ||
+        __builtin_add_overflow(offset, space->addr_base, &offset))
+        return false;
+    struct cursor cursor = cursor_at(space->addresses, offset);
+    *out = take(&cursor, 8);
+    return !cursor.broken;
+}
+
+bool mt_code_low(const struct mt_code *code,
+                 const struct mt_address_space *space, uint64_t *low)
+{
+    if (code->has_low && code->low_indexed)
+        return address(space, code->low, low);
+    *low = code->low;
+    return code->has_low;
+}
+
+static bool add_low_and_high(const struct mt_code *code,
+                             const struct mt_address_space *space,
+                             struct mt_ranges *out)
+{
+    uint64_t low, high = code->high;
+
+    if (!code->has_high || !mt_code_low(code, space, &low) ||
+        (code->high_indexed && !address(space, code->high, &high)))
+        return true;
+    if (code->high_is_length)
+        high += low;
+    return add(out, low, high);
+}
+
+/* DWARF 3 and 4: pairs of addresses, up to one of zeros. */
+static bool add_pairs(const struct mt_code *code,
+                      const struct mt_address_space *space,
+                      struct mt_ranges *out)
+{
+    struct cursor cursor =
+        cursor_at(space->ranges, code->ranges + space->ranges_base);
+    uint64_t base = space->low;
+
+    for (size_t n = 0; n < MAX_ENTRIES; n++) {
+        uint64_t low = take(&cursor, 8), high = take(&cursor, 8);
+
+        if (cursor.broken || (low == 0 && high == 0))
+            break;
+        if (low == UINT64_MAX)
+            base = high;
+        else if (!add(out, base + low, base + high))
+            return false;
+    }
+    return true;
+}
+
+/* One entry of a list of DWARF 5: a range, or a new base. */
+static bool take_entry(struct cursor *cursor,
+                       const struct mt_address_space *space, unsigned code,
+                       uint64_t *base, uint64_t *low, uint64_t *high)
+{
+    *low = *high = 0;
+    switch (code) {
+    case RLE_BASE_ADDRESSX:
+        return address(space, take_leb(cursor), base);
+    case RLE_STARTX_ENDX:
+        if (!address(space, take_leb(cursor), low))
+            return false;
+        return address(space, take_leb(cursor), high);
+    case RLE_STARTX_LENGTH:
+        if (!address(space, take_leb(cursor), low))
+            return false;
+        *high = *low + take_leb(cursor);
+        return true;
+    case RLE_OFFSET_PAIR:
+        *low = *base + take_leb(cursor);
+        *high = *base + take_leb(cursor);
+        return true;
+    case RLE_BASE_ADDRESS:
+        *base = take(cursor, 8);
+        return true;
+    case RLE_START_END:
+        *low = take(cursor, 8);
+        *high = take(cursor, 8);
+        return true;
+    case RLE_START_LENGTH:
+        *low = take(cursor, 8);
+        *high = *low + take_leb(cursor);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool add_list(const struct mt_code *code,
+                     const struct mt_address_space *space,
+                     struct mt_ranges *out)
+{
+    uint64_t offset = code->ranges + space->lists_start;
+    uint64_t base = space->low, low, high;
+
+    if (code->ranges_indexed) {
+        struct cursor table =
+            cursor_at(space->lists,
+                      space->lists_base + code->ranges * space->offset_bytes);
+
+        offset = space->lists_base + take(&table, space->offset_bytes);
+        if (table.broken)
+            return true;
+    }
+    struct cursor cursor = cursor_at(space->lists, offset);
+    for (size_t n = 0; n < MAX_ENTRIES && !cursor.broken; n++) {
+        unsigned kind = (unsigned)take(&cursor, 1);
+
+        if (kind == RLE_END_OF_LIST ||
+            !take_entry(&cursor, space, kind, &base, &low, &high) ||
+            cursor.broken)
+            break;
+        if (!add(out, low, high))
+            return false;
+    }
+    return true;
+}
+
+bool mt_code_ranges(const struct mt_code *code,
+                    const struct mt_address_space *space, struct mt_ranges *out)
+{
+    if (!code->has_ranges)
+        return add_low_and_high(code, space, out);
+    return space->version >= 5 ? add_list(code, space, out)
+                               : add_pairs(code, space, out);
+}
+
+const char *mt_string_at(struct mt_bytes strings, uint64_t offset)
+{
+    if (offset >= strings.bytes ||
+        memchr(strings.data + offset, 0, strings.bytes - offset) == NULL)
+        return NULL;
+    return (const char *)strings.data + offset;
+}
+
+const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
+                              uint64_t base, uint64_t index,
+                              unsigned offset_bytes)
+{
+    uint64_t offset;
+
+    if (__builtin_mul_overflow(index, offset_bytes, &offset) ||
+        __builtin_add_overflow(offset, base, &offset))
+        return NULL;
+    struct cursor cursor = cursor_at(table, offset);
+    offset = take(&cursor, offset_bytes);
+    return cursor.broken ? NULL : mt_string_at(strings, offset);
+}

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_read.h"
+
+#ifdef HAVE_LIBDWARF_LIBDWARF_H
+#include <libdwarf/dwarf.h>
+#include <libdwarf/libdwarf.h>
+#else
+#include <dwarf.h>
+#include <libdwarf.h>
+#endif
+#include <stdlib.h>
+#include <string.h>
+#include "coreanalyze/symbols/dwarf_access.h"
+
+static Dwarf_Die raw(struct mt_die *die)
+{
+    return (Dwarf_Die)(void *)die;
+}
+
+static struct mt_die *cooked(Dwarf_Die die)
+{
+    return (struct mt_die *)(void *)die;
+}
+
+/* Of a call with &file->error: true for DW_DLV_OK; frees the error else. */
+static bool ok(struct mt_dwarf_file *file, int result)
+{
+    if (result == DW_DLV_ERROR && file->error != NULL)
+        dwarf_dealloc_error(file->debug, file->error);
+    file->error = NULL;
+    return result == DW_DLV_OK;
+}
+
+/* The sections that functions, names, code and lines are found in.  libdwarf
+ * sees the first ones alone: what it does not need it cannot trip over. */
+#define N_SHOWN 11
+static const char *const wanted[] = {
+    ".debug_info",
+    ".debug_abbrev",
+    ".debug_str",
+    ".debug_line",
+    ".debug_line_str",
+    ".debug_info.dwo",
+    ".debug_abbrev.dwo",
+    ".debug_str.dwo",
+    ".debug_line.dwo",
+    ".debug_cu_index",
+    ".debug_addr", /* or a unit that starts at an index is an error */
+    ".debug_ranges",
+    ".debug_rnglists",
+    ".debug_str_offsets",
+    ".debug_rnglists.dwo",
+    ".debug_str_offsets.dwo",
+};
+
+static const struct mt_elf_section *find_section(struct mt_elf *elf,
+                                                 const char *name)
+{
+    const struct mt_elf_section *section = mt_elf_find(elf, name);
+    char old[40] = ".z";
+
+    if (section != NULL)
+        return section;
+    strncat(old, name + 1, sizeof(old) - 3); /* .zdebug_info */
+    return mt_elf_find(elf, old);
+}
+
+static bool collect_sections(struct mt_dwarf_file *file)
+{
+    bool info = false, abbrev = false;
+
+    file->sections[0].name = "";
+    file->n_sections = 1;
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        const struct mt_elf_section *from = find_section(file->elf, wanted[i]);
+        struct section *to = &file->sections[file->n_sections];
+
+        if (from == NULL ||
+            !mt_elf_section_data(file->elf, from, &to->data, &to->bytes))
+            continue;
+        /* 20210528 takes 8 from the size of .debug_addr unseen. */
+        if (to->bytes < 8)
+            continue;
+        to->name = wanted[i];
+        file->n_sections++;
+        if (i < N_SHOWN)
+            file->n_shown = file->n_sections;
+        info = info || strncmp(to->name, ".debug_info", 11) == 0;
+        abbrev = abbrev || strncmp(to->name, ".debug_abbrev", 13) == 0;
+    }
+    return info && abbrev;
+}
+
+struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf,
+                                         struct mt_error *error)
+{
+    struct mt_dwarf_file *file = calloc(1, sizeof(*file));
+    Dwarf_Error failure = NULL;
+
+    if (file == NULL) {
+        mt_fail(error, "out of memory");
+        return NULL;
+    }
+    file->elf = elf;
+    if (!collect_sections(file)) {
+        mt_fail(error, "no DWARF");
+        free(file);
+        return NULL;
+    }
+    set_access(file);
+    if (dwarf_object_init_b(&file->access, NULL, NULL, DW_GROUPNUMBER_ANY,
+                            &file->debug, &failure) != DW_DLV_OK) {
+        mt_fail(error, "libdwarf: %s",
+                failure != NULL ? dwarf_errmsg(failure) : "no DWARF");
+        if (failure != NULL)
+            dwarf_dealloc_error(NULL, failure);
+        free(file);
+        return NULL;
+    }
+    return file;
+}
+
+void mt_dwarf_file_close(struct mt_dwarf_file *file)
+{
+    if (file == NULL)
+        return;
+    finish(file);
+    free(file);
+}
+
+void mt_dwarf_file_tie(struct mt_dwarf_file *file, struct mt_dwarf_file *other)
+{
+    file->supplement = other;
+}
+
+static bool unsigned_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                               Dwarf_Half which, uint64_t *out)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Unsigned value = 0;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
+    bool got = ok(file, dwarf_formudata(attribute, &value, &file->error));
+    if (!got) {
+        Dwarf_Signed number = 0;
+
+        got = ok(file, dwarf_formsdata(attribute, &number, &file->error));
+        value = (Dwarf_Unsigned)number;
+    }
+    dwarf_dealloc_attribute(attribute);
+    *out = value;
+    return got;
+}
+
+bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
+{
+    Dwarf_Unsigned length = 0, type_offset = 0, next = 0;
+    Dwarf_Off abbreviations = 0, offset = 0;
+    Dwarf_Half version = 0, address_bytes = 0, offset_bytes = 0, extension = 0;
+    Dwarf_Half unit_type = 0;
+    Dwarf_Sig8 signature;
+    Dwarf_Die die = NULL;
+
+    memset(out, 0, sizeof(*out));
+    memset(&signature, 0, sizeof(signature));
+    if (!ok(file, dwarf_next_cu_header_d(
+                      file->debug, 1, &length, &version, &abbreviations,
+                      &address_bytes, &offset_bytes, &extension, &signature,
+                      &type_offset, &next, &unit_type, &file->error)) ||
+        !ok(file, dwarf_siblingof_b(file->debug, NULL, 1, &die, &file->error)))
+        return false;
+    if (ok(file, dwarf_dieoffset(die, &offset, &file->error)) &&
+        next > file->next_header) {
+        out->offset = file->next_header;
+        out->end = next;
+        out->die_offset = offset;
+        out->has_code =
+            unit_type != DW_UT_type && unit_type != DW_UT_split_type;
+        if (unit_type == DW_UT_skeleton || unit_type == DW_UT_split_compile)
+            memcpy(&out->dwo_id, &signature, sizeof(out->dwo_id));
+        if (version < 5)
+            unsigned_attribute(file, die, DW_AT_GNU_dwo_id, &out->dwo_id);
+        file->next_header = next;
+    }
+    dwarf_dealloc_die(die);
+    return out->end != 0;
+}
+
+struct mt_die *mt_die_at(struct mt_dwarf_file *file, uint64_t offset)
+{
+    Dwarf_Die die = NULL;
+
+    if (!ok(file, dwarf_offdie_b(file->debug, offset, 1, &die, &file->error)))
+        return NULL;
+    return cooked(die);
+}
+
+struct mt_die *mt_die_child(struct mt_dwarf_file *file, struct mt_die *parent)
+{
+    Dwarf_Die die = NULL;
+
+    if (!ok(file, dwarf_child(raw(parent), &die, &file->error)))
+        return NULL;
+    return cooked(die);
+}
+
+struct mt_die *mt_die_sibling(struct mt_dwarf_file *file, struct mt_die *before)
+{
+    Dwarf_Die die = NULL;
+
+    if (!ok(file,
+            dwarf_siblingof_b(file->debug, raw(before), 1, &die, &file->error)))
+        return NULL;
+    return cooked(die);
+}
+
+void mt_die_free(struct mt_die *die)
+{
+    if (die != NULL)
+        dwarf_dealloc_die(raw(die));
+}
+
+uint64_t mt_die_offset(struct mt_die *die)
+{
+    Dwarf_Error error = NULL;
+    Dwarf_Off offset = 0;
+
+    /* Fails only for a DIE that is none. */
+    if (dwarf_dieoffset(raw(die), &offset, &error) != DW_DLV_OK)
+        return 0;
+    return offset;
+}
+
+enum mt_die_kind mt_die_kind(struct mt_die *die)
+{
+    Dwarf_Error error = NULL;
+    Dwarf_Half tag = 0;
+
+    if (dwarf_tag(raw(die), &tag, &error) != DW_DLV_OK)
+        return MT_DIE_OTHER;
+    switch (tag) {
+    case DW_TAG_compile_unit:
+    case DW_TAG_skeleton_unit:
+    case DW_TAG_type_unit:
+        return MT_DIE_UNIT;
+    case DW_TAG_partial_unit:
+        return MT_DIE_PARTIAL;
+    case DW_TAG_namespace:
+    case DW_TAG_module:
+        return MT_DIE_NAMESPACE;
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+    case DW_TAG_union_type:
+    case DW_TAG_interface_type:
+    case DW_TAG_enumeration_type:
+        return MT_DIE_TYPE;
+    case DW_TAG_lexical_block:
+    case DW_TAG_try_block:
+    case DW_TAG_catch_block:
+    case DW_TAG_with_stmt:
+    case DW_TAG_common_block:
+        return MT_DIE_BLOCK;
+    case DW_TAG_subprogram:
+    case DW_TAG_entry_point:
+        return MT_DIE_FUNCTION;
+    case DW_TAG_inlined_subroutine:
+        return MT_DIE_INLINED;
+    default:
+        return MT_DIE_OTHER;
+    }
+}
+
+/* An offset, or an index, into a section. */
+static bool offset_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                             Dwarf_Half which, uint64_t *out, bool *indexed)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    Dwarf_Off offset = 0;
+    Dwarf_Unsigned number = 0;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
+    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    /* 20210528 misreads an index as a reference of fixed size. */
+    *indexed = form == DW_FORM_rnglistx;
+    if (*indexed)
+        got = ok(file, dwarf_formudata(attribute, &number, &file->error));
+    else
+        got = got &&
+              ok(file, dwarf_global_formref(attribute, &offset, &file->error));
+    dwarf_dealloc_attribute(attribute);
+    *out = *indexed ? number : offset;
+    return got;
+}
+
+static struct mt_bytes section_bytes(const struct mt_dwarf_file *file,
+                                     const char *name)
+{
+    for (unsigned i = 1; i < file->n_sections; i++)
+        if (strcmp(file->sections[i].name, name) == 0)
+            return (struct mt_bytes){file->sections[i].data,
+                                     file->sections[i].bytes};
+    return (struct mt_bytes){NULL, 0};
+}
+
+/* Where the part of a section starts that belongs to a unit: anywhere only in
+ * a package of split units. */
+static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
+                           unsigned which)
+{
+    struct Dwarf_Debug_Fission_Per_CU_s parts;
+
+    memset(&parts, 0, sizeof(parts));
+    if (!ok(file, dwarf_get_debugfission_for_die(die, &parts, &file->error)) ||
+        parts.pcu_type == NULL)
+        return 0;
+    return parts.pcu_offset[which];
+}
+
+/* A string by its index: through a table of offsets, that starts where the
+ * unit says, or in a split unit after the header, if there is one. */
+static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
+                                Dwarf_Attribute attribute)
+{
+    Dwarf_Half version = 0, offset_bytes = 4;
+    Dwarf_Off unit_offset = 0;
+    uint64_t base = 0;
+    Dwarf_Unsigned index = 0;
+    Dwarf_Die unit = NULL;
+    bool indexed, split = section_bytes(file, ".debug_str_offsets").bytes == 0;
+    struct mt_bytes table = section_bytes(file, split ? ".debug_str_offsets.dwo"
+                                                      : ".debug_str_offsets");
+    struct mt_bytes strings =
+        section_bytes(file, split ? ".debug_str.dwo" : ".debug_str");
+
+    if (!ok(file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
+        !ok(file,
+            dwarf_CU_dieoffset_given_die(die, &unit_offset, &file->error)) ||
+        dwarf_get_version_of_die(die, &version, &offset_bytes) != DW_DLV_OK ||
+        !ok(file,
+            dwarf_offdie_b(file->debug, unit_offset, 1, &unit, &file->error)))
+        return NULL;
+    if (!offset_attribute(file, unit, DW_AT_str_offsets_base, &base, &indexed))
+        base = part_start(file, unit, DW_SECT_STR_OFFSETS) +
+               (version < 5         ? 0
+                : offset_bytes == 8 ? 16
+                                    : 8);
+    dwarf_dealloc_die(unit);
+    return mt_indexed_string(table, strings, base, index,
+                             offset_bytes == 8 ? 8 : 4);
+}
+
+/* A string of the supplementary file. */
+static const char *supplement_text(struct mt_dwarf_file *file,
+                                   Dwarf_Attribute attribute)
+{
+    Dwarf_Off offset = 0;
+
+    if (file->supplement == NULL ||
+        !ok(file, dwarf_global_formref(attribute, &offset, &file->error)))
+        return NULL;
+    return mt_string_at(section_bytes(file->supplement, ".debug_str"), offset);
+}
+
+static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                                  Dwarf_Half which)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    const char *result = NULL;
+    char *text = NULL;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return NULL;
+    if (ok(file, dwarf_whatform(attribute, &form, &file->error))) {
+        if (form == DW_FORM_GNU_str_index || form == DW_FORM_strx ||
+            (form >= DW_FORM_strx1 && form <= DW_FORM_strx4))
+            result = indexed_text(file, die, attribute);
+        else if (form == DW_FORM_GNU_strp_alt || form == DW_FORM_strp_sup)
+            result = supplement_text(file, attribute);
+        else if (ok(file, dwarf_formstring(attribute, &text, &file->error)))
+            result = text;
+    }
+    dwarf_dealloc_attribute(attribute);
+    return result;
+}
+
+const char *mt_die_text(struct mt_dwarf_file *file, struct mt_die *die,
+                        enum mt_die_text which)
+{
+    static const Dwarf_Half attributes[][2] = {
+        [MT_DIE_NAME] = {DW_AT_name, 0},
+        [MT_DIE_LINKAGE_NAME] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name},
+        [MT_DIE_COMP_DIR] = {DW_AT_comp_dir, 0},
+        [MT_DIE_DWO_NAME] = {DW_AT_dwo_name, DW_AT_GNU_dwo_name},
+    };
+    const char *text = text_attribute(file, raw(die), attributes[which][0]);
+
+    if (text == NULL && attributes[which][1] != 0)
+        text = text_attribute(file, raw(die), attributes[which][1]);
+    return text;
+}
+
+static bool reference(struct mt_dwarf_file *file, Dwarf_Die die,
+                      Dwarf_Half which, uint64_t *offset, bool *in_supplement)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    Dwarf_Off value = 0;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
+    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    *in_supplement = form == DW_FORM_GNU_ref_alt || form == DW_FORM_ref_sup4 ||
+                     form == DW_FORM_ref_sup8;
+    if (form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
+        /* No libdwarf reads these as references, some as constants. */
+        Dwarf_Unsigned number = 0;
+
+        got = ok(file, dwarf_formudata(attribute, &number, &file->error));
+        value = number;
+    } else {
+        got = got &&
+              ok(file, dwarf_global_formref(attribute, &value, &file->error));
+    }
+    dwarf_dealloc_attribute(attribute);
+    *offset = value;
+    return got;
+}
+
+bool mt_die_origin(struct mt_dwarf_file *file, struct mt_die *die,
+                   uint64_t *offset, bool *in_supplement)
+{
+    return reference(file, raw(die), DW_AT_abstract_origin, offset,
+                     in_supplement) ||
+           reference(file, raw(die), DW_AT_specification, offset,
+                     in_supplement);
+}
+
+void mt_die_call(struct mt_dwarf_file *file, struct mt_die *die,
+                 uint32_t *call_file, uint32_t *call_line)
+{
+    uint64_t value;
+
+    *call_file = unsigned_attribute(file, raw(die), DW_AT_call_file, &value)
+                     ? (uint32_t)value
+                     : UINT32_MAX;
+    *call_line = unsigned_attribute(file, raw(die), DW_AT_call_line, &value)
+                     ? (uint32_t)value
+                     : 0;
+}
+
+/* An address, or the index of one. */
+static bool address_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
+                              Dwarf_Half which, uint64_t *out, bool *indexed,
+                              bool *is_number)
+{
+    Dwarf_Attribute attribute = NULL;
+    Dwarf_Half form = 0;
+    Dwarf_Addr address = 0;
+    Dwarf_Unsigned number = 0;
+
+    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+        return false;
+    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    *indexed = dwarf_addr_form_is_indexed(form);
+    *is_number = !*indexed && form != DW_FORM_addr;
+    if (*indexed)
+        got = got && ok(file, dwarf_get_debug_addr_index(attribute, &number,
+                                                         &file->error));
+    else if (form == DW_FORM_addr)
+        got =
+            got && ok(file, dwarf_formaddr(attribute, &address, &file->error));
+    dwarf_dealloc_attribute(attribute);
+    *out = *indexed ? number : address;
+    if (got && *is_number)
+        return unsigned_attribute(file, die, which, out);
+    return got;
+}
+
+struct mt_code mt_die_code(struct mt_dwarf_file *file, struct mt_die *die)
+{
+    struct mt_code code = {0};
+    bool number;
+
+    code.has_ranges = offset_attribute(file, raw(die), DW_AT_ranges,
+                                       &code.ranges, &code.ranges_indexed);
+    code.has_low = address_attribute(file, raw(die), DW_AT_low_pc, &code.low,
+                                     &code.low_indexed, &number);
+    if (code.has_low && !code.has_ranges)
+        code.has_high =
+            address_attribute(file, raw(die), DW_AT_high_pc, &code.high,
+                              &code.high_indexed, &code.high_is_length);
+    return code;
+}
+
+struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
+                                      struct mt_die *unit)
+{
+    struct mt_address_space space = {0};
+    Dwarf_Half version = 0, offset_bytes = 4;
+    struct mt_code code = mt_die_code(file, unit);
+    bool indexed;
+
+    dwarf_get_version_of_die(raw(unit), &version, &offset_bytes);
+    space.version = version;
+    space.offset_bytes = offset_bytes == 8 ? 8 : 4;
+    space.addresses = section_bytes(file, ".debug_addr");
+    space.ranges = section_bytes(file, ".debug_ranges");
+    space.lists = section_bytes(file, ".debug_rnglists");
+    if (space.lists.bytes == 0)
+        space.lists = section_bytes(file, ".debug_rnglists.dwo");
+    if (!offset_attribute(file, raw(unit), DW_AT_addr_base, &space.addr_base,
+                          &indexed))
+        offset_attribute(file, raw(unit), DW_AT_GNU_addr_base, &space.addr_base,
+                         &indexed);
+    offset_attribute(file, raw(unit), DW_AT_GNU_ranges_base, &space.ranges_base,
+                     &indexed);
+    if (version >= 5)
+        space.lists_start = part_start(file, raw(unit), DW_SECT_RNGLISTS);
+    /* Split units have no base: their table follows the section's header. */
+    if (!offset_attribute(file, raw(unit), DW_AT_rnglists_base,
+                          &space.lists_base, &indexed))
+        space.lists_base =
+            space.lists_start + (space.offset_bytes == 8 ? 20 : 12);
+    mt_code_low(&code, &space, &space.low);
+    return space;
+}
+
+static Dwarf_Line_Context line_context(struct mt_dwarf_file *file,
+                                       struct mt_die *unit,
+                                       Dwarf_Unsigned *version)
+{
+    Dwarf_Line_Context context = NULL;
+    Dwarf_Small tables = 0;
+
+    if (!ok(file, dwarf_srclines_b(raw(unit), version, &tables, &context,
+                                   &file->error)))
+        return NULL;
+    return context;
+}
+
+bool mt_die_line_table(struct mt_dwarf_file *file, struct mt_die *unit,
+                       uint64_t *offset)
+{
+    bool in_supplement;
+
+    return reference(file, raw(unit), DW_AT_stmt_list, offset, &in_supplement);
+}
+
+bool mt_dwarf_line_file(struct mt_dwarf_file *file, struct mt_die *unit,
+                        uint32_t index, const char **name,
+                        const char **directory)
+{
+    Dwarf_Unsigned version = 0, number = 0, time = 0, bytes = 0;
+    Dwarf_Form_Data16 *digest = NULL;
+    Dwarf_Line_Context context = line_context(file, unit, &version);
+
+    *name = *directory = NULL;
+    if (context == NULL)
+        return false;
+    if (ok(file,
+           dwarf_srclines_files_data_b(context, index, name, &number, &time,
+                                       &bytes, &digest, &file->error)) &&
+        (version >= 5 || number != 0))
+        ok(file, dwarf_srclines_include_dir_data(context, (Dwarf_Signed)number,
+                                                 directory, &file->error));
+    dwarf_srclines_dealloc_b(context);
+    return *name != NULL;
+}

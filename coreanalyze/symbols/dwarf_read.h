@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MT_DWARF_READ_H
+#define MT_DWARF_READ_H
+
+/*
+ * dwarf_read.h: what the symbolizer wants of DWARF, in plain C types.
+ * dwarf_read.c alone calls libdwarf.
+ *
+ * libdwarf sees the sections through an mt_elf, and no others than those that
+ * answer the questions below: it opens no file, and copies no section.  It is
+ * asked for attributes as they are: addresses and strings that lie elsewhere,
+ * by an index, are looked up here, since 20210528 knows few of the bases of
+ * split units, and checks few of the bounds.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "coreanalyze/symbols/dwarf_ranges.h"
+#include "coreanalyze/symbols/elf_file.h"
+
+struct mt_dwarf_file;
+struct mt_die;
+
+/* The kinds of DIEs that lead to functions, or give them their names. */
+enum mt_die_kind {
+    MT_DIE_OTHER,
+    MT_DIE_UNIT,      /* full and skeleton units, and those of types */
+    MT_DIE_PARTIAL,   /* a unit that others import */
+    MT_DIE_NAMESPACE, /* and modules */
+    MT_DIE_TYPE,      /* struct, class, union, interface, enumeration */
+    MT_DIE_BLOCK,     /* lexical, try, catch and the like */
+    MT_DIE_FUNCTION,
+    MT_DIE_INLINED
+};
+enum mt_die_text {
+    MT_DIE_NAME,
+    MT_DIE_LINKAGE_NAME,
+    MT_DIE_COMP_DIR,
+    MT_DIE_DWO_NAME
+};
+
+struct mt_unit_header {
+    uint64_t offset;     /* of its header in .debug_info */
+    uint64_t end;        /* the next unit's */
+    uint64_t die_offset; /* of its DIE */
+    uint64_t dwo_id;     /* that names its other half; 0: not split */
+    bool has_code;       /* not a unit of types */
+};
+
+/* NULL and `error` filled when the file has no DWARF, or it cannot be read.
+ * The mt_elf must outlive the result. */
+struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *, struct mt_error *);
+void mt_dwarf_file_close(struct mt_dwarf_file *); /* takes NULL */
+/* Strings that are in a supplementary file are looked up in OTHER. */
+void mt_dwarf_file_tie(struct mt_dwarf_file *, struct mt_dwarf_file *other);
+
+/* Units in order, from the first; false at the end or where one is broken. */
+bool mt_dwarf_next_unit(struct mt_dwarf_file *, struct mt_unit_header *out);
+
+/* Each returns a new DIE, which the caller frees, or NULL. */
+struct mt_die *mt_die_at(struct mt_dwarf_file *, uint64_t offset);
+struct mt_die *mt_die_child(struct mt_dwarf_file *, struct mt_die *);
+struct mt_die *mt_die_sibling(struct mt_dwarf_file *, struct mt_die *);
+void mt_die_free(struct mt_die *); /* takes NULL */
+
+uint64_t mt_die_offset(struct mt_die *);
+enum mt_die_kind mt_die_kind(struct mt_die *);
+/* Points into a section, or NULL. */
+const char *mt_die_text(struct mt_dwarf_file *, struct mt_die *,
+                        enum mt_die_text);
+/* The DIE that this one is an instance or the definition of: its abstract
+ * origin, else its specification. */
+bool mt_die_origin(struct mt_dwarf_file *, struct mt_die *, uint64_t *offset,
+                   bool *in_supplement);
+/* Where an inlined function was called: index in the unit's file table, line;
+ * 0 where not said. */
+void mt_die_call(struct mt_dwarf_file *, struct mt_die *, uint32_t *file,
+                 uint32_t *line);
+/* The code of a DIE, as its attributes have it. */
+struct mt_code mt_die_code(struct mt_dwarf_file *, struct mt_die *);
+/* What a unit's addresses and range lists are relative to, by its DIE. */
+struct mt_address_space mt_unit_space(struct mt_dwarf_file *,
+                                      struct mt_die *unit);
+/* Where a unit's line table is in .debug_line.  Its rows are read by
+ * dwarf_lines.c: libdwarf 20210528 starts the rows of DWARF 5 in the wrong file
+ * (0, where the compilers mean 1), and makes an object of every row. */
+bool mt_die_line_table(struct mt_dwarf_file *, struct mt_die *unit,
+                       uint64_t *offset);
+/* An entry of a unit's file table: NAME, which may be a path, in DIRECTORY,
+ * which may be NULL, or relative to the directory of the compilation.  Both
+ * point into sections. */
+bool mt_dwarf_line_file(struct mt_dwarf_file *, struct mt_die *unit,
+                        uint32_t index, const char **name,
+                        const char **directory);
+
+#endif

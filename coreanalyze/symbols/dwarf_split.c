@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/dwarf_module.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct mt_dwarf_side *open_side(struct mt_dwarf *dwarf, const char *path)
+{
+    struct mt_dwarf_side *side;
+    struct mt_error error;
+
+    for (side = dwarf->splits; side != NULL; side = side->next)
+        if (strcmp(side->path, path) == 0)
+            return side;
+    struct mt_elf *elf = mt_elf_open(path, &error);
+    if (elf == NULL)
+        return NULL;
+    side = calloc(1, sizeof(*side));
+    if (side != NULL)
+        side->path = strdup(path);
+    if (side == NULL || side->path == NULL ||
+        !mt_dwarf_side_open(side, elf, NULL, &error)) {
+        mt_elf_close(elf);
+        if (side != NULL)
+            free(side->path);
+        free(side);
+        return NULL;
+    }
+    dwarf->table_bytes += side->n_units * sizeof(*side->units);
+    side->next = dwarf->splits;
+    dwarf->splits = side;
+    return side;
+}
+
+static bool match(struct mt_unit *unit, struct mt_dwarf_side *side)
+{
+    for (size_t i = 0; side != NULL && i < side->n_units; i++)
+        if (side->units[i].header.dwo_id == unit->header.dwo_id) {
+            unit->split_side = side;
+            unit->split = &side->units[i];
+            return true;
+        }
+    return false;
+}
+
+static bool try_path(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                     const char *directory, size_t directory_bytes,
+                     const char *name)
+{
+    const char *root =
+        dwarf->options.sysroot != NULL ? dwarf->options.sysroot : "";
+    char *path = NULL;
+
+    if (asprintf(&path, "%s%.*s%s%s", root, (int)directory_bytes, directory,
+                 directory_bytes != 0 ? "/" : "", name) < 0)
+        return false;
+    bool found = match(unit, open_side(dwarf, path));
+    free(path);
+    return found;
+}
+
+static size_t directory_bytes(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? (size_t)(slash - path) : 0;
+}
+
+static bool in_package(struct mt_dwarf *dwarf, struct mt_unit *unit)
+{
+    const char *paths[] = {dwarf->options.path, dwarf->options.debug_path};
+    bool found = false;
+
+    for (size_t i = 0; i < 2 && !found; i++) {
+        char *package = NULL;
+
+        if (paths[i] == NULL || asprintf(&package, "%s.dwp", paths[i]) < 0)
+            continue;
+        found = match(unit, open_side(dwarf, package));
+        free(package);
+    }
+    return found;
+}
+
+void mt_dwarf_find_split(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                         struct mt_die *skeleton)
+{
+    struct mt_dwarf_file *file = dwarf->main.file;
+    const char *path = dwarf->options.path != NULL ? dwarf->options.path : "";
+    const char *name = mt_die_text(file, skeleton, MT_DIE_DWO_NAME);
+    const char *in = mt_die_text(file, skeleton, MT_DIE_COMP_DIR);
+
+    unit->split_sought = true;
+    if (unit->header.dwo_id == 0 || name == NULL || in_package(dwarf, unit))
+        return;
+    const char *slash = strrchr(name, '/');
+    const char *base = slash != NULL ? slash + 1 : name;
+
+    if (name[0] == '/'
+            ? try_path(dwarf, unit, "", 0, name)
+            : in != NULL && try_path(dwarf, unit, in, strlen(in), name))
+        return;
+    /* Built elsewhere, and carried here beside the program. */
+    if ((name[0] != '/' &&
+         try_path(dwarf, unit, path, directory_bytes(path), name)) ||
+        try_path(dwarf, unit, path, directory_bytes(path), base))
+        return;
+    if (dwarf->missing_split == NULL)
+        dwarf->missing_split = mt_strings_keep(dwarf->options.strings, name);
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/elf_file.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* Deflate cannot grow data more than this; zstd can, but no compiler's
+ * output does. */
+#define MAX_INFLATION 1032u
+#define MAX_INFLATED ((uint64_t)8 << 30)
+#define MAX_SECTIONS 1000000u
+#ifndef ELFCOMPRESS_ZSTD
+#define ELFCOMPRESS_ZSTD 2
+#endif
+
+static bool within(const struct mt_elf *elf, uint64_t offset, uint64_t bytes)
+{
+    return offset <= elf->bytes && bytes <= elf->bytes - offset;
+}
+
+/* A string that ends inside its table, else NULL. */
+static const char *string_in(const uint8_t *table, uint64_t table_bytes,
+                             uint64_t offset)
+{
+    if (offset >= table_bytes)
+        return NULL;
+    if (memchr(table + offset, 0, table_bytes - offset) == NULL)
+        return NULL;
+    return (const char *)table + offset;
+}
+
+static Elf64_Shdr section_header(const struct mt_elf *elf, uint64_t table,
+                                 size_t index)
+{
+    Elf64_Shdr header;
+
+    memcpy(&header, elf->data + table + index * sizeof(header), sizeof(header));
+    return header;
+}
+
+static bool check_header(const struct mt_elf *elf, Elf64_Ehdr *header,
+                         struct mt_error *error)
+{
+    if (elf->bytes < sizeof(*header) || memcmp(elf->data, ELFMAG, SELFMAG) != 0)
+        return mt_fail(error, "not an ELF file");
+    memcpy(header, elf->data, sizeof(*header));
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
+        header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_machine != EM_X86_64)
+        return mt_fail(error, "not an ELF file for x86-64");
+    return true;
+}
+
+static void fill_section(struct mt_elf *elf, struct mt_elf_section *section,
+                         const Elf64_Shdr *raw, const Elf64_Shdr *names)
+{
+    const char *name = NULL;
+
+    if (names != NULL)
+        name = string_in(elf->data + names->sh_offset, names->sh_size,
+                         raw->sh_name);
+    section->name = name != NULL ? name : "";
+    section->type = raw->sh_type;
+    section->flags = raw->sh_flags;
+    section->address = raw->sh_addr;
+    section->offset = raw->sh_offset;
+    section->bytes = section->memory_bytes = raw->sh_size;
+    section->link = raw->sh_link;
+    section->entry_bytes = raw->sh_entsize;
+    /* A debug file keeps the headers of what it left out. */
+    if (raw->sh_type == SHT_NOBITS ||
+        !within(elf, raw->sh_offset, raw->sh_size))
+        section->bytes = 0;
+}
+
+/* A file without usable section headers is fine: it has no sections. */
+static bool read_sections(struct mt_elf *elf, const Elf64_Ehdr *header,
+                          struct mt_error *error)
+{
+    uint64_t table = header->e_shoff, count = header->e_shnum;
+    uint64_t names_index = header->e_shstrndx;
+    Elf64_Shdr names;
+    const Elf64_Shdr *names_or_null = NULL;
+
+    if (table == 0 || header->e_shentsize != sizeof(Elf64_Shdr) ||
+        !within(elf, table, sizeof(Elf64_Shdr)))
+        return true;
+    Elf64_Shdr first = section_header(elf, table, 0);
+    if (count == 0)
+        count = first.sh_size;
+    if (names_index == SHN_XINDEX)
+        names_index = first.sh_link;
+    if (count > MAX_SECTIONS || !within(elf, table, count * sizeof(Elf64_Shdr)))
+        return true;
+    elf->sections = calloc(count + 1, sizeof(*elf->sections));
+    elf->inflated = calloc(count + 1, sizeof(*elf->inflated));
+    elf->inflated_bytes = calloc(count + 1, sizeof(*elf->inflated_bytes));
+    if (elf->sections == NULL || elf->inflated == NULL ||
+        elf->inflated_bytes == NULL)
+        return mt_fail(error, "out of memory");
+    if (names_index < count) {
+        names = section_header(elf, table, names_index);
+        if (names.sh_type == SHT_STRTAB &&
+            within(elf, names.sh_offset, names.sh_size))
+            names_or_null = &names;
+    }
+    for (size_t i = 0; i < count; i++) {
+        Elf64_Shdr raw = section_header(elf, table, i);
+
+        fill_section(elf, &elf->sections[i], &raw, names_or_null);
+    }
+    elf->n_sections = count;
+    return true;
+}
+
+static struct mt_elf *open_elf(struct mt_elf *elf, struct mt_error *error)
+{
+    Elf64_Ehdr header;
+
+    if (!check_header(elf, &header, error) ||
+        !read_sections(elf, &header, error)) {
+        mt_elf_close(elf);
+        return NULL;
+    }
+    elf->type = header.e_type;
+    return elf;
+}
+
+struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
+                                  struct mt_error *error)
+{
+    struct mt_elf *elf = calloc(1, sizeof(*elf));
+
+    if (elf == NULL) {
+        mt_fail(error, "out of memory");
+        return NULL;
+    }
+    elf->data = data;
+    elf->bytes = bytes;
+    return open_elf(elf, error);
+}
+
+struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
+{
+    /* A module's path comes from the target: never block on a FIFO. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+    struct mt_elf *elf = NULL;
+
+    if (fd < 0) {
+        mt_fail(error, "%s", strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
+        mt_fail(error, "not an ELF file");
+        close(fd);
+        return NULL;
+    }
+    void *map =
+        mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED) {
+        mt_fail(error, "mmap: %s", strerror(errno));
+        close(fd);
+        return NULL;
+    }
+    close(fd);
+    elf = calloc(1, sizeof(*elf));
+    if (elf == NULL) {
+        munmap(map, (size_t)status.st_size);
+        mt_fail(error, "out of memory");
+        return NULL;
+    }
+    elf->data = map;
+    elf->bytes = (size_t)status.st_size;
+    elf->mapped = true;
+    return open_elf(elf, error);
+}
+
+void mt_elf_close(struct mt_elf *elf)
+{
+    if (elf == NULL)
+        return;
+    for (size_t i = 0; elf->inflated != NULL && i < elf->n_sections; i++)
+        free(elf->inflated[i]);
+    free(elf->inflated);
+    free(elf->inflated_bytes);
+    free(elf->sections);
+    if (elf->mapped)
+        munmap((void *)(uintptr_t)elf->data, elf->bytes);
+    free(elf);
+}
+
+const struct mt_elf_section *mt_elf_find(const struct mt_elf *elf,
+                                         const char *name)
+{
+    for (size_t i = 0; i < elf->n_sections; i++)
+        if (strcmp(elf->sections[i].name, name) == 0)
+            return &elf->sections[i];
+    return NULL;
+}
+
+static bool decompress(uint32_t type, uint8_t *out, size_t out_bytes,
+                       const uint8_t *in, size_t in_bytes)
+{
+    if (type == ELFCOMPRESS_ZLIB) {
+        uLongf got = out_bytes;
+
+        return uncompress(out, &got, in, in_bytes) == Z_OK && got == out_bytes;
+    }
+    if (type == ELFCOMPRESS_ZSTD)
+        return ZSTD_decompress(out, out_bytes, in, in_bytes) == out_bytes;
+    return false;
+}
+
+/* SHF_COMPRESSED, or the older .zdebug_* with "ZLIB" and a size. */
+static bool inflate_section(struct mt_elf *elf, size_t index)
+{
+    const struct mt_elf_section *section = &elf->sections[index];
+    const uint8_t *in = elf->data + section->offset;
+    uint64_t out_bytes = 0, in_bytes = section->bytes;
+    uint32_t type = ELFCOMPRESS_ZLIB;
+
+    if (section->flags & SHF_COMPRESSED) {
+        Elf64_Chdr header;
+
+        if (in_bytes < sizeof(header))
+            return false;
+        memcpy(&header, in, sizeof(header));
+        type = header.ch_type;
+        out_bytes = header.ch_size;
+        in += sizeof(header);
+        in_bytes -= sizeof(header);
+    } else {
+        if (in_bytes < 12 || memcmp(in, "ZLIB", 4) != 0)
+            return false;
+        for (int i = 4; i < 12; i++)
+            out_bytes = out_bytes << 8 | in[i];
+        in += 12;
+        in_bytes -= 12;
+    }
+    if (out_bytes == 0 || out_bytes / MAX_INFLATION > in_bytes ||
+        out_bytes > MAX_INFLATED)
+        return false;
+    uint8_t *out = malloc(out_bytes);
+    if (out == NULL)
+        return false;
+    if (!decompress(type, out, out_bytes, in, in_bytes)) {
+        free(out);
+        return false;
+    }
+    elf->inflated[index] = out;
+    elf->inflated_bytes[index] = out_bytes;
+    elf->inflated_total += out_bytes;
+    return true;
+}
+
+bool mt_elf_section_data(struct mt_elf *elf,
+                         const struct mt_elf_section *section,
+                         const uint8_t **data, size_t *bytes)
+{
+    size_t index = (size_t)(section - elf->sections);
+
+    if (section->bytes == 0)
+        return false;
+    if ((section->flags & SHF_COMPRESSED) == 0 &&
+        strncmp(section->name, ".zdebug", 7) != 0) {
+        *data = elf->data + section->offset;
+        *bytes = section->bytes;
+        return true;
+    }
+    if (elf->inflated[index] == NULL && !inflate_section(elf, index))
+        return false;
+    *data = elf->inflated[index];
+    *bytes = elf->inflated_bytes[index];
+    return true;
+}
+
+/* The GNU build-id among notes, which are aligned to 4 bytes, or to 8. */
+static bool build_id_in_notes(const uint8_t *notes, uint64_t bytes,
+                              uint64_t align, const uint8_t **id,
+                              size_t *id_bytes)
+{
+    while (bytes >= sizeof(Elf64_Nhdr)) {
+        Elf64_Nhdr note;
+
+        memcpy(&note, notes, sizeof(note));
+        uint64_t name = sizeof(note);
+        uint64_t body = (name + note.n_namesz + align - 1) & -align;
+        uint64_t next = (body + note.n_descsz + align - 1) & -align;
+
+        if (body > bytes || note.n_descsz > bytes - body)
+            return false;
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+            memcmp(notes + name, "GNU", 4) == 0 && note.n_descsz > 0) {
+            *id = notes + body;
+            *id_bytes = note.n_descsz;
+            return true;
+        }
+        if (next > bytes)
+            return false;
+        notes += next;
+        bytes -= next;
+    }
+    return false;
+}
+
+static bool build_id_in_segments(const struct mt_elf *elf, const uint8_t **id,
+                                 size_t *bytes)
+{
+    Elf64_Ehdr header;
+
+    memcpy(&header, elf->data, sizeof(header));
+    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
+        !within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
+        return false;
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
+               sizeof(segment));
+        if (segment.p_type == PT_NOTE &&
+            within(elf, segment.p_offset, segment.p_filesz) &&
+            build_id_in_notes(elf->data + segment.p_offset, segment.p_filesz,
+                              segment.p_align == 8 ? 8 : 4, id, bytes))
+            return true;
+    }
+    return false;
+}
+
+bool mt_elf_build_id(const struct mt_elf *elf, const uint8_t **id,
+                     size_t *bytes)
+{
+    for (size_t i = 0; i < elf->n_sections; i++) {
+        const struct mt_elf_section *section = &elf->sections[i];
+        uint64_t align =
+            strcmp(section->name, ".note.gnu.property") == 0 ? 8 : 4;
+
+        if (section->type == SHT_NOTE && section->bytes != 0 &&
+            build_id_in_notes(elf->data + section->offset, section->bytes,
+                              align, id, bytes))
+            return true;
+    }
+    return elf->n_sections == 0 && build_id_in_segments(elf, id, bytes);
+}
+
+bool mt_elf_debuglink(const struct mt_elf *elf, const char **name,
+                      uint32_t *crc)
+{
+    const struct mt_elf_section *link = mt_elf_find(elf, ".gnu_debuglink");
+    const char *text;
+
+    if (link == NULL || link->bytes == 0)
+        return false;
+    text = string_in(elf->data + link->offset, link->bytes, 0);
+    if (text == NULL || *text == 0)
+        return false;
+    uint64_t at = (strlen(text) + 1 + 3) & ~(uint64_t)3;
+    if (at + 4 > link->bytes)
+        return false;
+    memcpy(crc, elf->data + link->offset + at, 4);
+    *name = text;
+    return true;
+}
+
+bool mt_elf_debugaltlink(const struct mt_elf *elf, const char **name,
+                         const uint8_t **id, size_t *id_bytes)
+{
+    const struct mt_elf_section *link = mt_elf_find(elf, ".gnu_debugaltlink");
+    const char *text;
+
+    if (link == NULL || link->bytes == 0)
+        return false;
+    text = string_in(elf->data + link->offset, link->bytes, 0);
+    if (text == NULL || *text == 0)
+        return false;
+    uint64_t at = strlen(text) + 1;
+    if (at >= link->bytes)
+        return false;
+    *name = text;
+    *id = elf->data + link->offset + at;
+    *id_bytes = link->bytes - at;
+    return true;
+}
+
+uint32_t mt_elf_crc(const struct mt_elf *elf)
+{
+    uLong crc = crc32(0, NULL, 0);
+    const uint8_t *data = elf->data;
+
+    for (size_t left = elf->bytes; left > 0;) {
+        uInt chunk = left > 1u << 30 ? 1u << 30 : (uInt)left;
+
+        crc = crc32(crc, data, chunk);
+        data += chunk;
+        left -= chunk;
+    }
+    return (uint32_t)crc;
+}
+
+bool mt_elf_code(struct mt_elf *elf, uint64_t address, void *buffer,
+                 size_t bytes)
+{
+    for (size_t i = 0; i < elf->n_sections; i++) {
+        const struct mt_elf_section *s = &elf->sections[i];
+        const uint8_t *data;
+        size_t all;
+
+        if (!(s->flags & SHF_EXECINSTR) || address < s->address ||
+            address - s->address >= s->bytes ||
+            !mt_elf_section_data(elf, s, &data, &all) ||
+            bytes > all - (address - s->address))
+            continue;
+        memcpy(buffer, data + (address - s->address), bytes);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MT_ELF_FILE_H
+#define MT_ELF_FILE_H
+
+/*
+ * elf_file.h: sections of a mapped ELF64 little-endian file.
+ *
+ * Nothing in the file is trusted: every offset, count and string is checked
+ * against the file's size when it is opened or asked for.  A file that shrinks
+ * while it is mapped raises SIGBUS, as it does in every reader that maps.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "coreanalyze/base/error.h"
+
+struct mt_elf_section {
+    const char *name; /* "" where the name is not in its table */
+    uint32_t type;    /* SHT_* */
+    uint64_t flags;   /* SHF_* */
+    uint64_t address;
+    uint64_t offset;       /* in the file */
+    uint64_t bytes;        /* in the file; 0 if it is not there */
+    uint64_t memory_bytes; /* as its header says */
+    uint32_t link;
+    uint64_t entry_bytes;
+};
+
+struct mt_elf {
+    const uint8_t *data;
+    size_t bytes;
+    bool mapped; /* by mt_elf_open; else borrowed */
+    uint16_t type;
+    struct mt_elf_section *sections;
+    size_t n_sections;
+    uint8_t **inflated; /* per section: its bytes, if it was compressed */
+    size_t *inflated_bytes;
+    size_t inflated_total;
+};
+
+/* NULL and `error` filled if it cannot be read or is not ELF64 for x86-64. */
+struct mt_elf *mt_elf_open(const char *path, struct mt_error *error);
+/* Over bytes that the caller keeps until mt_elf_close. */
+struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
+                                  struct mt_error *error);
+void mt_elf_close(struct mt_elf *); /* takes NULL */
+
+/* The first section of that name, or NULL. */
+const struct mt_elf_section *mt_elf_find(const struct mt_elf *,
+                                         const char *name);
+/* The bytes of a section, decompressed; they live as long as the file.  False
+ * if it has none, or they cannot be decompressed. */
+bool mt_elf_section_data(struct mt_elf *, const struct mt_elf_section *,
+                         const uint8_t **data, size_t *bytes);
+
+/* Bytes of code by their address in memory, less the load bias; false if no
+ * section has them all. */
+bool mt_elf_code(struct mt_elf *, uint64_t address, void *buffer, size_t bytes);
+
+/* From the GNU note, in a section or a segment. */
+bool mt_elf_build_id(const struct mt_elf *, const uint8_t **id, size_t *bytes);
+/* .gnu_debuglink: name of the separate debug file, and its CRC. */
+bool mt_elf_debuglink(const struct mt_elf *, const char **name, uint32_t *crc);
+/* .gnu_debugaltlink: the supplementary file that dwz made, and its build-id. */
+bool mt_elf_debugaltlink(const struct mt_elf *, const char **name,
+                         const uint8_t **id, size_t *id_bytes);
+/* The CRC that a debuglink records, over the whole file. */
+uint32_t mt_elf_crc(const struct mt_elf *);
+
+#endif

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/symbolize.h"
+#include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/symbols/symbolize_demangle.h"
+#include "coreanalyze/symbols/symbolize_files.h"
+#include "coreanalyze/symbols/symbolize_symtab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_BUDGET ((size_t)512 << 20)
+#define MAX_FRAMES 64 /* in one pc */
+#define CACHE_SLOTS 1024
+
+/* What one address gave. */
+struct answer {
+    struct answer *next;
+    uint64_t address; /* that was looked up: pc, or pc - 1 */
+    enum mt_symbol_quality quality;
+    size_t n;
+    struct mt_symbol_frame frames[];
+};
+struct module {
+    const char *path;              /* kept, or NULL */
+    const char *build_id;          /* in hexadecimal, kept */
+    const char *debug_path, *note; /* kept, or NULL */
+    enum mt_symbol_match match;
+    enum mt_symbol_quality quality;
+    uint64_t last_use;
+    /* Dropped when the budget is used up: */
+    bool loaded;
+    struct mt_files files;
+    struct mt_symtab *tables[3]; /* see load_tables() */
+    enum mt_symbol_quality table_quality[3];
+    struct mt_dwarf *dwarf;
+    struct answer **cache; /* CACHE_SLOTS of them */
+    size_t cache_bytes;
+};
+struct mt_symbolizer {
+    struct mt_symbolizer_options options;
+    struct mt_files_options files_options;
+    char **debug_dirs; /* ended by NULL */
+    char *sysroot;
+    struct mt_strings *strings;
+    struct module **modules;
+    size_t n_modules, modules_room;
+    uint64_t clock;
+};
+
+static bool copy_options(struct mt_symbolizer *symbolizer,
+                         const struct mt_symbolizer_options *options)
+{
+    static const char *const usual[] = {"/usr/lib/debug", NULL};
+    const char *const *dirs = usual;
+    size_t n = 0;
+
+    if (options != NULL) {
+        symbolizer->options = *options;
+        if (options->debug_dirs != NULL)
+            dirs = options->debug_dirs;
+        if (options->sysroot != NULL &&
+            (symbolizer->sysroot = strdup(options->sysroot)) == NULL)
+            return false;
+    }
+    while (dirs[n] != NULL)
+        n++;
+    symbolizer->debug_dirs = calloc(n + 1, sizeof(*symbolizer->debug_dirs));
+    for (size_t i = 0; symbolizer->debug_dirs != NULL && i < n; i++)
+        if ((symbolizer->debug_dirs[i] = strdup(dirs[i])) == NULL)
+            return false;
+    if (symbolizer->options.memory_budget == 0)
+        symbolizer->options.memory_budget = DEFAULT_BUDGET;
+    symbolizer->files_options = (struct mt_files_options){
+        .debug_dirs = (const char *const *)symbolizer->debug_dirs,
+        .sysroot = symbolizer->sysroot,
+        .no_debuginfod = symbolizer->options.no_debuginfod,
+    };
+    return symbolizer->debug_dirs != NULL;
+}
+
+struct mt_symbolizer *
+mt_symbolizer_new(const struct mt_symbolizer_options *options)
+{
+    struct mt_symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
+
+    if (symbolizer == NULL)
+        return NULL;
+    symbolizer->strings = mt_strings_new();
+    if (symbolizer->strings == NULL || !copy_options(symbolizer, options)) {
+        mt_symbolizer_free(symbolizer);
+        return NULL;
+    }
+    return symbolizer;
+}
+
+static void unload(struct module *module)
+{
+    for (size_t i = 0; module->cache != NULL && i < CACHE_SLOTS; i++)
+        while (module->cache[i] != NULL) {
+            struct answer *next = module->cache[i]->next;
+
+            free(module->cache[i]);
+            module->cache[i] = next;
+        }
+    free(module->cache);
+    module->cache = NULL;
+    module->cache_bytes = 0;
+    mt_dwarf_free(module->dwarf);
+    module->dwarf = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        mt_symtab_free(module->tables[i]);
+        module->tables[i] = NULL;
+    }
+    mt_files_close(&module->files);
+    module->loaded = false;
+}
+
+void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
+{
+    if (symbolizer == NULL)
+        return;
+    for (size_t i = 0; i < symbolizer->n_modules; i++) {
+        unload(symbolizer->modules[i]);
+        free(symbolizer->modules[i]);
+    }
+    free(symbolizer->modules);
+    for (size_t i = 0;
+         symbolizer->debug_dirs != NULL && symbolizer->debug_dirs[i] != NULL;
+         i++)
+        free(symbolizer->debug_dirs[i]);
+    free(symbolizer->debug_dirs);
+    free(symbolizer->sysroot);
+    mt_strings_free(symbolizer->strings);
+    free(symbolizer);
+}
+
+static const char *hexadecimal(struct mt_strings *strings, const uint8_t *bytes,
+                               size_t n)
+{
+    char *text = malloc(2 * n + 1);
+
+    if (text == NULL)
+        return NULL;
+    text[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        sprintf(text + 2 * i, "%02x", bytes[i]);
+    return mt_strings_take(strings, text);
+}
+
+/* The module by what the target recorded of it; a new one is empty. */
+static struct module *find_module(struct mt_symbolizer *symbolizer,
+                                  const struct mt_symbol_module *recorded)
+{
+    size_t bytes = recorded->build_id != NULL ? recorded->build_id_bytes : 0;
+    const char *path = mt_strings_keep(symbolizer->strings, recorded->path);
+    const char *build_id =
+        hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+    struct module *module;
+
+    for (size_t i = 0; i < symbolizer->n_modules; i++) {
+        module = symbolizer->modules[i];
+        if (module->path == path && module->build_id == build_id)
+            return module;
+    }
+    if (symbolizer->n_modules == symbolizer->modules_room) {
+        size_t room = symbolizer->modules_room * 2 + 16;
+        struct module **more =
+            realloc(symbolizer->modules, room * sizeof(*more));
+
+        if (more == NULL)
+            return NULL;
+        symbolizer->modules = more;
+        symbolizer->modules_room = room;
+    }
+    module = calloc(1, sizeof(*module));
+    if (module == NULL)
+        return NULL;
+    module->path = path;
+    module->build_id = build_id;
+    symbolizer->modules[symbolizer->n_modules++] = module;
+    return module;
+}
+
+static void add_table(struct module *module, size_t index, struct mt_elf *elf,
+                      bool dynamic)
+{
+    if (elf == NULL)
+        return;
+    module->tables[index] = mt_symtab_read(elf, dynamic);
+    module->table_quality[index] =
+        dynamic ? MT_SYMBOL_DYNSYM : MT_SYMBOL_SYMTAB;
+    if (module->tables[index] != NULL &&
+        module->quality < module->table_quality[index])
+        module->quality = module->table_quality[index];
+}
+
+/* In GDB's order: the module's own symbols, the exported ones where it is
+ * stripped, then those of its debug file. */
+static void load_tables(struct module *module)
+{
+    add_table(module, 0, module->files.module, false);
+    if (module->tables[0] == NULL)
+        add_table(module, 1, module->files.module, true);
+    add_table(module, 2, module->files.debug, false);
+}
+
+static void load_dwarf(struct mt_symbolizer *symbolizer, struct module *module)
+{
+    struct mt_files *files = &module->files;
+    struct mt_error error;
+    struct mt_dwarf_options options = {
+        .elf = files->debug,
+        .supplement = files->supplement,
+        .path = module->path,
+        .debug_path = files->debug_path,
+        .sysroot = symbolizer->sysroot,
+        .no_demangle = symbolizer->options.no_demangle,
+        .strings = symbolizer->strings,
+    };
+
+    if (options.elf != NULL)
+        module->dwarf = mt_dwarf_new(&options, &error);
+    options.elf = files->module;
+    if (module->dwarf == NULL && options.elf != NULL)
+        module->dwarf = mt_dwarf_new(&options, &error);
+}
+
+static bool load(struct mt_symbolizer *symbolizer, struct module *module,
+                 const struct mt_symbol_module *recorded)
+{
+    module->cache = calloc(CACHE_SLOTS, sizeof(*module->cache));
+    if (module->cache == NULL)
+        return false;
+    mt_files_find(recorded, &symbolizer->files_options, &module->files);
+    module->loaded = true;
+    module->match = module->files.match;
+    module->debug_path =
+        mt_strings_keep(symbolizer->strings, module->files.debug_path);
+    if (module->files.note[0] != 0)
+        module->note = mt_strings_keep(symbolizer->strings, module->files.note);
+    load_tables(module);
+    if (!symbolizer->options.no_dwarf)
+        load_dwarf(symbolizer, module);
+    return true;
+}
+
+static size_t module_bytes(const struct module *module)
+{
+    size_t bytes = module->cache_bytes;
+
+    if (!module->loaded)
+        return 0;
+    for (size_t i = 0; i < 3; i++)
+        bytes += mt_symtab_bytes(module->tables[i]);
+    if (module->dwarf != NULL)
+        bytes += mt_dwarf_bytes(module->dwarf);
+    return bytes + CACHE_SLOTS * sizeof(*module->cache);
+}
+
+size_t mt_symbolizer_memory(const struct mt_symbolizer *symbolizer)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < symbolizer->n_modules; i++)
+        bytes += module_bytes(symbolizer->modules[i]);
+    return bytes;
+}
+
+/* Drops other modules, oldest first; then what this one can read again. */
+static void keep_budget(struct mt_symbolizer *symbolizer,
+                        struct module *current)
+{
+    while (mt_symbolizer_memory(symbolizer) >
+           symbolizer->options.memory_budget) {
+        struct module *oldest = NULL;
+
+        for (size_t i = 0; i < symbolizer->n_modules; i++) {
+            struct module *module = symbolizer->modules[i];
+
+            if (module->loaded && module != current &&
+                (oldest == NULL || module->last_use < oldest->last_use))
+                oldest = module;
+        }
+        if (oldest == NULL) {
+            if (current->dwarf != NULL)
+                mt_dwarf_trim(current->dwarf);
+            break;
+        }
+        unload(oldest);
+    }
+}
+
+/* GDB asks the module's file first, and takes the debug file's symbol only
+ * where that lies closer. */
+static const struct mt_symtab_entry *
+find_symbol(const struct module *module, uint64_t address,
+            enum mt_symbol_quality *quality)
+{
+    const struct mt_symtab_entry *best = NULL;
+
+    for (size_t i = 0; i < 3; i++) {
+        const struct mt_symtab_entry *entry =
+            module->tables[i] != NULL
+                ? mt_symtab_find(module->tables[i], address)
+                : NULL;
+
+        if (entry != NULL && (best == NULL || entry->address > best->address)) {
+            best = entry;
+            *quality = module->table_quality[i];
+        }
+    }
+    return best;
+}
+
+/* A symbol's name as it is shown: demangled, without its version. */
+static const char *symbol_name(struct mt_symbolizer *symbolizer,
+                               const struct mt_symtab_entry *entry)
+{
+    const char *version = strchr(entry->name + 1, '@');
+    char *name = version != NULL
+                     ? strndup(entry->name, (size_t)(version - entry->name))
+                     : strdup(entry->name);
+    char *shown = NULL;
+
+    if (name != NULL && !symbolizer->options.no_demangle)
+        shown = mt_demangle(name, true);
+    if (shown != NULL) {
+        free(name);
+        name = shown;
+    }
+    return mt_strings_take(symbolizer->strings, name);
+}
+
+static size_t look_up(struct mt_symbolizer *symbolizer, struct module *module,
+                      uint64_t address, struct mt_symbol_frame *frames,
+                      enum mt_symbol_quality *quality)
+{
+    size_t n = 0;
+
+    *quality = MT_SYMBOL_NONE;
+    if (module->dwarf != NULL) {
+        n = mt_dwarf_find(module->dwarf, address, frames, MAX_FRAMES);
+        const char *missing = mt_dwarf_missing_split(module->dwarf);
+        char *note = NULL;
+
+        if (missing != NULL && module->note == NULL &&
+            asprintf(&note, "its split debug file %s is missing", missing) >= 0)
+            module->note = mt_strings_take(symbolizer->strings, note);
+    }
+    if (n == 0 || frames[n - 1].function == NULL) {
+        const struct mt_symtab_entry *entry =
+            find_symbol(module, address, quality);
+
+        if (entry != NULL) {
+            if (n == 0)
+                frames[n++] = (struct mt_symbol_frame){0};
+            else
+                *quality = MT_SYMBOL_DWARF;
+            frames[n - 1].function = symbol_name(symbolizer, entry);
+            frames[n - 1].offset = address - entry->address;
+        } else if (n != 0) {
+            *quality = MT_SYMBOL_DWARF;
+        }
+    } else {
+        *quality = MT_SYMBOL_DWARF;
+    }
+    if (module->quality < *quality)
+        module->quality = *quality;
+    return n;
+}
+
+static struct answer *answer_for(struct mt_symbolizer *symbolizer,
+                                 struct module *module, uint64_t address)
+{
+    struct mt_symbol_frame frames[MAX_FRAMES];
+    enum mt_symbol_quality quality;
+    struct answer **slot =
+        &module->cache[(address ^ address >> 10) % CACHE_SLOTS];
+
+    for (struct answer *answer = *slot; answer != NULL; answer = answer->next)
+        if (answer->address == address)
+            return answer;
+    size_t n = look_up(symbolizer, module, address, frames, &quality);
+    size_t bytes = sizeof(struct answer) + n * sizeof(*frames);
+    struct answer *answer = malloc(bytes);
+
+    if (answer == NULL)
+        return NULL;
+    answer->next = *slot;
+    answer->address = address;
+    answer->quality = quality;
+    answer->n = n;
+    memcpy(answer->frames, frames, n * sizeof(*frames));
+    module->cache_bytes += bytes;
+    *slot = answer;
+    keep_budget(symbolizer, module);
+    return answer;
+}
+
+/* The module, its files read. */
+static struct module *loaded(struct mt_symbolizer *symbolizer,
+                             const struct mt_symbol_module *recorded)
+{
+    struct module *module = find_module(symbolizer, recorded);
+
+    if (module == NULL ||
+        (!module->loaded && !load(symbolizer, module, recorded)))
+        return NULL;
+    module->last_use = ++symbolizer->clock;
+    return module;
+}
+
+size_t mt_symbolize(struct mt_symbolizer *symbolizer,
+                    const struct mt_symbol_module *recorded, uint64_t pc,
+                    bool is_return_address, struct mt_symbol_frame *out,
+                    size_t max, enum mt_symbol_quality *quality)
+{
+    struct module *module = loaded(symbolizer, recorded);
+    uint64_t address = is_return_address ? pc - 1 : pc;
+    const struct answer *answer = NULL;
+
+    if (quality != NULL)
+        *quality = MT_SYMBOL_NONE;
+    if (module == NULL)
+        return 0;
+    answer = answer_for(symbolizer, module, address);
+    if (answer == NULL)
+        return 0;
+    if (quality != NULL)
+        *quality = answer->quality;
+    /* If there is no room for all, those nearest the real frame count. */
+    size_t n = answer->n < max ? answer->n : max;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = answer->frames[answer->n - n + i];
+        if (!out[i].inlined)
+            out[i].offset += pc - address;
+    }
+    return n;
+}
+
+bool mt_symbolize_code(struct mt_symbolizer *symbolizer,
+                       const struct mt_symbol_module *recorded,
+                       uint64_t address, void *buffer, size_t bytes)
+{
+    struct module *module = loaded(symbolizer, recorded);
+
+    return module != NULL && module->files.module != NULL &&
+           mt_elf_code(module->files.module, address, buffer, bytes);
+}
+
+size_t mt_symbolizer_n_modules(const struct mt_symbolizer *symbolizer)
+{
+    return symbolizer->n_modules;
+}
+
+bool mt_symbolizer_report(const struct mt_symbolizer *symbolizer, size_t index,
+                          struct mt_symbol_report *out)
+{
+    if (index >= symbolizer->n_modules)
+        return false;
+    const struct module *module = symbolizer->modules[index];
+    *out = (struct mt_symbol_report){
+        .path = module->path != NULL ? module->path : "",
+        .build_id = module->build_id != NULL ? module->build_id : "",
+        .match = module->match,
+        .quality = module->quality,
+        .debug_path = module->debug_path,
+        .note = module->note,
+    };
+    return true;
+}

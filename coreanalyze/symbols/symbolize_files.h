@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MT_SYMBOLIZE_FILES_H
+#define MT_SYMBOLIZE_FILES_H
+
+/*
+ * symbolize_files.h: finds the file of a module, its separate debug file and
+ * the supplementary file of that.
+ */
+#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/symbols/symbolize.h"
+
+struct mt_files_options {
+    const char *const *debug_dirs; /* ended by NULL */
+    const char *sysroot;           /* or NULL */
+    bool no_debuginfod;
+};
+struct mt_files {
+    enum mt_symbol_match match;
+    struct mt_elf *module; /* or NULL */
+    struct mt_elf *debug;  /* a separate file, or NULL */
+    struct mt_elf *supplement;
+    char *debug_path; /* of `debug`, or NULL */
+    char note[256];   /* what is missing, or "" */
+};
+
+void mt_files_find(const struct mt_symbol_module *,
+                   const struct mt_files_options *, struct mt_files *out);
+void mt_files_close(struct mt_files *); /* what it holds */
+/* A path below the sysroot, malloc'ed. */
+char *mt_files_path(const struct mt_files_options *, const char *path);
+
+/* Of symbolize_debuginfod.c: the file of a build-id from the servers that
+ * DEBUGINFOD_URLS names, opened and checked; NULL without servers. */
+struct mt_elf *mt_debuginfod_find(const uint8_t *build_id, size_t bytes,
+                                  bool debug, char **path);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+#include "coreanalyze/symbols/symbolize_symtab.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_SECTION UINT32_MAX
+
+struct mt_symtab {
+    struct mt_elf *elf;
+    struct mt_symtab_entry *entries; /* by address */
+    size_t n;
+};
+
+static bool is_code(const struct mt_elf *elf, uint32_t section)
+{
+    const uint64_t code = SHF_ALLOC | SHF_EXECINSTR;
+
+    return section < elf->n_sections &&
+           (elf->sections[section].flags & code) == code;
+}
+
+/* A symbol that names code, as GDB takes them: labels too, but not the
+ * assembler's own. */
+static bool usable(const struct mt_elf *elf, const Elf64_Sym *symbol,
+                   const char *name)
+{
+    unsigned type = ELF64_ST_TYPE(symbol->st_info);
+
+    if (symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= SHN_LORESERVE ||
+        type == STT_SECTION || type == STT_FILE || type == STT_TLS)
+        return false;
+    if (name[0] == 0 || strncmp(name, ".L", 2) == 0 ||
+        (name[0] == '$' && ELF64_ST_BIND(symbol->st_info) == STB_LOCAL))
+        return false;
+    return is_code(elf, symbol->st_shndx);
+}
+
+/* Of several names for one address GDB takes the last in the order of strcmp,
+ * and so do we. */
+static int compare(const void *a, const void *b)
+{
+    const struct mt_symtab_entry *one = a, *other = b;
+
+    if (one->address != other->address)
+        return one->address < other->address ? -1 : 1;
+    return strcmp(one->name, other->name);
+}
+
+static void fill(struct mt_symtab *table, const uint8_t *symbols, size_t n,
+                 const char *names, size_t names_bytes)
+{
+    for (size_t i = 0; i < n; i++) {
+        Elf64_Sym symbol;
+
+        memcpy(&symbol, symbols + i * sizeof(symbol), sizeof(symbol));
+        if (symbol.st_name >= names_bytes ||
+            !usable(table->elf, &symbol, names + symbol.st_name))
+            continue;
+        table->entries[table->n++] = (struct mt_symtab_entry){
+            .address = symbol.st_value,
+            .bytes = symbol.st_size,
+            .name = names + symbol.st_name,
+            .section = symbol.st_shndx,
+        };
+    }
+    if (table->n != 0)
+        qsort(table->entries, table->n, sizeof(*table->entries), compare);
+}
+
+static const struct mt_elf_section *find_table(const struct mt_elf *elf,
+                                               uint32_t type)
+{
+    for (size_t i = 0; i < elf->n_sections; i++)
+        if (elf->sections[i].type == type && elf->sections[i].bytes != 0)
+            return &elf->sections[i];
+    return NULL;
+}
+
+struct mt_symtab *mt_symtab_read(struct mt_elf *elf, bool dynamic)
+{
+    const struct mt_elf_section *section =
+        find_table(elf, dynamic ? SHT_DYNSYM : SHT_SYMTAB);
+    const uint8_t *symbols, *names;
+    size_t bytes, names_bytes;
+
+    if (section == NULL || section->link >= elf->n_sections ||
+        section->entry_bytes != sizeof(Elf64_Sym) ||
+        !mt_elf_section_data(elf, section, &symbols, &bytes) ||
+        !mt_elf_section_data(elf, &elf->sections[section->link], &names,
+                             &names_bytes) ||
+        names[names_bytes - 1] != 0)
+        return NULL;
+    size_t n = bytes / sizeof(Elf64_Sym);
+    struct mt_symtab *table = calloc(1, sizeof(*table));
+    if (table == NULL)
+        return NULL;
+    table->elf = elf;
+    table->entries = malloc((n + 1) * sizeof(*table->entries));
+    if (table->entries == NULL) {
+        free(table);
+        return NULL;
+    }
+    fill(table, symbols, n, (const char *)names, names_bytes);
+    /* Most symbols of a large program are data, or undefined. */
+    struct mt_symtab_entry *fit =
+        realloc(table->entries, (table->n + 1) * sizeof(*fit));
+    if (fit != NULL)
+        table->entries = fit;
+    return table;
+}
+
+void mt_symtab_free(struct mt_symtab *table)
+{
+    if (table == NULL)
+        return;
+    free(table->entries);
+    free(table);
+}
+
+size_t mt_symtab_bytes(const struct mt_symtab *table)
+{
+    return table != NULL ? table->n * sizeof(*table->entries) : 0;
+}
+
+static uint32_t section_of(const struct mt_elf *elf, uint64_t pc)
+{
+    for (size_t i = 0; i < elf->n_sections; i++)
+        if (is_code(elf, (uint32_t)i) && pc >= elf->sections[i].address &&
+            pc - elf->sections[i].address < elf->sections[i].memory_bytes)
+            return (uint32_t)i;
+    return NO_SECTION;
+}
+
+static bool covers(const struct mt_symtab_entry *entry, uint64_t pc)
+{
+    return pc - entry->address < entry->bytes;
+}
+
+/*
+ * The rules, told by comparing with GDB 13 (tests/symbolize-gdb): go back from
+ * PC.  A label without size gives way to a sized symbol before it that covers
+ * PC; a sized symbol whose end PC is past gives way to the one before it if
+ * that covers PC; else no sized symbol is stretched, but a label is.
+ */
+const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
+                                             uint64_t pc)
+{
+    const struct mt_symtab_entry *entries = table->entries, *label = NULL;
+    uint32_t section = section_of(table->elf, pc);
+    size_t low = 0, high = table->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (entries[middle].address <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i > 0; i--) {
+        const struct mt_symtab_entry *entry = &entries[i - 1];
+
+        if (entry->section != section)
+            continue;
+        if (entry->bytes == 0) {
+            if (label == NULL)
+                label = entry;
+            continue;
+        }
+        if (covers(entry, pc))
+            return entry;
+        if (i > 1 && entries[i - 2].section == section &&
+            covers(&entries[i - 2], pc))
+            return &entries[i - 2];
+        break;
+    }
+    return label;
+}
