@@ -6,7 +6,7 @@
 #ifndef MT_ALLOC_H
 #define MT_ALLOC_H
 
-#include "internal.h"
+#include "heap/internal.h"
 
 #define MT_SMALL_MAX 32768u /* bytes; larger blocks have a span each */
 #define MT_N_CLASSES 72u    /* 16-byte steps to 128, then 8 per doubling */
@@ -59,7 +59,7 @@ struct mt_runs {
     uint32_t head[MT_N_RUN_BINS]; /* linked by next, prev */
 };
 
-/* Memory of a heap (memory.h). */
+/* Memory of a heap (page_kinds.h). */
 #define MT_THP_SYSTEM 0u /* transparent huge pages: as the system has it */
 #define MT_THP_ON 1u
 #define MT_THP_OFF 2u
@@ -221,7 +221,7 @@ void mt_records_fork_prepare(void);
 void mt_records_fork_parent(void);
 void mt_records_fork_child(void);
 
-/* side.c: bitmaps and tags of spans. */
+/* side_tables.c: bitmaps and tags of spans. */
 bool mt_side_bitmaps(mt_span *);
 /* Gives the span its tags, all 0; false when the section is full. */
 bool mt_side_tags(mt_span *);

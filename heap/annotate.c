@@ -6,9 +6,9 @@
  * one that allocated it.  Nothing is listed, so nothing can be out of date when
  * the block is freed.
  */
-#include "alloc.h"
-#include "memtrace.h"
-#include "stacks.h"
+#include "heap/alloc.h"
+#include "heap/memtrace.h"
+#include "heap/capture/stacks.h"
 
 static const uint32_t in_scope = MT_TRACE_SCOPE;
 

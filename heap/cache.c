@@ -4,8 +4,8 @@
  * is empty, a word becomes all free, or a block is freed by another thread.
  * The protocol between owner and other threads is at the head of heap.c.
  */
-#include "alloc.h"
-#include "safety.h"
+#include "heap/alloc.h"
+#include "heap/safety.h"
 
 #include <errno.h>
 

@@ -4,7 +4,7 @@
  * (the spacing of jemalloc's manual, "SIZE CLASSES", with eight for four:
  * at most 1/9 of a block is lost to rounding, above 128 bytes).
  */
-#include "alloc.h"
+#include "heap/alloc.h"
 
 #include <string.h>
 

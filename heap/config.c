@@ -3,11 +3,11 @@
  * MEMTRACE=key=value:key=value.  A bad key or value is one line on stderr, and
  * the default.  docs/memtrace-preload.7 documents the keys.
  */
-#include "alloc.h"
-#include "atend.h"
-#include "capture.h"
-#include "memory.h"
-#include "print.h"
+#include "heap/alloc.h"
+#include "heap/exit/at_exit.h"
+#include "heap/capture/capture.h"
+#include "heap/page_kinds.h"
+#include "heap/raw_print.h"
 
 #include <string.h>
 

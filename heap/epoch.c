@@ -4,7 +4,7 @@
  * whenever the table has filled by another half of what was left, so that a
  * process of any age has room for more (2^20 tags' epochs at the most).
  */
-#include "internal.h"
+#include "heap/internal.h"
 
 #include <string.h>
 

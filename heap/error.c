@@ -2,8 +2,8 @@
  *
  * What went wrong: on stderr, and in the root for those who read later.
  */
-#include "alloc.h"
-#include "print.h"
+#include "heap/alloc.h"
+#include "heap/raw_print.h"
 
 #include <errno.h>
 #include <stdlib.h>

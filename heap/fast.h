@@ -5,7 +5,7 @@
 #ifndef MT_FAST_H
 #define MT_FAST_H
 
-#include "alloc.h"
+#include "heap/alloc.h"
 
 /* traced.S: these continue an allocation function that cannot take the fast
  * path, with the registers of its caller. Reached by tail calls. */

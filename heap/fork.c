@@ -2,9 +2,9 @@
  *
  * Fork: all locks, in their order, before; the child's own trace after.
  */
-#include "alloc.h"
-#include "atend.h"
-#include "region.h"
+#include "heap/alloc.h"
+#include "heap/exit/at_exit.h"
+#include "heap/trace_region.h"
 
 static void prepare(void)
 {

@@ -46,13 +46,13 @@
  * whole in the child.  What they do not guard, the other threads' caches, is
  * rebuilt (threads.c).
  */
-#include "atend.h"
-#include "fast.h"
-#include "memory.h"
-#include "pages.h"
-#include "print.h"
-#include "region.h"
-#include "safety.h"
+#include "heap/exit/at_exit.h"
+#include "heap/fast.h"
+#include "heap/page_kinds.h"
+#include "heap/pages.h"
+#include "heap/raw_print.h"
+#include "heap/trace_region.h"
+#include "heap/safety.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,11 +2,11 @@
  *
  * Heaps by number and name: creation and destruction.
  */
-#include "alloc.h"
-#include "memory.h"
-#include "memtrace.h"
-#include "region.h"
-#include "safety.h"
+#include "heap/alloc.h"
+#include "heap/page_kinds.h"
+#include "heap/memtrace.h"
+#include "heap/trace_region.h"
+#include "heap/safety.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef MT_INTERNAL_H
 #define MT_INTERNAL_H
 
-#include "layout.h"
+#include "heap/layout.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,7 +86,7 @@ const char *mt_os_getenv(const char *name);
  * number mt_os_fail_at fails (0: none). */
 extern uint64_t mt_os_fail_at, mt_os_calls;
 
-/* --- region.c: the trace region. */
+/* --- trace_region.c: the trace region. */
 extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
 
 /* Appends `bytes` (a multiple of 8) to a section, committing as needed; the

@@ -11,8 +11,8 @@ noinst_LTLIBRARIES += %D%/libheap.la
 	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
 %C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
 include %D%/alloc.mk
-include %D%/capture.mk
-include %D%/seldom.mk
+include %D%/capture/local.mk
+include %D%/cold.mk
 
 lib_LTLIBRARIES += %D%/libmemtrace.la
 %C%_libmemtrace_la_SOURCES =

@@ -3,7 +3,7 @@
  * A futex lock of one word.  pthread_mutex_t would do, but this one can be
  * reset in the child of a fork without undefined behaviour.
  */
-#include "internal.h"
+#include "heap/internal.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -3,7 +3,7 @@
  * The seam to the kernel: every system call about memory or time that the
  * heap makes is in this file.
  */
-#include "internal.h"
+#include "heap/internal.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>

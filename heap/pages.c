@@ -9,9 +9,9 @@
  *
  * Everything here is under the heap's lock, but for the look-ups.
  */
-#include "alloc.h"
-#include "memory.h"
-#include "pages.h"
+#include "heap/alloc.h"
+#include "heap/page_kinds.h"
+#include "heap/pages.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * pages.h - between regions.c and pages.c.  The heap's lock is held, but for
+ * pages.h - between heap_regions.c and pages.c.  The heap's lock is held, but for
  * the look-ups.
  */
 #ifndef MT_PAGES_H
 #define MT_PAGES_H
 
-#include "alloc.h"
+#include "heap/alloc.h"
 
 struct mt_region_record *mt_region_at(uint32_t i);
 uint32_t mt_region_count(void); /* those of the past included */

@@ -5,7 +5,7 @@
  * again by a bitmap of such pages. To a reader they are records that are not
  * in use.
  */
-#include "alloc.h"
+#include "heap/alloc.h"
 
 #define PAGE 4096u
 #define BATCH (PAGE / (uint32_t)sizeof(mt_span)) /* records of a page */

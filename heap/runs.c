@@ -6,7 +6,7 @@
  * in the one list that holds runs both too small and large enough, a bounded
  * walk.
  */
-#include "alloc.h"
+#include "heap/alloc.h"
 
 #define EXACT 64u
 #define WALK 64 /* runs looked at in the list of the wanted size itself */

@@ -3,7 +3,7 @@
  * The modes of safety.h.  Reports are made with no lock held, so that a
  * handler of SIGABRT may still allocate.
  */
-#include "safety.h"
+#include "heap/safety.h"
 
 #include <errno.h>
 #include <string.h>

@@ -23,7 +23,7 @@
 #ifndef MT_SAFETY_H
 #define MT_SAFETY_H
 
-#include "alloc.h"
+#include "heap/alloc.h"
 
 #define MT_FILL_FREED 0xfd
 #define MT_FILL_ALLOCATED 0xba

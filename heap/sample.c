@@ -8,7 +8,7 @@
  * reader weighs it with the inverse of that (the method of tcmalloc's
  * "Sampling" page).
  */
-#include "alloc.h"
+#include "heap/alloc.h"
 
 /* Natural logarithm of x in [2^-64, 1]; libm is not ours to link.  x = m 2^e
  * with m in [1, 2), and ln m by the series of atanh: error below 1e-6. */

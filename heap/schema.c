@@ -3,8 +3,8 @@
  * The text schema, from the field tables of layout.h, as one constant: what a
  * process does at its start is to copy it.
  */
-#include "internal.h"
-#include "region.h"
+#include "heap/internal.h"
+#include "heap/trace_region.h"
 
 #include <string.h>
 

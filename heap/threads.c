@@ -7,7 +7,7 @@
  * list, everything in an idle cache, and the orphans; it is taken before the
  * heap's lock.
  */
-#include "alloc.h"
+#include "heap/alloc.h"
 
 #include <errno.h>
 #include <pthread.h>

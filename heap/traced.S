@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The entries of the heap; their targets are in entry.c.
+ * The entries of the heap; their targets are in api.c.
  */
 #include "heap/entry.S.h"
 

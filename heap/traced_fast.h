@@ -6,8 +6,8 @@
 #ifndef MT_TRACED_FAST_H
 #define MT_TRACED_FAST_H
 
-#include "capture_fast.h"
-#include "fast.h"
+#include "heap/capture/capture_fast.h"
+#include "heap/fast.h"
 
 /* Takes the block of the lowest bit of `bits`, which are the free ones of the
  * bin's word, and gives it the tag, which is without its slack. */

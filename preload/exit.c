@@ -4,7 +4,7 @@
  * from main, after the program's own exit handlers, and _exit().  Not seen are
  * quick_exit(), signals, and execve(2), which is no end.
  */
-#include "heap/atend.h"
+#include "heap/exit/at_exit.h"
 #include "heap/internal.h"
 
 #include <stdint.h>

@@ -4,7 +4,7 @@
  */
 #include "heap/memtrace.h"
 #include "heap/internal.h"
-#include "heap/print.h"
+#include "heap/raw_print.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -10,7 +10,7 @@
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
 #include "heap/internal.h"
-#include "heap/print.h"
+#include "heap/raw_print.h"
 #include "preload/preload.h"
 
 #include <dlfcn.h>

@@ -5,10 +5,10 @@
  * longjmp, signals, coroutines, code that is replaced. Every capture is
  * compared with an unwinding that knows nothing.
  */
-#include "heap/capture.h"
-#include "heap/region.h"
-#include "heap/stacks.h"
-#include "heap/unwind.h"
+#include "heap/capture/capture.h"
+#include "heap/trace_region.h"
+#include "heap/capture/stacks.h"
+#include "heap/capture/unwind.h"
 #include "tests/regs.h"
 #include "tests/unit.h"
 

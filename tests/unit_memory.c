@@ -2,9 +2,9 @@
  *
  * Page sizes, transparent huge pages and NUMA nodes of heaps.
  */
-#include "heap/memory.h"
+#include "heap/page_kinds.h"
 #include "heap/memtrace.h"
-#include "tests/model.h"
+#include "tests/heap_model.h"
 #include "tests/unit.h"
 
 #include <errno.h>

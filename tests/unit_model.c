@@ -4,7 +4,7 @@
  * many, with blocks freed by other threads, forks, limits and toggling.
  */
 #include "heap/alloc.h"
-#include "tests/model.h"
+#include "tests/heap_model.h"
 #include "tests/unit.h"
 
 #include <pthread.h>

@@ -3,10 +3,10 @@
  * unit_reload.c - one library replaced by another at the same address, whose
  * code has the same layout but other frames.
  */
-#include "heap/capture.h"
-#include "heap/modules.h"
-#include "heap/region.h"
-#include "heap/stacks.h"
+#include "heap/capture/capture.h"
+#include "heap/capture/module_table.h"
+#include "heap/trace_region.h"
+#include "heap/capture/stacks.h"
 #include "tests/regs.h"
 #include "tests/unit.h"
 

@@ -5,7 +5,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
-#include "tests/model.h"
+#include "tests/heap_model.h"
 #include "tests/unit.h"
 
 #include <errno.h>

@@ -5,10 +5,10 @@
  * and one that is left in the middle, by a handler's siglongjmp(). What the
  * others find is right all the same.
  */
-#include "heap/capture.h"
-#include "heap/region.h"
-#include "heap/stacks.h"
-#include "heap/unwind.h"
+#include "heap/capture/capture.h"
+#include "heap/trace_region.h"
+#include "heap/capture/stacks.h"
+#include "heap/capture/unwind.h"
 #include "tests/regs.h"
 #include "tests/unit.h"
 

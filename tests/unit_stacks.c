@@ -2,9 +2,9 @@
  *
  * unit_stacks.c - the stack table, the module list, and a capture's result.
  */
-#include "heap/modules.h"
-#include "heap/region.h"
-#include "heap/stacks.h"
+#include "heap/capture/module_table.h"
+#include "heap/trace_region.h"
+#include "heap/capture/stacks.h"
 #include "tests/regs.h"
 #include "tests/unit.h"
 

@@ -3,8 +3,8 @@
  * unit_unwind.c - unwinding, compared with libgcc's backtrace() at the same
  * place, on all kinds of stacks.
  */
-#include "heap/region.h"
-#include "heap/unwind.h"
+#include "heap/trace_region.h"
+#include "heap/capture/unwind.h"
 #include "tests/regs.h"
 #include "tests/unit.h"
 

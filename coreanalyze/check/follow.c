@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * check.c - follows processes by ptrace events alone.
+ * follow.c - follows processes by ptrace events alone.
  *
  * Each thread stops in the kernel when it ends, by whatever cause
  * (PTRACE_EVENT_EXIT), with its registers and all memory in place.  It is held

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * block_walk.h - live blocks, in process.
+ */
+#ifndef MT_BLOCK_WALK_H
+#define MT_BLOCK_WALK_H
+
+#include "heap/alloc.h"
+
+typedef int (*mt_visitor)(mt_span *, uint32_t index, void *arg);
+/* Visits every live block of the heap until `visit` returns nonzero. */
+int mt_blocks_walk(struct memtrace_heap *, mt_visitor visit, void *arg);
+uint64_t mt_block_tag(const mt_span *, uint32_t index);
+/* Bytes asked for; the block's size if it is untraced. */
+uint64_t mt_block_requested(const mt_span *, uint64_t tag);
+const struct mt_stack_record *mt_stack_at(uint32_t id);
+
+#endif

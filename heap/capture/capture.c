@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * capture.c - who is allocating: from registers to a stack's id.
+ *
+ * THE VERIFIED MEMO.  Unwinding is a function of the start registers, of the
+ * words that it reads, of the unwind rules, and of the depth at which it is
+ * cut. While it runs it leaves a trail: the start registers it used and the
+ * words it read, in order. The memo keeps the trail with the id of the stack
+ * that came out. At the next capture with the same rip and rsp, the words
+ * are compared. If rbp (if it was used) and all words before word i are what
+ * they were, the unwinder, run now, would read word i at the same place as
+ * then; if that has its old value too, so on to the next. When all are equal
+ * it would take every step that it took then, and the id is the same. That
+ * needs no step to be taken, no frame to be hashed, and no trust. Where the
+ * first word differs, the comparison ends, having read nothing but what the
+ * unwinder would read.
+ *
+ * The rest of what it is a function of: an entry is used only while the depth
+ * is the same, and while no module that had a frame in any stack is gone
+ * (module_table.c: the generation changes before other code can run at the
+ * addresses of one; the list is then checked). Entries with frames that lie
+ * in no module hold for one generation. Stacks that used other registers than
+ * rbp, or words outside of the known range of the current stack, are not
+ * remembered.
+ *
+ * WHICH ENTRY.  Programs repeat themselves: the entry that was found after this
+ * one the last time is tried first, and was fetched into the processor's cache
+ * since then. Next is that with the same rip and rsp. A recursion leads to the
+ * same of these in many ways; those that are remembered make a tree, which
+ * parts where they do (memo.c): a look at the words at which they differ leads
+ * to the one to be tried. That is only a guess; the comparison decides.
+ *
+ * COUNTERS.  A hit counts on the entry's counter, which only this thread
+ * writes; it is added to the stack's record when its slot is given to another
+ * stack, or the thread goes. A reader adds up both. While the thread runs it
+ * may be seen between those two steps: off by one counter's worth per thread.
+ *
+ * SIGNALS.  A capture that interrupts another one on the same thread finds
+ * its stack pointer in `under_way`: it unwinds into another buffer, without
+ * memo and known ranges, and counts on the record. That pointer says both that
+ * there is a capture and where, in one word, so that no interrupter sees one
+ * without the other. Everything below (rules, stacks, modules) is without
+ * locks, and finished by others if it is left in the middle.
+ */
+#include "heap/capture/capture_fast.h"
+#include "heap/capture/stacks.h"
+
+#include <string.h>
+
+#define SMALL_DEPTH 64 /* frames kept where there is no buffer */
+
+const size_t mt_capture_bytes = sizeof(struct mt_capture);
+
+uint32_t mt_capture_verify;
+struct mt_capture_totals mt_capture_totals;
+
+static struct mt_capture *all;
+
+/* 0 not started, 1 being started, 2 started */
+static uint32_t started;
+
+static MT_COLD void start(void)
+{
+    uint32_t state = 0;
+    if (__atomic_compare_exchange_n(&started, &state, 1, false,
+                                    __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+        mt_modules_start();
+        mt_stacks_start();
+        mt_store_release(&started, 2);
+    }
+}
+
+void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread)
+{
+    if (mt_load_acquire(&started) != 2)
+        start();
+    mt_memo_init(&c->memo, thread);
+    c->next = mt_load_relaxed(&all);
+    while (!__atomic_compare_exchange_n(&all, &c->next, c, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+}
+
+struct mt_capture_totals mt_capture_sum(void)
+{
+    struct mt_capture_totals sum = mt_capture_totals;
+    for (const struct mt_capture *c = mt_load_acquire(&all); c; c = c->next) {
+        sum.hits += c->memo.all_hits + mt_load_relaxed(&c->memo.hits);
+        sum.misses += c->memo.all_misses + mt_load_relaxed(&c->memo.misses);
+    }
+    return sum;
+}
+
+static void add_total(uint64_t *total, uint64_t *part)
+{
+    __atomic_fetch_add(total, *part, __ATOMIC_RELAXED);
+    *part = 0;
+}
+
+void mt_capture_fold(struct mt_capture *c)
+{
+    mt_memo_fold(&c->memo);
+    mt_memo_end_round(&c->memo);
+    add_total(&mt_capture_totals.hits, &c->memo.all_hits);
+    add_total(&mt_capture_totals.misses, &c->memo.all_misses);
+}
+
+void mt_capture_detach(struct mt_capture *c)
+{
+    mt_capture_fold(c);
+    /* In the child of a fork it may be the memo of a thread that was caught
+     * while it was changing it. */
+    if (c->under_way[0])
+        mt_memo_init(&c->memo, c->memo.thread);
+    memset(c->under_way, 0, sizeof c->under_way);
+    c->ranges = (struct mt_stack_ranges){0};
+}
+
+static unsigned depth_within(unsigned max)
+{
+    uint32_t depth = mt_load_relaxed(&memtrace_root->depth);
+    return depth < 1 ? 1 : depth < max ? depth : max;
+}
+
+/* Without what the memo needs. */
+static uint32_t unwind_and_intern(uint64_t *frames, unsigned max,
+                                  const struct mt_regs *regs)
+{
+    struct mt_unwinding u = {.frames = frames, .max_frames = depth_within(max)};
+    bool known;
+    mt_unwind(&u, regs);
+    return mt_stacks_intern(frames, u.n_frames, u.flags, &known);
+}
+
+static MT_COLD MT_NOINLINE uint32_t capture_small(const struct mt_regs *regs)
+{
+    uint64_t frames[SMALL_DEPTH];
+    return unwind_and_intern(frames, SMALL_DEPTH, regs);
+}
+
+/* Forgets the captures that will never be finished: a signal handler that had
+ * interrupted them left by longjmp(), if the stack is now shorter than it was
+ * then. Returns the number of those that will. */
+static unsigned drop_abandoned(struct mt_capture *c, uint64_t sp)
+{
+    uint64_t low = c->ranges.range[c->ranges.last].low;
+    uint64_t high = c->ranges.range[c->ranges.last].high;
+    unsigned n = 0;
+    while (n < MT_CAPTURE_NESTED && c->under_way[n] != 0 &&
+           !(sp > c->under_way[n] && sp < high && c->under_way[n] >= low))
+        n++;
+    if (n == 0 && c->under_way[0] != 0)
+        mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
+    for (unsigned i = MT_CAPTURE_NESTED; i > n; i--)
+        mt_store_relaxed(&c->under_way[i - 1], 0);
+    return n;
+}
+
+/* No capture state, or one that is in use. */
+static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
+                                                   const struct mt_regs *regs,
+                                                   uint64_t bytes)
+{
+    uint32_t id;
+    unsigned level = c ? drop_abandoned(c, regs->rsp) : MT_CAPTURE_NESTED;
+    if (level == 0)
+        return mt_capture_stack(c, regs, bytes);
+    if (level == MT_CAPTURE_NESTED) {
+        id = capture_small(regs);
+    } else {
+        mt_store_relaxed(&c->under_way[level], regs->rsp);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        id = unwind_and_intern(c->frames[level], MT_DEPTH_MAX, regs);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        mt_store_relaxed(&c->under_way[level], 0);
+    }
+    mt_stacks_count(id, 1, bytes);
+    return id;
+}
+
+/* The memo was made under other circumstances. */
+static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
+{
+    uint64_t generation = mt_modules_generation();
+    uint32_t era = mt_modules_era(generation);
+    uint32_t depth = mt_load_relaxed(&memtrace_root->depth);
+    if (m->era != era || m->depth != depth || m->has_guesses)
+        mt_memo_clear(m);
+    m->era = era;
+    m->depth = depth;
+    m->generation = generation;
+}
+
+/* Unwinds in spite of a hit, and compares. */
+static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
+                                       const struct mt_regs *regs)
+{
+    const struct mt_stack_record *s = mt_stacks_record(id);
+    struct mt_unwinding u = {.frames = c->frames[0],
+                             .max_frames = depth_within(MT_DEPTH_MAX),
+                             .ranges = &c->ranges};
+    mt_unwind(&u, regs);
+    bool same = u.n_frames == s->depth && u.flags == s->flags &&
+                memcmp((const void *)(uintptr_t)s->frames, c->frames[0],
+                       u.n_frames * sizeof *u.frames) == 0 &&
+                !mt_modules_stale(c->frames[0], u.n_frames, s->modules);
+    __atomic_fetch_add(&mt_capture_totals.verified, 1, __ATOMIC_RELAXED);
+    if (!same)
+        __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
+}
+
+/* Ends what mt_capture_stack() began. */
+static inline uint32_t finish(struct mt_capture *c, uint32_t id)
+{
+    mt_capture_end(c);
+    return id;
+}
+
+static uint32_t hit(struct mt_capture *c, const struct mt_memo_slot *slot,
+                    const struct mt_regs *regs, uint64_t bytes)
+{
+    bool is_plain = mt_capture_is_plain(c, slot);
+    struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
+    if (MT_UNLIKELY(!is_plain) && counter->allocs >= MT_COUNTER_FULL)
+        mt_memo_fold_one(counter);
+    uint32_t id = mt_capture_hit(c, slot, bytes);
+    if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
+        verify(c, id, regs);
+    return finish(c, id);
+}
+
+static MT_NOINLINE uint32_t miss(struct mt_capture *c,
+                                 const struct mt_regs *regs, uint64_t bytes)
+{
+    struct mt_memo *m = &c->memo;
+    struct mt_trail trail = {.addresses = c->trail_addresses,
+                             .values = c->trail_values,
+                             .max_words = MT_MEMO_WORDS};
+    struct mt_unwinding u = {.frames = c->frames[0],
+                             .max_frames = depth_within(MT_DEPTH_MAX),
+                             .ranges = &c->ranges,
+                             .trail = &trail};
+    struct mt_walk w;
+    uint64_t room = mt_capture_room(c, regs->rsp);
+    mt_walk_begin(&w, &u, regs);
+    mt_walk_finish(&w, mt_walk_fast(&w));
+    if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
+        /* An entry may only have wanted a larger range. */
+        room = mt_capture_room(c, regs->rsp);
+        struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
+        if (slot) {
+            mt_memo_expect(m, slot);
+            return hit(c, slot, regs, bytes);
+        }
+    }
+    bool known;
+    uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
+    struct mt_memo_slot *slot = NULL;
+    m->misses++;
+    m->known_misses += known;
+    if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
+        id >= MT_STACK_FIRST && mt_memo_wants(m))
+        slot = mt_memo_add(m, regs, &trail, id);
+    if (u.flags & MT_STACK_FRAME_POINTER)
+        m->has_guesses = true;
+    if (!slot) {
+        mt_stacks_count(id, 1, bytes);
+        return finish(c, id);
+    }
+    struct mt_counter_record *counter = &m->counters[slot - m->slots];
+    mt_memo_expect(m, slot);
+    mt_memo_found(m, slot);
+    counter->bytes += bytes;
+    counter->allocs++;
+    return finish(c, id);
+}
+
+struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
+                                     uint64_t rsp, uint64_t rbp)
+{
+    const struct mt_regs regs = {.rip = rip, .rsp = rsp, .rbp = rbp};
+    uint64_t room = mt_capture_room(c, rsp);
+    if (MT_UNLIKELY(room == 0 || (c->memo.misses & c->memo.rarely) ||
+                    !mt_capture_is_current(c)))
+        return NULL;
+    struct mt_memo_slot *slot = mt_memo_find(&c->memo, &regs, room);
+    if (MT_LIKELY(slot != NULL))
+        mt_memo_expect(&c->memo, slot);
+    return slot;
+}
+
+uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
+                          uint64_t bytes)
+{
+    if (!mt_capture_begin(c, regs->rsp))
+        return capture_nested(c, regs, bytes);
+    if (MT_UNLIKELY(!mt_capture_is_current(c)))
+        refresh_memo(&c->memo);
+    const struct mt_memo_slot *slot = mt_capture_expected(c, regs);
+    if (!slot)
+        slot = mt_capture_find(c, regs->rip, regs->rsp, regs->rbp);
+    return MT_LIKELY(slot != NULL) ? hit(c, slot, regs, bytes)
+                                   : miss(c, regs, bytes);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * capture_fast.h - the capture state of a thread, and the capture that most
+ * allocations make: one that the memo knows.  The theory is at the head of
+ * capture.c.
+ */
+#ifndef MT_CAPTURE_FAST_H
+#define MT_CAPTURE_FAST_H
+
+#include "heap/capture/capture.h"
+#include "heap/capture/memo.h"
+#include "heap/capture/module_table.h"
+
+#define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */
+#define MT_COUNTER_FULL (UINT32_C(1) << 31) /* to be folded before the next */
+
+struct mt_capture {
+    struct mt_capture *next;               /* of all there are */
+    uint64_t under_way[MT_CAPTURE_NESTED]; /* rsp of captures, each interrupted
+                                              by the next; 0: none */
+    struct mt_stack_ranges ranges;
+    struct mt_memo memo;
+    struct timespec now; /* what the last traced allocation was told */
+    uint64_t trail_addresses[MT_MEMO_WORDS], trail_values[MT_MEMO_WORDS];
+    uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
+};
+
+/* False: there is no state, or it is in use (mt_capture_stack() can do). */
+static inline bool mt_capture_begin(struct mt_capture *c, uint64_t sp)
+{
+    if (MT_UNLIKELY(!c || c->under_way[0] != 0))
+        return false;
+    mt_store_relaxed(&c->under_way[0], sp);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return true;
+}
+
+static inline void mt_capture_end(struct mt_capture *c)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mt_store_relaxed(&c->under_way[0], 0);
+}
+
+/* Bytes above `sp` that are known to be readable. */
+static inline uint64_t mt_capture_room(const struct mt_capture *c, uint64_t sp)
+{
+    uint64_t low = c->ranges.range[c->ranges.last].low;
+    uint64_t high = c->ranges.range[c->ranges.last].high;
+    return sp - low < high - low ? high - sp : 0;
+}
+
+/* Was the memo made under the present circumstances? */
+static inline bool mt_capture_is_current(const struct mt_capture *c)
+{
+    return c->memo.generation == mt_modules_generation() &&
+           c->memo.depth == mt_load_relaxed(&memtrace_root->depth);
+}
+
+/* The slot expected next, if its entry holds, or NULL; of `regs` it reads rip,
+ * rsp and rbp.  Between begin and end. */
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_capture_expected(const struct mt_capture *c, const struct mt_regs *regs)
+{
+    if (MT_UNLIKELY(!mt_capture_is_current(c)))
+        return NULL;
+    return mt_memo_expected(&c->memo, regs, mt_capture_room(c, regs->rsp));
+}
+
+/* Another slot whose entry holds for these registers, or NULL. Between begin
+ * and end. */
+struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
+                                     uint64_t rsp, uint64_t rbp);
+
+/* Is there nothing to do for a hit but to count it? */
+static inline bool mt_capture_is_plain(const struct mt_capture *c,
+                                       const struct mt_memo_slot *slot)
+{
+    return MT_LIKELY(c->memo.counters[slot - c->memo.slots].allocs <
+                         MT_COUNTER_FULL &&
+                     !mt_load_relaxed(&mt_capture_verify));
+}
+
+/* Counts the hit, and returns its stack. */
+static inline uint32_t mt_capture_hit(struct mt_capture *c,
+                                      const struct mt_memo_slot *slot,
+                                      uint64_t bytes)
+{
+    struct mt_memo_entry *e = mt_memo_at(&c->memo, slot->at);
+    struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
+    if (MT_UNLIKELY(!e->hit))
+        e->hit = 1;
+    c->memo.hits++;
+    counter->bytes += bytes;
+    counter->allocs++;
+    mt_memo_found(&c->memo, slot);
+    return e->id;
+}
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cfi.h - call frame information: how a frame's caller is restored.
+ *
+ * All of it is async-signal-safe, takes no lock and no memory, and reads
+ * nothing but unwind data of mapped objects.
+ */
+#ifndef MT_CFI_H
+#define MT_CFI_H
+
+#include "heap/internal.h"
+
+/* DWARF's numbers of the registers of x86-64 that matter here. */
+enum {
+    MT_REG_RAX = 0,
+    MT_REG_RDX = 1,
+    MT_REG_RBX = 3,
+    MT_REG_RBP = 6,
+    MT_REG_RSP = 7,
+    MT_REG_R12 = 12,
+    MT_REG_R13 = 13,
+    MT_REG_R14 = 14,
+    MT_REG_R15 = 15,
+    MT_REG_RIP = 16, /* the column of the return address */
+    MT_CFI_REGS = 17
+};
+
+enum mt_cfi_how {
+    MT_CFI_SAME,           /* the caller's value is the one at hand */
+    MT_CFI_UNDEFINED,      /* it is lost; of rip: there is no caller */
+    MT_CFI_OFFSET,         /* saved at CFA + value */
+    MT_CFI_VAL_OFFSET,     /* is CFA + value */
+    MT_CFI_REGISTER,       /* is in register `value` */
+    MT_CFI_EXPRESSION,     /* saved at the result of expression `value` */
+    MT_CFI_VAL_EXPRESSION, /* is the result of expression `value` */
+};
+
+/* How to restore the caller's registers at one address of the code. An
+ * expression is the address of its length (ULEB128), its bytes follow. */
+struct mt_cfi_row {
+    int64_t cfa_offset;
+    const uint8_t *cfa_expression; /* or NULL: CFA = cfa_register + offset */
+    uint8_t cfa_register;
+    uint8_t how[MT_CFI_REGS]; /* enum mt_cfi_how */
+    bool signal_frame;        /* the caller was interrupted, it didn't call */
+    int64_t value[MT_CFI_REGS];
+};
+
+enum mt_cfi_status {
+    MT_CFI_OK,
+    MT_CFI_NONE,       /* no unwind data for this address */
+    MT_CFI_UNSUPPORTED /* there is, but it can't be made sense of */
+};
+
+/* The row for the instruction at `address`: the return address less 1 for a
+ * frame that made a call, the address itself for one that was interrupted. */
+enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row);
+
+/* cfi_program.c: what a CIE says. */
+struct mt_cfi_cie {
+    const uint8_t *program, *program_end;
+    uint64_t code_align;
+    int64_t data_align;
+    uint64_t return_column;
+    uint8_t pointer_encoding; /* DW_EH_PE_* of addresses in its FDEs */
+    bool augmented;           /* its FDEs have augmentation data */
+    bool signal_frame;
+};
+
+/* Runs the CIE's instructions, then those of [program, end) of an FDE whose
+ * code begins at `begin`, up to `address`. */
+bool mt_cfi_run(const struct mt_cfi_cie *cie, const uint8_t *program,
+                const uint8_t *end, uint64_t begin, uint64_t address,
+                struct mt_cfi_row *row);
+
+/* cfi_pointer.c: a pointer as DW_EH_PE_* encodes it; `data_base` is the
+ * address of .eh_frame_hdr. Sets c->bad if the encoding isn't known. */
+struct mt_cursor;
+uint64_t mt_cfi_pointer(struct mt_cursor *c, uint8_t encoding,
+                        uint64_t data_base);
+#define MT_PE_OMIT 0xff
+
+/* cfi_expr.c: what an expression asks of its surroundings. Both return false
+ * if the value can't be had. */
+struct mt_expr_env {
+    bool (*get_register)(void *context, unsigned reg, uint64_t *value);
+    bool (*read_word)(void *context, uint64_t address, uint64_t *value);
+    void *context;
+};
+
+/* Evaluates `expression` (its length first); `*initial` is pushed before if
+ * not NULL. At most 512 operations. */
+bool mt_expr_evaluate(const uint8_t *expression, const uint64_t *initial,
+                      const struct mt_expr_env *env, uint64_t *result);
+
+/* object.c: the loaded object that an address lies in. */
+struct mt_object {
+    uint64_t start, end;         /* its mappings */
+    const uint8_t *eh_frame_hdr; /* or NULL */
+    const void *link_map;
+};
+bool mt_object_find(uint64_t address, struct mt_object *object);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cfi_program.c - the instructions of a CIE and an FDE.
+ */
+#include "heap/capture/cfi.h"
+#include "heap/capture/cfi_read.h"
+
+#define MAX_REMEMBERED 8 /* states that may be pushed at once */
+
+enum {
+    CFA_ADVANCE_LOC = 0x40, /* the upper two bits */
+    CFA_OFFSET = 0x80,
+    CFA_RESTORE = 0xc0,
+    CFA_NOP = 0x00,
+    CFA_SET_LOC = 0x01,
+    CFA_ADVANCE_LOC1 = 0x02,
+    CFA_ADVANCE_LOC2 = 0x03,
+    CFA_ADVANCE_LOC4 = 0x04,
+    CFA_OFFSET_EXTENDED = 0x05,
+    CFA_RESTORE_EXTENDED = 0x06,
+    CFA_UNDEFINED = 0x07,
+    CFA_SAME_VALUE = 0x08,
+    CFA_REGISTER = 0x09,
+    CFA_REMEMBER_STATE = 0x0a,
+    CFA_RESTORE_STATE = 0x0b,
+    CFA_DEF_CFA = 0x0c,
+    CFA_DEF_CFA_REGISTER = 0x0d,
+    CFA_DEF_CFA_OFFSET = 0x0e,
+    CFA_DEF_CFA_EXPRESSION = 0x0f,
+    CFA_EXPRESSION = 0x10,
+    CFA_OFFSET_EXTENDED_SF = 0x11,
+    CFA_DEF_CFA_SF = 0x12,
+    CFA_DEF_CFA_OFFSET_SF = 0x13,
+    CFA_VAL_OFFSET = 0x14,
+    CFA_VAL_OFFSET_SF = 0x15,
+    CFA_VAL_EXPRESSION = 0x16,
+    CFA_GNU_ARGS_SIZE = 0x2e,
+    CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
+};
+
+struct state {
+    const struct mt_cfi_cie *cie;
+    struct mt_cfi_row *row;
+    struct mt_cfi_row initial; /* as the CIE left it */
+    struct mt_cfi_row remembered[MAX_REMEMBERED];
+    unsigned n_remembered;
+    uint64_t location;
+    struct mt_cursor code;
+};
+
+static void set_rule(struct state *s, uint64_t reg, enum mt_cfi_how how,
+                     int64_t value)
+{
+    if (reg >= MT_CFI_REGS)
+        return; /* vector and mask registers: nothing of ours needs them */
+    s->row->how[reg] = (uint8_t)how;
+    s->row->value[reg] = value;
+}
+
+static void restore_rule(struct state *s, uint64_t reg)
+{
+    if (reg < MT_CFI_REGS)
+        set_rule(s, reg, s->initial.how[reg], s->initial.value[reg]);
+}
+
+/* Skips an expression; returns where it (its length) begins. */
+static const uint8_t *read_expression(struct state *s)
+{
+    const uint8_t *begin = s->code.at;
+    mt_read_skip(&s->code, mt_read_uleb(&s->code));
+    return begin;
+}
+
+static bool remember(struct state *s)
+{
+    if (s->n_remembered == MAX_REMEMBERED)
+        return false;
+    s->remembered[s->n_remembered++] = *s->row;
+    return true;
+}
+
+static bool restore(struct state *s)
+{
+    if (s->n_remembered == 0)
+        return false;
+    *s->row = s->remembered[--s->n_remembered];
+    return true;
+}
+
+/* The register must be one that is tracked; CFA by any other is an error. */
+static bool define_cfa(struct state *s, uint64_t reg, int64_t offset)
+{
+    s->row->cfa_register = (uint8_t)reg;
+    s->row->cfa_offset = offset;
+    s->row->cfa_expression = NULL;
+    return reg < MT_CFI_REGS;
+}
+
+static bool run_cfa(struct state *s, uint8_t op)
+{
+    struct mt_cursor *c = &s->code;
+    int64_t align = s->cie->data_align;
+    uint64_t reg;
+    switch (op) {
+    case CFA_DEF_CFA:
+        reg = mt_read_uleb(c);
+        return define_cfa(s, reg, (int64_t)mt_read_uleb(c));
+    case CFA_DEF_CFA_SF:
+        reg = mt_read_uleb(c);
+        return define_cfa(s, reg, mt_read_sleb(c) * align);
+    case CFA_DEF_CFA_REGISTER:
+        return define_cfa(s, mt_read_uleb(c), s->row->cfa_offset);
+    case CFA_DEF_CFA_OFFSET:
+        s->row->cfa_offset = (int64_t)mt_read_uleb(c);
+        return true;
+    case CFA_DEF_CFA_OFFSET_SF:
+        s->row->cfa_offset = mt_read_sleb(c) * align;
+        return true;
+    case CFA_DEF_CFA_EXPRESSION:
+        s->row->cfa_expression = read_expression(s);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool run_rule(struct state *s, uint8_t op)
+{
+    struct mt_cursor *c = &s->code;
+    int64_t align = s->cie->data_align;
+    uint64_t reg = mt_read_uleb(c);
+    switch (op) {
+    case CFA_OFFSET_EXTENDED:
+        set_rule(s, reg, MT_CFI_OFFSET, (int64_t)mt_read_uleb(c) * align);
+        return true;
+    case CFA_OFFSET_EXTENDED_SF:
+        set_rule(s, reg, MT_CFI_OFFSET, mt_read_sleb(c) * align);
+        return true;
+    case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
+        set_rule(s, reg, MT_CFI_OFFSET, -(int64_t)mt_read_uleb(c) * align);
+        return true;
+    case CFA_VAL_OFFSET:
+        set_rule(s, reg, MT_CFI_VAL_OFFSET, (int64_t)mt_read_uleb(c) * align);
+        return true;
+    case CFA_VAL_OFFSET_SF:
+        set_rule(s, reg, MT_CFI_VAL_OFFSET, mt_read_sleb(c) * align);
+        return true;
+    case CFA_RESTORE_EXTENDED:
+        restore_rule(s, reg);
+        return true;
+    case CFA_UNDEFINED:
+        set_rule(s, reg, MT_CFI_UNDEFINED, 0);
+        return true;
+    case CFA_SAME_VALUE:
+        set_rule(s, reg, MT_CFI_SAME, 0);
+        return true;
+    case CFA_REGISTER:
+        set_rule(s, reg, MT_CFI_REGISTER, (int64_t)mt_read_uleb(c));
+        return true;
+    case CFA_EXPRESSION:
+        set_rule(s, reg, MT_CFI_EXPRESSION,
+                 (int64_t)(uintptr_t)read_expression(s));
+        return true;
+    case CFA_VAL_EXPRESSION:
+        set_rule(s, reg, MT_CFI_VAL_EXPRESSION,
+                 (int64_t)(uintptr_t)read_expression(s));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void advance(struct state *s, uint64_t delta)
+{
+    s->location += delta * s->cie->code_align;
+}
+
+/* One instruction; false if it isn't known. */
+static bool run_one(struct state *s)
+{
+    struct mt_cursor *c = &s->code;
+    uint8_t op = mt_read_u8(c);
+    uint8_t low = op & 0x3f;
+    switch (op & 0xc0) {
+    case CFA_ADVANCE_LOC:
+        advance(s, low);
+        return true;
+    case CFA_OFFSET:
+        set_rule(s, low, MT_CFI_OFFSET,
+                 (int64_t)mt_read_uleb(c) * s->cie->data_align);
+        return true;
+    case CFA_RESTORE:
+        restore_rule(s, low);
+        return true;
+    }
+    switch (op) {
+    case CFA_NOP:
+        return true;
+    case CFA_SET_LOC:
+        s->location = mt_cfi_pointer(c, s->cie->pointer_encoding, 0);
+        return true;
+    case CFA_ADVANCE_LOC1:
+        advance(s, mt_read_unsigned(c, 1));
+        return true;
+    case CFA_ADVANCE_LOC2:
+        advance(s, mt_read_unsigned(c, 2));
+        return true;
+    case CFA_ADVANCE_LOC4:
+        advance(s, mt_read_unsigned(c, 4));
+        return true;
+    case CFA_REMEMBER_STATE:
+        return remember(s);
+    case CFA_RESTORE_STATE:
+        return restore(s);
+    case CFA_GNU_ARGS_SIZE:
+        mt_read_uleb(c);
+        return true;
+    }
+    if (op >= CFA_DEF_CFA && op <= CFA_DEF_CFA_EXPRESSION)
+        return run_cfa(s, op);
+    if (op == CFA_DEF_CFA_SF || op == CFA_DEF_CFA_OFFSET_SF)
+        return run_cfa(s, op);
+    return run_rule(s, op);
+}
+
+bool mt_cfi_run(const struct mt_cfi_cie *cie, const uint8_t *program,
+                const uint8_t *end, uint64_t begin, uint64_t address,
+                struct mt_cfi_row *row)
+{
+    struct state s; /* its arrays are filled as they come into use */
+    memset(row, 0, sizeof *row);
+    s.cie = cie;
+    s.row = row;
+    s.initial = *row;
+    s.n_remembered = 0;
+    s.location = begin;
+    s.code = (struct mt_cursor){cie->program, cie->program_end, false};
+    while (s.code.at < s.code.end)
+        if (!run_one(&s) || s.code.bad)
+            return false;
+    s.initial = *row;
+    s.code = (struct mt_cursor){program, end, false};
+    while (s.code.at < s.code.end && s.location <= address)
+        if (!run_one(&s) || s.code.bad)
+            return false;
+    row->signal_frame = cie->signal_frame;
+    return true;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memo.c - the memory of a thread's memo.
+ *
+ * An index of sets of eight slots leads to entries of different lengths. Where
+ * unwindings with the same start registers differ, at word i say, their slot
+ * becomes a branch: it says which word that is, and its value makes the key of
+ * the slot to go on with, an entry or another branch. So the unwindings from
+ * one place make a tree, and a look-up reads but one word for each branch, and
+ * then compares one entry. It is a cache all the same: any slot may be given
+ * away, and what lies behind it is found missing, and made anew.
+ *
+ * Entries lie in a ring: new ones overwrite the oldest, but one that was hit
+ * since it was written is kept (it slides down over those that were not). The
+ * ring begins small; when it was filled by misses that a larger one might have
+ * spared - those that led to stacks seen before - it gets another segment, and
+ * the index grows with it, up to the bound that the user set. Where that is too
+ * little, so that most entries would be overwritten before they are found
+ * again, few are written, and those stay; where hardly any is found even so,
+ * few are looked for. A slot's counter lies in the counters section, where
+ * readers find it.
+ */
+#include "heap/capture/capture.h"
+#include "heap/capture/memo.h"
+#include "heap/capture/stacks.h"
+
+#include <string.h>
+
+#define FIRST_BYTES (16u << 10)
+#define MIN_SEGMENT 4096u
+#define FIRST_SLOTS 256u
+#define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
+#define PASS_OVER 15   /* all but one in 16 */
+#define PASS_OVER_CAPTURES 8192
+#define HOPELESS 16              /* fewer hits than one to so many misses */
+#define MAX_SLIDES 8             /* entries kept in a row */
+#define ENTRY_BYTES_ABOUT 256u   /* to size the index */
+#define SMALL_BYTES (128u << 10) /* a thread may always have so much */
+#define ALL_THREADS 8            /* times the bound of one, for all together */
+
+uint32_t mt_memo_kib = 4096;
+static uint64_t all_bytes;                        /* of all threads */
+static struct mt_memo_slot nothing[MT_MEMO_WAYS]; /* for want of memory */
+
+static uint32_t entry_size(unsigned n_words)
+{
+    size_t bytes = sizeof(struct mt_memo_entry) + n_words * 10;
+    return (uint32_t)((bytes + 7) / 8);
+}
+
+static bool alive(const struct mt_memo *m, const struct mt_memo_entry *e)
+{
+    return m->slots[e->slot].at != 0 &&
+           mt_memo_at(m, m->slots[e->slot].at) == e;
+}
+
+void mt_memo_fold_one(struct mt_counter_record *counter)
+{
+    if (counter->allocs)
+        mt_stacks_count(counter->stack, counter->allocs, counter->bytes);
+    counter->allocs = 0;
+    counter->bytes = 0;
+}
+
+void mt_memo_fold(struct mt_memo *m)
+{
+    for (uint32_t i = 0; i < m->n_slots; i++)
+        mt_memo_fold_one(&m->counters[i]);
+}
+
+/* Every slot's counter is folded before the slot is given another stack. */
+static void drop(struct mt_memo *m, uint32_t slot)
+{
+    mt_memo_fold_one(&m->counters[slot]);
+    m->counters[slot].stack = 0;
+    m->slots[slot].at = 0;
+}
+
+void mt_memo_clear(struct mt_memo *m)
+{
+    for (uint32_t i = 0; i < m->n_slots; i++)
+        drop(m, i);
+    for (uint32_t i = 0; i < m->n_segments; i++)
+        m->segments[i].filled = 0;
+    m->current = m->head = m->victim = 0;
+    m->has_guesses = false;
+}
+
+/* Is what the slot leads to to be kept?  Not the next time, if it isn't used
+ * until then. */
+static bool was_used(const struct mt_memo *m, struct mt_memo_slot *slot)
+{
+    bool used;
+    if (slot->at == MT_MEMO_BRANCH) {
+        used = slot->position & MT_MEMO_USED;
+        slot->position &= ~MT_MEMO_USED;
+    } else {
+        struct mt_memo_entry *e = mt_memo_at(m, slot->at);
+        used = e->hit;
+        e->hit = 0;
+    }
+    return used;
+}
+
+/* The way for a new key: a free one, or one that was not used. */
+static uint32_t choose_slot(const struct mt_memo *m, uint32_t key)
+{
+    uint32_t set = (uint32_t)(key & m->set_mask) * MT_MEMO_WAYS;
+    uint32_t rotate = (uint32_t)(m->misses & (MT_MEMO_WAYS - 1));
+    for (uint32_t way = 0; way < MT_MEMO_WAYS; way++)
+        if (m->slots[set + way].at == 0)
+            return set + way;
+    for (uint32_t i = 0; i < MT_MEMO_WAYS; i++) {
+        uint32_t slot = set + ((rotate + i) & (MT_MEMO_WAYS - 1));
+        if (!was_used(m, &m->slots[slot]))
+            return slot;
+    }
+    return set + rotate;
+}
+
+static void point_slot(struct mt_memo *m, uint32_t slot,
+                       struct mt_memo_entry *e)
+{
+    e->slot = slot;
+    m->slots[slot].key = e->key;
+    m->slots[slot].at = (uint32_t)(((uintptr_t)e - m->base) / 8);
+}
+
+/* Gives the slot to an entry. */
+static void lead_to(struct mt_memo *m, uint32_t slot, struct mt_memo_entry *e)
+{
+    drop(m, slot);
+    m->counters[slot].stack = e->id;
+    m->slots[slot].next = m->slots[slot].next_at = 0;
+    point_slot(m, slot, e);
+}
+
+void mt_memo_end_round(struct mt_memo *m)
+{
+    m->all_hits += m->hits;
+    m->all_misses += m->misses;
+    m->hits = m->misses = m->known_misses = 0;
+}
+
+/* --- growth --- */
+
+static bool add_index(struct mt_memo *m, uint32_t n_slots)
+{
+    struct mt_memo_slot *slots =
+        mt_section_alloc(MT_SECTION_PRIVATE, n_slots * sizeof *slots);
+    struct mt_counter_record *counters =
+        slots
+            ? mt_section_alloc(MT_SECTION_COUNTERS, n_slots * sizeof *counters)
+            : NULL;
+    if (!counters)
+        return false;
+    mt_memo_fold(m);
+    struct mt_memo old = *m;
+    m->slots = slots;
+    m->counters = counters;
+    m->last = m->next = m->next_at = 0;
+    m->n_slots = n_slots;
+    m->set_mask = n_slots / MT_MEMO_WAYS - 1;
+    for (uint32_t i = 0; i < old.n_slots; i++)
+        if (old.slots[i].at == MT_MEMO_BRANCH)
+            m->slots[choose_slot(m, old.slots[i].key)] = old.slots[i];
+    for (uint32_t s = 0; s < m->n_segments; s++) {
+        const struct mt_memo_segment *segment = &m->segments[s];
+        for (uint32_t at = segment->at; at < segment->at + segment->filled;) {
+            struct mt_memo_entry *e = mt_memo_at(m, at);
+            at += entry_size(e->n_words);
+            if (!alive(&old, e))
+                continue;
+            lead_to(m, choose_slot(m, e->key), e);
+        }
+    }
+    mt_store_release(&m->thread->counters, (uint64_t)(uintptr_t)counters);
+    mt_store_release(&m->thread->n_counters, n_slots);
+    if (old.n_slots) {
+        mt_section_forget(old.slots, old.n_slots * sizeof *slots);
+        mt_section_forget(old.counters, old.n_slots * sizeof *counters);
+    }
+    return true;
+}
+
+static bool add_segment(struct mt_memo *m, uint32_t bytes)
+{
+    uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
+    if (m->n_segments == MT_MEMO_SEGMENTS || m->bytes + MIN_SEGMENT > limit)
+        return false;
+    if (bytes > limit - m->bytes)
+        bytes = (uint32_t)(limit - m->bytes);
+    uint64_t all = __atomic_add_fetch(&all_bytes, bytes, __ATOMIC_RELAXED);
+    char *memory = NULL;
+    if (m->bytes + bytes <= SMALL_BYTES || all <= ALL_THREADS * limit)
+        memory = mt_section_alloc(MT_SECTION_PRIVATE, bytes);
+    if (!memory || ((uintptr_t)memory - m->base) / 8 + bytes / 8 > UINT32_MAX) {
+        __atomic_fetch_sub(&all_bytes, bytes, __ATOMIC_RELAXED);
+        return false;
+    }
+    struct mt_memo_segment *segment = &m->segments[m->n_segments];
+    segment->at = (uint32_t)(((uintptr_t)memory - m->base) / 8);
+    segment->size = bytes / 8;
+    segment->filled = 0;
+    m->n_segments++;
+    m->bytes += bytes;
+    uint32_t slots = m->n_slots;
+    while (slots < m->bytes / (ENTRY_BYTES_ABOUT / 2))
+        slots *= 2;
+    if (slots > m->n_slots)
+        add_index(m, slots); /* without it, the old one does */
+    return true;
+}
+
+void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
+{
+    struct mt_counter_record *counters =
+        (struct mt_counter_record *)(uintptr_t)thread->counters;
+    for (uint32_t i = 0; counters && i < thread->n_counters; i++)
+        mt_memo_fold_one(&counters[i]);
+    __atomic_fetch_sub(&all_bytes, m->bytes, __ATOMIC_RELAXED);
+    *m = (struct mt_memo){
+        .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
+        .thread = thread,
+        .slots = nothing,
+    };
+    if (add_index(m, FIRST_SLOTS))
+        add_segment(m, FIRST_BYTES);
+}
+
+/* --- the ring --- */
+
+bool mt_memo_wants(struct mt_memo *m)
+{
+    if (MT_LIKELY(m->pass_over == 0))
+        return true;
+    if (m->hits + m->misses >= PASS_OVER_CAPTURES) { /* is it still so? */
+        uint32_t hits = m->hits * (m->rarely + 1);   /* if it had looked */
+        if (hits >= m->known_misses)
+            m->pass_over = 0;
+        m->rarely = hits < m->known_misses / HOPELESS ? PASS_OVER : 0;
+        mt_memo_end_round(m);
+    }
+    return (m->misses & m->pass_over) == 0;
+}
+
+/* To the next segment, a new one if that pays. */
+static void next_segment(struct mt_memo *m)
+{
+    m->segments[m->current].filled = m->head;
+    m->current++;
+    m->head = m->victim = 0;
+    if (m->current < m->n_segments)
+        return;
+    m->current = 0;
+    m->pass_over = m->rarely = 0;
+    if (m->known_misses > m->misses / GROWTH_SHARE) {
+        if (add_segment(m, m->bytes))
+            m->current = m->n_segments - 1;
+        else if (m->hits < m->known_misses)
+            m->pass_over = PASS_OVER;
+    }
+    mt_memo_end_round(m);
+}
+
+/* Makes room behind `head` by the entry at `victim`. */
+static void evict(struct mt_memo *m, unsigned *slides)
+{
+    const struct mt_memo_segment *segment = &m->segments[m->current];
+    struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
+    uint32_t size = entry_size(e->n_words);
+    m->victim += size;
+    if (!alive(m, e))
+        return;
+    if (!e->hit || *slides == MAX_SLIDES) {
+        drop(m, e->slot);
+        return;
+    }
+    ++*slides;
+    struct mt_memo_entry *to = mt_memo_at(m, segment->at + m->head);
+    memmove(to, e, 8 * (size_t)size);
+    to->hit = 0;
+    point_slot(m, to->slot, to);
+    m->head += size;
+}
+
+/* Memory for `size` units, or NULL. */
+static struct mt_memo_entry *take(struct mt_memo *m, uint32_t size)
+{
+    unsigned slides = 0;
+    for (unsigned tries = 0; tries < 2 * MT_MEMO_SEGMENTS; tries++) {
+        struct mt_memo_segment *segment = &m->segments[m->current];
+        while (m->head + size > m->victim && m->victim < segment->filled)
+            evict(m, &slides);
+        /* All of the round before is gone: the rest is free. */
+        if (m->victim >= segment->filled && m->head + size <= segment->size)
+            m->victim = segment->size;
+        if (m->head + size <= m->victim) {
+            struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->head);
+            m->head += size;
+            if (m->head > segment->filled)
+                segment->filled = m->head;
+            return e;
+        }
+        next_segment(m);
+    }
+    return NULL;
+}
+
+/* --- the tree --- */
+
+static const uint16_t *offsets(const struct mt_memo_entry *e)
+{
+    return (const uint16_t *)(e->values + e->n_words);
+}
+
+#define SAME UINT32_MAX
+
+/* Where two unwindings from one place part: up to that word they are the same.
+ * SAME if they don't (or rbp parts them). */
+static uint32_t parting(const struct mt_memo_entry *a,
+                        const struct mt_memo_entry *b)
+{
+    uint32_t n = a->n_words < b->n_words ? a->n_words : b->n_words;
+    if (a->rip != b->rip || a->rsp != b->rsp)
+        return SAME; /* nothing but their keys */
+    for (uint32_t i = 0; i < n && offsets(a)[i] == offsets(b)[i]; i++)
+        if (a->values[i] != b->values[i])
+            return i;
+    return SAME;
+}
+
+/* Makes a branch at word `at` of a slot that leads to `e`, and a slot behind
+ * it for that. */
+static void split(struct mt_memo *m, struct mt_memo_slot *slot,
+                  struct mt_memo_entry *e, uint32_t at)
+{
+    uint32_t key = slot->key;
+    drop(m, (uint32_t)(slot - m->slots));
+    slot->at = MT_MEMO_BRANCH;
+    slot->position = at | MT_MEMO_USED;
+    slot->offset = offsets(e)[at];
+    e->key = mt_memo_key_of(key, e->values[at]);
+    lead_to(m, choose_slot(m, e->key), e);
+}
+
+/* The slot for a new entry: its place in the tree, where that has one. */
+static uint32_t place(struct mt_memo *m, struct mt_memo_entry *e)
+{
+    struct mt_memo_slot *slot;
+    for (unsigned level = 0; (slot = mt_memo_slot_of(m, e->key)); level++) {
+        uint32_t at;
+        if (level == MT_MEMO_LEVELS)
+            break;
+        if (slot->at == MT_MEMO_BRANCH) {
+            at = slot->position & ~MT_MEMO_USED;
+            if (at >= e->n_words || offsets(e)[at] != slot->offset)
+                break;
+        } else {
+            struct mt_memo_entry *other = mt_memo_at(m, slot->at);
+            at = parting(other, e);
+            if (at == SAME)
+                break;
+            split(m, slot, other, at);
+        }
+        e->key = mt_memo_key_of(e->key, e->values[at]);
+    }
+    return slot ? (uint32_t)(slot - m->slots) : choose_slot(m, e->key);
+}
+
+struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
+                                 const struct mt_trail *trail, uint32_t id)
+{
+    uint32_t n = (trail->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
+    uint64_t extent = 0;
+    if (m->n_segments == 0)
+        return NULL;
+    for (uint32_t i = 0; i < trail->n_words; i++) {
+        uint64_t offset = trail->addresses[i] - regs->rsp;
+        if (offset > 8 * (uint64_t)UINT16_MAX || (offset & 7))
+            return NULL;
+        if (offset + 8 > extent)
+            extent = offset + 8;
+    }
+    struct mt_memo_entry *e = take(m, entry_size(n));
+    if (!e)
+        return NULL;
+    *e = (struct mt_memo_entry){
+        .rip = regs->rip,
+        .rsp = regs->rsp,
+        .rbp = regs->rbp,
+        .key = mt_memo_key(regs),
+        .id = id,
+        .extent = (uint32_t)extent,
+        .n_words = (uint16_t)n,
+        .uses_rbp = trail->registers != 0,
+    };
+    uint16_t *where = (uint16_t *)(e->values + n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t word = i < trail->n_words ? i : trail->n_words - 1;
+        e->values[i] = trail->values[word];
+        where[i] = (uint16_t)((trail->addresses[word] - regs->rsp) / 8);
+    }
+    uint32_t slot = place(m, e);
+    lead_to(m, slot, e);
+    return &m->slots[slot];
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memo.h - what a thread's captures found before, to be verified, not
+ * believed.  The theory is at the head of capture.c, the memory in memo.c.
+ */
+#ifndef MT_MEMO_H
+#define MT_MEMO_H
+
+#include "heap/capture/walk.h"
+
+#define MT_MEMO_WAYS 8
+#define MT_MEMO_WORDS 160   /* words of an entry at most */
+#define MT_MEMO_ROUND 4     /* the last is repeated up to a multiple of this */
+#define MT_MEMO_SEGMENTS 12 /* pieces of a memo's memory */
+#define MT_MEMO_LEVELS 6    /* branches on the way to an entry, at most */
+
+/* An unwinding: it began with these registers, read these words, and led to
+ * the stack `id`. The words' slots, as 8-byte words above rsp, follow the
+ * values. */
+struct mt_memo_entry {
+    uint64_t rip, rsp, rbp;
+    uint32_t key;
+    uint32_t id;
+    uint32_t slot;   /* of the index; it points here, or the entry is dead */
+    uint32_t extent; /* bytes above rsp that were read */
+    uint16_t n_words;
+    uint8_t uses_rbp;
+    uint8_t hit; /* since the memory before it was filled */
+    uint64_t values[];
+};
+
+/* What is known of a key: an entry, which is at `at`, in units of 8 bytes from
+ * the private section's base; or that its unwindings part at a word, whose
+ * value makes their next keys (`at` is MT_MEMO_BRANCH). 0: free. */
+#define MT_MEMO_BRANCH UINT32_MAX
+#define MT_MEMO_USED (UINT32_C(1) << 31)
+struct mt_memo_slot {
+    uint32_t key, at;
+    union {
+        uint32_t next;     /* slot that was found after it the last time */
+        uint32_t position; /* of the word, in the order of reading; flag: was
+                              used since it was last looked at */
+    };
+    union {
+        uint32_t next_at; /* where that slot pointed to */
+        uint32_t offset;  /* of the word, in 8-byte words above rsp */
+    };
+};
+
+struct mt_memo {
+    uint64_t base; /* of the private section */
+    struct mt_memo_slot *slots;
+    struct mt_counter_record *counters; /* of the entries in the same slots */
+    uint64_t set_mask;
+    uint64_t generation; /* mt_modules_generation() that it holds for */
+    uint64_t era;
+    uint32_t depth; /* mt_root.depth that it holds for */
+    uint32_t n_slots;
+    uint32_t last;          /* the slot found last */
+    uint32_t next, next_at; /* what is expected after it */
+    bool has_guesses;       /* entries with frames outside of all modules */
+    /* Its memory: a ring through the segments. New entries go to `head`;
+     * [victim, filled) holds those of the round before. */
+    struct mt_memo_segment {
+        uint32_t at, size, filled; /* in units of 8 bytes */
+    } segments[MT_MEMO_SEGMENTS];
+    uint32_t n_segments, current, head, victim;
+    uint32_t bytes;
+    uint32_t hits, misses;         /* in this round */
+    uint32_t pass_over;            /* mask: of misses that are not remembered */
+    uint32_t rarely;               /* mask: of misses without a look-up */
+    uint32_t known_misses;         /* of those: led to stacks not new */
+    uint64_t all_hits, all_misses; /* in those before */
+    struct mt_thread_record *thread;
+};
+
+/* An empty memo, in memory of its own; what was in `m` is forgotten. */
+void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread);
+/* Adds all of its counters to the stack table. */
+void mt_memo_fold(struct mt_memo *m);
+/* Forgets all entries. */
+void mt_memo_clear(struct mt_memo *m);
+/* Is this miss to be remembered?  Not every one is while there are far more
+ * stacks than the memo has room for. */
+bool mt_memo_wants(struct mt_memo *m);
+/* Remembers where an unwinding with `trail` led. Returns the entry's slot, or
+ * NULL if there is no room. */
+struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
+                                 const struct mt_trail *trail, uint32_t id);
+void mt_memo_end_round(struct mt_memo *m);
+MT_COLD void mt_memo_fold_one(struct mt_counter_record *counter);
+
+static inline uint32_t mt_memo_key(const struct mt_regs *regs)
+{
+    uint64_t h = regs->rip * UINT64_C(0x9e3779b97f4a7c15);
+    h ^= regs->rsp * UINT64_C(0xc2b2ae3d27d4eb4f);
+    return (uint32_t)(h >> 32 ^ h >> 12);
+}
+
+/* The key behind a branch, by the word there. */
+static inline uint32_t mt_memo_key_of(uint32_t key, uint64_t word)
+{
+    uint64_t h = (word ^ (uint64_t)key << 32) * UINT64_C(0x9fb21c651e98df25);
+    return (uint32_t)((h ^ h >> 28) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
+                                               uint32_t at)
+{
+    return (struct mt_memo_entry *)(uintptr_t)(m->base + 8 * (uint64_t)at);
+}
+
+/* Would the unwinding do now what it did then?  `room` bytes above rsp are
+ * known to be readable; words are compared in the order they were read in. */
+MT_READS_STACK static inline __attribute__((always_inline)) bool
+mt_memo_holds(const struct mt_memo_entry *e, const struct mt_regs *regs,
+              uint64_t room)
+{
+    if (e->rip != regs->rip || e->rsp != regs->rsp || e->extent > room ||
+        (e->uses_rbp && e->rbp != regs->rbp))
+        return false;
+    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)e->rsp;
+    const uint64_t *value = e->values, *end = value + e->n_words;
+    const uint16_t *where = (const uint16_t *)end;
+    for (; value != end; value += MT_MEMO_ROUND, where += MT_MEMO_ROUND)
+        if (stack[where[0]] != value[0] || stack[where[1]] != value[1] ||
+            stack[where[2]] != value[2] || stack[where[3]] != value[3])
+            return false;
+    return true;
+}
+
+#define MT_MEMO_LINES 5 /* of an entry, fetched ahead */
+
+static inline void mt_memo_fetch(const struct mt_memo *m, uint32_t at,
+                                 uint32_t slot)
+{
+    const char *entry = (const char *)mt_memo_at(m, at);
+    for (unsigned line = 0; line < MT_MEMO_LINES; line++)
+        __builtin_prefetch(entry + (size_t)line * 64);
+    __builtin_prefetch(&m->counters[slot], 1);
+}
+
+/* The expected slot if its entry holds, or NULL. */
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_memo_expected(const struct mt_memo *m, const struct mt_regs *regs,
+                 uint64_t room)
+{
+    struct mt_memo_slot *slot = &m->slots[m->next];
+    if (MT_LIKELY(slot->at == m->next_at && m->next_at != 0) &&
+        mt_memo_holds(mt_memo_at(m, m->next_at), regs, room))
+        return slot;
+    return NULL;
+}
+
+/* `slot` was found; what is expected after it is fetched into the processor's
+ * cache while the program goes on. */
+static inline void mt_memo_found(struct mt_memo *m,
+                                 const struct mt_memo_slot *slot)
+{
+    m->last = (uint32_t)(slot - m->slots);
+    m->next = slot->next;
+    m->next_at = slot->next_at;
+    if (m->next == m->last)
+        return;
+    mt_memo_fetch(m, m->next_at, m->next);
+    __builtin_prefetch(&m->slots[m->next]);
+}
+
+/* From now on `slot` is expected after the one that was found last. */
+static inline void mt_memo_expect(struct mt_memo *m,
+                                  const struct mt_memo_slot *slot)
+{
+    struct mt_memo_slot *last = &m->slots[m->last];
+    if (MT_UNLIKELY(last->at == MT_MEMO_BRANCH))
+        return;
+    last->next = (uint32_t)(slot - m->slots);
+    last->next_at = slot->at;
+}
+
+/* The slot with this key, or NULL. */
+static inline struct mt_memo_slot *mt_memo_slot_of(const struct mt_memo *m,
+                                                   uint32_t key)
+{
+    struct mt_memo_slot *set = &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
+    for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
+        if (set[way].key == key && set[way].at != 0)
+            return &set[way];
+    return NULL;
+}
+
+/* The slot of an entry that holds, or NULL. At a branch it looks at a word
+ * before those in front of it are compared: that only makes a guess. */
+MT_READS_STACK static inline struct mt_memo_slot *
+mt_memo_find(const struct mt_memo *m, const struct mt_regs *regs, uint64_t room)
+{
+    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)regs->rsp;
+    uint32_t key = mt_memo_key(regs);
+    for (unsigned level = 0; level <= MT_MEMO_LEVELS; level++) {
+        struct mt_memo_slot *slot = mt_memo_slot_of(m, key);
+        if (!slot)
+            return NULL;
+        if (slot->at != MT_MEMO_BRANCH) {
+            mt_memo_fetch(m, slot->at, (uint32_t)(slot - m->slots));
+            return mt_memo_holds(mt_memo_at(m, slot->at), regs, room) ? slot
+                                                                      : NULL;
+        }
+        if (8 * ((uint64_t)slot->offset + 1) > room)
+            return NULL;
+        if (!(slot->position & MT_MEMO_USED))
+            slot->position |= MT_MEMO_USED;
+        key = mt_memo_key_of(key, stack[slot->offset]);
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * module_table.c - the list of what was loaded where, and when.
+ *
+ * A module is recorded when a stack first has a frame in it. Records are
+ * never removed: one that is found gone is marked unloaded, and whatever is
+ * at its addresses now gets a record of its own, later in the list. A stack
+ * record says how long the list was; a frame of it lies in the last module
+ * before that point that holds its address.
+ *
+ * WHEN AN ADDRESS CHANGES ITS MEANING.  Code at an address can only change
+ * after another object was loaded there. The dynamic linker counts the
+ * objects it loads (dl_iterate_phdr reports the count as dlpi_adds), and
+ * does so before any code of the object runs. dl_iterate_phdr takes the
+ * linker's lock, so it can't be asked at a capture; but the count itself
+ * is a word in the linker's data, which is found once: at start-up by its
+ * value, the number of objects on the linker's list, and exactly from a
+ * constructor on, where dl_iterate_phdr may be called. What was derived from
+ * addresses is dropped when the word differs from what it was then. An
+ * object that is unloaded, by anyone, needs no notice: until another is
+ * loaded, no code runs at its addresses.
+ */
+#include "heap/capture/module_table.h"
+
+#include "heap/capture/cfi.h"
+#include "heap/capture/stacks.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const volatile uint64_t zero;
+const volatile uint64_t *mt_modules_loads[2] = {&zero, &zero};
+uint64_t mt_modules_events;
+
+/* --- the generation --- */
+
+static const uint64_t *linker_data; /* _rtld_global */
+static size_t linker_words;
+
+/* A dynamic section's pointer, which the linker may have relocated. */
+static const void *dynamic_pointer(const struct link_map *map, uint64_t value)
+{
+    return (const void *)(uintptr_t)(value < map->l_addr ? value + map->l_addr
+                                                         : value);
+}
+
+/* The number of symbols, by the old hash table or the new one. */
+static uint32_t symbol_count(const uint32_t *hash, const uint32_t *gnu_hash)
+{
+    if (hash)
+        return hash[1];
+    if (!gnu_hash)
+        return 0;
+    uint32_t n_buckets = gnu_hash[0], last = 0;
+    const uint32_t *buckets = gnu_hash + 4 + 2 * gnu_hash[2];
+    for (uint32_t i = 0; i < n_buckets; i++)
+        if (buckets[i] > last)
+            last = buckets[i];
+    if (last < gnu_hash[1])
+        return last;
+    const uint32_t *chain = buckets + n_buckets;
+    while (!(chain[last - gnu_hash[1]] & 1))
+        last++;
+    return last + 1;
+}
+
+static void find_linker_data(const struct link_map *map)
+{
+    const ElfW(Sym) *symbols = NULL;
+    const char *names = NULL;
+    const uint32_t *hash = NULL, *gnu_hash = NULL;
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        const void *p = dynamic_pointer(map, d->d_un.d_ptr);
+        if (d->d_tag == DT_SYMTAB)
+            symbols = p;
+        else if (d->d_tag == DT_STRTAB)
+            names = p;
+        else if (d->d_tag == DT_HASH)
+            hash = p;
+        else if (d->d_tag == DT_GNU_HASH)
+            gnu_hash = p;
+    }
+    if (!symbols || !names)
+        return;
+    uint32_t n = symbol_count(hash, gnu_hash);
+    for (uint32_t i = 0; i < n; i++) {
+        const ElfW(Sym) *s = &symbols[i];
+        if (strcmp(names + s->st_name, "_rtld_global") != 0)
+            continue;
+        linker_data = (const void *)(map->l_addr + s->st_value);
+        linker_words = s->st_size / sizeof *linker_data;
+        return;
+    }
+}
+
+/* The words of the linker's data that may be the count, the last two: the
+ * first structure in it holds another number of loaded objects. */
+static unsigned find_count(uint64_t count, const volatile uint64_t *found[2])
+{
+    unsigned n = 0;
+    for (size_t i = linker_words; i > 2 && n < 2; i--)
+        if (linker_data[i - 1] == count)
+            found[n++] = &linker_data[i - 1];
+    for (unsigned i = n; i < 2; i++)
+        found[i] = &zero;
+    return n;
+}
+
+static void set_count(const volatile uint64_t *const found[2])
+{
+    /* The number of events makes every sum differ from those before. */
+    mt_store_relaxed(&mt_modules_loads[0], found[0]);
+    mt_store_relaxed(&mt_modules_loads[1], found[1]);
+    __atomic_fetch_add(&mt_modules_events, UINT64_C(1) << 48, __ATOMIC_RELAXED);
+}
+
+void mt_modules_start(void)
+{
+    uint64_t n = 0;
+    const volatile uint64_t *found[2];
+    const struct link_map *linker = NULL;
+    for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next) {
+        n++;
+        if (m->l_addr == _r_debug.r_ldbase && m->l_addr)
+            linker = m;
+    }
+    if (linker && !linker_data)
+        find_linker_data(linker);
+    if (linker_data && find_count(n, found) > 0)
+        set_count(found);
+}
+
+static int report_count(struct dl_phdr_info *info, size_t bytes, void *count)
+{
+    if (bytes >= sizeof *info)
+        *(uint64_t *)count = info->dlpi_adds;
+    return 1;
+}
+
+/* The exact count; a constructor may take the linker's lock. */
+static __attribute__((constructor)) void settle_count(void)
+{
+    uint64_t count = 0;
+    const volatile uint64_t *found[2];
+    if (!linker_data)
+        mt_modules_start();
+    dl_iterate_phdr(report_count, &count);
+    if (linker_data && count && find_count(count, found) > 0 &&
+        (found[0] != mt_modules_loads[0] || found[1] != mt_modules_loads[1]))
+        set_count(found);
+}
+
+/* --- the list --- */
+
+static struct mt_section_record *section(void)
+{
+    return &memtrace_root->sections[MT_SECTION_MODULES];
+}
+
+static struct mt_module_record *record_at(uint32_t index)
+{
+    return (struct mt_module_record *)(uintptr_t)section()->base + index;
+}
+
+uint32_t mt_modules_count(void)
+{
+    return (uint32_t)(mt_load_acquire(&section()->used) /
+                      sizeof(struct mt_module_record));
+}
+
+static uint32_t last_reuse; /* 1 + index of the last at addresses used before */
+static uint32_t unloads;    /* modules found gone */
+
+/* The GNU build-id note among the notes at [at, end). */
+static uint32_t copy_build_id(const uint8_t *at, const uint8_t *end,
+                              uint8_t out[32])
+{
+    while (end - at >= 12) {
+        ElfW(Nhdr) note;
+        memcpy(&note, at, sizeof note);
+        uint64_t name = (note.n_namesz + 3) & ~3u;
+        uint64_t next = 12 + name + ((note.n_descsz + 3) & ~(uint64_t)3);
+        if (next > (uint64_t)(end - at))
+            return 0;
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+            memcmp(at + 12, "GNU", 4) == 0) {
+            uint32_t n = note.n_descsz < 32 ? note.n_descsz : 32;
+            memcpy(out, at + 12 + name, n);
+            return n;
+        }
+        at += next;
+    }
+    return 0;
+}
+
+/* From the program headers, which are mapped with the object. */
+static uint32_t find_build_id(const struct mt_object *object, uint64_t bias,
+                              uint8_t out[32])
+{
+    const ElfW(Ehdr) *e = (const void *)(uintptr_t)object->start;
+    uint64_t room = object->end - object->start;
+    if (room < 4096 || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
+        e->e_phentsize != sizeof(ElfW(Phdr)) || e->e_phoff > 4096 ||
+        e->e_phoff + e->e_phnum * sizeof(ElfW(Phdr)) > 4096)
+        return 0;
+    const ElfW(Phdr) *p = (const void *)(uintptr_t)(object->start + e->e_phoff);
+    for (unsigned i = 0; i < e->e_phnum; i++) {
+        uint64_t at = bias + p[i].p_vaddr - object->start;
+        if (p[i].p_type != PT_NOTE || at > room || p[i].p_filesz > room - at)
+            continue;
+        const uint8_t *notes = (const void *)(uintptr_t)(object->start + at);
+        uint32_t n = copy_build_id(notes, notes + p[i].p_filesz, out);
+        if (n)
+            return n;
+    }
+    return 0;
+}
+
+static uint32_t add_path(const struct link_map *map)
+{
+    char path[1024];
+    const char *name = map && map->l_name ? map->l_name : "";
+    size_t length = strlen(name);
+    if (length == 0) { /* the program */
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+        return n > 0 ? mt_string_add(path, (size_t)n) : 0;
+    }
+    if (name[0] == '/' || !strchr(name, '/'))
+        return mt_string_add(name, length);
+    /* Relative to the directory that was current when it was loaded; the
+     * best that is known of that is the one now. */
+    if (length + 2 > sizeof path || !getcwd(path, sizeof path - length - 1))
+        return mt_string_add(name, length);
+    size_t n = strlen(path);
+    path[n++] = '/';
+    memcpy(path + n, name, length);
+    return mt_string_add(path, n + length);
+}
+
+/* Of what identifies an object without a build-id: its first page, with the
+ * program headers, and its table of functions. */
+static uint64_t fingerprint(const struct mt_object *object)
+{
+    const uint8_t *table = object->eh_frame_hdr;
+    uint64_t room = table ? object->end - (uint64_t)(uintptr_t)table : 0;
+    uint64_t h = 0, n = 0;
+    if (room >= 12 && table[2] == 3) /* the number of entries: udata4 */
+        n = 8 * (uint64_t)(table[8] | table[9] << 8 | table[10] << 16) + 12;
+    n = n < room ? n & ~UINT64_C(7) : 0;
+    for (uint64_t i = 0; i < 4096 + n; i += 8) {
+        const uint8_t *at = i < 4096
+                                ? (const uint8_t *)(uintptr_t)object->start + i
+                                : table + (i - 4096);
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        h = (h ^ word) * UINT64_C(0x9fb21c651e98df25);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static bool same_module(const struct mt_module_record *m,
+                        const struct mt_object *object)
+{
+    uint8_t id[32] = {0};
+    const struct link_map *map = object->link_map;
+    if (object->start != m->start || object->end != m->end)
+        return false;
+    uint32_t n = find_build_id(object, map ? map->l_addr : 0, id);
+    if (n || m->build_id_bytes)
+        return n == m->build_id_bytes && memcmp(id, m->build_id, n) == 0;
+    return m->link_map == (uint64_t)(uintptr_t)map &&
+           m->fingerprint == fingerprint(object);
+}
+
+static bool reuses_addresses(const struct mt_object *object, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct mt_module_record *m = record_at(i);
+        if (m->start < object->end && object->start < m->end && m->unloaded_ns)
+            return true;
+    }
+    return false;
+}
+
+static void raise(uint32_t *word, uint32_t value)
+{
+    uint32_t old = mt_load_relaxed(word);
+    while (old < value &&
+           !__atomic_compare_exchange_n(word, &old, value, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+}
+
+/* Two threads may add the same module at once; it is then listed twice. */
+static MT_COLD void add_module(const struct mt_object *object)
+{
+    uint32_t n = mt_modules_count();
+    struct mt_module_record *m =
+        mt_section_alloc(MT_SECTION_MODULES, sizeof *m);
+    if (!m) {
+        __atomic_fetch_add(&memtrace_root->module_overflow, 1,
+                           __ATOMIC_RELAXED);
+        return;
+    }
+    const struct link_map *map = object->link_map;
+    m->start = object->start;
+    m->load_bias = map ? map->l_addr : 0;
+    m->path = add_path(map);
+    m->build_id_bytes = find_build_id(object, m->load_bias, m->build_id);
+    m->loaded_ns = mt_os_monotonic_ns();
+    m->link_map = (uint64_t)(uintptr_t)map;
+    if (m->build_id_bytes == 0)
+        m->fingerprint = fingerprint(object);
+    mt_store_release(&m->end, object->end); /* from now on it holds frames */
+    if (reuses_addresses(object, n))
+        raise(&last_reuse, record_at(0) ? (uint32_t)(m - record_at(0)) + 1 : 0);
+}
+
+static uint64_t checked_generation;
+
+/* Marks what is gone. */
+static MT_COLD void check_modules(uint64_t generation)
+{
+    uint32_t n = mt_modules_count();
+    for (uint32_t i = 0; i < n; i++) {
+        struct mt_module_record *m = record_at(i);
+        struct mt_object object;
+        if (mt_load_acquire(&m->end) == 0 || mt_load_relaxed(&m->unloaded_ns))
+            continue;
+        if (mt_object_find(m->start, &object) && same_module(m, &object))
+            continue;
+        mt_store_relaxed(&m->unloaded_ns, mt_os_monotonic_ns());
+        __atomic_fetch_add(&unloads, 1, __ATOMIC_RELEASE);
+    }
+    mt_store_release(&checked_generation, generation);
+}
+
+static bool in_live_module(uint64_t pc, uint32_t *hint)
+{
+    uint32_t n = mt_modules_count();
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t index = *hint + i < n ? *hint + i : *hint + i - n;
+        const struct mt_module_record *m = record_at(index);
+        /* The end first: it is written last. */
+        if (pc < mt_load_acquire(&m->end) && pc >= m->start &&
+            !mt_load_relaxed(&m->unloaded_ns)) {
+            *hint = index;
+            return true;
+        }
+    }
+    return false;
+}
+
+void mt_modules_note(const uint64_t *frames, unsigned n)
+{
+    uint32_t hint = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct mt_object object;
+        if (!in_live_module(frames[i] - 1, &hint) &&
+            mt_object_find(frames[i] - 1, &object))
+            add_module(&object);
+    }
+}
+
+uint32_t mt_modules_era(uint64_t generation)
+{
+    if (MT_UNLIKELY(mt_load_acquire(&checked_generation) != generation))
+        check_modules(generation);
+    return mt_load_acquire(&unloads);
+}
+
+bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules)
+{
+    uint32_t end = mt_load_acquire(&last_reuse);
+    for (uint32_t index = modules; index < end; index++) {
+        const struct mt_module_record *m = record_at(index);
+        for (unsigned i = 0; i < n; i++)
+            if (frames[i] - 1 >= m->start && frames[i] - 1 < m->end)
+                return true;
+    }
+    return false;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * stacks.h - the stack table.  All of it is AS-safe and takes no lock.
+ */
+#ifndef MT_STACKS_H
+#define MT_STACKS_H
+
+#include "heap/internal.h"
+
+/* Prepares the table; once, before anything else here. */
+bool mt_stacks_start(void);
+
+/* The id of the stack, new or known; MT_STACK_OVERFLOW if there is no room. */
+uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
+                          bool *known);
+
+/* Adds to the lifetime counters of `id`. */
+void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes);
+
+static inline struct mt_stack_record *mt_stacks_record(uint32_t id)
+{
+    return (struct mt_stack_record *)(uintptr_t)memtrace_root
+               ->sections[MT_SECTION_STACKS]
+               .base +
+           id;
+}
+
+#endif

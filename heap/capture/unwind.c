@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * unwind.c - unwinding by rsp and rbp.
+ *
+ * Nearly every frame's caller is found by one rule of rules.c: the CFA is at
+ * a fixed distance from rsp or rbp, the return address below it. rbp is
+ * followed lazily: a frame that saved it only moves the place where it is,
+ * and it is read when a frame needs it. So the words that are read are those
+ * that the result depends on, no others, which is what a memo of the result
+ * wants. A frame that needs other registers, or an expression, makes
+ * unwind_full.c do the whole stack again.
+ *
+ * Which memory may be read: unwind data leads from one live frame to the
+ * next, so what lies between the lowest and the highest frame of a stack
+ * that was unwound without a guess is mapped for as long as the stack is in
+ * use. That range is remembered; the kernel is asked about a word outside of
+ * it, and the range grows only when the unwinding ends well. A chain of frame
+ * pointers is a guess, and so is what comes after a frame that was overwritten:
+ * neither makes a range grow, nor reads unasked.
+ */
+#include "heap/capture/walk.h"
+
+#include <string.h>
+
+#define PAGE UINT64_C(4096)
+#define MAX_FRAME_BYTES (UINT64_C(1) << 20) /* of a frame-pointer step */
+#define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go */
+#define MAX_STACK_GAP (UINT64_C(1) << 24)   /* between frames of a stack */
+
+static bool readable(uint64_t address, uint64_t bytes)
+{
+    return mt_os_readable((const void *)(uintptr_t)address, bytes);
+}
+
+void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
+{
+    struct mt_stack_ranges *s = w->u->ranges;
+    w->low = sp & ~(PAGE - 1); /* the page that holds a live frame */
+    w->high = w->low + PAGE;
+    if (!readable(sp, 8))
+        w->high = w->low;
+    if (!s)
+        return;
+    for (unsigned i = 0; i < MT_STACK_RANGES; i++) {
+        uint64_t low = s->range[i].low, high = s->range[i].high;
+        if (sp - low < high - low) {
+            s->last = i;
+            w->low = low;
+            w->high = high;
+            return;
+        }
+        /* The same stack, deeper than before, if nothing lies between. */
+        if (sp < low && low - sp <= MAX_DEEPER && readable(sp, low - sp)) {
+            s->last = i;
+            s->range[i].low = w->low;
+            w->high = high;
+            return;
+        }
+    }
+    s->last = s->replace;
+    s->replace = (s->replace + 1) % MT_STACK_RANGES;
+    s->range[s->last].low = w->low;
+    s->range[s->last].high = w->high;
+}
+
+bool mt_walk_admit(struct mt_walk *w, uint64_t address)
+{
+    uint64_t page = address & ~(PAGE - 1);
+    if ((address & 7) || (page != w->page && !readable(address, 8))) {
+        w->left_range = true; /* it may be readable the next time */
+        return false;
+    }
+    w->page = page;
+    if (address < w->high || address - w->high > MAX_STACK_GAP) {
+        w->left_range = true;
+        return true;
+    }
+    if (page == w->high)
+        w->high = page + PAGE;
+    if (page + PAGE > w->top)
+        w->top = page + PAGE;
+    return true;
+}
+
+bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
+                           uint64_t *rbp)
+{
+    uint64_t at = *rbp, next_rip, next_rbp;
+    w->u->flags |= MT_STACK_FRAME_POINTER;
+    if (at < *rsp || at - *rsp > MAX_FRAME_BYTES ||
+        !mt_walk_read(w, at, &next_rbp) || !mt_walk_read(w, at + 8, &next_rip))
+        return false;
+    if (!mt_plausible_pc(next_rip))
+        return false;
+    *rip = next_rip;
+    *rsp = at + 16;
+    *rbp = next_rbp;
+    return true;
+}
+
+static inline bool fetch_rbp(struct mt_walk *w)
+{
+    struct mt_lazy_rbp *rbp = &w->rbp;
+    if (rbp->slot) {
+        if (!mt_walk_read(w, rbp->slot, &rbp->value))
+            return false;
+        rbp->slot = 0;
+        rbp->of_start = false;
+    } else if (rbp->of_start) {
+        mt_walk_use_register(w, 6);
+    }
+    return (rbp->value & 7) == 0;
+}
+
+/* By frame pointer. */
+static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
+{
+    if (!fetch_rbp(w) ||
+        !mt_walk_frame_pointer(w, &w->pc, &w->sp, &w->rbp.value))
+        return MT_WALK_INCOMPLETE;
+    w->rbp.of_start = false;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_GOES_ON : MT_WALK_TRUNCATED;
+}
+
+/* To the caller of the frame at w->pc by any rule; MT_WALK_GOES_ON means to go
+ * on. */
+static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
+{
+    unsigned slot = mt_rule_rbp_slot(rule);
+    uint64_t cfa;
+    switch (mt_rule_kind(rule)) {
+    case MT_RULE_RSP:
+        cfa = w->sp + (uint64_t)mt_rule_offset(rule);
+        break;
+    case MT_RULE_RBP:
+        if (!fetch_rbp(w))
+            return MT_WALK_INCOMPLETE;
+        cfa = w->rbp.value + (uint64_t)mt_rule_offset(rule);
+        break;
+    case MT_RULE_REALIGNED:
+        if (!fetch_rbp(w) ||
+            !mt_walk_read(w, w->rbp.value + (uint64_t)mt_rule_offset(rule),
+                          &cfa))
+            return MT_WALK_INCOMPLETE;
+        w->rbp.slot = w->rbp.value;
+        break;
+    case MT_RULE_OUTERMOST:
+        return MT_WALK_COMPLETE;
+    case MT_RULE_NO_DATA:
+        return guess_caller(w);
+    default:
+        return MT_WALK_NEEDS_FULL;
+    }
+    if (slot)
+        w->rbp.slot = cfa - 8 * (slot + 1);
+    if (cfa <= w->sp || !mt_walk_read(w, cfa - 8, &w->pc))
+        return MT_WALK_INCOMPLETE;
+    w->sp = cfa;
+    if (MT_UNLIKELY(!mt_plausible_pc(w->pc)))
+        return w->pc == 0 ? MT_WALK_COMPLETE : MT_WALK_INCOMPLETE;
+    return mt_walk_add_frame(w, w->pc) ? MT_WALK_GOES_ON : MT_WALK_TRUNCATED;
+}
+
+/* The first rule of the group of `pc`, which may be another's. */
+static inline uint64_t first_rule(uint64_t pc,
+                                  const struct mt_rule_table *table)
+{
+    uint64_t group = mt_rule_group(pc, table->group_mask);
+    return mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
+}
+
+/* As many steps by rsp alone as there are, up to `frames`: what step() does
+ * for them, with everything in registers. Returns the rule that it stops at,
+ * 0 at `frames`. */
+MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
+rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
+{
+    const struct mt_rule_table *table = w->table;
+    const uint64_t high = w->high;
+    const size_t first = w->u->n_frames;
+    struct mt_trail *trail = w->u->trail;
+    uint64_t *const frame = w->u->frames;
+    uint64_t *const addresses =
+        trailing ? trail->addresses + trail->n_words - first : NULL;
+    uint64_t pc, sp, slot_at;
+    size_t n;
+    mt_rule rule;
+    if (w->sp - w->low >= high - w->low)
+        return mt_rule_of(w->pc, table);
+again:
+    pc = w->pc;
+    sp = w->sp;
+    slot_at = w->rbp.slot;
+    rule = 0;
+    for (n = first; n < frames; n++) {
+        uint64_t word = first_rule(pc, table);
+        if (MT_UNLIKELY(
+                word >> MT_RULE_KIND_SHIFT !=
+                (pc >> MT_RULE_LOW_BITS << MT_RULE_KIND_BITS | MT_RULE_RSP))) {
+            if (!mt_plausible_pc(pc))
+                break;
+            word = rule = mt_rule_of(pc, table);
+            if (mt_rule_kind(rule) != MT_RULE_RSP)
+                break;
+        }
+        /* Its offset is at least 8, so that only the upper end is to be
+         * looked at. */
+        uint64_t at = sp + 8 * (uint64_t)(uint16_t)word;
+        if (MT_UNLIKELY(at > high)) {
+            rule = (mt_rule)word & ((1u << MT_RULE_BITS) - 1);
+            break;
+        }
+        pc = *((const mt_any_word *)(uintptr_t)at - 1);
+        if (word & MT_RULE_SLOT_MASK)
+            slot_at = at - 8 * (mt_rule_rbp_slot((mt_rule)word) + 1);
+        if (trailing)
+            addresses[n] = at - 8;
+        frame[n] = pc;
+        sp = at;
+        rule = 0;
+    }
+    if (MT_UNLIKELY(!mt_plausible_pc(pc)) && n > first) {
+        frames = n - 1; /* up to what that is returned to from */
+        goto again;
+    }
+    w->pc = pc;
+    w->sp = sp;
+    w->rbp.slot = slot_at;
+    w->u->n_frames = (unsigned)n;
+    if (trailing) {
+        memcpy(trail->values + trail->n_words, frame + first,
+               (n - first) * sizeof *frame);
+        trail->n_words += (uint32_t)(n - first);
+    }
+    return rule;
+}
+
+/* Without a table of rules. */
+static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w)
+{
+    enum mt_walk_end end = MT_WALK_GOES_ON;
+    while (end == MT_WALK_GOES_ON)
+        end = step(w, mt_rules_compile(w->pc, NULL));
+    return end;
+}
+
+static MT_NOINLINE mt_rule steps_with_trail(struct mt_walk *w)
+{
+    const struct mt_trail *trail = w->u->trail;
+    unsigned frames = w->u->max_frames;
+    unsigned room = trail->max_words - trail->n_words;
+    if (frames > w->u->n_frames + room)
+        frames = w->u->n_frames + room;
+    return rsp_steps(w, frames, true);
+}
+
+static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w)
+{
+    return rsp_steps(w, w->u->max_frames, false);
+}
+
+/* As many steps by rbp as there are, up to `frames`, of code that keeps frame
+ * pointers: what step() does for them. Returns the rule that it stops at, 0 at
+ * `frames`; whatever is not plain is left to step(). */
+MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
+                                                    size_t frames)
+{
+    const struct mt_rule_table *table = w->table;
+    struct mt_trail *trail = w->u->trail;
+    const uint64_t low = w->low, size = w->high - low;
+    uint64_t *const frame = w->u->frames;
+    size_t n = w->u->n_frames;
+    uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp.value;
+    uint64_t slot_at = w->rbp.slot;
+    mt_rule rule = 0;
+    for (; n < frames; n++) {
+        rule = mt_rule_of(pc, table);
+        unsigned slot = mt_rule_rbp_slot(rule);
+        if (mt_rule_kind(rule) != MT_RULE_RBP ||
+            (slot_at && (slot_at - low >= size || (slot_at & 7))))
+            break;
+        uint64_t base =
+            slot_at ? *(const mt_any_word *)(uintptr_t)slot_at : rbp;
+        uint64_t at = base + (uint64_t)mt_rule_offset(rule);
+        if ((base & 7) || at <= sp || at - 8 - low >= size)
+            break;
+        uint64_t next = *((const mt_any_word *)(uintptr_t)at - 1);
+        if (!mt_plausible_pc(next))
+            break;
+        if (trail) {
+            if (trail->n_words + 2 > trail->max_words)
+                break;
+            if (slot_at) {
+                trail->addresses[trail->n_words] = slot_at;
+                trail->values[trail->n_words++] = base;
+            } else if (w->rbp.of_start) {
+                mt_walk_use_register(w, 6);
+            }
+            trail->addresses[trail->n_words] = at - 8;
+            trail->values[trail->n_words++] = next;
+        }
+        if (slot_at)
+            w->rbp.of_start = false;
+        rbp = base;
+        slot_at = slot ? at - 8 * (slot + 1) : 0;
+        frame[n] = pc = next;
+        sp = at;
+        rule = 0;
+    }
+    w->pc = pc;
+    w->sp = sp;
+    w->rbp.value = rbp;
+    w->rbp.slot = slot_at;
+    w->u->n_frames = (unsigned)n;
+    return rule;
+}
+
+enum mt_walk_end mt_walk_fast(struct mt_walk *w)
+{
+    struct mt_unwinding *u = w->u;
+    enum mt_walk_end end = MT_WALK_GOES_ON;
+    if (w->sp & 7)
+        return MT_WALK_INCOMPLETE;
+    if (!w->table)
+        return walk_slowly(w);
+    while (end == MT_WALK_GOES_ON) {
+        mt_rule rule = u->trail ? steps_with_trail(w) : steps_alone(w);
+        if (mt_rule_kind(rule) == MT_RULE_RBP) {
+            unsigned before = u->n_frames;
+            rule = rbp_steps(w, u->max_frames);
+            if (u->n_frames > before && mt_rule_kind(rule) == MT_RULE_RSP)
+                continue;
+        }
+        end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
+    }
+    return end;
+}
+
+void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
+                   const struct mt_regs *start)
+{
+    w->u = u;
+    w->start = start;
+    w->page = 1;
+    w->top = 0;
+    w->left_range = false;
+    w->pc = u->frames[0] = start->rip;
+    w->sp = start->rsp;
+    w->rbp = (struct mt_lazy_rbp){start->rbp, 0, true};
+    w->table = mt_rules_current();
+    u->n_frames = 1;
+    u->flags = 0;
+    if (u->trail) {
+        u->trail->n_words = 0;
+        u->trail->registers = 0;
+        u->trail->overflow = false;
+    }
+    struct mt_stack_ranges *s = u->ranges;
+    if (s && start->rsp - s->range[s->last].low <
+                 s->range[s->last].high - s->range[s->last].low) {
+        w->low = s->range[s->last].low;
+        w->high = s->range[s->last].high;
+    } else {
+        mt_walk_enter_stack(w, start->rsp);
+    }
+}
+
+/* The unwinding ended well: what it found readable above the range of its
+ * stack belongs to that, if nothing was guessed. */
+static MT_COLD void extend_range(struct mt_walk *w)
+{
+    struct mt_stack_ranges *s = w->u->ranges;
+    if (!s || (w->u->flags & MT_STACK_FRAME_POINTER) ||
+        w->low != s->range[s->last].low)
+        return;
+    uint64_t high = s->range[s->last].high;
+    if (w->top > high && readable(high, w->top - high))
+        s->range[s->last].high = w->top;
+    else if (w->top > high)
+        w->left_range = true;
+}
+
+void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end)
+{
+    struct mt_unwinding *u = w->u;
+    if (MT_UNLIKELY(end == MT_WALK_NEEDS_FULL)) {
+        mt_walk_begin(w, u, w->start);
+        end = mt_walk_full(w);
+    }
+    if (end == MT_WALK_TRUNCATED)
+        u->flags |= MT_STACK_TRUNCATED;
+    else if (MT_UNLIKELY(end == MT_WALK_INCOMPLETE))
+        u->flags |= MT_STACK_INCOMPLETE;
+    if (MT_UNLIKELY(w->top) && end != MT_WALK_INCOMPLETE)
+        extend_range(w);
+    if (MT_UNLIKELY(w->left_range) && u->trail)
+        u->trail->overflow = true;
+}
+
+void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)
+{
+    struct mt_walk w;
+    mt_walk_begin(&w, u, regs);
+    mt_walk_finish(&w, mt_walk_fast(&w));
+}

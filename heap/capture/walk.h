@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * walk.h - the state of one unwinding, between unwind.c and unwind_full.c.
+ */
+#ifndef MT_WALK_H
+#define MT_WALK_H
+
+#include "heap/capture/unwind.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MT_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define MT_ASAN 1
+#endif
+/* The stack is read past the bounds of any variable. */
+#ifdef MT_ASAN
+#define MT_READS_STACK __attribute__((no_sanitize("address")))
+#else
+#define MT_READS_STACK
+#endif
+
+/* A word of a stack, whatever is in it. */
+typedef uint64_t __attribute__((may_alias)) mt_any_word;
+
+/* Where rbp is: in `value`, or still in the slot where a callee saved it. */
+struct mt_lazy_rbp {
+    uint64_t value, slot; /* slot 0: `value` */
+    bool of_start;        /* `value` is the start register's */
+};
+
+struct mt_walk {
+    struct mt_unwinding *u;
+    const struct mt_regs *start;
+    uint64_t low, high; /* readable: the stack that is being unwound */
+    uint64_t page;      /* the page last found readable elsewhere, or 1 */
+    uint64_t top;       /* end of the highest page found readable above */
+    bool left_range;    /* a word was read that is on another stack */
+    uint64_t pc, sp;    /* walk_fast: the frame it is at */
+    struct mt_lazy_rbp rbp;
+    const struct mt_rule_table *table;
+};
+
+enum mt_walk_end {
+    MT_WALK_COMPLETE,   /* at the outermost frame */
+    MT_WALK_TRUNCATED,  /* there are more frames */
+    MT_WALK_INCOMPLETE, /* cannot go on */
+    MT_WALK_NEEDS_FULL, /* of mt_walk_fast: to be done by mt_walk_full */
+    MT_WALK_GOES_ON     /* within unwind.c: there was another frame */
+};
+
+/* An unwinding in steps: begin, fast, finish. */
+void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
+                   const struct mt_regs *start);
+enum mt_walk_end mt_walk_fast(struct mt_walk *w);
+void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end);
+
+/* unwind_full.c: with all registers, by interpreting the unwind data of every
+ * frame. */
+enum mt_walk_end mt_walk_full(struct mt_walk *w);
+
+/* Makes [low, high) the known range of the stack that `sp` is on. */
+void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
+/* Is the word at `address`, which is not in [low, high), readable? */
+MT_COLD bool mt_walk_admit(struct mt_walk *w, uint64_t address);
+
+MT_READS_STACK static inline bool
+mt_walk_read(struct mt_walk *w, uint64_t address, uint64_t *value)
+{
+    if (MT_UNLIKELY(address - w->low >= w->high - w->low || (address & 7)))
+        if (!mt_walk_admit(w, address))
+            return false;
+    *value = *(const volatile uint64_t *)(uintptr_t)address;
+    struct mt_trail *trail = w->u->trail;
+    if (trail) {
+        if (MT_LIKELY(trail->n_words < trail->max_words)) {
+            trail->addresses[trail->n_words] = address;
+            trail->values[trail->n_words++] = *value;
+        } else {
+            trail->overflow = true;
+        }
+    }
+    return true;
+}
+
+static inline void mt_walk_use_register(struct mt_walk *w, unsigned reg)
+{
+    if (w->u->trail)
+        w->u->trail->registers |= 1u << reg;
+}
+
+/* False: there is no room for it. */
+static inline bool mt_walk_add_frame(struct mt_walk *w, uint64_t pc)
+{
+    if (w->u->n_frames == w->u->max_frames)
+        return false;
+    w->u->frames[w->u->n_frames++] = pc;
+    return true;
+}
+
+/* The frame-pointer step, for code without unwind data: the caller's rip,
+ * rsp and rbp by rbp, if they are plausible. */
+bool mt_walk_frame_pointer(struct mt_walk *w, uint64_t *rip, uint64_t *rsp,
+                           uint64_t *rbp);
+
+/* Can this be a return address? */
+static inline bool mt_plausible_pc(uint64_t pc)
+{
+    return pc >= 4096 && pc < UINT64_C(1) << 47;
+}
+
+#endif

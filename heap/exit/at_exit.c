@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "heap/exit/at_exit.h"
+#include "heap/alloc.h"
+#include "heap/raw_print.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_NAME 1024u
+
+static struct {
+    bool wanted, core;
+    char pattern[MAX_NAME];
+    uint32_t done; /* the file is being written, or was */
+} atend;
+
+bool mt_atend_set(bool core, const char *pattern, size_t length)
+{
+    if (length == 0 || length >= sizeof atend.pattern)
+        return false;
+    memcpy(atend.pattern, pattern, length);
+    atend.pattern[length] = '\0';
+    atend.core = core;
+    atend.wanted = true;
+    return true;
+}
+
+static void say(const char *name, const char *what, int number)
+{
+    char text[MAX_NAME + 200];
+    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    mt_print(&out, "memtrace: ");
+    mt_print(&out, name);
+    mt_print(&out, what);
+    if (number) {
+        mt_print(&out, ": error ");
+        mt_print_u64(&out, (uint64_t)number);
+        mt_print(&out, number == ENOSPC   ? " (no space left on device)"
+                       : number == EACCES ? " (permission denied)"
+                       : number == ENOENT ? " (no such folder)"
+                                          : "");
+    }
+    mt_print(&out, "\n");
+    mt_print_flush(&out);
+}
+
+/* The pattern with the process's id for %p and its name for %n. */
+static bool expand(char name[MAX_NAME], const char *end)
+{
+    struct mt_print out = {.text = name, .size = MAX_NAME - 1};
+    char own[32];
+    size_t length = mt_atend_read_file("/proc/self/comm", own, sizeof own - 1);
+    if (length && own[length - 1] == '\n')
+        length--;
+    for (size_t i = 0; i < length; i++)
+        if (own[i] == '/')
+            own[i] = '_';
+    for (const char *p = atend.pattern; *p; p++) {
+        char key = p[0] == '%' ? p[1] : '\0';
+        if (key == 'p')
+            mt_print_u64(&out, memtrace_root->pid);
+        else if (key == 'n')
+            mt_print_bytes(&out, own, length);
+        else
+            mt_print_bytes(&out, p, 1);
+        p += key == 'p' || key == 'n' || key == '%';
+    }
+    mt_print(&out, end);
+    if (out.length >= MAX_NAME - 1)
+        return false;
+    name[out.length] = '\0';
+    return true;
+}
+
+void mt_atend_begin(void)
+{
+    char part[MAX_NAME];
+    atend.done = 0;
+    if (!atend.wanted || !atend.core || !expand(part, ".part"))
+        return;
+    int file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file >= 0)
+        close(file);
+}
+
+static bool write_file(struct mt_atend *a, const char *part)
+{
+    unlink(part);
+    a->file = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    a->memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    bool ok = a->file >= 0 && a->memory >= 0;
+    if (!ok)
+        a->problem = errno;
+    else
+        ok = mt_atend_core(a);
+    if (a->memory >= 0)
+        close(a->memory);
+    if (a->file >= 0 && close(a->file) != 0 && ok) {
+        a->problem = errno;
+        ok = false;
+    }
+    return ok;
+}
+
+void mt_atend_write(uint64_t sp, uint64_t pc)
+{
+    char name[MAX_NAME], part[MAX_NAME];
+    int saved = errno;
+    /* A child of vfork is not the process whose trace this is. */
+    if (!atend.wanted || !mt_started() ||
+        memtrace_root->pid != (uint32_t)getpid() ||
+        __atomic_exchange_n(&atend.done, 1, __ATOMIC_ACQ_REL))
+        return;
+    if (!expand(name, "") || !expand(part, ".part")) {
+        say(atend.pattern, ": not written: the name is too long", 0);
+        return;
+    }
+    struct mt_atend *a = mt_os_reserve(sizeof *a, 0);
+    if (a == NULL || !mt_os_commit_undumped(a, sizeof *a)) {
+        say(name, ": not written", errno);
+    } else {
+        a->core = atend.core;
+        a->sp = sp;
+        a->pc = pc;
+        bool ok = write_file(a, part);
+        if (ok && syscall(SYS_rename, part, name) != 0) {
+            a->problem = errno;
+            ok = false;
+        }
+        if (!ok) {
+            say(name, ": not written", a->problem);
+            if (a->file >= 0)
+                unlink(part);
+        }
+    }
+    if (a)
+        mt_os_release(a, sizeof *a);
+    errno = saved;
+}

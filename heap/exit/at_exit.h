@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * at_exit.h - a process that leaves a file at its end: MEMTRACE=save=PATTERN, a
+ * mini-core, and MEMTRACE=core=PATTERN, a core.
+ *
+ * The file is written by the process itself, with system calls alone: nothing
+ * is allocated, and its memory is read through /proc/self/mem, so that what
+ * other threads unmap meanwhile does no harm.  It gets its name when it is
+ * complete; before, the name ends in ".part".
+ */
+#ifndef MT_AT_EXIT_H
+#define MT_AT_EXIT_H
+
+#include "heap/internal.h"
+
+#include <elf.h>
+
+/* The note of such a file; its name is "memtrace".  The readers have the same
+ * in minicore.h; it only ever grows. */
+#define MT_NOTE_SELF 3u
+struct mt_self_note {
+    uint32_t version;         /* 1 */
+    uint32_t mini;            /* 1: the trace alone, 0: all memory */
+    uint32_t threads_missing; /* threads without registers in the core */
+    uint32_t reserved;        /* 0 */
+    uint64_t missing_bytes;   /* that could not be read */
+};
+
+/* What the process is to leave; false if the name is too long or empty. */
+bool mt_atend_set(bool core, const char *pattern, size_t length);
+/* At start-up, and in the child of a fork: makes the empty file of a core, so
+ * that its absence at the end can be noticed. */
+void mt_atend_begin(void);
+/* Writes the file, once, if one is wanted and this is the process whose trace
+ * it is. `sp` is the caller's stack pointer, `pc` where it goes on. */
+void mt_atend_write(uint64_t sp, uint64_t pc);
+
+/* --- below: shared by the atend_*.c files --- */
+
+struct mt_atend_map {
+    uint64_t start, end, offset;
+    const char *path; /* ends in a newline; empty if there is none */
+    size_t path_length;
+    bool readable, writable, executable, shared;
+};
+
+struct mt_atend_range {
+    uint64_t start, end;
+};
+
+#define MT_ATEND_CHUNK 65536u
+#define MT_ATEND_MAPS (4u << 20)
+#define MT_ATEND_PROGRAMS 65535u
+#define MT_ATEND_RANGES 8192u
+
+/* All that the writing needs; mapped for it, and not in the file. */
+struct mt_atend {
+    bool core;   /* all memory, else the trace */
+    int file;    /* being written */
+    int memory;  /* /proc/self/mem */
+    int problem; /* errno of the first failure, or 0 */
+    uint64_t offset;
+    uint64_t missing_bytes;
+    uint64_t sp, pc;
+    size_t maps_bytes;
+    size_t n_programs, n_ranges;
+    char maps[MT_ATEND_MAPS]; /* /proc/self/maps */
+    struct mt_atend_range ranges[MT_ATEND_RANGES];
+    Elf64_Phdr programs[MT_ATEND_PROGRAMS];
+    char chunk[MT_ATEND_CHUNK];
+};
+
+/* atend_maps.c: the next line of the maps at *at; false at the end. */
+bool mt_atend_next_map(const struct mt_atend *, size_t *at,
+                       struct mt_atend_map *map);
+/* Reads a whole file of /proc; returns the bytes, 0 if it cannot. */
+size_t mt_atend_read_file(const char *path, char *buffer, size_t bytes);
+/* Fills in the program headers and the places of the contents. */
+void mt_atend_find(struct mt_atend *);
+
+/* atend_notes.c: writes the notes at the end of the file. */
+void mt_atend_notes(struct mt_atend *);
+/* Writes bytes at the end of the file. */
+void mt_atend_put(struct mt_atend *, const void *data, size_t bytes);
+
+/* atend_core.c */
+bool mt_atend_core(struct mt_atend *);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * exit_core.c - the file: headers, contents with holes for zeros, notes.
+ */
+#include "heap/alloc.h"
+#include "heap/exit/at_exit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+
+static bool write_at(struct mt_atend *a, const void *data, size_t bytes,
+                     uint64_t offset)
+{
+    const char *p = data;
+    while (bytes > 0 && a->problem == 0) {
+        ssize_t n = pwrite(a->file, p, bytes, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            a->problem = n < 0 ? errno : ENOSPC;
+            break;
+        }
+        p += n;
+        bytes -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return a->problem == 0;
+}
+
+void mt_atend_put(struct mt_atend *a, const void *data, size_t bytes)
+{
+    write_at(a, data, bytes, a->offset);
+    a->offset += bytes;
+}
+
+static bool is_zero(const char *data, size_t bytes)
+{
+    return bytes == 0 ||
+           (data[0] == 0 && memcmp(data, data + 1, bytes - 1) == 0);
+}
+
+/* Reads into the chunk; pages that cannot be read are zeros. */
+static void read_chunk(struct mt_atend *a, uint64_t address, size_t bytes)
+{
+    for (size_t at = 0; at < bytes;) {
+        ssize_t n =
+            pread(a->memory, a->chunk + at, bytes - at, (off_t)(address + at));
+        if (n > 0) {
+            at += (size_t)n;
+            continue;
+        }
+        size_t page = PAGE - ((address + at) & (PAGE - 1));
+        if (page > bytes - at)
+            page = bytes - at;
+        memset(a->chunk + at, 0, page);
+        a->missing_bytes += page;
+        at += page;
+    }
+}
+
+static void write_contents(struct mt_atend *a)
+{
+    for (size_t i = 1; i < a->n_programs && a->problem == 0; i++) {
+        Elf64_Phdr *p = &a->programs[i];
+        /* As aligned as the address: a reader takes words where they are. */
+        a->offset += (p->p_vaddr - a->offset) & 7;
+        p->p_offset = a->offset;
+        for (uint64_t at = 0; at < p->p_filesz; at += MT_ATEND_CHUNK) {
+            uint64_t left = p->p_filesz - at;
+            size_t n = left < MT_ATEND_CHUNK ? (size_t)left : MT_ATEND_CHUNK;
+            read_chunk(a, p->p_vaddr + at, n);
+            if (!is_zero(a->chunk, n) &&
+                !write_at(a, a->chunk, n, a->offset + at))
+                return;
+        }
+        a->offset += p->p_filesz;
+    }
+}
+
+/* A limit on the size of files is an error, no signal. */
+static bool write_all(struct mt_atend *a)
+{
+    Elf64_Ehdr header = {
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+                    EV_CURRENT},
+        .e_type = ET_CORE,
+        .e_machine = EM_X86_64,
+        .e_version = EV_CURRENT,
+        .e_phoff = sizeof header,
+        .e_ehsize = sizeof header,
+        .e_phentsize = sizeof(Elf64_Phdr),
+    };
+    mt_atend_find(a);
+    header.e_phnum = (Elf64_Half)a->n_programs;
+    a->offset = sizeof header + a->n_programs * sizeof(Elf64_Phdr);
+    write_contents(a);
+    a->offset = (a->offset + 7) & ~UINT64_C(7);
+    uint64_t notes = a->offset;
+    mt_atend_notes(a);
+    a->programs[0] = (Elf64_Phdr){.p_type = PT_NOTE,
+                                  .p_offset = notes,
+                                  .p_filesz = a->offset - notes,
+                                  .p_align = 4};
+    return write_at(a, a->programs, a->n_programs * sizeof(Elf64_Phdr),
+                    sizeof header) &&
+           write_at(a, &header, sizeof header, 0);
+}
+
+bool mt_atend_core(struct mt_atend *a)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    sigaction(SIGXFSZ, &ignore, &before);
+    bool ok = write_all(a);
+    sigaction(SIGXFSZ, &before, NULL);
+    return ok;
+}

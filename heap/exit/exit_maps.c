@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * exit_maps.c - the mappings of this process, and what of them is in the
+ * file.
+ */
+#include "heap/alloc.h"
+#include "heap/exit/at_exit.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE UINT64_C(4096)
+
+size_t mt_atend_read_file(const char *path, char *buffer, size_t bytes)
+{
+    size_t length = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file >= 0 && length < bytes) {
+        ssize_t n = read(file, buffer + length, bytes - length);
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    if (file >= 0)
+        close(file);
+    return length;
+}
+
+/* --- lines of /proc/self/maps --- */
+
+static uint64_t hex(const char **at)
+{
+    uint64_t value = 0;
+    for (;; (*at)++) {
+        char c = **at;
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return value;
+    }
+}
+
+bool mt_atend_next_map(const struct mt_atend *a, size_t *at,
+                       struct mt_atend_map *map)
+{
+    const char *p = a->maps + *at;
+    const char *end = memchr(p, '\n', a->maps_bytes - *at);
+    if (end == NULL) /* also of a line that did not fit */
+        return false;
+    map->start = hex(&p);
+    p++;
+    map->end = hex(&p);
+    p++;
+    map->readable = p[0] == 'r';
+    map->writable = p[1] == 'w';
+    map->executable = p[2] == 'x';
+    map->shared = p[3] == 's';
+    p += 5;
+    map->offset = hex(&p);
+    /* device, inode, spaces */
+    for (unsigned field = 0; field < 2; field++) {
+        while (p < end && *p == ' ')
+            p++;
+        while (p < end && *p != ' ')
+            p++;
+    }
+    while (p < end && *p == ' ')
+        p++;
+    map->path = p;
+    map->path_length = (size_t)(end - p);
+    *at = (size_t)(end + 1 - a->maps);
+    return true;
+}
+
+static bool is(const struct mt_atend_map *map, const char *path)
+{
+    size_t n = strlen(path);
+    return map->path_length == n && memcmp(map->path, path, n) == 0;
+}
+
+static bool begins(const struct mt_atend_map *map, const char *path)
+{
+    size_t n = strlen(path);
+    return map->path_length >= n && memcmp(map->path, path, n) == 0;
+}
+
+/* --- ranges --- */
+
+static void add(struct mt_atend *a, uint64_t start, uint64_t bytes)
+{
+    if (bytes == 0 || start + bytes < start || a->n_ranges == MT_ATEND_RANGES)
+        return;
+    a->ranges[a->n_ranges++] = (struct mt_atend_range){start, start + bytes};
+}
+
+static void add_trace(struct mt_atend *a)
+{
+    const struct mt_root *root = memtrace_root;
+    const struct mt_section_record *s = root->sections;
+    add(a, (uintptr_t)root, sizeof *root);
+    add(a, (uintptr_t)&memtrace_root, sizeof memtrace_root);
+    for (unsigned i = 0; i < MT_N_SECTIONS; i++)
+        if (i != MT_SECTION_PRIVATE && i != MT_SECTION_SLICE_MAPS)
+            add(a, s[i].base, s[i].used);
+    const struct mt_section_record *regions = &s[MT_SECTION_REGIONS];
+    for (uint64_t at = 0; at < regions->used; at += regions->entry_bytes) {
+        const struct mt_region_record *r =
+            (const void *)(uintptr_t)(regions->base + at);
+        if (r->state)
+            add(a, r->slice_map, r->top * sizeof(uint32_t));
+    }
+}
+
+/* What debuggers find the modules by. */
+static void add_links(struct mt_atend *a)
+{
+    add(a, (uintptr_t)&_r_debug, sizeof _r_debug);
+    for (size_t i = 0; _DYNAMIC[i].d_tag != DT_NULL; i++)
+        add(a, (uintptr_t)&_DYNAMIC[i], 2 * sizeof _DYNAMIC[i]);
+    for (struct link_map *link = _r_debug.r_map; link; link = link->l_next) {
+        add(a, (uintptr_t)link, sizeof *link);
+        if (link->l_name)
+            add(a, (uintptr_t)link->l_name, strlen(link->l_name) + 1);
+        /* The program's own has the address of _r_debug. */
+        for (ElfW(Dyn) *d = link->l_ld; d && link == _r_debug.r_map; d++) {
+            add(a, (uintptr_t)d, sizeof *d);
+            if (d->d_tag == DT_NULL)
+                break;
+        }
+    }
+}
+
+/* By heaps: few, and sorted in part. */
+static void sort(struct mt_atend *a)
+{
+    for (size_t i = 1; i < a->n_ranges; i++) {
+        struct mt_atend_range range = a->ranges[i];
+        size_t j = i;
+        for (; j > 0 && a->ranges[j - 1].start > range.start; j--)
+            a->ranges[j] = a->ranges[j - 1];
+        a->ranges[j] = range;
+    }
+}
+
+/* --- program headers --- */
+
+static void add_program(struct mt_atend *a, const struct mt_atend_map *map,
+                        uint64_t start, uint64_t end, uint64_t bytes)
+{
+    if (end <= start)
+        return;
+    if (a->n_programs == MT_ATEND_PROGRAMS - 1) {
+        a->missing_bytes += bytes;
+        return;
+    }
+    a->programs[a->n_programs++] = (Elf64_Phdr){
+        .p_type = PT_LOAD,
+        .p_flags = (map->readable ? PF_R : 0) | (map->writable ? PF_W : 0) |
+                   (map->executable ? PF_X : 0),
+        .p_vaddr = start,
+        .p_filesz = bytes,
+        .p_memsz = end - start,
+        .p_align = 1,
+    };
+}
+
+/* Is all of it in a core?  As the kernel has it by default: what is no copy of
+ * a file. */
+static bool is_whole(const struct mt_atend *a, const struct mt_atend_map *map)
+{
+    if (!map->readable || begins(map, "[vvar") || is(map, "[vsyscall]"))
+        return false;
+    if (is(map, "[vdso]"))
+        return true;
+    if (!a->core)
+        return false;
+    if (map->path_length == 0 || map->path[0] == '[')
+        return true;
+    if (map->shared)
+        return map->writable && (begins(map, "/memfd:") ||
+                                 begins(map, "/SYSV") || is(map, "/dev/zero"));
+    return map->writable;
+}
+
+/* Cuts a mapping at the ranges in it. */
+static void cut(struct mt_atend *a, const struct mt_atend_map *map)
+{
+    uint64_t at = map->start, bytes = 0;
+    for (size_t i = 0; i < a->n_ranges && map->readable; i++) {
+        uint64_t start = a->ranges[i].start, end = a->ranges[i].end;
+        if (start < at + bytes)
+            start = at + bytes;
+        if (end > map->end)
+            end = map->end;
+        if (end <= start)
+            continue;
+        if (start == at + bytes) { /* goes on */
+            bytes += end - start;
+            continue;
+        }
+        add_program(a, map, at, start, bytes);
+        at = start;
+        bytes = end - start;
+    }
+    add_program(a, map, at, map->end, bytes);
+}
+
+void mt_atend_find(struct mt_atend *a)
+{
+    struct mt_atend_map map;
+    a->maps_bytes =
+        mt_atend_read_file("/proc/self/maps", a->maps, sizeof a->maps);
+    if (!a->core) {
+        add_trace(a);
+        add_links(a);
+    }
+    /* The headers of modules, with their build-ids. */
+    for (size_t at = 0; mt_atend_next_map(a, &at, &map);)
+        if (map.readable && map.offset == 0 && map.path_length &&
+            map.path[0] == '/' && !map.shared)
+            add(a, map.start, PAGE);
+    sort(a);
+    a->n_programs = 1; /* the notes */
+    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+        if (map.start >= (uintptr_t)a && map.end <= (uintptr_t)(a + 1) + PAGE)
+            continue;
+        if (is_whole(a, &map))
+            add_program(a, &map, map.start, map.end, map.end - map.start);
+        else
+            cut(a, &map);
+    }
+}

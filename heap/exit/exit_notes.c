@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * exit_notes.c - the notes of a core, as the kernel writes them: this thread,
+ * the process, the auxiliary vector, the files; and ours.
+ */
+#include "heap/alloc.h"
+#include "heap/exit/at_exit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Of struct user_regs_struct. */
+enum { RIP = 16, CS = 17, RSP = 19, SS = 20, FS_BASE = 21 };
+
+static void begin(struct mt_atend *a, const char *name, uint32_t type,
+                  size_t bytes)
+{
+    char text[12] = {0};
+    size_t length = strlen(name) + 1;
+    Elf64_Nhdr note = {(uint32_t)length, (uint32_t)bytes, type};
+    memcpy(text, name, length);
+    mt_atend_put(a, &note, sizeof note);
+    mt_atend_put(a, text, (length + 3) & ~(size_t)3);
+}
+
+static void put(struct mt_atend *a, const char *name, uint32_t type,
+                const void *data, size_t bytes)
+{
+    begin(a, name, type, bytes);
+    mt_atend_put(a, data, bytes);
+    mt_atend_put(a, "\0\0\0", -bytes & 3);
+}
+
+/* Registers that calls keep are on the stack, in the frames below `sp`. */
+static void put_thread(struct mt_atend *a)
+{
+    struct elf_prstatus status;
+    uint64_t fs_base;
+    __asm__("mov %%fs:0, %0" : "=r"(fs_base));
+    memset(&status, 0, sizeof status);
+    status.pr_pid = (pid_t)mt_os_tid();
+    status.pr_reg[RIP] = a->pc;
+    status.pr_reg[RSP] = a->sp;
+    status.pr_reg[CS] = 0x33;
+    status.pr_reg[SS] = 0x2b;
+    status.pr_reg[FS_BASE] = fs_base;
+    put(a, "CORE", NT_PRSTATUS, &status, sizeof status);
+}
+
+static void put_process(struct mt_atend *a)
+{
+    struct elf_prpsinfo info;
+    memset(&info, 0, sizeof info);
+    info.pr_sname = 'R';
+    info.pr_pid = (pid_t)memtrace_root->pid;
+    info.pr_ppid = getppid();
+    size_t n = mt_atend_read_file("/proc/self/comm", info.pr_fname,
+                                  sizeof info.pr_fname - 1);
+    if (n && info.pr_fname[n - 1] == '\n')
+        info.pr_fname[n - 1] = '\0';
+    n = mt_atend_read_file("/proc/self/cmdline", info.pr_psargs,
+                           sizeof info.pr_psargs - 1);
+    for (size_t i = 0; i + 1 < n; i++)
+        if (info.pr_psargs[i] == '\0')
+            info.pr_psargs[i] = ' ';
+    put(a, "CORE", NT_PRPSINFO, &info, sizeof info);
+}
+
+static bool is_file(const struct mt_atend_map *map)
+{
+    return map->path_length && map->path[0] == '/';
+}
+
+static void put_files(struct mt_atend *a)
+{
+    uint64_t head[2] = {0, 4096};
+    struct mt_atend_map map;
+    size_t text = 0;
+    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+        if (!is_file(&map))
+            continue;
+        head[0]++;
+        text += map.path_length + 1;
+    }
+    size_t bytes = sizeof head + head[0] * 24 + text;
+    begin(a, "CORE", NT_FILE, bytes);
+    mt_atend_put(a, head, sizeof head);
+    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+        uint64_t entry[3] = {map.start, map.end, map.offset / 4096};
+        if (is_file(&map))
+            mt_atend_put(a, entry, sizeof entry);
+    }
+    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+        if (!is_file(&map))
+            continue;
+        mt_atend_put(a, map.path, map.path_length);
+        mt_atend_put(a, "", 1);
+    }
+    mt_atend_put(a, "\0\0\0", -bytes & 3);
+}
+
+/* Threads besides this one, which have no registers here. */
+static uint32_t other_threads(struct mt_atend *a)
+{
+    struct entry {
+        uint64_t inode, offset;
+        uint16_t bytes;
+        uint8_t type;
+        char name[];
+    };
+    uint32_t n = 0;
+    int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long got;
+    while (folder >= 0 && (got = syscall(SYS_getdents64, folder, a->chunk,
+                                         sizeof a->chunk)) > 0) {
+        for (long at = 0; at < got;) {
+            const struct entry *entry = (const void *)(a->chunk + at);
+            n += entry->name[0] != '.';
+            at += entry->bytes;
+        }
+    }
+    if (folder >= 0)
+        close(folder);
+    return n > 0 ? n - 1 : 0;
+}
+
+void mt_atend_notes(struct mt_atend *a)
+{
+    put_thread(a);
+    put_process(a);
+    size_t n = mt_atend_read_file("/proc/self/auxv", a->chunk, sizeof a->chunk);
+    if (n)
+        put(a, "CORE", NT_AUXV, a->chunk, n);
+    put_files(a);
+    struct mt_self_note note = {.version = 1,
+                                .mini = !a->core,
+                                .threads_missing = other_threads(a),
+                                .missing_bytes = a->missing_bytes};
+    put(a, "memtrace", MT_NOTE_SELF, &note, sizeof note);
+}

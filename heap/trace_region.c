@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The trace region: one reservation, cut into the root page and the
+ * sections.  A section grows from its base; what is committed is
+ * committed for good, so that records never move and a reader can rely on
+ * every address in them.
+ */
+#include "heap/internal.h"
+#include "heap/trace_region.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+MT_EXPORT struct mt_root *memtrace_root;
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+#define COMMIT_STEP KIB(64)
+
+/* Address space of each section, for MT_MAIN_RESERVE bytes of blocks and at
+ * least: full tracing of 16-byte blocks needs 8/16 of them for tags and 2/128
+ * for bitmaps.  Reserving costs nothing but address space. */
+static const struct {
+    uint64_t full, least;
+} plan[MT_N_SECTIONS] = {
+    [MT_SECTION_SCHEMA] = {KIB(64), KIB(64)},
+    [MT_SECTION_HEAPS] = {KIB(256), KIB(64)},
+    [MT_SECTION_REGIONS] = {MIB(1), KIB(64)},
+    [MT_SECTION_THREADS] = {MIB(4), KIB(64)},
+    [MT_SECTION_EPOCHS] = {MIB(16), MIB(1)},
+    [MT_SECTION_MODULES] = {MIB(8), KIB(256)},
+    [MT_SECTION_STRINGS] = {MIB(64), KIB(256)},
+    [MT_SECTION_STACKS] = {GIB(1), MIB(1)},
+    [MT_SECTION_FRAMES] = {GIB(8), MIB(4)},
+    [MT_SECTION_SPANS] = {GIB(4), MIB(1)},
+    [MT_SECTION_SLICE_MAPS] = {GIB(1), KIB(256)},
+    [MT_SECTION_BITMAPS] = {GIB(8), MIB(1)},
+    [MT_SECTION_TAGS] = {GIB(128), MIB(8)},
+    [MT_SECTION_COUNTERS] = {GIB(2), MIB(1)},
+    [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
+};
+
+#define SECTION_NAME(ID, n, entry, doc) {#n, (uint32_t)(entry)},
+static const struct {
+    char name[16];
+    uint32_t entry_bytes;
+} naming[MT_N_SECTIONS] = {MT_SECTIONS(SECTION_NAME)};
+#undef SECTION_NAME
+
+static uint64_t planned(unsigned section, unsigned shift)
+{
+    uint64_t bytes = plan[section].full >> shift;
+    if (bytes < plan[section].least)
+        bytes = plan[section].least;
+    return (bytes + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
+}
+
+static uint64_t planned_total(unsigned shift)
+{
+    uint64_t total = COMMIT_STEP; /* the root page */
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++)
+        total += planned(s, shift);
+    return total;
+}
+
+/* Half the size, and again, until it fits the address-space limit and the
+ * kernel agrees. */
+static char *reserve(unsigned *shift, uint64_t *bytes)
+{
+    uint64_t most = mt_os_address_space() / 4;
+    for (*shift = 0; *shift < 16; ++*shift) {
+        *bytes = planned_total(*shift);
+        if (*bytes > most && *shift < 15)
+            continue;
+        char *base = mt_os_reserve(*bytes, MT_SLICE_BYTES);
+        if (base)
+            return base;
+    }
+    return NULL;
+}
+
+bool mt_region_start(void)
+{
+    unsigned shift;
+    uint64_t bytes;
+    char *base = reserve(&shift, &bytes);
+    if (base == NULL)
+        return false;
+    madvise(base, bytes, MADV_NOHUGEPAGE);
+    if (!mt_os_commit(base, 4096)) {
+        mt_os_release(base, bytes);
+        return false;
+    }
+    struct mt_root *root = (struct mt_root *)base;
+    root->layout_major = MT_LAYOUT_MAJOR;
+    root->layout_minor = MT_LAYOUT_MINOR;
+    root->root_bytes = sizeof *root;
+    root->n_sections = MT_N_SECTIONS;
+    root->region_bytes = bytes;
+    root->pid = (uint32_t)getpid();
+    root->start_realtime_ns = mt_os_realtime_ns();
+    root->start_monotonic_ns = mt_os_monotonic_ns();
+    root->page_bytes = (uint32_t)getpagesize();
+    root->slice_bytes = MT_SLICE_BYTES;
+    root->depth = 32;
+    char *at = base + COMMIT_STEP;
+    for (unsigned s = 0; s < MT_N_SECTIONS; s++) {
+        struct mt_section_record *section = &root->sections[s];
+        memcpy(section->name, naming[s].name, sizeof section->name);
+        section->entry_bytes = naming[s].entry_bytes;
+        section->base = (uintptr_t)at;
+        section->reserved = planned(s, shift);
+        at += section->reserved;
+    }
+    root->self = (uintptr_t)root;
+    memtrace_root = root;
+    return true;
+}
+
+/* Last: from here on a reader believes the region. */
+void mt_region_publish(void)
+{
+    memtrace_root->flags |= MT_ROOT_READY;
+    mt_store_release(&memtrace_root->magic, MT_MAGIC);
+}
+
+/* Commits so that `used` bytes can be read. Two threads may do the same at
+ * once: to commit what is committed changes nothing. */
+static bool grow(struct mt_section_record *section, uint64_t used)
+{
+    uint64_t have = mt_load_acquire(&section->committed);
+    uint64_t step = have / 4;
+    uint64_t want = used + (step < MIB(16) ? step : MIB(16));
+    want = (want + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
+    if (want > section->reserved)
+        want = section->reserved;
+    if (want <= have)
+        return true;
+    if (!mt_os_commit((char *)section->base + have, want - have))
+        return false;
+    while (have < want &&
+           !__atomic_compare_exchange_n(&section->committed, &have, want, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return true;
+}
+
+/* Without a lock: a signal handler that allocates may have interrupted an
+ * allocation in the same section. */
+void *mt_section_alloc(unsigned id, size_t bytes)
+{
+    struct mt_section_record *section = &memtrace_root->sections[id];
+    uint64_t at = mt_load_relaxed(&section->used);
+    do {
+        if (bytes > section->reserved - at ||
+            (at + bytes > mt_load_acquire(&section->committed) &&
+             !grow(section, at + bytes))) {
+            __atomic_fetch_add(&section->overflow, 1, __ATOMIC_RELAXED);
+            return NULL;
+        }
+    } while (!__atomic_compare_exchange_n(&section->used, &at, at + bytes,
+                                          false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return (char *)section->base + at;
+}
+
+void mt_section_forget(void *memory, size_t bytes)
+{
+    uintptr_t page = memtrace_root->page_bytes;
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)memory + bytes) & ~(page - 1);
+    if (start < end)
+        mt_os_decommit((void *)start, end - start);
+}
+
+/* Slice maps are sized for all of a region, of which most may never be used:
+ * readable at once, but in cores only as far as mt_os_dump() said.  One
+ * caller at a time (pages.c has a lock for regions). */
+uint32_t *mt_section_map(size_t bytes)
+{
+    struct mt_section_record *maps =
+        &memtrace_root->sections[MT_SECTION_SLICE_MAPS];
+    char *got = NULL;
+    bytes = (bytes + 4095) & ~(size_t)4095;
+    if (bytes <= maps->reserved - maps->used) {
+        got = (char *)maps->base + maps->used;
+        if (mt_os_commit_undumped(got, bytes)) {
+            mt_store_release(&maps->committed, maps->used + bytes);
+            mt_store_release(&maps->used, maps->used + bytes);
+        } else {
+            got = NULL;
+        }
+    } else {
+        maps->overflow++;
+    }
+    return (uint32_t *)got;
+}
+
+uint32_t mt_string_add(const char *text, size_t length)
+{
+    struct mt_section_record *strings =
+        &memtrace_root->sections[MT_SECTION_STRINGS];
+    char *copy =
+        mt_section_alloc(MT_SECTION_STRINGS, (length + 8) & ~(size_t)7);
+    if (copy == NULL)
+        return 0;
+    memcpy(copy, text, length);
+    return (uint32_t)(copy - (char *)strings->base);
+}
+
+void mt_region_fork_child(void)
+{
+    memtrace_root->parent_pid = memtrace_root->pid;
+    memtrace_root->pid = (uint32_t)getpid();
+    memtrace_root->flags |= MT_ROOT_FORKED;
+}
