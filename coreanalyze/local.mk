@@ -32,5 +32,5 @@ lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) $(SYMBOLIZE_LDFLAGS) -version-info 0:0:0
 
 bin_PROGRAMS += %D%/memtrace
-%C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/meter.c %D%/commands/meter.h
+%C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/progress_bar.c %D%/commands/progress_bar.h
 %C%_memtrace_LDADD = %D%/libread.la

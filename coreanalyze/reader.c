@@ -26,8 +26,8 @@ struct memtrace_reader {
     char **values;
 };
 
-static bool progress(void *context, const char *step, uint64_t done,
-                     uint64_t total)
+static bool reader_progress(void *context, const char *step, uint64_t done,
+                            uint64_t total)
 {
     struct memtrace_reader *reader = context;
 
@@ -137,7 +137,7 @@ static struct mt_session session_of(struct memtrace_reader *reader, FILE *out)
         .name_context = reader,
     };
 
-    reader->progress = (struct mt_progress){progress, reader};
+    reader->progress = (struct mt_progress){reader_progress, reader};
     if (reader->target.progress)
         session.progress = &reader->progress;
     if (reader->target.symbol)
@@ -230,7 +230,7 @@ struct list {
 
 #define MAX_VALUES 1000 /* more than a person completes from */
 
-static void list_add(struct list *list, const char *text)
+static void reader_list_add(struct list *list, const char *text)
 {
     if (list->n == MAX_VALUES)
         return;
@@ -254,11 +254,11 @@ static void list_values(const struct mt_model *model, const char *option,
     if (strcmp(option, "--heap") == 0)
         for (size_t i = 0; i < model->n_heaps; i++)
             if (model->heaps[i].in_use)
-                list_add(list, model->heaps[i].name);
+                reader_list_add(list, model->heaps[i].name);
     if (is_moment(option))
         for (size_t i = 0; i < model->n_epochs; i++)
             if (model->epochs[i].mark && model->epochs[i].label)
-                list_add(list, model->epochs[i].label);
+                reader_list_add(list, model->epochs[i].label);
 }
 
 static bool takes_value(const char *option)

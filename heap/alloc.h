@@ -93,11 +93,11 @@ struct memtrace_heap {
     uint32_t free_records; /* unused span records, linked by next */
     uint32_t modes;        /* MT_MODE_* */
     uint32_t n_free_records;
-    uint32_t kept_records;  /* of those, what the last trimming left */
-    uint64_t retain;        /* dirty bytes to keep, for a while */
-    uint64_t purged_ns;     /* when memory was last given back */
-    uint64_t regret_ns;     /* when some of it was last wanted back */
-    struct mt_runs runs[2]; /* free runs: clean, dirty */
+    uint32_t kept_records;      /* of those, what the last trimming left */
+    uint64_t purge_delay_bytes; /* dirty bytes to keep, for a while */
+    uint64_t purged_ns;         /* when memory was last given back */
+    uint64_t purge_backoff_ns;  /* when some of it was last wanted back */
+    struct mt_runs runs[2];     /* free runs: clean, dirty */
     /* The one cache of all, with cache_lock: of named heaps, and of the main
      * heap if it has modes. NULL: each thread has its own. */
     struct mt_cache *cache;
@@ -123,7 +123,7 @@ extern struct mt_hot mt_hot;
 extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
 extern struct memtrace_heap *mt_main;
 extern MT_TLS struct mt_cache *mt_tls;
-extern MT_TLS uint32_t mt_tls_id; /* mt_tls->id */
+extern MT_TLS uint32_t mt_tls_id;   /* mt_tls->id */
 extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */
 
 static inline mt_span *mt_span_at(uint32_t id)
@@ -318,7 +318,7 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
 /* Remembers the tag of the one block of a span that is released. */
-void mt_bury(uint64_t base, uint64_t tag);
+void mt_remember_free(uint64_t base, uint64_t tag);
 /* Bytes that the block may use; 0 for NULL, and for what is no live block,
  * which is reported. */
 size_t mt_usable_size_slow(const void *);

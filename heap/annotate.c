@@ -36,7 +36,7 @@ uint64_t mt_annotate_tag(uint64_t tag, bool ignored)
 }
 
 /* The block that holds p; its end, or 0 if there is none. */
-static uintptr_t annotate(uintptr_t p, bool ignored)
+static uintptr_t annotate_blocks(uintptr_t p, bool ignored)
 {
     mt_span *span = mt_span_of(p);
     uint8_t state = span ? mt_load_acquire(&span->state) : MT_SPAN_UNUSED;
@@ -59,7 +59,7 @@ static uintptr_t annotate(uintptr_t p, bool ignored)
 
 MT_EXPORT int memtrace_ignore(const void *p)
 {
-    return mt_started() && annotate((uintptr_t)p, true) ? 0 : -1;
+    return mt_started() && annotate_blocks((uintptr_t)p, true) ? 0 : -1;
 }
 
 MT_EXPORT void memtrace_root_region(const void *p, size_t bytes, int on)
@@ -68,7 +68,7 @@ MT_EXPORT void memtrace_root_region(const void *p, size_t bytes, int on)
     if (!mt_started() || last < at)
         return;
     while (at < last) {
-        uintptr_t end = annotate(at, on != 0);
+        uintptr_t end = annotate_blocks(at, on != 0);
         if (end == 0) {
             const struct mt_region_record *r = mt_region_of(at);
             /* Other memory is searched as it is. */

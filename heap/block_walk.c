@@ -59,7 +59,7 @@ uint64_t mt_block_tag(const mt_span *span, uint32_t index)
     return tags ? mt_load_relaxed(&tags[index]) : 0;
 }
 
-static int count(mt_span *span, uint32_t index, void *arg)
+static int walk_count(mt_span *span, uint32_t index, void *arg)
 {
     struct memtrace_stats *stats = arg;
     uint64_t tag = mt_block_tag(span, index);
@@ -101,7 +101,7 @@ MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
         if (span->state == MT_SPAN_LARGE)
             total++;
     }
-    mt_blocks_walk(heap, count, stats);
+    mt_blocks_walk(heap, walk_count, stats);
     stats->free_blocks = total > stats->blocks ? total - stats->blocks : 0;
     return 0;
 }

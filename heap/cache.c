@@ -46,7 +46,7 @@ static uint32_t *list_of(struct mt_cache *cache, const mt_span *span)
 /* At the end: what is used next has been in the list for longest, and has most
  * free blocks. But large blocks are packed into few spans: what was used last
  * is next. The first one's `prev` is the last. */
-static void list_add(struct mt_cache *cache, mt_span *span)
+static void cache_list_add(struct mt_cache *cache, mt_span *span)
 {
     uint32_t *list = list_of(cache, span), id = mt_span_id(span);
     span->next = 0;
@@ -103,7 +103,7 @@ static void set_word(struct mt_bin *bin, mt_span *span, uint32_t w)
 
 /* The next word of the span, after `from` and around, that has a free bit; one
  * whose memory nobody has touched yet is the last choice. */
-static bool next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
+static bool cache_next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
 {
     uint32_t words = (uint32_t)span->requested;
     for (uint32_t i = 0, w = from; i < words; i++, w++) {
@@ -130,7 +130,7 @@ static void empty_bin(struct mt_cache *cache, uint32_t c)
 }
 
 /* A heap with one cache for all: each free takes its lock. */
-static uint32_t key_of(const struct mt_cache *cache)
+static uint32_t cache_key_of(const struct mt_cache *cache)
 {
     return cache->heap->cache ? 0 : cache->id;
 }
@@ -139,7 +139,7 @@ static void make_current(struct mt_cache *cache, mt_span *span)
 {
     struct mt_bin *bin = &cache->bins[span->size_class];
     bin->span = mt_span_id(span);
-    mt_store_relaxed(&span->owner_key, key_of(cache));
+    mt_store_relaxed(&span->owner_key, cache_key_of(cache));
 }
 
 /* The bin's current span has no free block left; let go of it, and with it the
@@ -150,7 +150,7 @@ static void retire_current(struct mt_cache *cache, struct mt_bin *bin)
     uint32_t c = span->size_class, id = bin->span;
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
-    list_add(cache, span);
+    cache_list_add(cache, span);
     uint32_t first = c > MAX_LOAN && !cache->far_loans ? c - MAX_LOAN : 0;
     for (uint32_t i = first; i <= c; i++)
         if (cache->bins[i].span == id)
@@ -167,12 +167,12 @@ static bool is_all_free(mt_span *span)
 }
 
 /* A full span, in its list, has free blocks now. */
-static void relist(struct mt_cache *cache, mt_span *span)
+static void cache_relist(struct mt_cache *cache, mt_span *span)
 {
     list_remove(cache, span);
     span->flags &= ~MT_SPAN_FULL;
-    mt_store_relaxed(&span->owner_key, key_of(cache));
-    list_add(cache, span);
+    mt_store_relaxed(&span->owner_key, cache_key_of(cache));
+    cache_list_add(cache, span);
 }
 
 /* Gives a listed span back if no block of it is live. */
@@ -196,7 +196,7 @@ void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
 
 /* Tells the owner that the span has remote frees, unless it has been told;
  * returns whom it told, or NULL. */
-static struct mt_cache *notify(mt_span *span)
+static struct mt_cache *cache_notify(mt_span *span)
 {
     if (mt_load_relaxed(&span->pending) ||
         __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
@@ -222,7 +222,7 @@ static void drain_span(struct mt_cache *cache, mt_span *span)
     for (uint32_t w = 0; w < words; w++)
         any |= collect_word(span, w);
     if (any && (span->flags & MT_SPAN_FULL))
-        relist(cache, span);
+        cache_relist(cache, span);
     if (!(span->flags & MT_SPAN_FULL))
         release_if_free(cache, span);
 }
@@ -240,7 +240,7 @@ void mt_cache_drain(struct mt_cache *cache)
         if (mt_load_relaxed(&span->owner) == cache->id)
             drain_span(cache, span);
         else
-            notify(span); /* it has another owner by now */
+            cache_notify(span); /* it has another owner by now */
     }
 }
 
@@ -259,7 +259,7 @@ static void free_remote(struct mt_cache *cache, mt_span *span, uint32_t index)
     }
     if (mt_is_orphan(span) && mt_adopt_orphan(cache, span))
         return;
-    struct mt_cache *owner = notify(span);
+    struct mt_cache *owner = cache_notify(span);
     /* Its thread went meanwhile: nobody looks at what it is told, but us. */
     if (owner && __atomic_load_n(&owner->idle, __ATOMIC_SEQ_CST))
         mt_idle_drain(owner);
@@ -274,7 +274,7 @@ void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)
     uint64_t *word = &mt_local(span)[index / 64];
     mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
     if (span->flags & MT_SPAN_FULL)
-        relist(cache, span);
+        cache_relist(cache, span);
     mt_word_free(cache, span, index / 64);
 }
 
@@ -286,7 +286,7 @@ static bool use_partial(struct mt_cache *cache, struct mt_bin *bin)
         mt_span *span = mt_span_at(bin->partial);
         list_remove(cache, span);
         make_current(cache, span);
-        if (next_word(bin, span, 0))
+        if (cache_next_word(bin, span, 0))
             return true;
         retire_current(cache, bin);
     }
@@ -297,7 +297,7 @@ static bool use_partial(struct mt_cache *cache, struct mt_bin *bin)
 static bool more_of_span(struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
-    return next_word(bin, span, (uint32_t)(bin->word - mt_local(span)));
+    return cache_next_word(bin, span, (uint32_t)(bin->word - mt_local(span)));
 }
 
 static bool is_loan(const struct mt_bin *bin, uint32_t c)
@@ -339,7 +339,7 @@ static void take_loan(struct mt_cache *cache, uint32_t c, uint32_t d)
     bin->loans += bin->loans < UINT16_MAX;
 }
 
-static bool borrow(struct mt_cache *cache, uint32_t c)
+static bool cache_borrow(struct mt_cache *cache, uint32_t c)
 {
     uint32_t most = loan_limit(mt_class_size(c));
     for (uint32_t d = c + 1; d <= c + MAX_LOAN && d < MT_N_CLASSES; d++) {
@@ -371,7 +371,7 @@ static bool borrow_any(struct mt_cache *cache, uint32_t c)
     return false;
 }
 
-static bool refill(struct mt_cache *cache, uint32_t c, bool loans);
+static bool cache_refill(struct mt_cache *cache, uint32_t c, bool loans);
 
 /* A thread's first span of a class is of one that can lend to its neighbours:
  * every fourth. */
@@ -380,11 +380,11 @@ static bool found_lender(struct mt_cache *cache, uint32_t c)
     uint32_t lender = c | 3, size = mt_class_size(c);
     return size <= 1024 && lender != c && !cache->bins[c].given &&
            mt_class_size(lender) <= loan_limit(size) &&
-           !cache->bins[lender].given && refill(cache, lender, false) &&
-           borrow(cache, c);
+           !cache->bins[lender].given && cache_refill(cache, lender, false) &&
+           cache_borrow(cache, c);
 }
 
-static bool refill(struct mt_cache *cache, uint32_t c, bool loans)
+static bool cache_refill(struct mt_cache *cache, uint32_t c, bool loans)
 {
     struct mt_bin *bin = &cache->bins[c];
     if (bin->span) {
@@ -402,7 +402,7 @@ static bool refill(struct mt_cache *cache, uint32_t c, bool loans)
         return true;
     if (cache->heap->cache == NULL) {
         if (loans && may_borrow(cache, c) &&
-            (borrow(cache, c) || found_lender(cache, c)))
+            (cache_borrow(cache, c) || found_lender(cache, c)))
             return true;
         if (mt_take_orphan(cache, c) && use_partial(cache, bin))
             return true;
@@ -414,12 +414,12 @@ static bool refill(struct mt_cache *cache, uint32_t c, bool loans)
     if (cache->heap->modes & MT_MODE_FILL_FREE)
         mt_fill_span(span);
     make_current(cache, span);
-    return next_word(bin, span, 0); /* all of it is free */
+    return cache_next_word(bin, span, 0); /* all of it is free */
 }
 
 bool mt_refill(struct mt_cache *cache, uint32_t c)
 {
-    return refill(cache, c, true);
+    return cache_refill(cache, c, true);
 }
 
 bool mt_refill_aligned(struct mt_cache *cache, uint32_t c)
@@ -427,7 +427,7 @@ bool mt_refill_aligned(struct mt_cache *cache, uint32_t c)
     struct mt_bin *bin = &cache->bins[c];
     if (is_loan(bin, c))
         empty_bin(cache, c);
-    return *bin->word || refill(cache, c, false);
+    return *bin->word || cache_refill(cache, c, false);
 }
 
 /* --- changes of owner --- */
@@ -441,9 +441,9 @@ void mt_cache_adopt(struct mt_cache *cache, mt_span *span)
         any |= collect_word(span, w);
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0);
-    list_add(cache, span);
+    cache_list_add(cache, span);
     if (any) {
-        relist(cache, span);
+        cache_relist(cache, span);
         release_if_free(cache, span);
     }
 }
@@ -474,10 +474,10 @@ void mt_cache_trim(struct mt_cache *cache)
             empty_bin(cache, c);
         if (bin->span) {
             mt_span *span = mt_span_at(bin->span);
-            bool any = next_word(bin, span, 0);
+            bool any = cache_next_word(bin, span, 0);
             retire_current(cache, bin);
             if (any) /* the lists hold no full span */
-                relist(cache, span);
+                cache_relist(cache, span);
         }
         for (uint32_t id = bin->partial; id;) {
             mt_span *span = mt_span_at(id);

@@ -17,7 +17,7 @@ struct mt_config mt_config = {
     .depth = 32,
 };
 
-static void complain(const char *item, size_t length, const char *why)
+static void config_complain(const char *item, size_t length, const char *why)
 {
     char text[200];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
@@ -30,8 +30,8 @@ static void complain(const char *item, size_t length, const char *why)
 }
 
 /* 123, 64K, 5M, 2G */
-static bool number(const char *text, size_t length, uint64_t most,
-                   uint64_t *value)
+static bool config_number(const char *text, size_t length, uint64_t most,
+                          uint64_t *value)
 {
     uint64_t n = 0;
     size_t i = 0;
@@ -57,8 +57,8 @@ static bool number(const char *text, size_t length, uint64_t most,
     return true;
 }
 
-static bool choice(const char *text, size_t length, const char *no,
-                   const char *yes, bool *value)
+static bool config_choice(const char *text, size_t length, const char *no,
+                          const char *yes, bool *value)
 {
     bool is_yes = strlen(yes) == length && memcmp(text, yes, length) == 0;
     bool is_no = strlen(no) == length && memcmp(text, no, length) == 0;
@@ -67,12 +67,12 @@ static bool choice(const char *text, size_t length, const char *no,
     return is_yes || is_no;
 }
 
-static bool mode(const char *value, size_t length, uint32_t bit,
-                 const char **why)
+static bool config_mode(const char *value, size_t length, uint32_t bit,
+                        const char **why)
 {
     bool on = false;
     *why = "takes on or off";
-    if (!choice(value, length, "off", "on", &on))
+    if (!config_choice(value, length, "off", "on", &on))
         return false;
     mt_config.modes = on ? mt_config.modes | bit : mt_config.modes & ~bit;
     return true;
@@ -89,15 +89,16 @@ static bool set_memory(const char *key, size_t key_length, const char *value,
     bool on = false;
     if (KEY("page_size")) {
         *why = "takes 4K, 2M or 1G";
-        *good = number(value, length, UINT64_C(1) << 30, &n) &&
+        *good = config_number(value, length, UINT64_C(1) << 30, &n) &&
                 (n == 4096 || n == 1 << 21 || n == 1 << 30);
         mt_config.page_size = *good ? n : mt_config.page_size;
     } else if (KEY("page_fallback")) {
         *why = "takes on or off";
-        *good = choice(value, length, "off", "on", &mt_config.page_fallback);
+        *good =
+            config_choice(value, length, "off", "on", &mt_config.page_fallback);
     } else if (KEY("thp")) {
         *why = "takes on or off";
-        *good = choice(value, length, "off", "on", &on);
+        *good = config_choice(value, length, "off", "on", &on);
         if (*good)
             mt_config.thp = on ? MT_THP_ON : MT_THP_OFF;
     } else if (KEY("numa")) {
@@ -114,54 +115,56 @@ static bool set_memory(const char *key, size_t key_length, const char *value,
     return true;
 }
 
-static bool set(const char *key, size_t key_length, const char *value,
-                size_t length, const char **why)
+static bool config_set(const char *key, size_t key_length, const char *value,
+                       size_t length, const char **why)
 {
     uint64_t n;
     bool good = false;
     if (KEY("trace")) {
         *why = "takes on or off";
-        return choice(value, length, "off", "on", &mt_config.trace);
+        return config_choice(value, length, "off", "on", &mt_config.trace);
     }
     if (KEY("on_error")) {
         *why = "takes abort or report";
-        return choice(value, length, "report", "abort",
-                      &mt_config.abort_on_error);
+        return config_choice(value, length, "report", "abort",
+                             &mt_config.abort_on_error);
     }
     if (KEY("on_oom")) {
         *why = "takes null or abort";
-        return choice(value, length, "null", "abort", &mt_config.abort_on_oom);
+        return config_choice(value, length, "null", "abort",
+                             &mt_config.abort_on_oom);
     }
     if (KEY("depth")) {
         *why = "takes a number from 1 to 1024";
-        if (!number(value, length, 1024, &n) || n == 0)
+        if (!config_number(value, length, 1024, &n) || n == 0)
             return false;
         mt_config.depth = (uint32_t)n;
         return true;
     }
     if (KEY("sample")) {
         *why = "takes a mean number of bytes, as 512K; 0 for all";
-        return number(value, length, UINT64_C(1) << 40, &mt_config.sample);
+        return config_number(value, length, UINT64_C(1) << 40,
+                             &mt_config.sample);
     }
     if (KEY("limit")) {
         *why = "takes a number of bytes, as 512M";
-        return number(value, length, UINT64_MAX, &mt_config.limit);
+        return config_number(value, length, UINT64_MAX, &mt_config.limit);
     }
     if (KEY("quarantine")) {
         *why = "takes a number of bytes, as 16M";
-        return number(value, length, UINT64_MAX, &mt_config.quarantine);
+        return config_number(value, length, UINT64_MAX, &mt_config.quarantine);
     }
     if (set_memory(key, key_length, value, length, why, &good))
         return good;
     if (KEY("guard"))
-        return mode(value, length, MT_MODE_GUARD, why);
+        return config_mode(value, length, MT_MODE_GUARD, why);
     if (KEY("fill_free"))
-        return mode(value, length, MT_MODE_FILL_FREE, why);
+        return config_mode(value, length, MT_MODE_FILL_FREE, why);
     if (KEY("fill_alloc"))
-        return mode(value, length, MT_MODE_FILL_ALLOC, why);
+        return config_mode(value, length, MT_MODE_FILL_ALLOC, why);
     if (KEY("memo_kib")) {
         *why = "takes a number from 0 to 1048576";
-        if (!number(value, length, 1 << 20, &n))
+        if (!config_number(value, length, 1 << 20, &n))
             return false;
         mt_memo_kib = (uint32_t)n;
         return true;
@@ -169,14 +172,14 @@ static bool set(const char *key, size_t key_length, const char *value,
     if (KEY("verify")) {
         bool verify = false;
         *why = "takes 0 or 1";
-        if (!choice(value, length, "0", "1", &verify))
+        if (!config_choice(value, length, "0", "1", &verify))
             return false;
         mt_capture_verify = verify;
         return true;
     }
     if (KEY("save") || KEY("core")) {
         *why = "takes a name of a file";
-        return mt_atend_set(key[0] == 'c', value, length);
+        return mt_exit_set(key[0] == 'c', value, length);
     }
 #undef KEY
     *why = "no such key";
@@ -191,10 +194,10 @@ void mt_config_read(const char *text)
             length++;
         const char *equals = memchr(text, '=', length);
         const char *why = "is not key=value";
-        if (length &&
-            (!equals || !set(text, (size_t)(equals - text), equals + 1,
-                             length - (size_t)(equals - text) - 1, &why)))
-            complain(text, length, why);
+        if (length && (!equals ||
+                       !config_set(text, (size_t)(equals - text), equals + 1,
+                                   length - (size_t)(equals - text) - 1, &why)))
+            config_complain(text, length, why);
         text += length + (text[length] == ':');
     }
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *explain(uint32_t kind)
+static const char *error_explain(uint32_t kind)
 {
     switch (kind) {
     case MT_ERROR_DOUBLE_FREE:
@@ -29,7 +29,7 @@ static const char *explain(uint32_t kind)
     }
 }
 
-static void print_frame(struct mt_print *out, uint64_t pc)
+static void error_print_frame(struct mt_print *out, uint64_t pc)
 {
     struct mt_section_record *s = &memtrace_root->sections[MT_SECTION_MODULES];
     const struct mt_module_record *m = (void *)s->base;
@@ -60,7 +60,7 @@ static void print_stack(struct mt_print *out, uint32_t id)
     const uint64_t *frames = (const uint64_t *)stack->frames;
     mt_print(out, "memtrace:   last allocated by\n");
     for (unsigned i = 0; i < stack->depth; i++)
-        print_frame(out, frames[i]);
+        error_print_frame(out, frames[i]);
 }
 
 void mt_error(uint32_t kind, const char *who, uintptr_t p, uint64_t tag)
@@ -79,7 +79,7 @@ void mt_error_at(uint32_t kind, const char *who, uintptr_t p, uint64_t tag,
     mt_print(&one, ": ");
     mt_print_hex(&one, p);
     mt_print(&one, " ");
-    mt_print(&one, explain(kind));
+    mt_print(&one, error_explain(kind));
     if (kind == MT_ERROR_WRITTEN)
         mt_print_u64(&one, offset);
     mt_print(&out, "memtrace: ");

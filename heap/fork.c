@@ -6,7 +6,7 @@
 #include "heap/exit/at_exit.h"
 #include "heap/trace_region.h"
 
-static void prepare(void)
+static void fork_prepare(void)
 {
     mt_heaps_fork_prepare();
     mt_pages_fork_prepare();
@@ -14,7 +14,7 @@ static void prepare(void)
     mt_records_fork_prepare();
 }
 
-static void parent(void)
+static void fork_parent(void)
 {
     mt_records_fork_parent();
     mt_side_fork_parent();
@@ -22,7 +22,7 @@ static void parent(void)
     mt_heaps_fork_parent();
 }
 
-static void child(void)
+static void fork_child(void)
 {
     mt_region_fork_child();
     mt_side_fork_child();
@@ -31,7 +31,7 @@ static void child(void)
     mt_epoch_fork_child();
     mt_heaps_fork_child();
     mt_threads_fork_child(mt_tls);
-    mt_atend_begin();
+    mt_exit_begin();
 }
 
 /* What pthread_atfork() calls. That one would be linked behind all else, and
@@ -44,5 +44,5 @@ extern void *__dso_handle __attribute__((visibility("hidden")));
  * the fork and first after it.  glibc keeps the first 48 in static memory. */
 void mt_fork_init(void)
 {
-    __register_atfork(prepare, parent, child, &__dso_handle);
+    __register_atfork(fork_prepare, fork_parent, fork_child, &__dso_handle);
 }

@@ -93,7 +93,7 @@ static void main_memory(void)
     mt_main->memory.thp = options.thp;
 }
 
-static bool start(void)
+static bool heap_start(void)
 {
     const char *settings = mt_os_getenv("MEMTRACE");
     if (settings)
@@ -123,7 +123,7 @@ static bool start(void)
     mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
     mt_fork_init();
     mt_region_publish();
-    mt_atend_begin();
+    mt_exit_begin();
     return true;
 }
 
@@ -133,7 +133,7 @@ bool mt_start(void)
         return true;
     mt_lock_acquire(&start_lock);
     if (!started && !failed) {
-        failed = !start();
+        failed = !heap_start();
         mt_store_release(&started, !failed);
     }
     mt_lock_release(&start_lock);
@@ -348,27 +348,29 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
 /* Blocks with a span each that were freed last: their span records, and so
  * their tags, serve others at once.  Written and read without a lock: a torn
  * entry names a wrong stack in the report of an error, no more. */
-#define GRAVES 1024u
-static struct grave {
+#define RECENT_FREES 1024u
+static struct recent_free {
     uint64_t base, tag;
-} graves[GRAVES];
-static uint32_t next_grave;
+} recent_frees[RECENT_FREES];
+static uint32_t next_recent_free;
 
-void mt_bury(uint64_t base, uint64_t tag)
+void mt_remember_free(uint64_t base, uint64_t tag)
 {
-    uint32_t i = __atomic_fetch_add(&next_grave, 1, __ATOMIC_RELAXED) % GRAVES;
-    mt_store_relaxed(&graves[i].base, base);
-    mt_store_relaxed(&graves[i].tag, tag);
+    uint32_t i = __atomic_fetch_add(&next_recent_free, 1, __ATOMIC_RELAXED) %
+                 RECENT_FREES;
+    mt_store_relaxed(&recent_frees[i].base, base);
+    mt_store_relaxed(&recent_frees[i].tag, tag);
 }
 
 /* The tag of the block that was freed last at p, or 0. */
-static uint64_t exhume(uint64_t p)
+static uint64_t recent_free_tag(uint64_t p)
 {
-    uint32_t newest = mt_load_relaxed(&next_grave);
-    for (uint32_t i = 1; i <= GRAVES; i++) {
-        const struct grave *grave = &graves[(newest - i) % GRAVES];
-        if (mt_load_relaxed(&grave->base) == p)
-            return mt_load_relaxed(&grave->tag);
+    uint32_t newest = mt_load_relaxed(&next_recent_free);
+    for (uint32_t i = 1; i <= RECENT_FREES; i++) {
+        const struct recent_free *recent_free =
+            &recent_frees[(newest - i) % RECENT_FREES];
+        if (mt_load_relaxed(&recent_free->base) == p)
+            return mt_load_relaxed(&recent_free->tag);
     }
     return 0;
 }
@@ -386,8 +388,8 @@ static uint64_t tag_of(const mt_span *span, uint32_t index)
 }
 
 /* A pointer into a block of the span, but not to its start. */
-static mt_span *inside(mt_span *span, uint64_t index, uintptr_t p,
-                       const char *who)
+static mt_span *heap_inside(mt_span *span, uint64_t index, uintptr_t p,
+                            const char *who)
 {
     if (index >= span->n_blocks || is_free(span, (uint32_t)index))
         mt_error(MT_ERROR_MISALIGNED, who, p, 0);
@@ -404,7 +406,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     if (span == NULL && mt_started() && mt_is_free_slice(p))
         state = MT_SPAN_FREE;
     if (state == MT_SPAN_FREE) {
-        mt_error(freed_kind, who, p, exhume(p));
+        mt_error(freed_kind, who, p, recent_free_tag(p));
         return NULL;
     }
     if (state == MT_SPAN_UNUSED || p < span->base) {
@@ -413,7 +415,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     }
     uint64_t i = state == MT_SPAN_SMALL ? mt_block_index(span, p) : 0;
     if (i >= span->n_blocks || span->base + i * span->block_bytes != p)
-        return inside(span, i, p, who);
+        return heap_inside(span, i, p, who);
     if (is_free(span, (uint32_t)i)) {
         mt_error(freed_kind, who, p, tag_of(span, (uint32_t)i));
         return NULL;
@@ -534,8 +536,8 @@ void mt_free_any(void *p, const char *who)
 /* --- realloc --- */
 
 /* The same block, for another size: its tag tells of the new request. */
-static void retag(mt_span *span, uint32_t index, size_t size,
-                  const struct mt_regs *regs)
+static void heap_retag(mt_span *span, uint32_t index, size_t size,
+                       const struct mt_regs *regs)
 {
     struct memtrace_heap *heap = mt_heap_at(span->heap);
     uint32_t trace = mt_load_relaxed(&heap->record->trace);
@@ -550,7 +552,7 @@ static void retag(mt_span *span, uint32_t index, size_t size,
 }
 
 /* Can the block serve `size` without wasting half of itself? */
-static bool fits(const mt_span *span, size_t size)
+static bool heap_fits(const mt_span *span, size_t size)
 {
     return size <= span->block_bytes &&
            (size >= span->block_bytes / 2 || span->block_bytes <= 64);
@@ -577,9 +579,9 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
     bool in_place =
         span->state == MT_SPAN_LARGE
             ? size > MT_SMALL_MAX && mt_span_resize(heap, span, size)
-            : fits(span, size);
+            : heap_fits(span, size);
     if (in_place) {
-        retag(span, index, size, regs);
+        heap_retag(span, index, size, regs);
         return p;
     }
     void *moved = mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);

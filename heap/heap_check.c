@@ -18,7 +18,8 @@ struct check {
     uint64_t class_bytes[MT_N_CLASSES + 1];
 };
 
-static void violation(struct check *check, const char *what, uint64_t where)
+static void heap_check_violation(struct check *check, const char *what,
+                                 uint64_t where)
 {
     char text[200];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
@@ -32,7 +33,7 @@ static void violation(struct check *check, const char *what, uint64_t where)
     mt_print_flush(&out);
 }
 
-static bool in_section(unsigned id, uint64_t address, uint64_t bytes)
+static bool heap_check_in_section(unsigned id, uint64_t address, uint64_t bytes)
 {
     const struct mt_section_record *s = &memtrace_root->sections[id];
     return address >= s->base && bytes <= s->used &&
@@ -47,47 +48,49 @@ static void check_small(struct check *check, const mt_span *span,
     if (c >= MT_N_CLASSES || span->block_bytes != mt_class_size(c) ||
         (span->n_slices != mt_class_slices(c) &&
          span->n_slices != mt_class_first_slices(c))) {
-        violation(check, "span of no size class", where);
+        heap_check_violation(check, "span of no size class", where);
         return;
     }
     if (span->recip != mt_reciprocal(span->block_bytes))
-        violation(check, "wrong reciprocal", where);
+        heap_check_violation(check, "wrong reciprocal", where);
     if (span->n_blocks != span->n_slices * MT_SLICE_BYTES / span->block_bytes ||
         span->base !=
             r->base + ((uint64_t)span->first_slice << MT_SLICE_SHIFT)) {
-        violation(check, "wrong block count or base", where);
+        heap_check_violation(check, "wrong block count or base", where);
         return;
     }
     uint32_t words = mt_bitmap_words(span->n_blocks);
     bool inlined = span->n_blocks <= 64 &&
                    span->local == (uintptr_t)&span->inline_local &&
                    span->remote == (uintptr_t)&span->inline_remote;
-    if (!inlined && (!in_section(MT_SECTION_BITMAPS, span->local, words * 16) ||
-                     span->remote != span->local + words * 8)) {
-        violation(check, "bitmap outside its section", where);
+    if (!inlined &&
+        (!heap_check_in_section(MT_SECTION_BITMAPS, span->local, words * 16) ||
+         span->remote != span->local + words * 8)) {
+        heap_check_violation(check, "bitmap outside its section", where);
         return;
     }
     for (uint32_t w = 0; w < words; w++)
         if ((mt_local(span)[w] | mt_remote(span)[w]) & ~mt_word_mask(span, w))
-            violation(check, "free bit of no block", where);
+            heap_check_violation(check, "free bit of no block", where);
     if (span->tags && span->n_blocks == 1 &&
         span->tags != (uintptr_t)&span->inline_tag)
-        violation(check, "tag outside its record", where);
+        heap_check_violation(check, "tag outside its record", where);
     if (span->tags && span->n_blocks > 1 &&
-        !in_section(MT_SECTION_TAGS, span->tags, span->n_blocks * 8ul))
-        violation(check, "tags outside their section", where);
+        !heap_check_in_section(MT_SECTION_TAGS, span->tags,
+                               span->n_blocks * 8ul))
+        heap_check_violation(check, "tags outside their section", where);
     if (mt_cache_of(span->owner) == NULL)
-        violation(check, "span of no owner", where);
+        heap_check_violation(check, "span of no owner", where);
     if (span->owner_key && span->owner_key != span->owner)
-        violation(check, "key is not the owner's", where);
+        heap_check_violation(check, "key is not the owner's", where);
     if ((span->flags & MT_SPAN_FULL) && span->owner_key)
-        violation(check, "full span with a key", where);
+        heap_check_violation(check, "full span with a key", where);
     struct mt_finding finding = {0};
     if (check->heap->modes & MT_MODE_FILL_FREE)
         mt_fill_check_span(span, &finding);
     if (finding.block)
-        violation(check, "freed block that was written to",
-                  finding.block + finding.offset);
+        heap_check_violation(check, "freed block that was written to",
+                             finding.block + finding.offset);
 }
 
 static void check_large(struct check *check, const mt_span *span)
@@ -96,12 +99,12 @@ static void check_large(struct check *check, const mt_span *span)
     if (span->n_blocks != 1 || span->recip != 0 ||
         span->local != (uintptr_t)&span->inline_local ||
         span->remote != (uintptr_t)&span->inline_remote)
-        violation(check, "large span with foreign bits", where);
+        heap_check_violation(check, "large span with foreign bits", where);
     if (span->requested > span->block_bytes ||
         span->block_bytes > span->n_slices * MT_SLICE_BYTES)
-        violation(check, "large block beyond its span", where);
+        heap_check_violation(check, "large block beyond its span", where);
     if (span->inline_local & 1 && !(span->flags & MT_SPAN_DELAYED))
-        violation(check, "large span without a live block", where);
+        heap_check_violation(check, "large span without a live block", where);
 }
 
 static void check_map(struct check *check, const struct mt_region_record *r,
@@ -112,7 +115,8 @@ static void check_map(struct check *check, const struct mt_region_record *r,
     for (uint32_t s = first; s <= last; s++) {
         bool marked = span->state != MT_SPAN_FREE || s == first || s == last;
         if (map[s] != (marked ? mt_span_id(span) : 0))
-            violation(check, "slice map disagrees with span", (uintptr_t)span);
+            heap_check_violation(check, "slice map disagrees with span",
+                                 (uintptr_t)span);
     }
 }
 
@@ -125,16 +129,17 @@ static void check_region(struct check *check, const struct mt_region_record *r,
     uint32_t s = 0;
     while (s < r->top) {
         if (map[s] == 0 || map[s] >= n_spans) {
-            violation(check, "slice of no span",
-                      r->base + ((uint64_t)s << MT_SLICE_SHIFT));
+            heap_check_violation(check, "slice of no span",
+                                 r->base + ((uint64_t)s << MT_SLICE_SHIFT));
             return;
         }
         const mt_span *span = mt_span_at(map[s]);
         if (span->first_slice != s || span->region != region ||
             span->heap != check->heap->id || span->n_slices == 0 ||
             span->n_slices > r->top - s) {
-            violation(check, "span does not start where its slices do",
-                      (uintptr_t)span);
+            heap_check_violation(check,
+                                 "span does not start where its slices do",
+                                 (uintptr_t)span);
             return;
         }
         check_map(check, r, span);
@@ -152,7 +157,8 @@ static void check_region(struct check *check, const struct mt_region_record *r,
             check->span_bytes += bytes;
             check->class_bytes[MT_N_CLASSES] += bytes;
         } else {
-            violation(check, "unused span in the map", (uintptr_t)span);
+            heap_check_violation(check, "unused span in the map",
+                                 (uintptr_t)span);
         }
         s += span->n_slices;
     }
@@ -165,14 +171,15 @@ static void check_runs(struct check *check, int dirty)
     for (uint32_t bin = 0; bin < MT_N_RUN_BINS; bin++) {
         bool marked = runs->nonempty[bin / 64] >> (bin % 64) & 1;
         if (marked != (runs->head[bin] != 0))
-            violation(check, "wrong mark of a list of runs", bin);
+            heap_check_violation(check, "wrong mark of a list of runs", bin);
         uint32_t prev = 0;
         for (uint32_t id = runs->head[bin]; id;) {
             const mt_span *run = mt_span_at(id);
             if (run->state != MT_SPAN_FREE || run->prev != prev ||
                 !(run->flags & MT_SPAN_DIRTY) != !dirty ||
                 found++ > check->n_free[dirty]) {
-                violation(check, "broken list of runs", (uintptr_t)run);
+                heap_check_violation(check, "broken list of runs",
+                                     (uintptr_t)run);
                 return;
             }
             prev = id;
@@ -180,7 +187,7 @@ static void check_runs(struct check *check, int dirty)
         }
     }
     if (found != check->n_free[dirty])
-        violation(check, "free run in no list", found);
+        heap_check_violation(check, "free run in no list", found);
 }
 
 /* A list of spans of a cache; c is MT_N_CLASSES for that of full spans. */
@@ -193,15 +200,16 @@ static void check_list(struct check *check, const struct mt_cache *cache,
         if (span->state != MT_SPAN_SMALL || (prev && span->prev != prev) ||
             (!full && span->size_class != c) || span->owner != cache->id ||
             (span->flags & MT_SPAN_FULL) != full || id == current) {
-            violation(check, "broken list of spans", (uintptr_t)span);
+            heap_check_violation(check, "broken list of spans",
+                                 (uintptr_t)span);
             return;
         }
         prev = id;
         id = span->next;
     }
     if (list && mt_span_at(list)->prev != prev)
-        violation(check, "list of spans without its end",
-                  (uintptr_t)mt_span_at(list));
+        heap_check_violation(check, "list of spans without its end",
+                             (uintptr_t)mt_span_at(list));
 }
 
 /* What the caller's own (or the named heap's) cache promises. */
@@ -217,7 +225,7 @@ static void check_cache(struct check *check, const struct mt_cache *cache)
              current->owner != cache->id || bin->word < mt_local(current) ||
              bin->word >=
                  mt_local(current) + mt_bitmap_words(current->n_blocks)))
-            violation(check, "bin points outside its span", c);
+            heap_check_violation(check, "bin points outside its span", c);
         check_list(check, cache, bin->partial, c, bin->span);
     }
     check_list(check, cache, cache->full, MT_N_CLASSES, 0);
@@ -242,13 +250,15 @@ MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
     check_runs(&check, 0);
     check_runs(&check, 1);
     if (check.span_bytes != heap->record->span_bytes)
-        violation(&check, "span_bytes is not the sum", check.span_bytes);
+        heap_check_violation(&check, "span_bytes is not the sum",
+                             check.span_bytes);
     for (uint32_t c = 0; c <= MT_N_CLASSES; c++)
         if (check.class_bytes[c] != heap->class_bytes[c] ||
             heap->class_peak[c] < heap->class_bytes[c])
-            violation(&check, "bytes of a class are not the sum", c);
+            heap_check_violation(&check, "bytes of a class are not the sum", c);
     if (check.dirty_bytes != heap->record->dirty_bytes)
-        violation(&check, "dirty_bytes is not the sum", check.dirty_bytes);
+        heap_check_violation(&check, "dirty_bytes is not the sum",
+                             check.dirty_bytes);
     const struct mt_cache *cache = heap->cache ? heap->cache : mt_tls;
     if (cache != &mt_no_cache)
         check_cache(&check, cache);

@@ -23,7 +23,7 @@ struct table {
     uint32_t n;
 };
 
-static int add(mt_span *span, uint32_t index, void *arg)
+static int heap_show_add(mt_span *span, uint32_t index, void *arg)
 {
     struct table *table = arg;
     uint64_t tag = mt_block_tag(span, index);
@@ -39,21 +39,21 @@ static int add(mt_span *span, uint32_t index, void *arg)
     return 0;
 }
 
-static bool before(const struct row *a, const struct row *b)
+static bool heap_show_before(const struct row *a, const struct row *b)
 {
     return a->bytes != b->bytes ? a->bytes > b->bytes : a->stack < b->stack;
 }
 
 /* Heap sort: in place, and bounded whatever the rows are. */
-static void sift(struct row *rows, uint32_t at, uint32_t n)
+static void heap_show_sift(struct row *rows, uint32_t at, uint32_t n)
 {
     for (;;) {
         uint32_t child = 2 * at + 1;
         if (child >= n)
             return;
-        if (child + 1 < n && before(&rows[child], &rows[child + 1]))
+        if (child + 1 < n && heap_show_before(&rows[child], &rows[child + 1]))
             child++;
-        if (!before(&rows[at], &rows[child]))
+        if (!heap_show_before(&rows[at], &rows[child]))
             return;
         struct row swap = rows[at];
         rows[at] = rows[child];
@@ -62,15 +62,15 @@ static void sift(struct row *rows, uint32_t at, uint32_t n)
     }
 }
 
-static void sort(struct row *rows, uint32_t n)
+static void heap_show_sort(struct row *rows, uint32_t n)
 {
     for (uint32_t i = n / 2; i-- > 0;)
-        sift(rows, i, n);
+        heap_show_sift(rows, i, n);
     for (uint32_t end = n; end-- > 1;) {
         struct row swap = rows[0];
         rows[0] = rows[end];
         rows[end] = swap;
-        sift(rows, 0, end);
+        heap_show_sift(rows, 0, end);
     }
 }
 
@@ -106,7 +106,7 @@ static void print_header(struct mt_print *out, memtrace_heap *heap)
     mt_print(out, "\n\n");
 }
 
-static void print_frame(struct mt_print *out, uint64_t pc)
+static void heap_show_print_frame(struct mt_print *out, uint64_t pc)
 {
     Dl_info info;
     /* The call is before the return address. */
@@ -142,7 +142,7 @@ static void print_row(struct mt_print *out, const struct row *row)
     for (unsigned i = 0; i < stack->depth; i++) {
         if (i)
             mt_print(out, "                                      ");
-        print_frame(out, frames[i]);
+        heap_show_print_frame(out, frames[i]);
     }
     if (stack->flags & MT_STACK_TRUNCATED)
         mt_print(out, "                                      (truncated)\n");
@@ -170,8 +170,8 @@ MT_EXPORT int memtrace_heap_show(memtrace_heap *heap, int fd, unsigned top)
     struct mt_print out = {.text = text, .size = sizeof text, .fd = fd};
     print_header(&out, heap);
     mt_print(&out, "        Bytes    Count     Sample   Traceback\n");
-    mt_blocks_walk(heap, add, &table);
-    sort(table.rows, n);
+    mt_blocks_walk(heap, heap_show_add, &table);
+    heap_show_sort(table.rows, n);
     for (uint32_t i = 0; i < n && table.rows[i].count; i++)
         if (top == 0 || i < top)
             print_row(&out, &table.rows[i]);

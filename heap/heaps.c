@@ -93,7 +93,7 @@ static void drop_regions(struct memtrace_heap *heap, bool unmap)
     }
 }
 
-static void forget(struct memtrace_heap *heap)
+static void heaps_forget(struct memtrace_heap *heap)
 {
     struct mt_heap_record *record = heap->record;
     mt_store_release(&record->flags, 0);
@@ -107,7 +107,7 @@ static void forget(struct memtrace_heap *heap)
     mt_safety_forget(heap);
     mt_memory_forget(heap);
     heap->region_step = 0;
-    heap->retain = heap->purged_ns = heap->regret_ns = 0;
+    heap->purge_delay_bytes = heap->purged_ns = heap->purge_backoff_ns = 0;
     if (heap->cache) {
         mt_cache_setup(heap->cache, heap, heap->cache->id);
         heap->cache->pending = 0;
@@ -194,7 +194,7 @@ memtrace_heap_create(const struct memtrace_heap_options *options)
     if (!set_options(heap, options) ||
         (size && !mt_heap_add_region(heap, (void *)base, size))) {
         int why = errno;
-        forget(heap);
+        heaps_forget(heap);
         errno = why;
         return NULL;
     }
@@ -213,7 +213,7 @@ MT_EXPORT int memtrace_heap_destroy(memtrace_heap *heap)
     mt_lock_acquire(&heap->cache_lock);
     mt_lock_acquire(&heap->lock);
     drop_regions(heap, heap->record->flags & MT_HEAP_UNMAP_ON_DESTROY);
-    forget(heap);
+    heaps_forget(heap);
     mt_lock_release(&heap->lock);
     mt_lock_release(&heap->cache_lock);
     mt_lock_release(&table_lock);

@@ -142,6 +142,6 @@ void mt_capture_detach(struct mt_capture *c);
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes);
 /* Fold one thread's counters so that the stack table is exact for it. */
-void mt_capture_fold(struct mt_capture *c);
+void mt_capture_merge_counts(struct mt_capture *c);
 
 #endif

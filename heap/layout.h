@@ -53,6 +53,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang-format off */
+
 #define MT_LAYOUT_MAJOR 1
 #define MT_LAYOUT_MINOR 0
 
@@ -412,5 +414,7 @@ MT_COUNTER_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #undef MT_ASSERT_FIELD
 #undef MT_ASSERT_ARRAY
+
+/* clang-format on */
 
 #endif

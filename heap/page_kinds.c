@@ -54,7 +54,8 @@ static bool is_huge(const struct memtrace_heap *heap)
 }
 
 /* Policy and advice for fresh address space of the heap. */
-static bool advise(const struct memtrace_heap *heap, void *base, uint64_t bytes)
+static bool kinds_advise(const struct memtrace_heap *heap, void *base,
+                         uint64_t bytes)
 {
     const struct mt_memory *m = &heap->memory;
     if (m->thp != MT_THP_SYSTEM && !is_huge(heap))
@@ -70,7 +71,7 @@ void *mt_memory_reserve(struct memtrace_heap *heap, uint64_t *bytes)
         align = page;
     *bytes = (*bytes + page - 1) & ~(page - 1);
     void *base = mt_os_reserve(*bytes, align);
-    if (base && !advise(heap, base, *bytes)) {
+    if (base && !kinds_advise(heap, base, *bytes)) {
         mt_os_release(base, *bytes);
         base = NULL;
     }
@@ -94,7 +95,7 @@ bool mt_memory_commit(struct memtrace_heap *heap, void *at, uint64_t bytes)
 }
 
 /* Gets one page and gives it back. */
-static bool probe(struct memtrace_heap *heap)
+static bool kinds_probe(struct memtrace_heap *heap)
 {
     uint64_t bytes = mt_memory_page(heap);
     bool fallback = heap->memory.fallback;
@@ -125,13 +126,13 @@ bool mt_memory_setup(struct memtrace_heap *heap,
         errno = EINVAL;
         return false;
     }
-    if ((is_huge(heap) || m->nodes) && !probe(heap)) {
+    if ((is_huge(heap) || m->nodes) && !kinds_probe(heap)) {
         if (!is_huge(heap) || !m->fallback) {
             mt_memory_forget(heap);
             return false;
         }
         m->page_bytes = 0;
-        if (m->nodes && !probe(heap)) {
+        if (m->nodes && !kinds_probe(heap)) {
             mt_memory_forget(heap);
             return false;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * page_kinds.h - what kind of memory a heap has: its page size, transparent huge
- * pages, and the NUMA nodes that it is bound to.
+ * page_kinds.h - what kind of memory a heap has: its page size, transparent
+ * huge pages, and the NUMA nodes that it is bound to.
  *
  * Memory of pages larger than the system's (MAP_HUGETLB) is mapped when it is
  * committed, without MAP_NORESERVE: what the kernel agreed to is there, and

@@ -72,7 +72,7 @@ static void put_run(struct memtrace_heap *heap, mt_span *run)
 }
 
 /* A run that is in no list any more; its neighbours must not join it. */
-static mt_span *claim(mt_span *run)
+static mt_span *pages_claim(mt_span *run)
 {
     uint32_t *map = mt_slice_map(mt_region_at(run->region));
     mt_store_relaxed(&run->state, MT_SPAN_UNUSED);
@@ -81,14 +81,14 @@ static mt_span *claim(mt_span *run)
     return run;
 }
 
-static mt_span *take_run(struct memtrace_heap *heap, uint32_t n)
+static mt_span *pages_take_run(struct memtrace_heap *heap, uint32_t n)
 {
     mt_span *run = mt_run_take(heap, n);
-    return run ? claim(run) : NULL;
+    return run ? pages_claim(run) : NULL;
 }
 
 /* Splits the slices behind the first n off `run` into a free run. */
-static bool split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
+static bool pages_split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
 {
     if (run->n_slices == n)
         return true;
@@ -113,7 +113,7 @@ static void purge_run(struct memtrace_heap *heap, mt_span *run)
 }
 
 /* Heap lock held. */
-static uint64_t purge(struct memtrace_heap *heap, uint64_t keep)
+static uint64_t pages_purge(struct memtrace_heap *heap, uint64_t keep)
 {
     uint64_t before = heap->record->dirty_bytes;
     if (heap->record->flags & MT_HEAP_GIVEN || mt_memory_page(heap) > 4096)
@@ -130,7 +130,7 @@ static uint64_t purge(struct memtrace_heap *heap, uint64_t keep)
 uint64_t mt_heap_purge(struct memtrace_heap *heap, uint64_t keep)
 {
     mt_lock_acquire(&heap->lock);
-    uint64_t given = purge(heap, keep);
+    uint64_t given = pages_purge(heap, keep);
     if (keep == 0)
         mt_records_trim(heap, true);
     mt_lock_release(&heap->lock);
@@ -146,26 +146,27 @@ static uint64_t allowed_dirty(struct memtrace_heap *heap)
     uint64_t allowed = used / 4;
     if (allowed < KEEP_MOST)
         allowed = used / 2 < KEEP_MOST ? used / 2 : KEEP_MOST;
-    if (heap->retain && mt_os_monotonic_ns() - heap->regret_ns > RETAIN_NS) {
-        heap->retain /= 2;
-        heap->regret_ns += RETAIN_NS;
+    if (heap->purge_delay_bytes &&
+        mt_os_monotonic_ns() - heap->purge_backoff_ns > RETAIN_NS) {
+        heap->purge_delay_bytes /= 2;
+        heap->purge_backoff_ns += RETAIN_NS;
     }
-    if (allowed < heap->retain)
-        allowed = heap->retain;
+    if (allowed < heap->purge_delay_bytes)
+        allowed = heap->purge_delay_bytes;
     return allowed < KEEP_LEAST ? KEEP_LEAST : allowed;
 }
 
 /* Memory is wanted that has to come from the kernel: was it given back just
  * now?  Then this heap swings, and keeps that much more for a while. */
-static void regret(struct memtrace_heap *heap, uint64_t bytes)
+static void delay_purge(struct memtrace_heap *heap, uint64_t bytes)
 {
     uint64_t now = mt_os_monotonic_ns();
     if (now - heap->purged_ns > REGRET_NS)
         return;
-    heap->regret_ns = now;
-    heap->retain += bytes;
-    if (heap->retain > heap->record->span_bytes_peak)
-        heap->retain = heap->record->span_bytes_peak;
+    heap->purge_backoff_ns = now;
+    heap->purge_delay_bytes += bytes;
+    if (heap->purge_delay_bytes > heap->record->span_bytes_peak)
+        heap->purge_delay_bytes = heap->record->span_bytes_peak;
 }
 
 /* --- spans --- */
@@ -177,7 +178,7 @@ static bool over_limit(const struct memtrace_heap *heap, uint64_t more)
 }
 
 /* Of a span that is entered as small or large. */
-static uint32_t class_of(const mt_span *span)
+static uint32_t pages_class_of(const mt_span *span)
 {
     return span->recip ? span->size_class : MT_N_CLASSES;
 }
@@ -186,7 +187,7 @@ static void count_span(struct memtrace_heap *heap, const mt_span *span,
                        uint64_t bytes)
 {
     struct mt_heap_record *hr = heap->record;
-    uint32_t c = class_of(span);
+    uint32_t c = pages_class_of(span);
     hr->span_bytes += bytes;
     if (hr->span_bytes > hr->span_bytes_peak)
         hr->span_bytes_peak = hr->span_bytes;
@@ -199,7 +200,7 @@ static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
                          uint64_t bytes)
 {
     heap->record->span_bytes -= bytes;
-    heap->class_bytes[class_of(span)] -= bytes;
+    heap->class_bytes[pages_class_of(span)] -= bytes;
 }
 
 /* Free runs at the end of what regions handed out become what they never did,
@@ -218,7 +219,7 @@ static bool lower_tops(struct memtrace_heap *heap)
         if (run == NULL)
             continue;
         mt_run_remove(heap, run);
-        r->top = claim(run)->first_slice;
+        r->top = pages_claim(run)->first_slice;
         mt_record_free(heap, run);
         any = true;
     }
@@ -226,31 +227,31 @@ static bool lower_tops(struct memtrace_heap *heap)
 }
 
 /* Exactly n slices, in no list and no map. */
-static mt_span *take(struct memtrace_heap *heap, uint32_t n)
+static mt_span *pages_take(struct memtrace_heap *heap, uint32_t n)
 {
     if (over_limit(heap, n * MT_SLICE_BYTES))
         return NULL;
-    mt_span *run = take_run(heap, n);
+    mt_span *run = pages_take_run(heap, n);
     if (run == NULL)
         run = mt_slices_top(heap, n);
     if (run && heap->purged_ns && !(run->flags & MT_SPAN_DIRTY))
-        regret(heap, n * MT_SLICE_BYTES);
-    if (run == NULL && heap->record->dirty_bytes && purge(heap, 0))
-        run = take_run(heap, n); /* joined runs may fit now */
+        delay_purge(heap, n * MT_SLICE_BYTES);
+    if (run == NULL && heap->record->dirty_bytes && pages_purge(heap, 0))
+        run = pages_take_run(heap, n); /* joined runs may fit now */
     if (run == NULL && !(heap->record->flags & MT_HEAP_FIXED) &&
         mt_heap_grow(heap, n * MT_SLICE_BYTES))
         run = mt_slices_top(heap, n);
     if (run == NULL && lower_tops(heap))
         run = mt_slices_top(heap, n);
-    if (run && !split(heap, run, n)) {
+    if (run && !pages_split(heap, run, n)) {
         put_run(heap, run);
         run = NULL;
     }
     return run;
 }
 
-static void enter(struct memtrace_heap *heap, mt_span *span, uint8_t state,
-                  uint32_t flags)
+static void pages_enter(struct memtrace_heap *heap, mt_span *span,
+                        uint8_t state, uint32_t flags)
 {
     struct mt_region_record *r = mt_region_at(span->region);
     span->heap = (uint16_t)heap->id;
@@ -266,7 +267,7 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner,
 {
     mt_lock_acquire(&heap->lock);
     mt_span *span =
-        take(heap, least ? mt_class_first_slices(c) : mt_class_slices(c));
+        pages_take(heap, least ? mt_class_first_slices(c) : mt_class_slices(c));
     if (span) {
         uint32_t size = mt_class_size(c);
         struct mt_region_record *r = mt_region_at(span->region);
@@ -285,8 +286,8 @@ mt_span *mt_span_new(struct memtrace_heap *heap, uint32_t c, uint32_t owner,
                 mt_local(span)[w] = mt_word_mask(span, w);
             if (mt_load_relaxed(&heap->record->trace) == MT_TRACE_ON)
                 mt_side_tags(span);
-            enter(heap, span, MT_SPAN_SMALL,
-                  heap->quarantine.most ? MT_SPAN_DELAYED : 0);
+            pages_enter(heap, span, MT_SPAN_SMALL,
+                        heap->quarantine.most ? MT_SPAN_DELAYED : 0);
         } else {
             put_run(heap, span);
             span = NULL;
@@ -374,10 +375,10 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
     mt_lock_acquire(&heap->lock);
     mt_span *span = NULL;
     if (!over_limit(heap, n * MT_SLICE_BYTES))
-        span = take(heap, (uint32_t)(n + extra));
+        span = pages_take(heap, (uint32_t)(n + extra));
     if (span && extra) {
         span = align_run(heap, span, align);
-        if (span && !split(heap, span, (uint32_t)n)) {
+        if (span && !pages_split(heap, span, (uint32_t)n)) {
             put_run(heap, span);
             span = NULL;
         }
@@ -397,7 +398,7 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
         mt_side_bitmaps(span);
         span->inline_local = 1; /* free, until its tag is written */
         bool guarded = guard && guard_span(span, bytes, align);
-        enter(heap, span, MT_SPAN_LARGE, guarded ? MT_SPAN_GUARDED : 0);
+        pages_enter(heap, span, MT_SPAN_LARGE, guarded ? MT_SPAN_GUARDED : 0);
     }
     mt_lock_release(&heap->lock);
     return span;
@@ -416,13 +417,13 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     mt_store_relaxed(&span->owner, 0);
     mt_store_release(&span->state, MT_SPAN_FREE);
     if (span->tags && span->n_blocks == 1)
-        mt_bury(span->base, mt_tags(span)[0]);
+        mt_remember_free(span->base, mt_tags(span)[0]);
     mt_side_free(span);
     span->flags = MT_SPAN_DIRTY;
     put_run(heap, span);
     uint64_t allowed = allowed_dirty(heap);
     if (hr->dirty_bytes > allowed) {
-        purge(heap, allowed - allowed / 4);
+        pages_purge(heap, allowed - allowed / 4);
         heap->purged_ns = mt_os_monotonic_ns();
         mt_records_trim(heap, false);
         mt_side_trim(false);
@@ -430,7 +431,8 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     mt_lock_release(&heap->lock);
 }
 
-static bool extend(struct memtrace_heap *heap, mt_span *span, uint32_t more)
+static bool pages_extend(struct memtrace_heap *heap, mt_span *span,
+                         uint32_t more)
 {
     struct mt_region_record *r = mt_region_at(span->region);
     uint32_t end = span->first_slice + span->n_slices;
@@ -448,8 +450,8 @@ static bool extend(struct memtrace_heap *heap, mt_span *span, uint32_t more)
         if (!next || next->state != MT_SPAN_FREE || next->n_slices < more)
             return false;
         mt_run_remove(heap, next);
-        claim(next);
-        if (!split(heap, next, more)) {
+        pages_claim(next);
+        if (!pages_split(heap, next, more)) {
             put_run(heap, next);
             return false;
         }
@@ -471,11 +473,11 @@ bool mt_span_resize(struct memtrace_heap *heap, mt_span *span, size_t bytes)
     bool ok = true;
     mt_lock_acquire(&heap->lock);
     if (n > span->n_slices) {
-        ok = extend(heap, span, (uint32_t)n - span->n_slices);
+        ok = pages_extend(heap, span, (uint32_t)n - span->n_slices);
     } else if (n < span->n_slices) {
         uint64_t cut = (span->n_slices - n) * MT_SLICE_BYTES;
         span->flags = MT_SPAN_DIRTY; /* of the part that is cut off */
-        if (split(heap, span, (uint32_t)n))
+        if (pages_split(heap, span, (uint32_t)n))
             uncount_span(heap, span, cut);
         span->flags = 0;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * pages.h - between heap_regions.c and pages.c.  The heap's lock is held, but for
- * the look-ups.
+ * pages.h - between heap_regions.c and pages.c.  The heap's lock is held, but
+ * for the look-ups.
  */
 #ifndef MT_PAGES_H
 #define MT_PAGES_H

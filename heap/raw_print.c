@@ -44,7 +44,7 @@ void mt_print(struct mt_print *out, const char *text)
     mt_print_bytes(out, text, strlen(text));
 }
 
-static size_t digits(char *end, uint64_t value, unsigned base)
+static size_t print_digits(char *end, uint64_t value, unsigned base)
 {
     size_t n = 0;
     do {
@@ -63,7 +63,7 @@ void mt_print_u64(struct mt_print *out, uint64_t value)
 void mt_print_u64_right(struct mt_print *out, uint64_t value, unsigned width)
 {
     char text[24];
-    size_t n = digits(text + sizeof text, value, 10);
+    size_t n = print_digits(text + sizeof text, value, 10);
     for (size_t pad = n; pad < width; pad++)
         mt_print(out, " ");
     mt_print_bytes(out, text + sizeof text - n, n);
@@ -72,7 +72,7 @@ void mt_print_u64_right(struct mt_print *out, uint64_t value, unsigned width)
 void mt_print_hex(struct mt_print *out, uint64_t value)
 {
     char text[24];
-    size_t n = digits(text + sizeof text, value, 16);
+    size_t n = print_digits(text + sizeof text, value, 16);
     mt_print(out, "0x");
     mt_print_bytes(out, text + sizeof text - n, n);
 }

@@ -104,7 +104,7 @@ void mt_record_free(struct memtrace_heap *heap, mt_span *span)
 
 /* --- trimming --- */
 
-static uint32_t merge(uint32_t a, uint32_t b)
+static uint32_t records_merge(uint32_t a, uint32_t b)
 {
     uint32_t head = 0, *tail = &head;
     while (a && b) {
@@ -118,7 +118,7 @@ static uint32_t merge(uint32_t a, uint32_t b)
 }
 
 /* Bottom-up: slot i holds a sorted list of 2^i records. */
-static uint32_t sorted(uint32_t list)
+static uint32_t records_sorted(uint32_t list)
 {
     uint32_t slots[32] = {0}, all = 0;
     while (list) {
@@ -126,13 +126,13 @@ static uint32_t sorted(uint32_t list)
         list = mt_span_at(one)->next;
         mt_span_at(one)->next = 0;
         for (; slots[i]; i++) {
-            one = merge(slots[i], one);
+            one = records_merge(slots[i], one);
             slots[i] = 0;
         }
         slots[i] = one;
     }
     for (uint32_t i = 0; i < 32; i++)
-        all = merge(slots[i], all);
+        all = records_merge(slots[i], all);
     return all;
 }
 
@@ -170,7 +170,8 @@ void mt_records_trim(struct memtrace_heap *heap, bool all)
         return;
     if (heap->n_free_records < BATCH || !have_bitmap())
         return;
-    uint32_t list = sorted(heap->free_records), *link = &heap->free_records;
+    uint32_t list = records_sorted(heap->free_records),
+             *link = &heap->free_records;
     *link = list;
     while (*link) {
         mt_span *page = mt_span_at(*link);

@@ -89,7 +89,7 @@ static mt_span *best_of_bin(const struct mt_runs *runs, uint32_t bin,
     return best;
 }
 
-static mt_span *search(const struct mt_runs *runs, uint32_t n)
+static mt_span *runs_search(const struct mt_runs *runs, uint32_t n)
 {
     uint32_t bin = bin_of(n);
     if (n > EXACT) {
@@ -104,9 +104,9 @@ static mt_span *search(const struct mt_runs *runs, uint32_t n)
 
 mt_span *mt_run_take(struct memtrace_heap *heap, uint32_t n)
 {
-    mt_span *run = search(&heap->runs[1], n); /* memory in use first */
+    mt_span *run = runs_search(&heap->runs[1], n); /* memory in use first */
     if (run == NULL)
-        run = search(&heap->runs[0], n);
+        run = runs_search(&heap->runs[0], n);
     if (run)
         mt_run_remove(heap, run);
     return run;

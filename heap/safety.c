@@ -138,7 +138,8 @@ static void shut_large(struct memtrace_heap *heap, mt_span *span)
     }
 }
 
-static void push(struct mt_quarantine *q, uintptr_t block, uint64_t bytes)
+static void safety_push(struct mt_quarantine *q, uintptr_t block,
+                        uint64_t bytes)
 {
     q->ring[(q->first + q->count) % q->capacity] = block;
     q->count++;
@@ -146,7 +147,7 @@ static void push(struct mt_quarantine *q, uintptr_t block, uint64_t bytes)
 }
 
 /* Lets the oldest block go; cache_lock held. */
-static void leave(struct memtrace_heap *heap, struct mt_finding *finding)
+static void safety_leave(struct memtrace_heap *heap, struct mt_finding *finding)
 {
     struct mt_quarantine *q = &heap->quarantine;
     uintptr_t block = q->ring[q->first];
@@ -189,8 +190,8 @@ void mt_safe_free(struct memtrace_heap *heap, mt_span *span, uint32_t index,
                           UINT64_C(1) << (index % 64), __ATOMIC_RELEASE);
     }
     if (q->count == q->capacity)
-        leave(heap, finding);
-    push(q, (uintptr_t)block, span->block_bytes);
+        safety_leave(heap, finding);
+    safety_push(q, (uintptr_t)block, span->block_bytes);
 }
 
 bool mt_quarantine_shrink(struct memtrace_heap *heap, uint64_t keep)
@@ -202,7 +203,7 @@ bool mt_quarantine_shrink(struct memtrace_heap *heap, uint64_t keep)
         mt_lock_acquire(&heap->cache_lock);
         more = q->count > 0 && q->bytes > keep;
         if (more)
-            leave(heap, &finding);
+            safety_leave(heap, &finding);
         mt_lock_release(&heap->cache_lock);
         any |= more;
         mt_finding_report(&finding, "quarantine");

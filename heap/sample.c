@@ -12,7 +12,7 @@
 
 /* Natural logarithm of x in [2^-64, 1]; libm is not ours to link.  x = m 2^e
  * with m in [1, 2), and ln m by the series of atanh: error below 1e-6. */
-static double logarithm(double x)
+static double sample_logarithm(double x)
 {
     union {
         double value;
@@ -27,7 +27,7 @@ static double logarithm(double x)
 }
 
 /* xorshift64*, seeded per cache. */
-static double uniform(struct mt_cache *cache)
+static double sample_uniform(struct mt_cache *cache)
 {
     uint64_t x = cache->sample_seed;
     if (x == 0)
@@ -40,9 +40,9 @@ static double uniform(struct mt_cache *cache)
     return (double)(top + 1) / 9007199254740992.;
 }
 
-static int64_t distance(struct mt_cache *cache, uint64_t mean)
+static int64_t sample_distance(struct mt_cache *cache, uint64_t mean)
 {
-    double d = -logarithm(uniform(cache)) * (double)mean;
+    double d = -sample_logarithm(sample_uniform(cache)) * (double)mean;
     return d < 4e18 ? (int64_t)d + 1 : INT64_MAX / 2;
 }
 
@@ -50,12 +50,12 @@ bool mt_sample_passes_over(struct mt_cache *cache, size_t size, uint64_t mean)
 {
     if (cache->sample_mean != mean) { /* the first, or the rate was changed */
         cache->sample_mean = mean;
-        cache->sample_left = distance(cache, mean);
+        cache->sample_left = sample_distance(cache, mean);
     }
     int64_t bytes = size < INT64_MAX / 2 ? (int64_t)size : INT64_MAX / 2;
     cache->sample_left -= bytes ? bytes : 1;
     if (cache->sample_left > 0)
         return true;
-    cache->sample_left = distance(cache, mean);
+    cache->sample_left = sample_distance(cache, mean);
     return false;
 }

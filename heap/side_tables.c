@@ -37,7 +37,7 @@ static struct pool bitmaps = {.section = MT_SECTION_BITMAPS,
 static struct pool tags = {.section = MT_SECTION_TAGS,
                            .trim_at = LEAST_TO_TRIM};
 
-static uint32_t units(size_t bytes)
+static uint32_t side_units(size_t bytes)
 {
     return (uint32_t)((bytes + UNIT - 1) / UNIT);
 }
@@ -63,7 +63,7 @@ static struct free_array *list_take(struct pool *pool, uint32_t n)
 }
 
 /* The smallest list size above n that has an array, or 0. */
-static uint32_t larger(const struct pool *pool, uint32_t n)
+static uint32_t side_larger(const struct pool *pool, uint32_t n)
 {
     for (uint32_t w = (n + 1) / 64; w <= MAX_UNITS / 64; w++) {
         uint64_t bits = pool->nonempty[w];
@@ -92,7 +92,7 @@ static void *cut_hole(struct pool *pool, uint32_t n)
 
 static void *cut_larger(struct pool *pool, uint32_t n)
 {
-    uint32_t have = larger(pool, n);
+    uint32_t have = side_larger(pool, n);
     if (have == 0)
         return NULL;
     struct free_array *array = list_take(pool, have);
@@ -102,7 +102,7 @@ static void *cut_larger(struct pool *pool, uint32_t n)
 
 static uint64_t *pool_get(struct pool *pool, size_t bytes)
 {
-    uint32_t n = units(bytes);
+    uint32_t n = side_units(bytes);
     mt_lock_acquire(&pool->lock);
     void *got = list_take(pool, n);
     if (got == NULL)
@@ -120,13 +120,13 @@ static uint64_t *pool_get(struct pool *pool, size_t bytes)
 static void pool_put(struct pool *pool, uint64_t *array, size_t bytes)
 {
     mt_lock_acquire(&pool->lock);
-    list_put(pool, (struct free_array *)array, units(bytes));
+    list_put(pool, (struct free_array *)array, side_units(bytes));
     mt_lock_release(&pool->lock);
 }
 
 /* --- trimming --- */
 
-static struct free_array *merge(struct free_array *a, struct free_array *b)
+static struct free_array *side_merge(struct free_array *a, struct free_array *b)
 {
     struct free_array *head = NULL, **tail = &head;
     while (a && b) {
@@ -145,7 +145,7 @@ static void sort_in(struct free_array **lists, struct free_array *array)
     uint32_t i = 0;
     array->next = NULL;
     for (; lists[i]; i++) {
-        array = merge(lists[i], array);
+        array = side_merge(lists[i], array);
         lists[i] = NULL;
     }
     lists[i] = array;
@@ -166,7 +166,7 @@ static struct free_array *take_all(struct pool *pool)
         sort_in(lists, a);
     }
     for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++)
-        all = merge(lists[i], all);
+        all = side_merge(lists[i], all);
     memset(pool->free, 0, sizeof pool->free);
     memset(pool->nonempty, 0, sizeof pool->nonempty);
     pool->holes = NULL;
@@ -185,7 +185,7 @@ static void keep_hole(struct pool *pool, struct free_array *hole)
     pool->holes = hole;
 }
 
-static void trim(struct pool *pool, bool all)
+static void side_trim(struct pool *pool, bool all)
 {
     mt_lock_acquire(&pool->lock);
     if (all || pool->free_bytes >= pool->trim_at) {
@@ -208,8 +208,8 @@ static void trim(struct pool *pool, bool all)
 
 void mt_side_trim(bool all)
 {
-    trim(&bitmaps, all);
-    trim(&tags, all);
+    side_trim(&bitmaps, all);
+    side_trim(&tags, all);
 }
 
 /* --- of spans --- */

@@ -117,7 +117,7 @@ uint32_t mt_first_capture(struct mt_cache *cache, size_t size,
 /* --- orphans --- */
 
 /* Lock held. The cache that has them; NULL without memory for it. */
-static struct mt_cache *orphanage(void)
+static struct mt_cache *threads_orphanage(void)
 {
     struct mt_cache *cache = orphans;
     if (cache == NULL && (cache = mt_cache_new(mt_main, MT_THREAD_HEAP))) {
@@ -129,12 +129,12 @@ static struct mt_cache *orphanage(void)
 
 /* Lock held. The cache's thread is gone. Without memory for the orphans' cache
  * the spans stay where they are, for the next thread. */
-static void abandon(struct mt_cache *cache)
+static void threads_abandon(struct mt_cache *cache)
 {
     bool any = cache->full != 0;
     for (uint32_t c = 0; c < MT_N_CLASSES && !any; c++)
         any = cache->bins[c].partial != 0;
-    if (any && orphanage())
+    if (any && threads_orphanage())
         mt_cache_move_all(cache, orphans);
     __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
     /* Who freed before it saw `idle` left it to us. */
@@ -159,7 +159,7 @@ static void find_dead(void)
         mt_store_relaxed(&cache->late, 0);
         mt_store_relaxed(&record->state, MT_THREAD_EXITED);
         mt_cache_trim(cache);
-        abandon(cache);
+        threads_abandon(cache);
     }
 }
 
@@ -229,7 +229,7 @@ static void on_thread_exit(void *arg)
     mt_lock_acquire(&idle_lock);
     mt_store_relaxed(&cache->late, 0);
     mt_store_relaxed(&thread_record(cache->id)->state, MT_THREAD_EXITED);
-    abandon(cache);
+    threads_abandon(cache);
     mt_lock_release(&idle_lock);
 }
 
@@ -348,7 +348,7 @@ static void rebuild_lost(void)
         if (!owner || !owner->rebuild)
             continue;
         span->pending = 0;
-        mt_cache_adopt(orphanage() ? orphans : owner, span);
+        mt_cache_adopt(threads_orphanage() ? orphans : owner, span);
     }
     for (struct mt_cache *c = idle_list; c; c = c->next_idle)
         c->rebuild = 0;

@@ -49,7 +49,7 @@ static const struct {
 } naming[MT_N_SECTIONS] = {MT_SECTIONS(SECTION_NAME)};
 #undef SECTION_NAME
 
-static uint64_t planned(unsigned section, unsigned shift)
+static uint64_t trace_planned(unsigned section, unsigned shift)
 {
     uint64_t bytes = plan[section].full >> shift;
     if (bytes < plan[section].least)
@@ -61,13 +61,13 @@ static uint64_t planned_total(unsigned shift)
 {
     uint64_t total = COMMIT_STEP; /* the root page */
     for (unsigned s = 0; s < MT_N_SECTIONS; s++)
-        total += planned(s, shift);
+        total += trace_planned(s, shift);
     return total;
 }
 
 /* Half the size, and again, until it fits the address-space limit and the
  * kernel agrees. */
-static char *reserve(unsigned *shift, uint64_t *bytes)
+static char *trace_reserve(unsigned *shift, uint64_t *bytes)
 {
     uint64_t most = mt_os_address_space() / 4;
     for (*shift = 0; *shift < 16; ++*shift) {
@@ -85,7 +85,7 @@ bool mt_region_start(void)
 {
     unsigned shift;
     uint64_t bytes;
-    char *base = reserve(&shift, &bytes);
+    char *base = trace_reserve(&shift, &bytes);
     if (base == NULL)
         return false;
     madvise(base, bytes, MADV_NOHUGEPAGE);
@@ -111,7 +111,7 @@ bool mt_region_start(void)
         memcpy(section->name, naming[s].name, sizeof section->name);
         section->entry_bytes = naming[s].entry_bytes;
         section->base = (uintptr_t)at;
-        section->reserved = planned(s, shift);
+        section->reserved = trace_planned(s, shift);
         at += section->reserved;
     }
     root->self = (uintptr_t)root;
@@ -128,7 +128,7 @@ void mt_region_publish(void)
 
 /* Commits so that `used` bytes can be read. Two threads may do the same at
  * once: to commit what is committed changes nothing. */
-static bool grow(struct mt_section_record *section, uint64_t used)
+static bool trace_grow(struct mt_section_record *section, uint64_t used)
 {
     uint64_t have = mt_load_acquire(&section->committed);
     uint64_t step = have / 4;
@@ -156,7 +156,7 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     do {
         if (bytes > section->reserved - at ||
             (at + bytes > mt_load_acquire(&section->committed) &&
-             !grow(section, at + bytes))) {
+             !trace_grow(section, at + bytes))) {
             __atomic_fetch_add(&section->overflow, 1, __ATOMIC_RELAXED);
             return NULL;
         }

@@ -28,7 +28,7 @@ void _ZdlPvSt11align_val_t(void *, size_t);
 void _ZdlPvmSt11align_val_t(void *, size_t, size_t);
 void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *, size_t, const void *);
 
-static MT_COLD void *next(const char *name)
+static MT_COLD void *cxx_next(const char *name)
 {
     void *function = dlsym(RTLD_NEXT, name);
     if (function == NULL)
@@ -54,8 +54,9 @@ void *mt_traced_new(size_t size, size_t a2, size_t a3,
 {
     (void)a2, (void)a3;
     void *block = mt_alloc(NULL, size, MT_MIN_BLOCK, false, regs);
-    return MT_LIKELY(block != NULL) ? block
-                                    : ((void *(*)(size_t))next("_Znwm"))(size);
+    return MT_LIKELY(block != NULL)
+               ? block
+               : ((void *(*)(size_t))cxx_next("_Znwm"))(size);
 }
 
 void *mt_traced_new_nothrow(size_t size, const void *nothrow, size_t a3,
@@ -65,8 +66,8 @@ void *mt_traced_new_nothrow(size_t size, const void *nothrow, size_t a3,
     void *block = mt_alloc(NULL, size, MT_MIN_BLOCK, false, regs);
     return MT_LIKELY(block != NULL)
                ? block
-               : ((void *(*)(size_t, const void *))next("_ZnwmRKSt9nothrow_t"))(
-                     size, nothrow);
+               : ((void *(*)(size_t, const void *))cxx_next(
+                     "_ZnwmRKSt9nothrow_t"))(size, nothrow);
 }
 
 static void *alloc_aligned(size_t size, size_t align,
@@ -84,7 +85,7 @@ void *mt_traced_new_aligned(size_t size, size_t align, size_t a3,
     (void)a3;
     void *block = alloc_aligned(size, align, regs);
     return MT_LIKELY(block != NULL) ? block
-                                    : ((void *(*)(size_t, size_t))next(
+                                    : ((void *(*)(size_t, size_t))cxx_next(
                                           "_ZnwmSt11align_val_t"))(size, align);
 }
 
@@ -95,7 +96,7 @@ void *mt_traced_new_aligned_nothrow(size_t size, size_t align,
     void *block = alloc_aligned(size, align, regs);
     return MT_LIKELY(block != NULL)
                ? block
-               : ((void *(*)(size_t, size_t, const void *))next(
+               : ((void *(*)(size_t, size_t, const void *))cxx_next(
                      "_ZnwmSt11align_val_tRKSt9nothrow_t"))(size, align,
                                                             nothrow);
 }

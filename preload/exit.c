@@ -20,16 +20,16 @@
         volatile char zeros[256];                                              \
         for (size_t i = 0; i < sizeof zeros; i++)                              \
             zeros[i] = 0;                                                      \
-        mt_atend_write((uint64_t)(uintptr_t)__builtin_frame_address(0) + 16,   \
-                       (uint64_t)(uintptr_t)__builtin_return_address(0));      \
+        mt_exit_write((uint64_t)(uintptr_t)__builtin_frame_address(0) + 16,    \
+                      (uint64_t)(uintptr_t)__builtin_return_address(0));       \
     } while (0)
 
-__attribute__((destructor)) static void at_end(void)
+__attribute__((destructor)) static void exit_at_end(void)
 {
     AT_END();
 }
 
-static _Noreturn void leave(int status)
+static _Noreturn void exit_leave(int status)
 {
     for (;;)
         syscall(SYS_exit_group, status);
@@ -38,11 +38,11 @@ static _Noreturn void leave(int status)
 MT_EXPORT _Noreturn void _exit(int status)
 {
     AT_END();
-    leave(status);
+    exit_leave(status);
 }
 
 MT_EXPORT _Noreturn void _Exit(int status)
 {
     AT_END();
-    leave(status);
+    exit_leave(status);
 }

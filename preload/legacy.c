@@ -36,7 +36,7 @@ MT_EXPORT struct mallinfo2 mallinfo2(void)
     return info;
 }
 
-static int capped(size_t n)
+static int legacy_capped(size_t n)
 {
     return n > INT_MAX ? INT_MAX : (int)n;
 }
@@ -46,13 +46,13 @@ MT_EXPORT struct mallinfo mallinfo(void)
     struct mallinfo2 wide = mallinfo2();
     struct mallinfo info;
     memset(&info, 0, sizeof info);
-    info.arena = capped(wide.arena);
-    info.ordblks = capped(wide.ordblks);
-    info.smblks = capped(wide.smblks);
-    info.usmblks = capped(wide.usmblks);
-    info.uordblks = capped(wide.uordblks);
-    info.fordblks = capped(wide.fordblks);
-    info.keepcost = capped(wide.keepcost);
+    info.arena = legacy_capped(wide.arena);
+    info.ordblks = legacy_capped(wide.ordblks);
+    info.smblks = legacy_capped(wide.smblks);
+    info.usmblks = legacy_capped(wide.usmblks);
+    info.uordblks = legacy_capped(wide.uordblks);
+    info.fordblks = legacy_capped(wide.fordblks);
+    info.keepcost = legacy_capped(wide.keepcost);
     return info;
 }
 

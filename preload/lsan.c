@@ -66,7 +66,7 @@ static __attribute__((constructor)) void keep_suppressions(void)
 
 /* --- checks in the middle --- */
 
-static void say(const char *what)
+static void lsan_say(const char *what)
 {
     char text[300];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
@@ -129,7 +129,7 @@ static void copy_environment(char *to[MAX_ENVIRONMENT])
     to[n] = NULL;
 }
 
-static int run(char *const *argv, char *const *environment)
+static int lsan_run(char *const *argv, char *const *environment)
 {
     int status = -1;
     pid_t pid = vfork();
@@ -145,39 +145,41 @@ static int run(char *const *argv, char *const *environment)
 }
 
 /* The exit status of `memtrace leaks --fail`, or -1. */
-static int check(void)
+static int lsan_check(void)
 {
     char path[PATH_MAX], pid[24] = {0}, *environment[MAX_ENVIRONMENT];
     struct mt_print number = {.text = pid, .size = sizeof pid - 1};
     int saved = errno;
     if (is_traced()) {
-        say("a tracer follows this process; memtrace check looks at its end");
+        lsan_say(
+            "a tracer follows this process; memtrace check looks at its end");
         return -1;
     }
     if (!find_command(path)) {
-        say("the command memtrace is not found; MEMTRACE_COMMAND can name it");
+        lsan_say(
+            "the command memtrace is not found; MEMTRACE_COMMAND can name it");
         return -1;
     }
     mt_print_u64(&number, (uint64_t)getpid());
     copy_environment(environment);
     char *argv[] = {path, (char *)"leaks", (char *)"--fail", pid, NULL};
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-    int status = run(argv, environment);
+    int status = lsan_run(argv, environment);
     prctl(PR_SET_PTRACER, 0, 0, 0, 0);
     if (status != 0 && status != STATUS_LEAKS)
-        say(status == 24 ? "not all could be searched"
-                         : "the command memtrace failed");
+        lsan_say(status == 24 ? "not all could be searched"
+                              : "the command memtrace failed");
     errno = saved;
     return status;
 }
 
 MT_EXPORT int __lsan_do_recoverable_leak_check(void)
 {
-    return check() == STATUS_LEAKS;
+    return lsan_check() == STATUS_LEAKS;
 }
 
 MT_EXPORT void __lsan_do_leak_check(void)
 {
-    if (check() == STATUS_LEAKS)
+    if (lsan_check() == STATUS_LEAKS)
         _exit(STATUS_LEAKS);
 }

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* A program that has allocated nothing yet can be read too. */
-__attribute__((constructor)) static void start(void)
+__attribute__((constructor)) static void malloc_start(void)
 {
     int saved = errno;
     mt_start();

@@ -1,9 +1,9 @@
 # tests of mini-cores and of memtrace check: see tests/local.mk
 SCRIPT_TESTS += %D%/e2e/save %D%/e2e/check
 EXTRA_DIST += %D%/programs/ends.c
-UNIT_TESTS += %D%/unit_gate
-%C%_unit_gate_SOURCES = %D%/unit_gate.c
-%C%_unit_gate_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
-SCRIPT_TESTS += %D%/e2e/gate %D%/e2e/ci %D%/e2e/atend %D%/e2e/annotations
+UNIT_TESTS += %D%/unit_policy
+%C%_unit_policy_SOURCES = %D%/unit_policy.c
+%C%_unit_policy_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+SCRIPT_TESTS += %D%/e2e/policy %D%/e2e/ci %D%/e2e/atend %D%/e2e/annotations
 EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annotated.c %D%/programs/suppressed.c %D%/schemas/junit.xsd \
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd

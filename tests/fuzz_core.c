@@ -125,7 +125,8 @@ static void search_kept(const char *path, const struct mt_leaks *leaks)
     if (source == NULL)
         abort();
     mt_core_unmap((struct core *)source);
-    if (!mt_freeze(source, &none, &leaks_options.mark.scan, false, &error) ||
+    if (!mt_capture_memory(source, &none, &leaks_options.mark.scan, false,
+                           &error) ||
         (model = mt_snapshot_take(source, &none, &error)) == NULL)
         abort();
     if (!mt_leaks_run(model, &leaks_options, &kept, &error) ||

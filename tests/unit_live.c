@@ -117,7 +117,7 @@ static void stops_and_goes(void)
             found += source->threads[i].registers[3] == PATTERN;
         }
         CU_ASSERT_EQUAL(found, 1);
-        source->ops->go(source);
+        source->ops->resume(source);
         /* It can be stopped again, so it had been let go. */
         CU_ASSERT(source->ops->stop(source, &error));
     }

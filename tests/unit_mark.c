@@ -6,14 +6,14 @@
 
 #define HEADS 64
 
-static struct heads {
+static struct leak_roots {
     size_t n;
     struct mt_lost head[HEADS];
-} heads;
+} leak_roots;
 
 static void note_head(void *context, const struct mt_lost *lost)
 {
-    struct heads *h = context;
+    struct leak_roots *h = context;
 
     if (h->n < HEADS)
         h->head[h->n] = *lost;
@@ -22,9 +22,9 @@ static void note_head(void *context, const struct mt_lost *lost)
 
 static void mark_all(struct graph *g)
 {
-    heads.n = 0;
+    leak_roots.n = 0;
     CU_ASSERT_TRUE(graph_reach(g));
-    CU_ASSERT_TRUE(mt_mark_lost(&g->mark, note_head, &heads, NULL));
+    CU_ASSERT_TRUE(mt_mark_lost(&g->mark, note_head, &leak_roots, NULL));
 }
 
 static const char *kinds(const struct graph *g)
@@ -74,7 +74,7 @@ static void long_list(void)
         *word(g, i * 7919 % n, 1) = at(g, (i + 1) * 7919 % n);
     *root(g, 0) = at(g, 0);
     mark_all(g);
-    CU_ASSERT_EQUAL(heads.n, 0);
+    CU_ASSERT_EQUAL(leak_roots.n, 0);
     for (size_t i = 0; i < n; i++)
         if (kind(g, i) != 'r') {
             CU_FAIL("a block of the list was not reached");
@@ -82,16 +82,16 @@ static void long_list(void)
         }
     *root(g, 0) = 0;
     mark_all(g);
-    CU_ASSERT_EQUAL(heads.n, 1);
-    CU_ASSERT_EQUAL(heads.head[0].slot, 0);
-    CU_ASSERT_EQUAL(heads.head[0].indirect_count, n - 1);
-    CU_ASSERT_EQUAL(heads.head[0].indirect_bytes, (n - 1) * 32);
+    CU_ASSERT_EQUAL(leak_roots.n, 1);
+    CU_ASSERT_EQUAL(leak_roots.head[0].slot, 0);
+    CU_ASSERT_EQUAL(leak_roots.head[0].indirect_count, n - 1);
+    CU_ASSERT_EQUAL(leak_roots.head[0].indirect_bytes, (n - 1) * 32);
     /* Closed to a cycle: its lowest block heads it. */
     *word(g, (n - 1) * 7919 % n, 1) = at(g, 0);
     mark_all(g);
-    CU_ASSERT_EQUAL(heads.n, 1);
-    CU_ASSERT_EQUAL(heads.head[0].slot, 0);
-    CU_ASSERT_EQUAL(heads.head[0].indirect_count, n - 1);
+    CU_ASSERT_EQUAL(leak_roots.n, 1);
+    CU_ASSERT_EQUAL(leak_roots.head[0].slot, 0);
+    CU_ASSERT_EQUAL(leak_roots.head[0].indirect_count, n - 1);
     graph_free(g);
 }
 
@@ -137,10 +137,10 @@ static void cycles(void)
     mark_all(g);
     /* The cycle 0, 1 now hangs on that of 6, 7. */
     CU_ASSERT_STRING_EQUAL(kinds(g), "iiddiidi");
-    CU_ASSERT_EQUAL(heads.n, 3);
-    CU_ASSERT_EQUAL(heads.head[1].slot, 3);
-    CU_ASSERT_EQUAL(heads.head[2].slot, 6);
-    CU_ASSERT_EQUAL(heads.head[2].indirect_count, 3);
+    CU_ASSERT_EQUAL(leak_roots.n, 3);
+    CU_ASSERT_EQUAL(leak_roots.head[1].slot, 3);
+    CU_ASSERT_EQUAL(leak_roots.head[2].slot, 6);
+    CU_ASSERT_EQUAL(leak_roots.head[2].indirect_count, 3);
     graph_free(g);
 }
 
@@ -220,9 +220,9 @@ static void random_graphs(void)
         g->options.stack_items = round % 3 ? 1 + (unsigned)round % 5 : 0;
         mark_all(g);
         CU_ASSERT_STRING_EQUAL(kinds(g), wanted);
-        size_t folded = heads.n;
-        for (size_t i = 0; i < heads.n && i < HEADS; i++)
-            folded += heads.head[i].indirect_count;
+        size_t folded = leak_roots.n;
+        for (size_t i = 0; i < leak_roots.n && i < HEADS; i++)
+            folded += leak_roots.head[i].indirect_count;
         for (size_t i = 0; i < n; i++)
             folded -= wanted[i] == 'd' || wanted[i] == 'i';
         CU_ASSERT_EQUAL(folded, 0);
@@ -358,7 +358,7 @@ static void copied_memory(void)
     *root(g, 0) = at(g, 0);
     g->ops.extent = NULL;
     mark_all(g);
-    CU_ASSERT_EQUAL(heads.n, 0);
+    CU_ASSERT_EQUAL(leak_roots.n, 0);
     CU_ASSERT_EQUAL(g->mark.missing_bytes, 0);
     for (size_t i = 0; i < n; i++)
         if (kind(g, i) != 'r') {
@@ -369,7 +369,7 @@ static void copied_memory(void)
     g->hole_end = g->hole + 8192;
     mark_all(g);
     CU_ASSERT(g->mark.missing_bytes > 0);
-    CU_ASSERT(heads.n > 0);
+    CU_ASSERT(leak_roots.n > 0);
     /* However often a block was met, and met again as definite. */
     range = (struct mt_mark_range){GRAPH_BASE, GRAPH_BASE + 8};
     CU_ASSERT_EQUAL(mt_mark_missing(&g->mark, &range, 1), 8192);

@@ -113,12 +113,12 @@ static void same_start_other_callers(void)
         twin((unsigned)random_number() & 0xfff, 6); /* 4096 stacks */
     for (int i = 0; i < 60000; i++)
         twin((unsigned)random_number(), 12); /* too many */
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     uint64_t hits = mt_capture_totals.hits;
     for (int i = 0; i < 60000; i++)
         twin((unsigned)random_number() & 3, (unsigned)i % 40);
     expect_right(before, 180000);
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     CU_ASSERT(mt_capture_totals.hits - hits > 45000); /* 160 stacks, again */
 }
 
@@ -126,7 +126,7 @@ static void same_start_other_callers(void)
 static void other_callers_far_out(void)
 {
     uint64_t before = captures;
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     uint64_t hits = mt_capture_totals.hits;
     for (unsigned i = 0; i < 20000; i++) {
         unsigned far = (unsigned)random_number() & 63;
@@ -134,7 +134,7 @@ static void other_callers_far_out(void)
         twin(i & 1 ? far : near << 22, 12); /* 67 stacks */
     }
     expect_right(before, 20000);
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     CU_ASSERT(mt_capture_totals.hits - hits > 19500);
 }
 
@@ -385,7 +385,7 @@ static void counters_add_up(void)
     for (int i = 0; i < 30000; i++)
         twin((unsigned)random_number(), 5);
     CU_ASSERT_EQUAL(counted(), before + 30000);
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     CU_ASSERT_EQUAL(counted(), before + 30000);
     CU_ASSERT_EQUAL(memtrace_root->overflow_allocs, 0);
 }

@@ -119,7 +119,7 @@ static void captured(void)
     for (int i = 2; i < 10; i++)
         CU_ASSERT_EQUAL(ids[i], ids[i & 1]);
     CU_ASSERT_NOT_EQUAL(first, other);
-    mt_capture_fold(capture);
+    mt_capture_merge_counts(capture);
     const struct mt_stack_record *a = mt_stacks_record(first);
     const struct mt_stack_record *b = mt_stacks_record(other);
     CU_ASSERT_EQUAL(a->allocs, 5);
@@ -176,9 +176,9 @@ static int report_adds(struct dl_phdr_info *info, size_t bytes, void *out)
     return 1;
 }
 
-static void generation(void)
+static void load_count(void)
 {
-    uint64_t before = mt_modules_generation(), adds = 0;
+    uint64_t before = mt_modules_load_count(), adds = 0;
     dl_iterate_phdr(report_adds, &adds);
     CU_ASSERT_EQUAL(
         *mt_modules_loads[0] == adds || *mt_modules_loads[1] == adds, true);
@@ -189,14 +189,14 @@ static void generation(void)
         unit_skip("no library to load");
         return;
     }
-    uint64_t loaded = mt_modules_generation();
+    uint64_t loaded = mt_modules_load_count();
     CU_ASSERT_NOT_EQUAL(loaded, before);
     dlclose(library);
-    uint64_t frames[1] = {(uintptr_t)generation};
+    uint64_t frames[1] = {(uintptr_t)load_count};
     mt_stacks_intern(frames, 1, 0, &known);
     CU_ASSERT_PTR_NOT_NULL(dlopen("libutil.so.1", RTLD_NOW));
-    CU_ASSERT_NOT_EQUAL(mt_modules_generation(), loaded);
-    CU_ASSERT_NOT_EQUAL(mt_modules_generation(), before);
+    CU_ASSERT_NOT_EQUAL(mt_modules_load_count(), loaded);
+    CU_ASSERT_NOT_EQUAL(mt_modules_load_count(), before);
 }
 
 static const struct unit_test tests[] = {
@@ -204,7 +204,7 @@ static const struct unit_test tests[] = {
     {"threads that add the same stacks", by_many_threads},
     {"a capture counts on its stack", captured},
     {"modules of frames are listed", modules},
-    {"loading an object changes the generation", generation},
+    {"loading an object changes the generation", load_count},
 };
 
 int main(int argc, char **argv)

@@ -75,25 +75,25 @@ static void demangling_bombs(void)
 
 static void spans(void)
 {
-    struct mt_spans all = {NULL, 0, 0};
+    struct mt_intervals all = {NULL, 0, 0};
 
-    mt_spans_add(&all, 100, 200, 1);
-    mt_spans_add(&all, 50, 300, 2);
-    mt_spans_add(&all, 120, 130, 3);
-    mt_spans_add(&all, 100, 150, 4);
-    mt_spans_sort(&all);
-    const struct mt_span *span = mt_spans_find(&all, 125, NULL);
+    mt_intervals_add(&all, 100, 200, 1);
+    mt_intervals_add(&all, 50, 300, 2);
+    mt_intervals_add(&all, 120, 130, 3);
+    mt_intervals_add(&all, 100, 150, 4);
+    mt_intervals_sort(&all);
+    const struct mt_interval *span = mt_intervals_find(&all, 125, NULL);
     static const uint64_t order[] = {3, 4, 1, 2};
     for (size_t i = 0; i < 4; i++) {
         CU_ASSERT_PTR_NOT_NULL_FATAL(span);
         CU_ASSERT_EQUAL(span->value, order[i]);
-        span = mt_spans_find(&all, 125, span);
+        span = mt_intervals_find(&all, 125, span);
     }
     CU_ASSERT_PTR_NULL(span);
-    CU_ASSERT_PTR_NULL(mt_spans_find(&all, 49, NULL));
-    CU_ASSERT_PTR_NULL(mt_spans_find(&all, 300, NULL));
-    CU_ASSERT_EQUAL(mt_spans_find(&all, 250, NULL)->value, 2);
-    mt_spans_free(&all);
+    CU_ASSERT_PTR_NULL(mt_intervals_find(&all, 49, NULL));
+    CU_ASSERT_PTR_NULL(mt_intervals_find(&all, 300, NULL));
+    CU_ASSERT_EQUAL(mt_intervals_find(&all, 250, NULL)->value, 2);
+    mt_intervals_free(&all);
 }
 
 static bool count_range(void *context, uint64_t unit, uint64_t low,

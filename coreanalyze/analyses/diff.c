@@ -10,27 +10,27 @@
 
 /* --- keys --- */
 
-static uint64_t mix(uint64_t hash, uint64_t word, uint64_t factor)
+static uint64_t diff_mix(uint64_t hash, uint64_t word, uint64_t factor)
 {
     hash = (hash ^ word) * factor;
     return hash ^ hash >> 29;
 }
 
-static void add_word(struct mt_diff_key *key, uint64_t word)
+static void diff_add_word(struct mt_diff_key *key, uint64_t word)
 {
-    key->hash[0] = mix(key->hash[0], word, UINT64_C(0x9e3779b97f4a7c15));
-    key->hash[1] = mix(key->hash[1], word, UINT64_C(0xc2b2ae3d27d4eb4f));
+    key->hash[0] = diff_mix(key->hash[0], word, UINT64_C(0x9e3779b97f4a7c15));
+    key->hash[1] = diff_mix(key->hash[1], word, UINT64_C(0xc2b2ae3d27d4eb4f));
 }
 
 void mt_diff_add(struct mt_diff_key *key, const void *data, size_t bytes)
 {
     const uint8_t *p = data;
 
-    add_word(key, bytes);
+    diff_add_word(key, bytes);
     for (size_t i = 0; i < bytes; i += 8) {
         uint64_t word = 0;
         memcpy(&word, p + i, bytes - i < 8 ? bytes - i : 8);
-        add_word(key, word);
+        diff_add_word(key, word);
     }
 }
 
@@ -52,9 +52,9 @@ static void add_frames(struct mt_model *model, const struct mt_show_row *row,
     }
 }
 
-static struct mt_diff_key key_of(const struct mt_diff *diff,
-                                 enum mt_diff_side side,
-                                 const struct mt_show_row *row)
+static struct mt_diff_key diff_key_of(const struct mt_diff *diff,
+                                      enum mt_diff_side side,
+                                      const struct mt_show_row *row)
 {
     const struct mt_diff_options *options = diff->options;
     const char *heap = diff->model[side]->heaps[row->heap].name;
@@ -79,7 +79,7 @@ static int by_key(const void *a, const void *b)
 
 /* --- rows --- */
 
-static void merge(struct mt_diff_row *to, const struct mt_diff_row *from)
+static void diff_merge(struct mt_diff_row *to, const struct mt_diff_row *from)
 {
     for (unsigned side = 0; side < 2; side++) {
         if (to->row[side] == NULL)
@@ -89,21 +89,21 @@ static void merge(struct mt_diff_row *to, const struct mt_diff_row *from)
     }
 }
 
-static void join(struct mt_diff *diff)
+static void diff_join(struct mt_diff *diff)
 {
     size_t kept = 0;
 
     qsort(diff->rows, diff->n_rows, sizeof *diff->rows, by_key);
     for (size_t i = 0; i < diff->n_rows; i++) {
         if (kept > 0 && by_key(&diff->rows[kept - 1], &diff->rows[i]) == 0)
-            merge(&diff->rows[kept - 1], &diff->rows[i]);
+            diff_merge(&diff->rows[kept - 1], &diff->rows[i]);
         else
             diff->rows[kept++] = diff->rows[i];
     }
     diff->n_rows = kept;
 }
 
-static int compare(int64_t a, int64_t b)
+static int diff_compare(int64_t a, int64_t b)
 {
     return a < b ? -1 : a > b;
 }
@@ -112,8 +112,8 @@ static int by_growth(const void *a, const void *b, void *context)
 {
     const struct mt_diff_row *x = a, *y = b;
     const struct mt_diff_options *options = context;
-    int bytes = compare(mt_diff_bytes(y), mt_diff_bytes(x));
-    int count = compare(mt_diff_count(y), mt_diff_count(x));
+    int bytes = diff_compare(mt_diff_bytes(y), mt_diff_bytes(x));
+    int count = diff_compare(mt_diff_count(y), mt_diff_count(x));
 
     if (options->by_count ? count : bytes)
         return options->by_count ? count : bytes;
@@ -122,7 +122,7 @@ static int by_growth(const void *a, const void *b, void *context)
     return by_key(x, y);
 }
 
-static uint64_t change(const struct mt_diff_row *row)
+static uint64_t diff_change(const struct mt_diff_row *row)
 {
     int64_t bytes = mt_diff_bytes(row);
 
@@ -130,7 +130,7 @@ static uint64_t change(const struct mt_diff_row *row)
 }
 
 /* Leaves what changed, sorted, as far as it is wanted. */
-static void choose(struct mt_diff *diff)
+static void diff_choose(struct mt_diff *diff)
 {
     const struct mt_diff_options *options = diff->options;
     size_t kept = 0;
@@ -144,7 +144,7 @@ static void choose(struct mt_diff *diff)
             (void *)(uintptr_t)options);
     kept = 0;
     for (size_t i = 0; i < diff->n_rows; i++)
-        if (change(&diff->rows[i]) >= options->min_bytes &&
+        if (diff_change(&diff->rows[i]) >= options->min_bytes &&
             (options->top == 0 || kept < options->top))
             diff->rows[kept++] = diff->rows[i];
     diff->n_rows = kept;
@@ -166,15 +166,15 @@ bool mt_diff_run(struct mt_model *const model[2],
         for (size_t i = 0; i < show[side]->n_rows; i++) {
             const struct mt_show_row *row = &show[side]->rows[i];
             struct mt_diff_row *to = &diff->rows[diff->n_rows++];
-            to->key = key_of(diff, side, row);
+            to->key = diff_key_of(diff, side, row);
             to->row[side] = row;
             to->sum[side] = (struct mt_show_sum){row->bytes, row->count};
             diff->sum[side].bytes += row->bytes;
             diff->sum[side].count += row->count;
         }
     }
-    join(diff);
-    choose(diff);
+    diff_join(diff);
+    diff_choose(diff);
     return true;
 }
 
@@ -186,7 +186,7 @@ void mt_diff_free(struct mt_diff *diff)
 
 /* --- modules --- */
 
-static bool differs(const struct mt_module *a, const struct mt_module *b)
+static bool diff_differs(const struct mt_module *a, const struct mt_module *b)
 {
     return a->path && b->path && strcmp(a->path, b->path) == 0 &&
            a->build_id_bytes && b->build_id_bytes &&
@@ -198,19 +198,20 @@ void mt_diff_rebuilt(struct mt_model *const model[2],
                      void (*visit)(void *context, const char *path),
                      void *context)
 {
-    const struct mt_model *old = model[MT_DIFF_OLD], *new = model[MT_DIFF_NEW];
+    const struct mt_model *old = model[MT_DIFF_OLD],
+                          *fresh = model[MT_DIFF_NEW];
 
-    for (size_t i = 0; i < new->n_modules; i++) {
-        const struct mt_module *module = &new->modules[i].module;
+    for (size_t i = 0; i < fresh->n_modules; i++) {
+        const struct mt_module *module = &fresh->modules[i].module;
         bool rebuilt = false;
         /* A module may have been loaded more than once. */
         for (size_t j = 0; j < old->n_modules; j++) {
             const struct mt_module *other = &old->modules[j].module;
-            rebuilt |= differs(other, module);
+            rebuilt |= diff_differs(other, module);
         }
         for (size_t j = 0; j < i; j++)
-            rebuilt &= !new->modules[j].module.path || !module->path ||
-                       strcmp(new->modules[j].module.path, module->path) != 0;
+            rebuilt &= !fresh->modules[j].module.path || !module->path ||
+                       strcmp(fresh->modules[j].module.path, module->path) != 0;
         if (rebuilt)
             visit(context, module->path);
     }

@@ -78,7 +78,7 @@ struct forest {
 /* Lets v and all above it point to the root of their tree.  The forest holds
  * what is not below `linked`.  On the way up the links are turned round, to
  * find the way back without a stack. */
-static void compress(struct forest *f, uint32_t v, uint32_t linked)
+static void dominators_compress(struct forest *f, uint32_t v, uint32_t linked)
 {
     uint32_t below = NONE, x = v, root, above;
 
@@ -100,9 +100,10 @@ static void compress(struct forest *f, uint32_t v, uint32_t linked)
     }
 }
 
-static uint32_t evaluate(struct forest *f, uint32_t v, uint32_t linked)
+static uint32_t dominators_evaluate(struct forest *f, uint32_t v,
+                                    uint32_t linked)
 {
-    compress(f, v, linked);
+    dominators_compress(f, v, linked);
     return f->label[v];
 }
 
@@ -116,7 +117,7 @@ static uint32_t find_semi(const struct mt_flow_graph *graph, struct forest *f,
         const struct mt_flow_edge *edge = edge_at(graph->edges, i);
         uint32_t u = edge->from;
         if (u > w)
-            u = f->semi[evaluate(f, u, w + 1)];
+            u = f->semi[dominators_evaluate(f, u, w + 1)];
         if (u < lowest)
             lowest = u;
         i = edge->next;
@@ -137,7 +138,7 @@ static void take_vertices(const struct mt_flow_graph *graph, struct forest *f,
         dominator[w] = f->semi[semi];
         f->semi[semi] = w;
         for (uint32_t v = f->semi[parent], next; v != NONE; v = next) {
-            uint32_t u = evaluate(f, v, w);
+            uint32_t u = dominators_evaluate(f, v, w);
             next = dominator[v];
             dominator[v] = f->semi[u] < f->semi[v] ? u : parent;
         }

@@ -9,15 +9,15 @@
 #include <string.h>
 
 /* A head with blocks that hang on it. */
-struct burden {
+struct indirect {
     uint64_t slot, bytes, count;
 };
 
 struct classifier {
     struct mt_leaks *leaks;
     struct mt_map *map;
-    struct burden *burdens; /* by slot */
-    size_t n_burdens, capacity;
+    struct indirect *indirects; /* by slot */
+    size_t n_indirects, capacity;
     bool out_of_memory;
 };
 
@@ -27,17 +27,17 @@ static void take_head(void *context, const struct mt_lost *lost)
 
     if (lost->indirect_count == 0)
         return;
-    if (!mt_grow(&c->burdens, &c->capacity, c->n_burdens + 1,
-                 sizeof *c->burdens))
+    if (!mt_grow(&c->indirects, &c->capacity, c->n_indirects + 1,
+                 sizeof *c->indirects))
         c->out_of_memory = true;
     else
-        c->burdens[c->n_burdens++] = (struct burden){
+        c->indirects[c->n_indirects++] = (struct indirect){
             lost->slot, lost->indirect_bytes, lost->indirect_count};
 }
 
 static int by_slot(const void *a, const void *b)
 {
-    const struct burden *x = a, *y = b;
+    const struct indirect *x = a, *y = b;
 
     return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
@@ -50,12 +50,12 @@ static enum mt_leak_kind kind_of(unsigned flags)
                                          : MT_LEAK_DEFINITE;
 }
 
-static bool classify(void *context, const struct mt_block *block,
-                     struct mt_show_class *class)
+static bool leaks_classify(void *context, const struct mt_block *block,
+                           struct mt_show_class *row_class)
 {
     struct classifier *c = context;
-    struct mt_place_of place;
-    const struct burden *burden;
+    struct mt_block_ref place;
+    const struct indirect *indirect;
     enum mt_leak_kind kind;
 
     /* A block that is not in the map came while the target was read. */
@@ -67,13 +67,14 @@ static bool classify(void *context, const struct mt_block *block,
     c->leaks->sums[kind].count++;
     if (!(c->leaks->options->kinds & 1u << kind))
         return false;
-    class->kind = kind;
-    if (kind == MT_LEAK_DEFINITE && c->n_burdens > 0) {
-        struct burden key = {.slot = place.slot};
-        burden = bsearch(&key, c->burdens, c->n_burdens, sizeof key, by_slot);
-        if (burden) {
-            class->indirect_bytes = burden->bytes;
-            class->indirect_count = burden->count;
+    row_class->kind = kind;
+    if (kind == MT_LEAK_DEFINITE && c->n_indirects > 0) {
+        struct indirect key = {.slot = place.slot};
+        indirect =
+            bsearch(&key, c->indirects, c->n_indirects, sizeof key, by_slot);
+        if (indirect) {
+            row_class->indirect_bytes = indirect->bytes;
+            row_class->indirect_count = indirect->count;
         }
     }
     return true;
@@ -102,7 +103,7 @@ static bool add_ignored(void *context, const struct mt_block *block)
         return false;
     }
     ignored->n++;
-    roots->words[roots->n_words++] = (struct mt_root_place){
+    roots->words[roots->n_words++] = (struct mt_root_range){
         .start = block->address, .kind = MT_ROOT_IGNORED};
     return true;
 }
@@ -123,8 +124,8 @@ static bool find_ignored(struct mt_model *model, struct mt_leaks *leaks,
            mt_fail(error, "out of memory for the roots");
 }
 
-static bool mark(struct mt_model *model, struct classifier *c,
-                 struct mt_error *error)
+static bool leaks_mark(struct mt_model *model, struct classifier *c,
+                       struct mt_error *error)
 {
     struct mt_leaks *leaks = c->leaks;
     struct mt_mark mark = {.map = c->map,
@@ -149,8 +150,8 @@ static bool mark(struct mt_model *model, struct classifier *c,
     mt_roots_free(&roots);
     if (ok && c->out_of_memory)
         return mt_fail(error, "out of memory for the heads of lost blocks");
-    if (ok && c->n_burdens > 0)
-        qsort(c->burdens, c->n_burdens, sizeof *c->burdens, by_slot);
+    if (ok && c->n_indirects > 0)
+        qsort(c->indirects, c->n_indirects, sizeof *c->indirects, by_slot);
     return ok;
 }
 
@@ -164,12 +165,12 @@ bool mt_leaks_run(struct mt_model *model,
     memset(leaks, 0, sizeof *leaks);
     leaks->options = options;
     leaks->show_options = options->show;
-    leaks->show_options.classify = classify;
+    leaks->show_options.classify = leaks_classify;
     leaks->show_options.classify_context = &c;
     c.map = mt_model_map(model, error);
-    ok = c.map && mark(model, &c, error) &&
+    ok = c.map && leaks_mark(model, &c, error) &&
          mt_show_run(model, &leaks->show_options, &leaks->show, error);
-    free(c.burdens);
+    free(c.indirects);
     mt_map_free(c.map);
     return ok;
 }
@@ -180,7 +181,7 @@ void mt_leaks_free(struct mt_leaks *leaks)
     memset(leaks, 0, sizeof *leaks);
 }
 
-static uint64_t less(uint64_t all, uint64_t a, uint64_t b)
+static uint64_t leaks_less(uint64_t all, uint64_t a, uint64_t b)
 {
     return all > a + b ? all - a - b : 0;
 }
@@ -192,8 +193,8 @@ struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
     const struct mt_show_sum *k = &leaks->known[kind];
 
     return (struct mt_show_sum){
-        less(leaks->sums[kind].bytes, s->bytes, k->bytes),
-        less(leaks->sums[kind].count, s->count, k->count)};
+        leaks_less(leaks->sums[kind].bytes, s->bytes, k->bytes),
+        leaks_less(leaks->sums[kind].count, s->count, k->count)};
 }
 
 bool mt_leaks_complete(const struct mt_model *model,

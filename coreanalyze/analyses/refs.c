@@ -27,7 +27,7 @@ struct search {
 
 /* --- all pointers to one block --- */
 
-static void collect(void *context, const struct mt_hit *hit)
+static void refs_collect(void *context, const struct mt_hit *hit)
 {
     struct search *s = context;
     struct mt_ref ref = s->current;
@@ -46,7 +46,7 @@ static void collect(void *context, const struct mt_hit *hit)
 }
 
 /* Words outside of the block are rejected by one compare. */
-static void narrow_to(struct search *s, const struct mt_place_of *place)
+static void narrow_to(struct search *s, const struct mt_block_ref *place)
 {
     s->narrow = *s->refs->map;
     s->narrow.low = mt_map_address(s->refs->map, place->span, place->index);
@@ -66,7 +66,7 @@ static void scan_word(struct search *s, uint32_t i, mt_hit_fn *visit)
         visit(s, &hit);
 }
 
-static void scan_roots(struct search *s, mt_hit_fn *visit)
+static void refs_scan_roots(struct search *s, mt_hit_fn *visit)
 {
     const struct mt_roots *roots = &s->refs->roots;
 
@@ -91,7 +91,7 @@ static void scan_block(struct search *s, uint32_t span, uint32_t index,
                   s);
 }
 
-static int by_address(const void *a, const void *b)
+static int refs_by_address(const void *a, const void *b)
 {
     const struct mt_ref *x = a, *y = b;
 
@@ -110,14 +110,14 @@ static bool find_holders(struct search *s)
 
     narrow_to(s, &refs->target);
     s->max = s->options->max_holders;
-    scan_roots(s, collect);
+    refs_scan_roots(s, refs_collect);
     for (uint32_t id = 1; id < map->n_spans; id++)
         for (uint32_t i = 0; i < map->spans[id].n_blocks; i++) {
             uint64_t slot = map->spans[id].first + i;
             if (!(map->flags[slot] & MT_BLOCK_LIVE) ||
                 slot == refs->target.slot)
                 continue;
-            scan_block(s, id, i, collect);
+            scan_block(s, id, i, refs_collect);
             if (++done % STEP_BLOCKS == 0 &&
                 !mt_model_step(s->model, "searching for pointers", done,
                                map->n_live))
@@ -130,7 +130,7 @@ static bool find_holders(struct search *s)
     s->capacity = 0;
     if (refs->n_holders > 0)
         qsort(refs->holders, refs->n_holders, sizeof *refs->holders,
-              by_address);
+              refs_by_address);
     return !s->out_of_memory;
 }
 
@@ -153,7 +153,7 @@ struct breadth {
     struct queue queue;
 };
 
-static void enqueue(void *context, const struct mt_hit *hit)
+static void refs_enqueue(void *context, const struct mt_hit *hit)
 {
     struct breadth *b = context;
     struct queue *q = &b->queue;
@@ -176,15 +176,15 @@ static void enqueue(void *context, const struct mt_hit *hit)
 static bool first_ref(struct search *s, const struct step *steps, uint32_t i,
                       struct mt_ref *ref)
 {
-    const struct mt_place_of place = {steps[i].span, steps[i].index, 0, 0};
+    const struct mt_block_ref place = {steps[i].span, steps[i].index, 0, 0};
     uint32_t parent = steps[i].parent;
 
     narrow_to(s, &place);
     s->max = 1;
     if (parent == NONE)
-        scan_roots(s, collect);
+        refs_scan_roots(s, refs_collect);
     else
-        scan_block(s, steps[parent].span, steps[parent].index, collect);
+        scan_block(s, steps[parent].span, steps[parent].index, refs_collect);
     if (s->n_found == 0)
         return false;
     *ref = s->found[0];
@@ -218,10 +218,10 @@ static bool find_chain(struct breadth *b)
     s->scan.map = s->refs->map;
     q->target = SIZE_MAX;
     q->parent = NONE;
-    scan_roots(s, enqueue);
+    refs_scan_roots(s, refs_enqueue);
     for (size_t i = 0; i < q->n && q->target == SIZE_MAX; i++) {
         q->parent = (uint32_t)i;
-        scan_block(s, q->steps[i].span, q->steps[i].index, enqueue);
+        scan_block(s, q->steps[i].span, q->steps[i].index, refs_enqueue);
         if (i % STEP_BLOCKS == 0 &&
             !mt_model_step(s->model, "searching for a chain", i, total))
             return false;

@@ -27,7 +27,7 @@ struct mt_refs {
     struct mt_map *map;
     struct mt_roots roots;
     bool live; /* the address lies in a live block */
-    struct mt_place_of target;
+    struct mt_block_ref target;
     struct mt_ref *holders; /* roots first, then by address */
     size_t n_holders;
     uint64_t n_all_holders;

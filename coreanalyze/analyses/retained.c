@@ -35,7 +35,7 @@ static uint32_t *take_numbers(size_t n)
 /* A vertex's number is higher than its dominator's.  Of those that are done,
  * `dominators` becomes the place that their next child gets, and so in the end
  * the one behind their subtree. */
-static void find_places(struct summer *s)
+static void retained_find_places(struct summer *s)
 {
     uint32_t n = s->graph.n, *next = s->dominators;
 
@@ -61,7 +61,7 @@ static bool sort_by_place(struct summer *s)
         free(ids);
         return false;
     }
-    find_places(s);
+    retained_find_places(s);
     for (uint32_t v = 0; v < n; v++)
         ids[s->dominators[v] - s->sizes[v]] = s->graph.ids[v];
     for (uint32_t v = 0; v < n; v++)
@@ -105,7 +105,7 @@ static struct mt_show_sum retained_at(const struct summer *s, uint32_t place)
         bytes_before(s, place + size) - bytes_before(s, place), size};
 }
 
-static bool allocate(struct summer *s)
+static bool retained_allocate(struct summer *s)
 {
     size_t n = s->graph.n, stacks = s->model->n_stacks;
 
@@ -120,7 +120,7 @@ static bool allocate(struct summer *s)
 
 /* Places hang on their holders, and these on the root; what they retain is
  * blocks else. */
-static void sum_up(struct summer *s)
+static void retained_sum_up(struct summer *s)
 {
     const struct mt_graph *graph = &s->graph;
     struct mt_retained *r = s->retained;
@@ -180,7 +180,7 @@ static void offer_block(struct summer *s, uint64_t address,
 }
 
 /* Of blocks of one stack that retain each other, the first one counts. */
-static void enter(struct summer *s, uint32_t place)
+static void retained_enter(struct summer *s, uint32_t place)
 {
     struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[place]);
     struct mt_retained_stack *sum;
@@ -209,7 +209,7 @@ static void enter(struct summer *s, uint32_t place)
 static bool walk_tree(struct summer *s)
 {
     for (uint32_t place = 0; place < s->graph.n; place++) {
-        enter(s, place);
+        retained_enter(s, place);
         if (place % STEP_VERTICES == 0 &&
             !mt_model_step(s->model, "adding up", place, s->graph.n))
             return false;
@@ -217,7 +217,7 @@ static bool walk_tree(struct summer *s)
     return true;
 }
 
-static int by_bytes(const void *a, const void *b)
+static int retained_by_bytes(const void *a, const void *b)
 {
     const struct mt_retained_stack *x = a, *y = b;
 
@@ -236,7 +236,7 @@ static void keep_stacks(struct summer *s)
         s->sums[i].stack = i;
         s->sums[r->n_stacks++] = s->sums[i];
     }
-    qsort(s->sums, r->n_stacks, sizeof *s->sums, by_bytes);
+    qsort(s->sums, r->n_stacks, sizeof *s->sums, retained_by_bytes);
     r->stacks = s->sums;
     s->sums = NULL;
 }
@@ -297,10 +297,10 @@ bool mt_retained_run(struct mt_model *model,
         s.graph.map->flags = NULL;
         ok = find_dominators(&s, error);
     }
-    if (ok && !(sort_by_place(&s) && allocate(&s)))
+    if (ok && !(sort_by_place(&s) && retained_allocate(&s)))
         ok = mt_fail(error, "out of memory for the sums");
     if (ok) {
-        sum_up(&s);
+        retained_sum_up(&s);
         ok = walk_tree(&s) || mt_fail(error, "the search was stopped");
     }
     if (ok)

@@ -27,7 +27,7 @@ struct mt_holder {
     struct mt_show_sum retained;
 };
 
-struct mt_holder_place {
+struct mt_holder_slot {
     uint32_t holder;
     uint32_t next;       /* of the same holder; UINT32_MAX: none */
     uint64_t start, end; /* words of memory; both 0: the word below */
@@ -63,7 +63,7 @@ struct mt_retained {
     struct mt_roots roots;
     struct mt_holder *holders; /* mt_retained_run() leaves them unsorted */
     size_t n_holders;
-    struct mt_holder_place *places;
+    struct mt_holder_slot *places;
     size_t n_places;
     struct mt_retained_block *blocks; /* the most first */
     size_t n_blocks;

@@ -35,7 +35,7 @@ struct builder {
 
 /* --- holders and places --- */
 
-static uint32_t holder_of(struct builder *b, const struct mt_root_place *place)
+static uint32_t holder_of(struct builder *b, const struct mt_root_range *place)
 {
     struct mt_retained *r = b->graph->retained;
     struct mt_holder holder = {
@@ -70,7 +70,7 @@ static void add_place(struct builder *b, uint64_t start, uint64_t end,
         return;
     }
     b->place = (uint32_t)r->n_places;
-    r->places[r->n_places++] = (struct mt_holder_place){
+    r->places[r->n_places++] = (struct mt_holder_slot){
         .holder = b->holder,
         .next = r->holders[b->holder].first,
         .start = start,
@@ -86,7 +86,7 @@ static void take_word(void *context, const struct mt_hit *hit)
 {
     struct builder *b = context;
     struct mt_retained *r = b->graph->retained;
-    const struct mt_root_place *range = &r->roots.ranges[b->range];
+    const struct mt_root_range *range = &r->roots.ranges[b->range];
     uint64_t variable = hit->at;
 
     if (b->out_of_memory)
@@ -105,7 +105,7 @@ static void take_word(void *context, const struct mt_hit *hit)
     add_place(b, hit->at, hit->at + 8, NONE);
 }
 
-static void find_places(struct builder *b)
+static void graph_find_places(struct builder *b)
 {
     struct mt_roots *roots = &b->graph->retained->roots;
     struct mt_hit hit;
@@ -214,7 +214,7 @@ static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,
                           uint32_t *id)
 {
     const struct mt_retained *r = b->graph->retained;
-    const struct mt_holder_place *place = &r->places[index];
+    const struct mt_holder_slot *place = &r->places[index];
     struct mt_hit hit;
 
     if (place->start) {
@@ -265,7 +265,7 @@ static bool next_edge(struct builder *b, const struct mt_vertex *v,
 
 /* --- the search --- */
 
-static bool allocate(struct builder *b)
+static bool graph_allocate(struct builder *b)
 {
     struct mt_graph *graph = b->graph;
     const struct mt_retained *r = graph->retained;
@@ -291,7 +291,7 @@ static bool allocate(struct builder *b)
  * GB of several words, so that a few are looked at again. */
 static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
 {
-    const struct mt_holder_place *places = b->graph->retained->places;
+    const struct mt_holder_slot *places = b->graph->retained->places;
     uint64_t bytes = 0;
     unsigned shift;
 
@@ -305,14 +305,14 @@ static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
     return shift;
 }
 
-static uint32_t pack(const struct builder *b, const struct mt_vertex *v,
-                     uint64_t position)
+static uint32_t graph_pack(const struct builder *b, const struct mt_vertex *v,
+                           uint64_t position)
 {
     return (uint32_t)(position >> shift_of(b, v));
 }
 
-static uint64_t unpack(const struct builder *b, const struct mt_vertex *v,
-                       uint32_t position)
+static uint64_t graph_unpack(const struct builder *b, const struct mt_vertex *v,
+                             uint32_t position)
 {
     return (uint64_t)position << shift_of(b, v);
 }
@@ -336,7 +336,7 @@ static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
 }
 
 /* False when out of memory or stopped. */
-static bool search(struct builder *b)
+static bool graph_search(struct builder *b)
 {
     struct mt_graph *graph = b->graph;
     uint32_t current = 0, id;
@@ -357,7 +357,7 @@ static bool search(struct builder *b)
             if (graph->n == b->capacity)
                 continue;
             graph->retained->n_pointers++;
-            b->positions[current] = pack(b, &vertex, position);
+            b->positions[current] = graph_pack(b, &vertex, position);
             add_vertex(b, id, current);
             if (graph->n % STEP_VERTICES == 0 &&
                 !mt_model_step(b->model, "following pointers", graph->n,
@@ -371,7 +371,7 @@ static bool search(struct builder *b)
         } else {
             current = graph->parents[current];
             vertex = mt_graph_vertex(graph, graph->ids[current]);
-            position = unpack(b, &vertex, b->positions[current]);
+            position = graph_unpack(b, &vertex, b->positions[current]);
         }
     }
 }
@@ -385,9 +385,9 @@ bool mt_graph_build(struct mt_model *model,
 
     mt_scan_init(&b.scan, graph->map, model->source, &options->scan);
     if (ok)
-        find_places(&b);
-    ok = ok && !b.out_of_memory && allocate(&b);
-    whole = ok && search(&b);
+        graph_find_places(&b);
+    ok = ok && !b.out_of_memory && graph_allocate(&b);
+    whole = ok && graph_search(&b);
     graph->retained->missing_bytes = b.scan.missing_bytes;
     free(b.positions);
     free(b.numbers);

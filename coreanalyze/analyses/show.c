@@ -33,22 +33,22 @@ struct walk {
     bool out_of_memory;
 };
 
-static size_t slot_of(uint64_t key, size_t capacity)
+static size_t show_slot_of(uint64_t key, size_t capacity)
 {
     return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) &
            (capacity - 1);
 }
 
-static struct sum *probe(struct sum *sums, size_t capacity, uint64_t key)
+static struct sum *show_probe(struct sum *sums, size_t capacity, uint64_t key)
 {
-    size_t i = slot_of(key, capacity);
+    size_t i = show_slot_of(key, capacity);
 
     while (sums[i].key != 0 && sums[i].key != key)
         i = (i + 1) & (capacity - 1);
     return &sums[i];
 }
 
-static bool rehash(struct walk *walk)
+static bool show_rehash(struct walk *walk)
 {
     size_t capacity = walk->capacity ? walk->capacity * 2 : 1024;
     struct sum *sums = calloc(capacity, sizeof *sums);
@@ -57,7 +57,7 @@ static bool rehash(struct walk *walk)
         return false;
     for (size_t i = 0; i < walk->capacity; i++)
         if (walk->sums[i].key != 0)
-            *probe(sums, capacity, walk->sums[i].key) = walk->sums[i];
+            *show_probe(sums, capacity, walk->sums[i].key) = walk->sums[i];
     free(walk->sums);
     walk->sums = sums;
     walk->capacity = capacity;
@@ -68,9 +68,9 @@ static struct sum *find_sum(struct walk *walk, uint64_t key)
 {
     struct sum *sum;
 
-    if (walk->n_sums * 2 >= walk->capacity && !rehash(walk))
+    if (walk->n_sums * 2 >= walk->capacity && !show_rehash(walk))
         return NULL;
-    sum = probe(walk->sums, walk->capacity, key);
+    sum = show_probe(walk->sums, walk->capacity, key);
     if (sum->key == 0) {
         sum->key = key;
         sum->sample = UINT64_MAX;
@@ -82,7 +82,7 @@ static struct sum *find_sum(struct walk *walk, uint64_t key)
 
 /* A sampled block stands for as many as the chance that it was taken says:
  * a block of n bytes is taken with 1 - e^(-n / mean). */
-static double weight(const struct mt_model *model, uint64_t bytes)
+static double show_weight(const struct mt_model *model, uint64_t bytes)
 {
     if (model->sample_bytes == 0)
         return 1;
@@ -110,16 +110,16 @@ static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
 
 static void add_to_row(const struct walk *walk, struct sum *sum,
                        const struct mt_block *block,
-                       const struct mt_show_class *class)
+                       const struct mt_show_class *row_class)
 {
-    double w = weight(walk->model, block->bytes);
+    double w = show_weight(walk->model, block->bytes);
 
     sum->scaled_bytes += w * (double)block->bytes;
     sum->scaled_count += w;
     sum->bytes += block->bytes;
     sum->count++;
-    sum->indirect_bytes += class->indirect_bytes;
-    sum->indirect_count += class->indirect_count;
+    sum->indirect_bytes += row_class->indirect_bytes;
+    sum->indirect_count += row_class->indirect_count;
     if (block->address < sum->sample)
         sum->sample = block->address;
     if (block->epoch < sum->oldest)
@@ -133,7 +133,7 @@ static bool visit_block(void *context, const struct mt_block *block)
 {
     struct walk *walk = context;
     const struct mt_show_options *options = walk->show->options;
-    struct mt_show_class class = {0};
+    struct mt_show_class row_class = {0};
     struct sum *sum;
 
     if (add_to_heap(walk->show, block) || block->epoch < walk->first_epoch ||
@@ -141,19 +141,20 @@ static bool visit_block(void *context, const struct mt_block *block)
         (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
         return true;
     if (options->classify &&
-        !options->classify(options->classify_context, block, &class))
+        !options->classify(options->classify_context, block, &row_class))
         return true;
-    sum = find_sum(walk, ((uint64_t) class.kind + 1) << 60 |
+    sum = find_sum(walk, ((uint64_t)row_class.kind + 1) << 60 |
                              (uint64_t)block->heap << 32 | block->stack);
     if (sum == NULL) {
         walk->out_of_memory = true;
         return false;
     }
-    add_to_row(walk, sum, block, &class);
+    add_to_row(walk, sum, block, &row_class);
     return true;
 }
 
-static struct mt_show_row row_of(const struct walk *walk, const struct sum *sum)
+static struct mt_show_row show_row_of(const struct walk *walk,
+                                      const struct sum *sum)
 {
     const struct mt_model *model = walk->model;
     uint32_t stack = (uint32_t)sum->key;
@@ -279,7 +280,7 @@ static bool merge_rows(struct mt_model *model, struct mt_show *show)
 
 /* --- sorting and filters --- */
 
-static int compare(uint64_t a, uint64_t b)
+static int show_compare(uint64_t a, uint64_t b)
 {
     return a < b ? -1 : a > b;
 }
@@ -288,22 +289,22 @@ static int by_options(const void *a, const void *b, void *context)
 {
     const struct mt_show_row *x = a, *y = b;
     const struct mt_show_options *options = context;
-    int order = compare(x->kind, y->kind);
+    int order = show_compare(x->kind, y->kind);
 
     if (order != 0)
         return order;
     if (options->sort == MT_SORT_COUNT)
-        order = compare(y->count, x->count);
+        order = show_compare(y->count, x->count);
     else if (options->sort == MT_SORT_AGE)
-        order = compare(x->oldest_epoch, y->oldest_epoch);
+        order = show_compare(x->oldest_epoch, y->oldest_epoch);
     else if (options->sort == MT_SORT_ALLOCS)
-        order = compare(y->allocs, x->allocs);
+        order = show_compare(y->allocs, x->allocs);
     if (order == 0)
-        order =
-            compare(y->bytes + y->indirect_bytes, x->bytes + x->indirect_bytes);
+        order = show_compare(y->bytes + y->indirect_bytes,
+                             x->bytes + x->indirect_bytes);
     if (order == 0)
-        order = compare(y->count, x->count);
-    return order ? order : compare(x->sample, y->sample);
+        order = show_compare(y->count, x->count);
+    return order ? order : show_compare(x->sample, y->sample);
 }
 
 static bool is_steady(const struct mt_show_row *row)
@@ -327,7 +328,7 @@ static bool make_rows(struct walk *walk)
         return false;
     for (size_t i = 0; i < walk->capacity; i++)
         if (walk->sums[i].key != 0)
-            show->rows[show->n_rows++] = row_of(walk, &walk->sums[i]);
+            show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
     if (options->depth > 0 && !merge_rows(walk->model, show))
         return false;
     qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,

@@ -23,7 +23,7 @@ struct mt_show_class {
 };
 /* False: the block is in no row. */
 typedef bool mt_show_classify(void *context, const struct mt_block *block,
-                              struct mt_show_class *class);
+                              struct mt_show_class *row_class);
 
 struct mt_show_options {
     const char *heap;     /* name of the only heap to show, or NULL */

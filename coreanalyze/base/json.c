@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 /* Items of the two outer levels have a line of their own. */
-static void begin(struct mt_json *json, const char *key)
+static void json_begin(struct mt_json *json, const char *key)
 {
     if (json->more)
         putc(',', json->out);
@@ -18,7 +18,7 @@ static void begin(struct mt_json *json, const char *key)
 
 void mt_json_open(struct mt_json *json, const char *key, char bracket)
 {
-    begin(json, key);
+    json_begin(json, key);
     putc(bracket, json->out);
     json->depth++;
     json->more = false;
@@ -35,26 +35,26 @@ void mt_json_close(struct mt_json *json, char bracket)
 
 void mt_json_u64(struct mt_json *json, const char *key, uint64_t value)
 {
-    begin(json, key);
+    json_begin(json, key);
     fprintf(json->out, "%" PRIu64, value);
 }
 
 void mt_json_i64(struct mt_json *json, const char *key, int64_t value)
 {
-    begin(json, key);
+    json_begin(json, key);
     fprintf(json->out, "%" PRId64, value);
 }
 
 void mt_json_address(struct mt_json *json, const char *key, uint64_t value)
 {
-    begin(json, key);
+    json_begin(json, key);
     fprintf(json->out, "\"0x%" PRIx64 "\"", value);
 }
 
 void mt_json_bytes(struct mt_json *json, const char *key, const uint8_t *data,
                    size_t bytes)
 {
-    begin(json, key);
+    json_begin(json, key);
     putc('"', json->out);
     for (size_t i = 0; i < bytes; i++)
         fprintf(json->out, "%02x", data[i]);
@@ -66,19 +66,19 @@ void mt_json_seconds(struct mt_json *json, const char *key, double value)
 {
     int64_t ms = (int64_t)(value * 1000 + 0.5);
 
-    begin(json, key);
+    json_begin(json, key);
     fprintf(json->out, "%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
 }
 
 void mt_json_bool(struct mt_json *json, const char *key, bool value)
 {
-    begin(json, key);
+    json_begin(json, key);
     fputs(value ? "true" : "false", json->out);
 }
 
 void mt_json_null(struct mt_json *json, const char *key)
 {
-    begin(json, key);
+    json_begin(json, key);
     fputs("null", json->out);
 }
 
@@ -100,7 +100,7 @@ void mt_json_string(struct mt_json *json, const char *key, const char *value)
         mt_json_null(json, key);
         return;
     }
-    begin(json, key);
+    json_begin(json, key);
     putc('"', json->out);
     while (*value) {
         size_t n = mt_utf8_length(value);

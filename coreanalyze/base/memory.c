@@ -26,7 +26,7 @@ bool mt_fail(struct mt_error *error, const char *format, ...)
 
 bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
 {
-    void *old, *new;
+    void *old, *fresh;
     size_t target = *capacity ? *capacity : 16;
 
     if (needed <= *capacity)
@@ -36,12 +36,12 @@ bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
     if (target > SIZE_MAX / item_bytes)
         return false;
     memcpy(&old, array, sizeof old);
-    new = realloc(old, target * item_bytes);
-    if (new == NULL)
+    fresh = realloc(old, target * item_bytes);
+    if (fresh == NULL)
         return false;
-    memset((char *)new + *capacity *item_bytes, 0,
+    memset((char *)fresh + *capacity * item_bytes, 0,
            (target - *capacity) * item_bytes);
-    memcpy(array, &new, sizeof new);
+    memcpy(array, &fresh, sizeof fresh);
     *capacity = target;
     return true;
 }

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool cannot_write(const struct mt_output *output, struct mt_error *error)
+static bool output_cannot_write(const struct mt_output *output,
+                                struct mt_error *error)
 {
     return mt_fail(error, "cannot write %s: %s", output->path, strerror(errno));
 }
@@ -43,7 +44,7 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
     output->file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (output->file)
         return true;
-    cannot_write(output, error);
+    output_cannot_write(output, error);
     if (fd >= 0)
         close(fd);
     if (fd >= 0 && output->temporary)
@@ -55,11 +56,11 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
 bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error)
 {
     if (ok && (fflush(output->file) != 0 || ferror(output->file)))
-        ok = cannot_write(output, error);
+        ok = output_cannot_write(output, error);
     if (fclose(output->file) != 0 && ok)
-        ok = cannot_write(output, error);
+        ok = output_cannot_write(output, error);
     if (ok && output->temporary && rename(output->temporary, output->path) != 0)
-        ok = cannot_write(output, error);
+        ok = output_cannot_write(output, error);
     if (!ok && output->temporary)
         unlink(output->temporary);
     free(output->temporary);

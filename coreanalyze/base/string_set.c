@@ -57,7 +57,8 @@ void mt_strings_free(struct mt_strings *strings)
     free(strings);
 }
 
-static const char **slot_of(const char **slots, size_t n, const char *text)
+static const char **strings_slot_of(const char **slots, size_t n,
+                                    const char *text)
 {
     size_t at = hash_of(text) & (n - 1);
 
@@ -66,7 +67,7 @@ static const char **slot_of(const char **slots, size_t n, const char *text)
     return &slots[at];
 }
 
-static void grow(struct mt_strings *strings)
+static void strings_grow(struct mt_strings *strings)
 {
     size_t n = strings->n_slots * 2;
     const char **slots = calloc(n, sizeof(*slots));
@@ -75,13 +76,13 @@ static void grow(struct mt_strings *strings)
         return; /* stays as it is, and becomes slower */
     for (size_t i = 0; i < strings->n_slots; i++)
         if (strings->slots[i] != NULL)
-            *slot_of(slots, n, strings->slots[i]) = strings->slots[i];
+            *strings_slot_of(slots, n, strings->slots[i]) = strings->slots[i];
     free(strings->slots);
     strings->slots = slots;
     strings->n_slots = n;
 }
 
-static char *allocate(struct mt_strings *strings, size_t bytes)
+static char *strings_allocate(struct mt_strings *strings, size_t bytes)
 {
     struct chunk *chunk = strings->chunks;
 
@@ -105,14 +106,14 @@ const char *mt_strings_keep(struct mt_strings *strings, const char *text)
     if (text == NULL)
         return NULL;
     if (strings->used * 2 >= strings->n_slots)
-        grow(strings);
+        strings_grow(strings);
     if (strings->used + 1 >= strings->n_slots)
         return NULL;
-    const char **slot = slot_of(strings->slots, strings->n_slots, text);
+    const char **slot = strings_slot_of(strings->slots, strings->n_slots, text);
 
     if (*slot == NULL) {
         size_t bytes = strlen(text) + 1;
-        char *copy = allocate(strings, bytes);
+        char *copy = strings_allocate(strings, bytes);
 
         if (copy == NULL)
             return NULL;

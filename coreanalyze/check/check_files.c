@@ -126,7 +126,7 @@ static struct mt_source *open_core(pid_t pid, struct mt_error *error)
 /* --- what is in the folder --- */
 
 static void look_at_core(struct mt_check *check, const char *path,
-                         struct mt_outcome_process *about)
+                         struct mt_findings_process *about)
 {
     struct mt_error error = {0};
 
@@ -135,7 +135,7 @@ static void look_at_core(struct mt_check *check, const char *path,
 }
 
 static void look_at_part(struct mt_check *check,
-                         struct mt_outcome_process *about)
+                         struct mt_findings_process *about)
 {
     struct mt_error error = {0};
     struct mt_source *source = NULL;
@@ -190,8 +190,8 @@ static char **names_in(const char *folder, size_t *n)
 static void look_at_file(struct mt_check *check, const char *path,
                          const char *name, const struct mt_check_end *end)
 {
-    struct mt_outcome_process about = {.pid =
-                                           (uint32_t)strtoul(name, NULL, 10)};
+    struct mt_findings_process about = {.pid =
+                                            (uint32_t)strtoul(name, NULL, 10)};
 
     about.ended = about.pid == end->pid;
     about.status = about.ended ? end->status : 0;

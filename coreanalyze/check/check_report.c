@@ -27,16 +27,17 @@ static void describe_end(int status, char head[64])
 }
 
 /* Where it cannot be frozen it is read in place: it stands still. */
-static struct mt_source *open_frozen(const struct mt_check *check,
-                                     const struct mt_ended *ended,
-                                     struct mt_error *error)
+static struct mt_source *open_captured(const struct mt_check *check,
+                                       const struct mt_exited *ended,
+                                       struct mt_error *error)
 {
     struct mt_snapshot_options options = {0, NULL};
-    struct mt_source *source = mt_ended_open(ended, error);
+    struct mt_source *source = mt_exited_open(ended, error);
 
     if (source) {
-        mt_freeze(source, &options, &check->leaks.mark.scan, false, error);
-        source->frozen.stopped = true;
+        mt_capture_memory(source, &options, &check->leaks.mark.scan, false,
+                          error);
+        source->captured.stopped = true;
     }
     return source;
 }
@@ -44,14 +45,14 @@ static struct mt_source *open_frozen(const struct mt_check *check,
 static void set_result(const struct mt_check *check,
                        const struct mt_model *model,
                        const struct mt_leaks *leaks,
-                       struct mt_outcome_process *p)
+                       struct mt_findings_process *p)
 {
     p->result = MT_CHECK_CLEAN;
     if (leaks->stopped) {
         p->result = MT_CHECK_NOT_CHECKED;
         p->why = "stopped early";
     } else if (p->failing_count > 0 &&
-               p->failing_bytes > check->gate.max_bytes) {
+               p->failing_bytes > check->policy.max_bytes) {
         p->result = MT_CHECK_LEAKS;
     } else if (!mt_leaks_complete(model, leaks)) {
         p->result = MT_CHECK_NOT_CHECKED;
@@ -59,7 +60,8 @@ static void set_result(const struct mt_check *check,
     }
 }
 
-static void put_head(struct mt_check *check, const struct mt_outcome_process *p)
+static void check_put_head(struct mt_check *check,
+                           const struct mt_findings_process *p)
 {
     FILE *out = check->out;
     struct mt_json *json = &check->writer;
@@ -94,7 +96,7 @@ static void put_head(struct mt_check *check, const struct mt_outcome_process *p)
 
 static void put_report(struct mt_check *check, const struct mt_report *report,
                        struct mt_leaks *leaks,
-                       const struct mt_outcome_process *p)
+                       const struct mt_findings_process *p)
 {
     if (check->top && leaks->show.n_rows > check->top)
         leaks->show.n_rows = check->top;
@@ -113,7 +115,7 @@ static void finish_process(struct mt_check *check)
 
 /* Searches the heap of the process and reports it. */
 static bool look_at(struct mt_check *check, struct mt_source *source,
-                    struct mt_outcome_process *p, struct mt_error *error)
+                    struct mt_findings_process *p, struct mt_error *error)
 {
     struct mt_snapshot_options options = {0, NULL};
     struct mt_model *model = mt_snapshot_take(source, &options, error);
@@ -128,11 +130,11 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
     if (ok) {
         struct mt_report report = {model, &leaks.show, resolver, check->out,
                                    mt_leak_kind_names};
-        ok = mt_gate_own(&check->gate, model, error) &&
-             mt_gate_judge(&check->gate, p, &report, &leaks, error);
+        ok = mt_policy_own(&check->policy, model, error) &&
+             mt_policy_judge(&check->policy, p, &report, &leaks, error);
         if (ok) {
             set_result(check, model, &leaks, p);
-            put_head(check, p);
+            check_put_head(check, p);
             put_report(check, &report, &leaks, p);
         }
     }
@@ -142,33 +144,34 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
     return ok;
 }
 
-static void not_checked(struct mt_check *check, struct mt_outcome_process *p,
+static void not_checked(struct mt_check *check, struct mt_findings_process *p,
                         const char *why)
 {
     p->result = MT_CHECK_NOT_CHECKED;
-    p->why = mt_outcome_text(&check->gate.outcome, why);
-    put_head(check, p);
+    p->why = mt_findings_text(&check->policy.findings, why);
+    check_put_head(check, p);
 }
 
 void mt_check_look(struct mt_check *check,
-                   const struct mt_outcome_process *about,
+                   const struct mt_findings_process *about,
                    struct mt_source *source, struct mt_error *error)
 {
-    struct mt_outcome *outcome = &check->gate.outcome;
-    struct mt_outcome_process none, *p = mt_outcome_add(outcome);
+    struct mt_findings *findings = &check->policy.findings;
+    struct mt_findings_process none, *p = mt_findings_add(findings);
     struct mt_snapshot_options options = {0, NULL};
     bool room = p != NULL;
 
     if (!room)
         p = &none;
     *p = *about;
-    p->head = mt_outcome_text(outcome, about->head);
-    p->command = mt_outcome_text(outcome, about->command);
+    p->head = mt_findings_text(findings, about->head);
+    p->command = mt_findings_text(findings, about->command);
     if (source && source->process.kind == MT_SOURCE_CORE)
-        mt_freeze(source, &options, &check->leaks.mark.scan, false, error);
+        mt_capture_memory(source, &options, &check->leaks.mark.scan, false,
+                          error);
     if (source) {
-        p->command = mt_outcome_text(outcome, source->process.command);
-        p->exe = mt_outcome_text(outcome, source->process.exe);
+        p->command = mt_findings_text(findings, source->process.command);
+        p->exe = mt_findings_text(findings, source->process.exe);
     }
     if (!room)
         not_checked(check, p, "out of memory");
@@ -178,15 +181,15 @@ void mt_check_look(struct mt_check *check,
     mt_source_free(source);
 }
 
-void mt_check_ended(void *context, const struct mt_ended *ended)
+void mt_check_exited(void *context, const struct mt_exited *ended)
 {
     char head[64];
-    const struct mt_outcome_process about = {.pid = (uint32_t)ended->pid,
-                                             .head = head,
-                                             .ended = true,
-                                             .status = ended->status};
+    const struct mt_findings_process about = {.pid = (uint32_t)ended->pid,
+                                              .head = head,
+                                              .ended = true,
+                                              .status = ended->status};
     struct mt_error error = {0};
-    struct mt_source *source = open_frozen(context, ended, &error);
+    struct mt_source *source = open_captured(context, ended, &error);
 
     describe_end(ended->status, head);
     mt_check_look(context, &about, source, &error);
@@ -194,7 +197,7 @@ void mt_check_ended(void *context, const struct mt_ended *ended)
 
 void mt_check_lost(void *context, pid_t pid, const char *why)
 {
-    const struct mt_outcome_process about = {.pid = (uint32_t)pid};
+    const struct mt_findings_process about = {.pid = (uint32_t)pid};
     struct mt_error error = {0};
 
     mt_fail(&error, "%s", why);
@@ -227,10 +230,10 @@ enum mt_check_result mt_check_finish(struct mt_check *check)
         mt_json_close(&check->writer, ']');
         mt_json_string(&check->writer, "result", mt_check_result_names[result]);
         mt_json_bool(&check->writer, "followed", !check->unfollowed);
-        mt_gate_json(&check->gate, &check->writer);
+        mt_policy_json(&check->policy, &check->writer);
         mt_json_close(&check->writer, '}');
     } else {
-        mt_gate_print(&check->gate, check->out);
+        mt_policy_print(&check->policy, check->out);
         if (check->unfollowed)
             fputs("  ptrace is not allowed here: processes were looked at by "
                   "their exit hooks\n  and in core files; of children that "

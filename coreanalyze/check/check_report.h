@@ -7,13 +7,13 @@
 
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/base/json.h"
-#include "coreanalyze/check/gate.h"
+#include "coreanalyze/check/policy.h"
 
 #include <stdio.h>
 
 struct mt_check {
     struct mt_leaks_options leaks;
-    struct mt_gate gate;
+    struct mt_policy policy;
     uint64_t top; /* rows to print of a process, 0: all */
     bool json;
     bool unfollowed; /* ptrace was refused */
@@ -25,11 +25,11 @@ struct mt_check {
 
 void mt_check_begin(struct mt_check *check);
 /* Looks at the heap of a process, and prints what it finds. */
-void mt_check_ended(void *context, const struct mt_ended *ended);
+void mt_check_exited(void *context, const struct mt_exited *ended);
 void mt_check_lost(void *context, pid_t pid, const char *why);
 /* The same for a source, which it frees, or for NULL and why in `error`. */
 void mt_check_look(struct mt_check *check,
-                   const struct mt_outcome_process *about,
+                   const struct mt_findings_process *about,
                    struct mt_source *source, struct mt_error *error);
 
 /* --- check_files.c: where ptrace is refused --- */

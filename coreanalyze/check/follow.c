@@ -60,7 +60,7 @@ struct follower {
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
 
-static struct traced *find(struct follower *f, pid_t tid)
+static struct traced *follow_find(struct follower *f, pid_t tid)
 {
     for (size_t i = 0; i < f->n; i++)
         if (f->all[i].tid == tid)
@@ -84,7 +84,7 @@ static pid_t read_pid(pid_t tid)
     return pid;
 }
 
-static struct traced *add(struct follower *f, pid_t tid)
+static struct traced *follow_add(struct follower *f, pid_t tid)
 {
     if (!mt_grow(&f->all, &f->capacity, f->n + 1, sizeof *f->all)) {
         f->out_of_memory = true;
@@ -94,24 +94,24 @@ static struct traced *add(struct follower *f, pid_t tid)
     return &f->all[f->n++];
 }
 
-static void forget(struct follower *f, struct traced *t)
+static void follow_forget(struct follower *f, struct traced *t)
 {
     *t = f->all[--f->n];
 }
 
-static void go(pid_t tid, int signal)
+static void follow_resume(pid_t tid, int signal)
 {
     ptrace(PTRACE_CONT, tid, 0, signal);
 }
 
 /* --- ends --- */
 
-static void report(struct follower *f, const struct traced *last)
+static void follow_report(struct follower *f, const struct traced *last)
 {
-    struct mt_ended ended = {.pid = last->pid,
-                             .program = last->pid == f->program,
-                             .reader = last->tid,
-                             .status = last->status};
+    struct mt_exited ended = {.pid = last->pid,
+                              .program = last->pid == f->program,
+                              .reader = last->tid,
+                              .status = last->status};
     bool shares = false;
 
     ended.threads = calloc(f->n, sizeof *ended.threads);
@@ -131,13 +131,13 @@ static void report(struct follower *f, const struct traced *last)
     free(ended.threads);
 }
 
-static void release(struct follower *f, pid_t pid)
+static void follow_release(struct follower *f, pid_t pid)
 {
     for (size_t i = 0; i < f->n; i++) {
         if (f->all[i].pid != pid || !f->all[i].held)
             continue;
         f->all[i].held = false;
-        go(f->all[i].tid, 0);
+        follow_resume(f->all[i].tid, 0);
     }
 }
 
@@ -149,7 +149,7 @@ static bool others_run(const struct follower *f, pid_t pid, pid_t except)
     return false;
 }
 
-static void at_end(struct follower *f, struct traced *t)
+static void follow_at_end(struct follower *f, struct traced *t)
 {
     unsigned long message = 0;
     bool alone;
@@ -167,13 +167,13 @@ static void at_end(struct follower *f, struct traced *t)
     if (others_run(f, t->pid, t->tid)) {
         if (alone) {
             t->held = false;
-            go(t->tid, 0);
-            forget(f, t);
+            follow_resume(t->tid, 0);
+            follow_forget(f, t);
         }
         return;
     }
-    report(f, t);
-    release(f, t->pid);
+    follow_report(f, t);
+    follow_release(f, t->pid);
 }
 
 /* Threads that another one ends by execve. */
@@ -202,7 +202,7 @@ static void release_for_exec(struct follower *f)
         for (size_t j = 0; !t->held && j < f->n; j++)
             holds |= f->all[j].pid == t->pid && f->all[j].held;
         if (holds && calls_exec(t->tid))
-            release(f, t->pid);
+            follow_release(f, t->pid);
     }
 }
 
@@ -218,9 +218,9 @@ static void new_child(struct follower *f, const struct traced *parent,
 
     if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &message) != 0)
         return;
-    t = find(f, (pid_t)message);
+    t = follow_find(f, (pid_t)message);
     if (t == NULL)
-        t = add(f, (pid_t)message);
+        t = follow_add(f, (pid_t)message);
     if (t == NULL)
         return;
     t->known = true;
@@ -229,7 +229,7 @@ static void new_child(struct follower *f, const struct traced *parent,
         (event == PTRACE_EVENT_CLONE && (t->pid != parent_pid || shares));
     if (t->waiting) {
         t->waiting = false;
-        go(t->tid, 0);
+        follow_resume(t->tid, 0);
     }
 }
 
@@ -238,31 +238,31 @@ static void after_exec(struct follower *f, pid_t pid)
 {
     for (size_t i = f->n; i-- > 0;)
         if (f->all[i].pid == pid && f->all[i].tid != pid)
-            forget(f, &f->all[i]);
-    struct traced *t = find(f, pid);
+            follow_forget(f, &f->all[i]);
+    struct traced *t = follow_find(f, pid);
     if (t == NULL)
-        t = add(f, pid);
+        t = follow_add(f, pid);
     if (t)
         *t = (struct traced){.tid = pid, .pid = pid, .known = true};
 }
 
-static void stopped(struct follower *f, pid_t tid, int status)
+static void follow_stopped(struct follower *f, pid_t tid, int status)
 {
     int event = status >> 16, signal = WSTOPSIG(status);
-    struct traced *t = find(f, tid);
+    struct traced *t = follow_find(f, tid);
 
     if (t == NULL)
-        t = add(f, tid);
+        t = follow_add(f, tid);
     if (t == NULL) {
-        go(tid, 0);
+        follow_resume(tid, 0);
         return;
     }
     switch (event) {
     case 0:
-        go(tid, signal);
+        follow_resume(tid, signal);
         return;
     case PTRACE_EVENT_EXIT:
-        at_end(f, t);
+        follow_at_end(f, t);
         return;
     case PTRACE_EVENT_EXEC:
         after_exec(f, tid);
@@ -280,19 +280,19 @@ static void stopped(struct follower *f, pid_t tid, int status)
     default:
         new_child(f, t, event);
     }
-    go(tid, 0);
+    follow_resume(tid, 0);
 }
 
 static void take_event(struct follower *f, pid_t tid, int status)
 {
-    struct traced *t = find(f, tid);
+    struct traced *t = follow_find(f, tid);
 
     if (WIFSTOPPED(status)) {
-        stopped(f, tid, status);
+        follow_stopped(f, tid, status);
         return;
     }
     if (t)
-        forget(f, t);
+        follow_forget(f, t);
     if (tid == f->program) {
         f->status = status;
         f->ended = true;
@@ -313,7 +313,7 @@ static bool is_late(struct follower *f)
     return true;
 }
 
-static void follow(struct follower *f, const sigset_t *signals)
+static void follow_loop(struct follower *f, const sigset_t *signals)
 {
     const struct timespec poll = {0, POLL_NS};
 
@@ -338,9 +338,9 @@ static void follow(struct follower *f, const sigset_t *signals)
 
 /* --- start --- */
 
-static void become(const struct follower *f, char *const *argv,
-                   const char *preload, const sigset_t *before, int ready,
-                   int failed)
+static void follow_become(const struct follower *f, char *const *argv,
+                          const char *preload, const sigset_t *before,
+                          int ready, int failed)
 {
     const char *old = getenv("LD_PRELOAD");
     const char *unfollowed = f->events->unfollowed;
@@ -374,9 +374,9 @@ static void become(const struct follower *f, char *const *argv,
     _exit(127);
 }
 
-static bool start(struct follower *f, char *const *argv, const char *preload,
-                  const sigset_t *before, const sigset_t *signals,
-                  struct mt_error *error)
+static bool follow_start(struct follower *f, char *const *argv,
+                         const char *preload, const sigset_t *before,
+                         const sigset_t *signals, struct mt_error *error)
 {
     int ready[2], failed[2], number = 0;
     ssize_t got;
@@ -391,7 +391,7 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     }
     f->program = fork();
     if (f->program == 0)
-        become(f, argv, preload, before, ready[0], failed[1]);
+        follow_become(f, argv, preload, before, ready[0], failed[1]);
     close(ready[0]);
     close(failed[1]);
     if (f->program < 0) {
@@ -404,7 +404,7 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     /* Whom the program leaves behind is waited for all the same. */
     if (!f->followed)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    if (f->followed && add(f, f->program))
+    if (f->followed && follow_add(f, f->program))
         f->all[0].known = f->all[0].shares = true; /* until its execve */
     byte = f->followed ? FOLLOWED : UNFOLLOWED;
     if (write(ready[1], &byte, 1) != 1)
@@ -412,7 +412,7 @@ static bool start(struct follower *f, char *const *argv, const char *preload,
     close(ready[1]);
     /* The pipe closes with execve, which stops first. */
     fcntl(failed[0], F_SETFL, O_NONBLOCK);
-    follow(f, signals);
+    follow_loop(f, signals);
     got = read(failed[0], &number, sizeof number);
     close(failed[0]);
     if (got != (ssize_t)sizeof number)
@@ -440,7 +440,7 @@ bool mt_check_run(char *const *argv, const char *preload,
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGQUIT);
     sigprocmask(SIG_BLOCK, &signals, &before);
-    ok = start(&f, argv, preload, &before, &signals, error);
+    ok = follow_start(&f, argv, preload, &before, &signals, error);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (f.out_of_memory)
         events->lost(events->context, f.program, "out of memory");

@@ -9,7 +9,7 @@
 #include "coreanalyze/source/source.h"
 
 /* A process at its end: all its threads stand still in the kernel. */
-struct mt_ended {
+struct mt_exited {
     pid_t pid;
     bool program;              /* it is the one that was started */
     pid_t reader;              /* thread that its memory is read by */
@@ -19,7 +19,7 @@ struct mt_ended {
 };
 
 struct mt_check_events {
-    void (*ended)(void *context, const struct mt_ended *);
+    void (*ended)(void *context, const struct mt_exited *);
     /* A process that could not be followed to its end, and why. */
     void (*lost)(void *context, pid_t pid, const char *why);
     void *context;
@@ -49,7 +49,7 @@ bool mt_check_run(char *const *argv, const char *preload,
 
 /* The memory of such a process, with its threads as they ended; NULL with
  * `error` filled. */
-struct mt_source *mt_ended_open(const struct mt_ended *ended,
-                                struct mt_error *error);
+struct mt_source *mt_exited_open(const struct mt_exited *ended,
+                                 struct mt_error *error);
 
 #endif

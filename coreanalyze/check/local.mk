@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
 	%D%/check_files.c %D%/check_report.c %D%/check_report.h %D%/follow.c \
-	%D%/follow.h %D%/gate.c %D%/gate.h %D%/gate_reports.c
+	%D%/follow.h %D%/policy.c %D%/policy.h %D%/policy_reports.c

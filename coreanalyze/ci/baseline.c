@@ -14,9 +14,9 @@
 #define VERSION "memtrace-baseline 1"
 #define SHOWN_FRAMES 8u
 
-static int by_identity(const void *a, const void *b)
+static int baseline_by_identity(const void *a, const void *b)
 {
-    const struct mt_known *x = a, *y = b;
+    const struct mt_baseline_entry *x = a, *y = b;
 
     if (x->kind != y->kind)
         return x->kind < y->kind ? -1 : 1;
@@ -26,12 +26,12 @@ static int by_identity(const void *a, const void *b)
 
 /* --- reading --- */
 
-static bool parse_line(char *line, struct mt_known *known)
+static bool baseline_parse_line(char *line, struct mt_baseline_entry *known)
 {
     char kind[16], count[24], print[24];
     int end = 0;
 
-    *known = (struct mt_known){.kind = MT_N_LEAK_KINDS};
+    *known = (struct mt_baseline_entry){.kind = MT_N_LEAK_KINDS};
     if (sscanf(line, "%15s %23s %" SCNu64 " %23s %n", kind, count,
                &known->bytes, print, &end) < 4 ||
         end == 0)
@@ -54,8 +54,8 @@ static bool parse_line(char *line, struct mt_known *known)
     return known->stack != NULL;
 }
 
-static bool read_lines(struct mt_baseline *baseline, FILE *file,
-                       const char *path, struct mt_error *error)
+static bool baseline_read_lines(struct mt_baseline *baseline, FILE *file,
+                                const char *path, struct mt_error *error)
 {
     size_t capacity = 0, bytes = 0;
     char *line = NULL;
@@ -64,7 +64,7 @@ static bool read_lines(struct mt_baseline *baseline, FILE *file,
     ssize_t n;
 
     while (ok && (n = getline(&line, &bytes, file)) >= 0) {
-        struct mt_known known;
+        struct mt_baseline_entry known;
         while (n > 0 && isspace((unsigned char)line[n - 1]))
             line[--n] = '\0';
         if (++number == 1) {
@@ -73,7 +73,7 @@ static bool read_lines(struct mt_baseline *baseline, FILE *file,
                          VERSION);
         } else if (n > 0 && line[0] != '#') {
             ok =
-                parse_line(line, &known) ||
+                baseline_parse_line(line, &known) ||
                 mt_fail(error, "%s:%u: not KIND BLOCKS BYTES FINGERPRINT STACK",
                         path, number);
             if (ok && !mt_grow(&baseline->known, &capacity, baseline->n + 1,
@@ -104,11 +104,11 @@ bool mt_baseline_read(struct mt_baseline *baseline, const char *path,
     if (file == NULL)
         return mt_fail(error, "cannot read the baseline %s: %s", path,
                        strerror(errno));
-    ok = read_lines(baseline, file, path, error);
+    ok = baseline_read_lines(baseline, file, path, error);
     fclose(file);
     if (ok && baseline->n > 0)
         qsort(baseline->known, baseline->n, sizeof *baseline->known,
-              by_identity);
+              baseline_by_identity);
     return ok;
 }
 
@@ -120,28 +120,30 @@ void mt_baseline_free(struct mt_baseline *baseline)
     memset(baseline, 0, sizeof *baseline);
 }
 
-static struct mt_known *find(const struct mt_baseline *baseline, unsigned kind,
-                             uint64_t fingerprint)
+static struct mt_baseline_entry *
+baseline_find(const struct mt_baseline *baseline, unsigned kind,
+              uint64_t fingerprint)
 {
-    struct mt_known key = {.kind = kind, .fingerprint = fingerprint};
+    struct mt_baseline_entry key = {.kind = kind, .fingerprint = fingerprint};
 
     return baseline->n == 0 ? NULL
                             : bsearch(&key, baseline->known, baseline->n,
-                                      sizeof key, by_identity);
+                                      sizeof key, baseline_by_identity);
 }
 
-enum mt_loss_state mt_baseline_find(struct mt_baseline *baseline,
-                                    const struct mt_loss *loss, uint64_t *count)
+enum mt_leak_state mt_baseline_find(struct mt_baseline *baseline,
+                                    const struct mt_leak *leak, uint64_t *count)
 {
-    struct mt_known *known = find(baseline, loss->kind, loss->fingerprint);
+    struct mt_baseline_entry *known =
+        baseline_find(baseline, leak->kind, leak->fingerprint);
 
     *count = 0;
     if (known == NULL)
-        return MT_LOSS_NEW;
+        return MT_LEAK_NEW;
     known->seen = true;
     *count = known->count;
-    return known->any_count || loss->count <= known->count ? MT_LOSS_KNOWN
-                                                           : MT_LOSS_GROWN;
+    return known->any_count || leak->count <= known->count ? MT_LEAK_KNOWN
+                                                           : MT_LEAK_GROWN;
 }
 
 /* --- writing --- */
@@ -152,7 +154,7 @@ static void put_word(const char *text, FILE *out)
         putc((unsigned char)*text <= 0x20 || *text == 0x7f ? '_' : *text, out);
 }
 
-static char *stack_text(const struct mt_loss *loss)
+static char *stack_text(const struct mt_leak *leak)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -160,10 +162,10 @@ static char *stack_text(const struct mt_loss *loss)
 
     if (out == NULL)
         return NULL;
-    if (loss->n_frames == 0)
+    if (leak->n_frames == 0)
         fputs("(untraced)", out);
-    for (size_t i = 0; i < loss->n_frames; i++) {
-        const struct mt_loss_frame *f = &loss->frames[i];
+    for (size_t i = 0; i < leak->n_frames; i++) {
+        const struct mt_leak_frame *f = &leak->frames[i];
         if (i > 0)
             fputs(" < ", out);
         if (i == SHOWN_FRAMES) {
@@ -185,11 +187,12 @@ static char *stack_text(const struct mt_loss *loss)
 }
 
 struct list {
-    struct mt_known *all;
+    struct mt_baseline_entry *all;
     size_t n, capacity;
 };
 
-static bool add(struct list *list, const struct mt_known *known, char *stack)
+static bool baseline_add(struct list *list,
+                         const struct mt_baseline_entry *known, char *stack)
 {
     if (stack == NULL ||
         !mt_grow(&list->all, &list->capacity, list->n + 1, sizeof *list->all)) {
@@ -202,32 +205,32 @@ static bool add(struct list *list, const struct mt_known *known, char *stack)
 }
 
 /* Rows of one process that share a fingerprint are one leak already. */
-static bool add_process(struct list *list, const struct mt_outcome_process *p)
+static bool add_process(struct list *list, const struct mt_findings_process *p)
 {
     for (size_t i = 0; i < p->n_losses; i++) {
-        const struct mt_loss *loss = &p->losses[i];
-        struct mt_known known = {.kind = loss->kind,
-                                 .fingerprint = loss->fingerprint,
-                                 .count = loss->same_count,
-                                 .bytes = loss->bytes};
-        if ((loss->fails || loss->state == MT_LOSS_KNOWN) &&
-            !add(list, &known, stack_text(loss)))
+        const struct mt_leak *leak = &p->losses[i];
+        struct mt_baseline_entry known = {.kind = leak->kind,
+                                          .fingerprint = leak->fingerprint,
+                                          .count = leak->same_count,
+                                          .bytes = leak->bytes};
+        if ((leak->fails || leak->state == MT_LEAK_KNOWN) &&
+            !baseline_add(list, &known, stack_text(leak)))
             return false;
     }
     return true;
 }
 
 /* Of several processes, the most. */
-static void unite(struct list *list)
+static void baseline_unite(struct list *list)
 {
     size_t kept = 0;
 
     if (list->n == 0)
         return;
-    qsort(list->all, list->n, sizeof *list->all, by_identity);
+    qsort(list->all, list->n, sizeof *list->all, baseline_by_identity);
     for (size_t i = 1; i < list->n; i++) {
-        struct mt_known *last = &list->all[kept], *k = &list->all[i];
-        if (by_identity(last, k) != 0) {
+        struct mt_baseline_entry *last = &list->all[kept], *k = &list->all[i];
+        if (baseline_by_identity(last, k) != 0) {
             list->all[++kept] = *k;
             continue;
         }
@@ -240,13 +243,14 @@ static void unite(struct list *list)
 
 static int by_stack(const void *a, const void *b)
 {
-    const struct mt_known *x = a, *y = b;
+    const struct mt_baseline_entry *x = a, *y = b;
     int order = strcmp(x->stack, y->stack);
 
-    return order ? order : by_identity(a, b);
+    return order ? order : baseline_by_identity(a, b);
 }
 
-static void put_all(const struct mt_baseline *old, struct list *list, FILE *out)
+static void baseline_put_all(const struct mt_baseline *old, struct list *list,
+                             FILE *out)
 {
     fputs(VERSION "\n# KIND BLOCKS BYTES FINGERPRINT STACK: leaks that do not "
                   "fail; BLOCKS may be *\n",
@@ -254,8 +258,9 @@ static void put_all(const struct mt_baseline *old, struct list *list, FILE *out)
     if (list->n > 0)
         qsort(list->all, list->n, sizeof *list->all, by_stack);
     for (size_t i = 0; i < list->n; i++) {
-        const struct mt_known *k = &list->all[i];
-        const struct mt_known *before = find(old, k->kind, k->fingerprint);
+        const struct mt_baseline_entry *k = &list->all[i];
+        const struct mt_baseline_entry *before =
+            baseline_find(old, k->kind, k->fingerprint);
         fputs(mt_leak_kind_names[k->kind], out);
         if (before && before->any_count)
             fputs(" *", out);
@@ -267,20 +272,21 @@ static void put_all(const struct mt_baseline *old, struct list *list, FILE *out)
 }
 
 bool mt_baseline_write(const struct mt_baseline *old, bool keep,
-                       const struct mt_outcome *outcome, FILE *out,
+                       const struct mt_findings *findings, FILE *out,
                        struct mt_error *error)
 {
     struct list list = {0};
     bool ok = true;
 
-    for (size_t i = 0; ok && i < outcome->n_processes; i++)
-        ok = add_process(&list, &outcome->processes[i]);
+    for (size_t i = 0; ok && i < findings->n_processes; i++)
+        ok = add_process(&list, &findings->processes[i]);
     for (size_t i = 0; ok && keep && i < old->n; i++)
         if (!old->known[i].seen)
-            ok = add(&list, &old->known[i], strdup(old->known[i].stack));
-    unite(&list);
+            ok = baseline_add(&list, &old->known[i],
+                              strdup(old->known[i].stack));
+    baseline_unite(&list);
     if (ok)
-        put_all(old, &list, out);
+        baseline_put_all(old, &list, out);
     else
         mt_fail(error, "out of memory for the baseline");
     for (size_t i = 0; i < list.n; i++)

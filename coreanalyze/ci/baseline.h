@@ -22,7 +22,7 @@
 
 #include <stdio.h>
 
-struct mt_known {
+struct mt_baseline_entry {
     unsigned kind; /* enum mt_leak_kind */
     uint64_t fingerprint;
     uint64_t count, bytes;
@@ -32,30 +32,30 @@ struct mt_known {
 };
 
 struct mt_baseline {
-    struct mt_known *known; /* sorted */
+    struct mt_baseline_entry *known; /* sorted */
     size_t n;
 };
 
 /* Of the names of the frames: without suffixes of the compiler's (.cold,
  * .isra.0) and versions of libraries; a function that calls itself counts
  * once, and what called main is left out. */
-uint64_t mt_fingerprint(const struct mt_loss_frame *frames, size_t n);
+uint64_t mt_fingerprint(const struct mt_leak_frame *frames, size_t n);
 
 /* False with `error` filled: "FILE:LINE: what is wrong". */
 bool mt_baseline_read(struct mt_baseline *, const char *path,
                       struct mt_error *error);
 void mt_baseline_free(struct mt_baseline *);
 
-/* What the baseline says of a loss: MT_LOSS_NEW, GROWN or KNOWN; *count is set
+/* What the baseline says of a loss: MT_LEAK_NEW, GROWN or KNOWN; *count is set
  * to the blocks it has. */
-enum mt_loss_state mt_baseline_find(struct mt_baseline *,
-                                    const struct mt_loss *, uint64_t *count);
+enum mt_leak_state mt_baseline_find(struct mt_baseline *,
+                                    const struct mt_leak *, uint64_t *count);
 
 /* Writes a baseline of the losses of the outcome that fail, or would if they
  * were not known.  Leaks of `old` that were not seen are kept if `keep`: not
  * all was checked.  A `*` of `old` stays. */
 bool mt_baseline_write(const struct mt_baseline *old, bool keep,
-                       const struct mt_outcome *outcome, FILE *out,
+                       const struct mt_findings *findings, FILE *out,
                        struct mt_error *error);
 
 #endif

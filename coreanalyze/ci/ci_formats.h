@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 struct mt_ci {
-    struct mt_outcome *outcome;
+    struct mt_findings *findings;
     const struct mt_suppressions *suppressions;
     const char *tool;        /* "memtrace check" */
     const char *const *argv; /* of the program, ended by NULL; or NULL */
@@ -26,7 +26,7 @@ struct mt_ci {
 void mt_ci_junit(const struct mt_ci *ci, FILE *out);
 /* Valgrind's XML, protocol 4, of one process, or of all (NULL). */
 void mt_ci_valgrind(const struct mt_ci *ci,
-                    const struct mt_outcome_process *only, FILE *out);
+                    const struct mt_findings_process *only, FILE *out);
 /* The lines of Memcheck's log that CTest looks for. */
 void mt_ci_log(const struct mt_ci *ci, FILE *out);
 /* SARIF 2.1.0. */
@@ -37,6 +37,6 @@ void mt_ci_github(const struct mt_ci *ci, FILE *out);
 /* "exit with status 3", "signal 11". */
 void mt_ci_end_text(int status, char *text, size_t bytes);
 /* "lose (ends.c:24)". */
-void mt_ci_frame_text(const struct mt_loss_frame *frame, FILE *out);
+void mt_ci_frame_text(const struct mt_leak_frame *frame, FILE *out);
 
 #endif

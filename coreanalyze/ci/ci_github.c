@@ -16,7 +16,7 @@
 #define MAX_FRAMES 8u
 
 /* `property`: the value ends at a comma or colon. */
-static void put(FILE *out, const char *text, bool property)
+static void ci_github_put(FILE *out, const char *text, bool property)
 {
     while (*text) {
         size_t n = mt_utf8_length(text);
@@ -49,24 +49,24 @@ static const char *below_here(const char *path)
 
 static char *message_of(const struct mt_failing *failing)
 {
-    const struct mt_loss *loss = failing->loss;
+    const struct mt_leak *leak = failing->leak;
     char *text = NULL, title[200];
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
 
     if (out == NULL)
         return NULL;
-    mt_loss_title(loss, title, sizeof title);
+    mt_leak_title(leak, title, sizeof title);
     fputs(title, out);
-    if (loss->state == MT_LOSS_GROWN)
+    if (leak->state == MT_LEAK_GROWN)
         fprintf(out, " (the baseline has %" PRIu64 " blocks)",
-                loss->known_count);
-    for (size_t i = 0; i < loss->n_frames && i < MAX_FRAMES; i++) {
+                leak->known_count);
+    for (size_t i = 0; i < leak->n_frames && i < MAX_FRAMES; i++) {
         fputs(i == 0 ? "\n  at " : "\n  by ", out);
-        mt_ci_frame_text(&loss->frames[i], out);
+        mt_ci_frame_text(&leak->frames[i], out);
     }
-    if (loss->n_frames > MAX_FRAMES)
-        fprintf(out, "\n  and %zu more frames", loss->n_frames - MAX_FRAMES);
+    if (leak->n_frames > MAX_FRAMES)
+        fprintf(out, "\n  and %zu more frames", leak->n_frames - MAX_FRAMES);
     fprintf(out, "\nin process %u (", failing->process->pid);
     mt_put_text(out,
                 failing->process->command ? failing->process->command : "?");
@@ -80,45 +80,46 @@ static char *message_of(const struct mt_failing *failing)
 
 static void put_failing(const struct mt_failing *failing, FILE *out)
 {
-    const struct mt_loss_frame *site = mt_loss_site(failing->loss);
+    const struct mt_leak_frame *site = mt_leak_site(failing->leak);
     char *message = message_of(failing);
 
     fputs("::error ", out);
     if (site) {
         fputs("file=", out);
-        put(out, below_here(site->file), true);
+        ci_github_put(out, below_here(site->file), true);
         fprintf(out, ",line=%u,", site->line);
     }
     fputs("title=memtrace%3A leak::", out);
-    put(out, message ? message : "out of memory for the message", false);
+    ci_github_put(out, message ? message : "out of memory for the message",
+                  false);
     putc('\n', out);
     free(message);
 }
 
-static void put_unchecked(const struct mt_ci *ci, size_t n, FILE *out)
+static void ci_github_put_unchecked(const struct mt_ci *ci, size_t n, FILE *out)
 {
-    const struct mt_outcome_process *first = NULL;
+    const struct mt_findings_process *first = NULL;
 
-    for (size_t i = 0; first == NULL && i < ci->outcome->n_processes; i++)
-        if (ci->outcome->processes[i].result == MT_CHECK_NOT_CHECKED)
-            first = &ci->outcome->processes[i];
+    for (size_t i = 0; first == NULL && i < ci->findings->n_processes; i++)
+        if (ci->findings->processes[i].result == MT_CHECK_NOT_CHECKED)
+            first = &ci->findings->processes[i];
     fprintf(out,
             "::error title=memtrace%%3A not checked::%zu process%s not "
             "checked; process %u (",
             n, n == 1 ? " was" : "es were", first ? first->pid : 0);
-    put(out, first && first->command ? first->command : "?", false);
+    ci_github_put(out, first && first->command ? first->command : "?", false);
     fputs("): ", out);
-    put(out, first && first->why ? first->why : "?", false);
+    ci_github_put(out, first && first->why ? first->why : "?", false);
     putc('\n', out);
 }
 
 void mt_ci_github(const struct mt_ci *ci, FILE *out)
 {
     size_t n, shown, unchecked = 0, room = MAX_ANNOTATIONS;
-    struct mt_failing *failing = mt_outcome_failing(ci->outcome, &n);
+    struct mt_failing *failing = mt_findings_failing(ci->findings, &n);
 
-    for (size_t i = 0; i < ci->outcome->n_processes; i++)
-        unchecked += ci->outcome->processes[i].result == MT_CHECK_NOT_CHECKED;
+    for (size_t i = 0; i < ci->findings->n_processes; i++)
+        unchecked += ci->findings->processes[i].result == MT_CHECK_NOT_CHECKED;
     room -= unchecked > 0;
     shown = n <= room ? n : room - 1;
     /* A command begins a line; the program may have left one unfinished. */
@@ -132,6 +133,6 @@ void mt_ci_github(const struct mt_ci *ci, FILE *out)
                 "report\n",
                 n - shown);
     if (unchecked > 0)
-        put_unchecked(ci, unchecked, out);
+        ci_github_put_unchecked(ci, unchecked, out);
     free(failing);
 }

@@ -12,23 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_loss(const struct mt_loss *loss, FILE *out)
+static void ci_junit_put_loss(const struct mt_leak *leak, FILE *out)
 {
     char title[200];
 
-    mt_loss_title(loss, title, sizeof title);
+    mt_leak_title(leak, title, sizeof title);
     fprintf(out, "%s\n", title);
-    if (loss->n_frames == 0)
+    if (leak->n_frames == 0)
         fputs("    allocated untraced\n", out);
-    for (size_t i = 0; i < loss->n_frames; i++) {
+    for (size_t i = 0; i < leak->n_frames; i++) {
         fputs(i == 0 ? "    at " : "    by ", out);
-        mt_ci_frame_text(&loss->frames[i], out);
+        mt_ci_frame_text(&leak->frames[i], out);
         putc('\n', out);
     }
 }
 
 /* The losses as one text; the caller frees it. */
-static char *losses_text(const struct mt_outcome_process *p)
+static char *losses_text(const struct mt_findings_process *p)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -42,7 +42,7 @@ static char *losses_text(const struct mt_outcome_process *p)
     putc('\n', out);
     for (size_t i = 0; i < p->n_losses; i++)
         if (p->losses[i].fails)
-            put_loss(&p->losses[i], out);
+            ci_junit_put_loss(&p->losses[i], out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;
@@ -51,20 +51,21 @@ static char *losses_text(const struct mt_outcome_process *p)
 }
 
 /* How many processes before this one have its command. */
-static size_t same_before(const struct mt_outcome *outcome, size_t index)
+static size_t same_before(const struct mt_findings *findings, size_t index)
 {
-    const char *command = outcome->processes[index].command;
+    const char *command = findings->processes[index].command;
     size_t n = 0;
 
     for (size_t i = 0; i < index; i++)
-        n += outcome->processes[i].command == command;
+        n += findings->processes[i].command == command;
     return n;
 }
 
-static void put_process(const struct mt_ci *ci, size_t index, FILE *out)
+static void ci_junit_put_process(const struct mt_ci *ci, size_t index,
+                                 FILE *out)
 {
-    const struct mt_outcome_process *p = &ci->outcome->processes[index];
-    size_t same = same_before(ci->outcome, index);
+    const struct mt_findings_process *p = &ci->findings->processes[index];
+    size_t same = same_before(ci->findings, index);
     char *text;
 
     fprintf(out, "    <testcase classname=\"memtrace\" name=\"heap of ");
@@ -95,7 +96,7 @@ static void put_process(const struct mt_ci *ci, size_t index, FILE *out)
     fputs("    </testcase>\n", out);
 }
 
-static void put_end(const struct mt_ci *ci, FILE *out)
+static void ci_junit_put_end(const struct mt_ci *ci, FILE *out)
 {
     char text[64];
 
@@ -120,12 +121,12 @@ static void put_end(const struct mt_ci *ci, FILE *out)
 
 void mt_ci_junit(const struct mt_ci *ci, FILE *out)
 {
-    const struct mt_outcome *outcome = ci->outcome;
-    size_t tests = outcome->n_processes + ci->ended, failures = 0, errors = 0;
+    const struct mt_findings *findings = ci->findings;
+    size_t tests = findings->n_processes + ci->ended, failures = 0, errors = 0;
 
-    for (size_t i = 0; i < outcome->n_processes; i++) {
-        failures += outcome->processes[i].result == MT_CHECK_LEAKS;
-        errors += outcome->processes[i].result == MT_CHECK_NOT_CHECKED;
+    for (size_t i = 0; i < findings->n_processes; i++) {
+        failures += findings->processes[i].result == MT_CHECK_LEAKS;
+        errors += findings->processes[i].result == MT_CHECK_NOT_CHECKED;
     }
     failures += ci->ended && ci->status != 0;
     fprintf(out,
@@ -134,9 +135,9 @@ void mt_ci_junit(const struct mt_ci *ci, FILE *out)
             "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" "
             "errors=\"%zu\" skipped=\"0\" time=\"0\">\n",
             ci->tool, tests, failures, errors);
-    for (size_t i = 0; i < outcome->n_processes; i++)
-        put_process(ci, i, out);
+    for (size_t i = 0; i < findings->n_processes; i++)
+        ci_junit_put_process(ci, i, out);
     if (ci->ended)
-        put_end(ci, out);
+        ci_junit_put_end(ci, out);
     fputs("  </testsuite>\n</testsuites>\n", out);
 }

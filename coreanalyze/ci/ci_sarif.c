@@ -78,7 +78,7 @@ static void put_artifact(struct sarif *s, const char *path)
 }
 
 static void put_location(struct sarif *s, const char *key,
-                         const struct mt_loss_frame *f, bool address)
+                         const struct mt_leak_frame *f, bool address)
 {
     struct mt_json *json = &s->json;
 
@@ -108,18 +108,18 @@ static void put_location(struct sarif *s, const char *key,
     mt_json_close(json, '}');
 }
 
-static void put_stacks(struct sarif *s, const struct mt_loss *loss)
+static void ci_sarif_put_stacks(struct sarif *s, const struct mt_leak *leak)
 {
     struct mt_json *json = &s->json;
 
     mt_json_open(json, "stacks", '[');
     mt_json_open(json, NULL, '{');
     mt_json_open(json, "frames", '[');
-    for (size_t i = 0; i < loss->n_frames; i++) {
+    for (size_t i = 0; i < leak->n_frames; i++) {
         mt_json_open(json, NULL, '{');
-        put_location(s, "location", &loss->frames[i], true);
-        if (loss->frames[i].module)
-            mt_json_string(json, "module", loss->frames[i].module);
+        put_location(s, "location", &leak->frames[i], true);
+        if (leak->frames[i].module)
+            mt_json_string(json, "module", leak->frames[i].module);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');
@@ -129,59 +129,59 @@ static void put_stacks(struct sarif *s, const struct mt_loss *loss)
 
 /* --- results --- */
 
-static void put_state(struct sarif *s, const struct mt_loss *loss)
+static void put_state(struct sarif *s, const struct mt_leak *leak)
 {
     struct mt_json *json = &s->json;
 
-    if (loss->state == MT_LOSS_SUPPRESSED) {
+    if (leak->state == MT_LEAK_SUPPRESSED) {
         mt_json_open(json, "suppressions", '[');
         mt_json_open(json, NULL, '{');
         mt_json_string(json, "kind", "external");
         mt_json_string(json, "justification",
-                       loss->suppression ? loss->suppression : "");
+                       leak->suppression ? leak->suppression : "");
         mt_json_close(json, '}');
         mt_json_close(json, ']');
     } else if (s->ci->has_baseline) {
         mt_json_string(json, "baselineState",
-                       loss->state == MT_LOSS_KNOWN   ? "unchanged"
-                       : loss->state == MT_LOSS_GROWN ? "updated"
+                       leak->state == MT_LEAK_KNOWN   ? "unchanged"
+                       : leak->state == MT_LEAK_GROWN ? "updated"
                                                       : "new");
     }
 }
 
-static void put_result(struct sarif *s, const struct mt_outcome_process *p,
-                       const struct mt_loss *loss)
+static void put_result(struct sarif *s, const struct mt_findings_process *p,
+                       const struct mt_leak *leak)
 {
-    const struct mt_loss_frame *site = mt_loss_site(loss);
+    const struct mt_leak_frame *site = mt_leak_site(leak);
     struct mt_json *json = &s->json;
     char text[200], print[24];
 
-    if (site == NULL && loss->n_frames > 0)
-        site = &loss->frames[0];
-    mt_loss_title(loss, text, sizeof text);
+    if (site == NULL && leak->n_frames > 0)
+        site = &leak->frames[0];
+    mt_leak_title(leak, text, sizeof text);
     mt_json_open(json, NULL, '{');
-    mt_json_string(json, "ruleId", rules[loss->kind].id);
-    mt_json_u64(json, "ruleIndex", loss->kind);
-    mt_json_string(json, "level", loss->fails ? "error" : "warning");
+    mt_json_string(json, "ruleId", rules[leak->kind].id);
+    mt_json_u64(json, "ruleIndex", leak->kind);
+    mt_json_string(json, "level", leak->fails ? "error" : "warning");
     put_message(json, "message", text);
     mt_json_open(json, "locations", '[');
     if (site)
         put_location(s, NULL, site, false);
     mt_json_close(json, ']');
-    if (loss->n_frames > 0)
-        put_stacks(s, loss);
+    if (leak->n_frames > 0)
+        ci_sarif_put_stacks(s, leak);
     mt_json_open(json, "partialFingerprints", '{');
-    snprintf(print, sizeof print, "%016" PRIx64, loss->fingerprint);
+    snprintf(print, sizeof print, "%016" PRIx64, leak->fingerprint);
     mt_json_string(json, "memtraceStack/v1", print);
     mt_json_close(json, '}');
-    put_state(s, loss);
+    put_state(s, leak);
     mt_json_open(json, "properties", '{');
     mt_json_u64(json, "pid", p->pid);
     mt_json_string(json, "command", p->command);
-    mt_json_u64(json, "bytes", loss->bytes);
-    mt_json_u64(json, "blocks", loss->count);
-    mt_json_u64(json, "indirectBytes", loss->indirect_bytes);
-    mt_json_u64(json, "indirectBlocks", loss->indirect_count);
+    mt_json_u64(json, "bytes", leak->bytes);
+    mt_json_u64(json, "blocks", leak->count);
+    mt_json_u64(json, "indirectBytes", leak->indirect_bytes);
+    mt_json_u64(json, "indirectBlocks", leak->indirect_count);
     mt_json_close(json, '}');
     mt_json_close(json, '}');
 }
@@ -210,12 +210,12 @@ static void put_tool(struct sarif *s)
 
 static void put_notifications(struct sarif *s)
 {
-    const struct mt_outcome *outcome = s->ci->outcome;
+    const struct mt_findings *findings = s->ci->findings;
     struct mt_json *json = &s->json;
 
     mt_json_open(json, "toolExecutionNotifications", '[');
-    for (size_t i = 0; i < outcome->n_processes; i++) {
-        const struct mt_outcome_process *p = &outcome->processes[i];
+    for (size_t i = 0; i < findings->n_processes; i++) {
+        const struct mt_findings_process *p = &findings->processes[i];
         char *text = NULL;
         if (p->result != MT_CHECK_NOT_CHECKED)
             continue;
@@ -235,10 +235,10 @@ static void put_invocation(struct sarif *s)
 {
     const struct mt_ci *ci = s->ci;
     struct mt_json *json = &s->json;
-    bool checked = ci->outcome->n_processes > 0;
+    bool checked = ci->findings->n_processes > 0;
 
-    for (size_t i = 0; i < ci->outcome->n_processes; i++)
-        checked &= ci->outcome->processes[i].result != MT_CHECK_NOT_CHECKED;
+    for (size_t i = 0; i < ci->findings->n_processes; i++)
+        checked &= ci->findings->processes[i].result != MT_CHECK_NOT_CHECKED;
     mt_json_open(json, "invocations", '[');
     mt_json_open(json, NULL, '{');
     mt_json_bool(json, "executionSuccessful", checked);
@@ -291,8 +291,8 @@ void mt_ci_sarif(const struct mt_ci *ci, FILE *out)
     put_base(&s);
     mt_json_string(json, "columnKind", "utf16CodeUnits");
     mt_json_open(json, "results", '[');
-    for (size_t i = 0; i < ci->outcome->n_processes; i++) {
-        const struct mt_outcome_process *p = &ci->outcome->processes[i];
+    for (size_t i = 0; i < ci->findings->n_processes; i++) {
+        const struct mt_findings_process *p = &ci->findings->processes[i];
         for (size_t j = 0; j < p->n_losses; j++)
             put_result(&s, p, &p->losses[j]);
     }

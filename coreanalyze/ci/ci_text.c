@@ -16,7 +16,7 @@ void mt_ci_end_text(int status, char *text, size_t bytes)
         snprintf(text, bytes, "exited with status %d", WEXITSTATUS(status));
 }
 
-void mt_ci_frame_text(const struct mt_loss_frame *f, FILE *out)
+void mt_ci_frame_text(const struct mt_leak_frame *f, FILE *out)
 {
     if (f->function)
         mt_put_text(out, f->function);
@@ -33,17 +33,17 @@ void mt_ci_frame_text(const struct mt_loss_frame *f, FILE *out)
     }
 }
 
-static void put_loss(const struct mt_outcome_process *p,
-                     const struct mt_loss *loss, size_t record, size_t n,
-                     FILE *out)
+static void ci_text_put_loss(const struct mt_findings_process *p,
+                             const struct mt_leak *leak, size_t record,
+                             size_t n, FILE *out)
 {
     char title[200];
 
-    mt_loss_title(loss, title, sizeof title);
+    mt_leak_title(leak, title, sizeof title);
     fprintf(out, "==%u== %s in loss record %zu of %zu\n", p->pid, title, record,
             n);
-    for (size_t i = 0; i < loss->n_frames; i++) {
-        const struct mt_loss_frame *f = &loss->frames[i];
+    for (size_t i = 0; i < leak->n_frames; i++) {
+        const struct mt_leak_frame *f = &leak->frames[i];
         fprintf(out, "==%u==    %s 0x%" PRIX64 ": ", p->pid,
                 i == 0 ? "at" : "by", f->pc);
         mt_ci_frame_text(f, out);
@@ -54,8 +54,8 @@ static void put_loss(const struct mt_outcome_process *p,
 
 void mt_ci_log(const struct mt_ci *ci, FILE *out)
 {
-    for (size_t i = 0; i < ci->outcome->n_processes; i++) {
-        const struct mt_outcome_process *p = &ci->outcome->processes[i];
+    for (size_t i = 0; i < ci->findings->n_processes; i++) {
+        const struct mt_findings_process *p = &ci->findings->processes[i];
         size_t n = 0, record = 0;
         for (size_t j = 0; j < p->n_losses; j++)
             n += p->losses[j].fails;
@@ -69,6 +69,6 @@ void mt_ci_log(const struct mt_ci *ci, FILE *out)
         putc('\n', out);
         for (size_t j = 0; j < p->n_losses; j++)
             if (p->losses[j].fails)
-                put_loss(p, &p->losses[j], ++record, n, out);
+                ci_text_put_loss(p, &p->losses[j], ++record, n, out);
     }
 }

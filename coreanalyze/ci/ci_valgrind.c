@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void put_frame(const struct mt_loss_frame *f, FILE *out)
+static void ci_valgrind_put_frame(const struct mt_leak_frame *f, FILE *out)
 {
     static const char indent[] = "      ";
 
@@ -40,12 +40,12 @@ static void put_frame(const struct mt_loss_frame *f, FILE *out)
     fputs("    </frame>\n", out);
 }
 
-static void put_stack(const struct mt_loss *loss, FILE *out)
+static void put_stack(const struct mt_leak *leak, FILE *out)
 {
     fputs("  <stack>\n", out);
-    for (size_t i = 0; i < loss->n_frames; i++)
-        put_frame(&loss->frames[i], out);
-    if (loss->n_frames == 0)
+    for (size_t i = 0; i < leak->n_frames; i++)
+        ci_valgrind_put_frame(&leak->frames[i], out);
+    if (leak->n_frames == 0)
         fputs("    <frame>\n      <ip>0x0</ip>\n    </frame>\n", out);
     fputs("  </stack>\n", out);
 }
@@ -58,7 +58,7 @@ static void begin_error(uint64_t unique, const char *kind, FILE *out)
             unique, kind);
 }
 
-static void put_process_text(const struct mt_outcome_process *p, FILE *out)
+static void put_process_text(const struct mt_findings_process *p, FILE *out)
 {
     fprintf(out, "  <auxwhat>process %u (", p->pid);
     mt_xml_put(out, p->command ? p->command : "?");
@@ -70,7 +70,7 @@ static void put_process_text(const struct mt_outcome_process *p, FILE *out)
     fputs("</auxwhat>\n", out);
 }
 
-static void put_losses(const struct mt_outcome_process *p, uint64_t *unique,
+static void put_losses(const struct mt_findings_process *p, uint64_t *unique,
                        FILE *out)
 {
     static const char *const kinds[MT_N_LEAK_KINDS] = {
@@ -81,27 +81,27 @@ static void put_losses(const struct mt_outcome_process *p, uint64_t *unique,
     for (size_t i = 0; i < p->n_losses; i++)
         n += p->losses[i].fails;
     for (size_t i = 0; i < p->n_losses; i++) {
-        const struct mt_loss *loss = &p->losses[i];
+        const struct mt_leak *leak = &p->losses[i];
         char title[200];
-        if (!loss->fails)
+        if (!leak->fails)
             continue;
-        mt_loss_title(loss, title, sizeof title);
-        begin_error((*unique)++, kinds[loss->kind], out);
+        mt_leak_title(leak, title, sizeof title);
+        begin_error((*unique)++, kinds[leak->kind], out);
         fprintf(out,
                 "  <xwhat>\n    <text>%s in loss record %zu of %zu</text>\n"
                 "    <leakedbytes>%" PRIu64 "</leakedbytes>\n"
                 "    <leakedblocks>%" PRIu64 "</leakedblocks>\n  </xwhat>\n",
-                title, ++record, n, mt_loss_bytes(loss), loss->count);
-        put_stack(loss, out);
+                title, ++record, n, mt_leak_bytes(leak), leak->count);
+        put_stack(leak, out);
         put_process_text(p, out);
         fputs("</error>\n\n", out);
     }
 }
 
-static void put_unchecked(const struct mt_outcome_process *p, uint64_t *unique,
-                          FILE *out)
+static void ci_valgrind_put_unchecked(const struct mt_findings_process *p,
+                                      uint64_t *unique, FILE *out)
 {
-    static const struct mt_loss none;
+    static const struct mt_leak none;
 
     begin_error((*unique)++, "ClientCheck", out);
     fputs("  <what>memtrace: not checked: ", out);
@@ -113,7 +113,7 @@ static void put_unchecked(const struct mt_outcome_process *p, uint64_t *unique,
 }
 
 static void put_arguments(const struct mt_ci *ci,
-                          const struct mt_outcome_process *only, FILE *out)
+                          const struct mt_findings_process *only, FILE *out)
 {
     fprintf(out,
             "<args>\n  <vargv>\n    <exe>memtrace</exe>\n"
@@ -158,9 +158,9 @@ static void put_counts(const struct mt_ci *ci, FILE *out)
 }
 
 void mt_ci_valgrind(const struct mt_ci *ci,
-                    const struct mt_outcome_process *only, FILE *out)
+                    const struct mt_findings_process *only, FILE *out)
 {
-    const struct mt_outcome *outcome = ci->outcome;
+    const struct mt_findings *findings = ci->findings;
     uint64_t unique = 0;
 
     fprintf(out,
@@ -174,13 +174,13 @@ void mt_ci_valgrind(const struct mt_ci *ci,
     put_arguments(ci, only, out);
     put_status("RUNNING", out);
     put_status("FINISHED", out);
-    for (size_t i = 0; i < outcome->n_processes; i++) {
-        const struct mt_outcome_process *p = &outcome->processes[i];
+    for (size_t i = 0; i < findings->n_processes; i++) {
+        const struct mt_findings_process *p = &findings->processes[i];
         if (only && p != only)
             continue;
         put_losses(p, &unique, out);
         if (p->result == MT_CHECK_NOT_CHECKED)
-            put_unchecked(p, &unique, out);
+            ci_valgrind_put_unchecked(p, &unique, out);
     }
     fputs("<errorcounts>\n", out);
     for (uint64_t i = 0; i < unique; i++)

@@ -11,76 +11,76 @@
 
 const char *const mt_check_result_names[] = {"clean", "leaks", "not checked"};
 
-bool mt_outcome_init(struct mt_outcome *outcome, struct mt_error *error)
+bool mt_findings_init(struct mt_findings *findings, struct mt_error *error)
 {
-    memset(outcome, 0, sizeof *outcome);
-    outcome->strings = mt_strings_new();
-    return outcome->strings || mt_fail(error, "out of memory");
+    memset(findings, 0, sizeof *findings);
+    findings->strings = mt_strings_new();
+    return findings->strings || mt_fail(error, "out of memory");
 }
 
-void mt_outcome_free(struct mt_outcome *outcome)
+void mt_findings_free(struct mt_findings *findings)
 {
-    for (size_t i = 0; i < outcome->n_processes; i++) {
-        struct mt_outcome_process *p = &outcome->processes[i];
+    for (size_t i = 0; i < findings->n_processes; i++) {
+        struct mt_findings_process *p = &findings->processes[i];
         for (size_t j = 0; j < p->n_losses; j++)
             free(p->losses[j].frames);
         free(p->losses);
     }
-    free(outcome->processes);
-    mt_strings_free(outcome->strings);
-    memset(outcome, 0, sizeof *outcome);
+    free(findings->processes);
+    mt_strings_free(findings->strings);
+    memset(findings, 0, sizeof *findings);
 }
 
-const char *mt_outcome_text(struct mt_outcome *outcome, const char *text)
+const char *mt_findings_text(struct mt_findings *findings, const char *text)
 {
-    const char *copy = text ? mt_strings_keep(outcome->strings, text) : NULL;
+    const char *copy = text ? mt_strings_keep(findings->strings, text) : NULL;
 
-    outcome->out_of_memory |= text && copy == NULL;
+    findings->out_of_memory |= text && copy == NULL;
     return copy;
 }
 
-struct mt_outcome_process *mt_outcome_add(struct mt_outcome *outcome)
+struct mt_findings_process *mt_findings_add(struct mt_findings *findings)
 {
-    if (!mt_grow(&outcome->processes, &outcome->capacity,
-                 outcome->n_processes + 1, sizeof *outcome->processes)) {
-        outcome->out_of_memory = true;
+    if (!mt_grow(&findings->processes, &findings->capacity,
+                 findings->n_processes + 1, sizeof *findings->processes)) {
+        findings->out_of_memory = true;
         return NULL;
     }
-    return &outcome->processes[outcome->n_processes++];
+    return &findings->processes[findings->n_processes++];
 }
 
-uint64_t mt_loss_bytes(const struct mt_loss *loss)
+uint64_t mt_leak_bytes(const struct mt_leak *leak)
 {
-    return loss->bytes + loss->indirect_bytes;
+    return leak->bytes + leak->indirect_bytes;
 }
 
 static int by_importance(const void *a, const void *b)
 {
     const struct mt_failing *x = a, *y = b;
-    uint64_t x_bytes = mt_loss_bytes(x->loss), y_bytes = mt_loss_bytes(y->loss);
+    uint64_t x_bytes = mt_leak_bytes(x->leak), y_bytes = mt_leak_bytes(y->leak);
 
-    if (x->loss->kind != y->loss->kind)
-        return x->loss->kind < y->loss->kind ? -1 : 1;
+    if (x->leak->kind != y->leak->kind)
+        return x->leak->kind < y->leak->kind ? -1 : 1;
     if (x_bytes != y_bytes)
         return x_bytes > y_bytes ? -1 : 1;
     if (x->process != y->process)
         return x->process < y->process ? -1 : 1;
-    return x->loss < y->loss ? -1 : x->loss > y->loss;
+    return x->leak < y->leak ? -1 : x->leak > y->leak;
 }
 
-struct mt_failing *mt_outcome_failing(struct mt_outcome *outcome, size_t *n)
+struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n)
 {
     struct mt_failing *failing = NULL;
     size_t capacity = 0;
 
     *n = 0;
-    for (size_t i = 0; i < outcome->n_processes; i++) {
-        const struct mt_outcome_process *p = &outcome->processes[i];
+    for (size_t i = 0; i < findings->n_processes; i++) {
+        const struct mt_findings_process *p = &findings->processes[i];
         for (size_t j = 0; j < p->n_losses; j++) {
             if (!p->losses[j].fails)
                 continue;
             if (!mt_grow(&failing, &capacity, *n + 1, sizeof *failing)) {
-                outcome->out_of_memory = true;
+                findings->out_of_memory = true;
                 break;
             }
             failing[(*n)++] = (struct mt_failing){p, &p->losses[j]};
@@ -97,12 +97,12 @@ static bool of_the_system(const char *path)
            path[0] != '/';
 }
 
-const struct mt_loss_frame *mt_loss_site(const struct mt_loss *loss)
+const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak)
 {
-    const struct mt_loss_frame *any = NULL;
+    const struct mt_leak_frame *any = NULL;
 
-    for (size_t i = 0; i < loss->n_frames; i++) {
-        const struct mt_loss_frame *f = &loss->frames[i];
+    for (size_t i = 0; i < leak->n_frames; i++) {
+        const struct mt_leak_frame *f = &leak->frames[i];
         if (f->file == NULL || f->line == 0)
             continue;
         /* Debug packages name sources by paths that are nowhere. */
@@ -114,19 +114,19 @@ const struct mt_loss_frame *mt_loss_site(const struct mt_loss *loss)
     return any;
 }
 
-void mt_loss_title(const struct mt_loss *loss, char *text, size_t bytes)
+void mt_leak_title(const struct mt_leak *leak, char *text, size_t bytes)
 {
     static const char *const words[MT_N_LEAK_KINDS] = {
         "definitely lost", "indirectly lost", "possibly lost",
         "still reachable"};
 
-    if (loss->indirect_count > 0)
+    if (leak->indirect_count > 0)
         snprintf(text, bytes,
                  "%" PRIu64 " (%" PRIu64 " direct, %" PRIu64
                  " indirect) bytes in %" PRIu64 " blocks are %s",
-                 mt_loss_bytes(loss), loss->bytes, loss->indirect_bytes,
-                 loss->count, words[loss->kind]);
+                 mt_leak_bytes(leak), leak->bytes, leak->indirect_bytes,
+                 leak->count, words[leak->kind]);
     else
         snprintf(text, bytes, "%" PRIu64 " bytes in %" PRIu64 " blocks are %s",
-                 loss->bytes, loss->count, words[loss->kind]);
+                 leak->bytes, leak->count, words[leak->kind]);
 }

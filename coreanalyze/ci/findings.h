@@ -6,8 +6,8 @@
  *
  * All strings belong to the outcome and may hold any bytes but NUL.
  */
-#ifndef MT_OUTCOME_H
-#define MT_OUTCOME_H
+#ifndef MT_FINDINGS_H
+#define MT_FINDINGS_H
 
 #include "coreanalyze/base/error.h"
 
@@ -18,7 +18,7 @@
 enum mt_check_result { MT_CHECK_CLEAN, MT_CHECK_LEAKS, MT_CHECK_NOT_CHECKED };
 extern const char *const mt_check_result_names[];
 
-struct mt_loss_frame {
+struct mt_leak_frame {
     uint64_t pc, module_offset;
     const char *module;   /* path, or NULL */
     const char *function; /* as reports show it, or NULL */
@@ -30,30 +30,30 @@ struct mt_loss_frame {
 };
 
 /* Why a loss counts, or does not. */
-enum mt_loss_state {
-    MT_LOSS_NEW,
-    MT_LOSS_GROWN, /* the baseline has fewer blocks of it */
-    MT_LOSS_KNOWN, /* the baseline has it */
-    MT_LOSS_SUPPRESSED
+enum mt_leak_state {
+    MT_LEAK_NEW,
+    MT_LEAK_GROWN, /* the baseline has fewer blocks of it */
+    MT_LEAK_KNOWN, /* the baseline has it */
+    MT_LEAK_SUPPRESSED
 };
 
 /* A row of a report of leaks. */
-struct mt_loss {
+struct mt_leak {
     unsigned kind;         /* enum mt_leak_kind */
     uint64_t bytes, count; /* of the blocks of the stack */
     uint64_t indirect_bytes, indirect_count;
     uint64_t sample;              /* address of a block */
-    struct mt_loss_frame *frames; /* innermost first; NULL: untraced */
+    struct mt_leak_frame *frames; /* innermost first; NULL: untraced */
     size_t n_frames;
     uint64_t fingerprint; /* of the stack */
-    enum mt_loss_state state;
+    enum mt_leak_state state;
     const char *suppression; /* its name, if suppressed */
     uint64_t same_count;     /* blocks of all losses of this kind and stack */
     uint64_t known_count;    /* blocks that the baseline has */
     bool fails;              /* makes its process leak */
 };
 
-struct mt_outcome_process {
+struct mt_findings_process {
     uint32_t pid;
     const char *command; /* or NULL */
     const char *exe;     /* or NULL */
@@ -63,43 +63,43 @@ struct mt_outcome_process {
     int status;
     enum mt_check_result result;
     uint64_t failing_bytes, failing_count;
-    struct mt_loss *losses;
+    struct mt_leak *losses;
     size_t n_losses;
 };
 
-struct mt_outcome {
-    struct mt_outcome_process *processes; /* in the order of their ends */
+struct mt_findings {
+    struct mt_findings_process *processes; /* in the order of their ends */
     size_t n_processes, capacity;
     struct mt_strings *strings; /* owner of all strings */
     bool out_of_memory;         /* something is missing */
 };
 
-bool mt_outcome_init(struct mt_outcome *outcome, struct mt_error *error);
-void mt_outcome_free(struct mt_outcome *outcome);
+bool mt_findings_init(struct mt_findings *findings, struct mt_error *error);
+void mt_findings_free(struct mt_findings *findings);
 /* The outcome's copy of a text; NULL for NULL or when out of memory. */
-const char *mt_outcome_text(struct mt_outcome *outcome, const char *text);
+const char *mt_findings_text(struct mt_findings *findings, const char *text);
 /* A new process at the end of the list, NULL when out of memory; valid until
  * the next one. */
-struct mt_outcome_process *mt_outcome_add(struct mt_outcome *outcome);
+struct mt_findings_process *mt_findings_add(struct mt_findings *findings);
 
 /* Bytes of a loss, with what hangs on it. */
-uint64_t mt_loss_bytes(const struct mt_loss *loss);
+uint64_t mt_leak_bytes(const struct mt_leak *leak);
 
 /* The losses that fail their processes, the most important first: definite
  * ones before others, then by bytes.  NULL with *n 0 when there are none or
  * memory is out; the caller frees it. */
 struct mt_failing {
-    const struct mt_outcome_process *process;
-    const struct mt_loss *loss;
+    const struct mt_findings_process *process;
+    const struct mt_leak *leak;
 };
-struct mt_failing *mt_outcome_failing(struct mt_outcome *outcome, size_t *n);
+struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n);
 
 /* The frame that a person would look at first: the innermost one in a file
  * outside of the system's folders, else the innermost in any file; NULL if no
  * frame has one. */
-const struct mt_loss_frame *mt_loss_site(const struct mt_loss *loss);
+const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak);
 
 /* "300 bytes in 3 blocks are definitely lost", as Memcheck words it. */
-void mt_loss_title(const struct mt_loss *loss, char *text, size_t bytes);
+void mt_leak_title(const struct mt_leak *leak, char *text, size_t bytes);
 
 #endif

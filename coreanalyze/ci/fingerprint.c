@@ -42,7 +42,7 @@ static size_t module_length(const char *base)
                                                  : strlen(base);
 }
 
-static uint64_t hash_frame(const struct mt_loss_frame *f)
+static uint64_t hash_frame(const struct mt_leak_frame *f)
 {
     const char *base = f->module ? mt_base_name(f->module) : "?";
     uint64_t hash = mt_hash_bytes(MT_HASH_START, base, module_length(base));
@@ -53,7 +53,7 @@ static uint64_t hash_frame(const struct mt_loss_frame *f)
     return hash;
 }
 
-uint64_t mt_fingerprint(const struct mt_loss_frame *frames, size_t n)
+uint64_t mt_fingerprint(const struct mt_leak_frame *frames, size_t n)
 {
     uint64_t hash = MT_HASH_START, last = 0;
 

@@ -61,15 +61,15 @@ void mt_suppressions_free(struct mt_suppressions *);
 
 /* The first that matches; it counts the loss.  NULL if none does. */
 const struct mt_suppression *mt_suppress(struct mt_suppressions *,
-                                         const struct mt_loss *loss);
+                                         const struct mt_leak *leak);
 /* Does it match?  Nothing is counted. */
 bool mt_suppression_matches(const struct mt_suppression *,
-                            const struct mt_loss *loss);
+                            const struct mt_leak *leak);
 
 /* What they did: how much each one suppressed; those that did nothing. */
 void mt_print_suppressions(const struct mt_suppressions *, FILE *out);
 void mt_json_put_suppressions(struct mt_json *, const struct mt_suppressions *);
 /* An entry for the loss, in Valgrind's form. */
-void mt_print_suppression_of(const struct mt_loss *loss, FILE *out);
+void mt_print_suppression_of(const struct mt_leak *leak, FILE *out);
 
 #endif

@@ -10,7 +10,8 @@
 
 /* `*`: any text; `?`: any byte, if `any_byte`.  A mismatch goes back to the
  * last star only, which suffices. */
-static bool glob(const char *pattern, size_t n, const char *text, bool any_byte)
+static bool match_glob(const char *pattern, size_t n, const char *text,
+                       bool any_byte)
 {
     size_t p = 0, star = 0;
     const char *back = NULL;
@@ -37,7 +38,7 @@ static bool glob(const char *pattern, size_t n, const char *text, bool any_byte)
 
 /* --- LeakSanitizer --- */
 
-static bool starts(const char *pattern, size_t n, const char *text)
+static bool match_starts(const char *pattern, size_t n, const char *text)
 {
     for (size_t i = 0; i < n; i++)
         if (text[i] == '\0' || text[i] != pattern[i])
@@ -55,7 +56,7 @@ static bool glob_start(const char *pattern, size_t n, const char *text)
         while (p + part < n && pattern[p + part] != '*')
             part++;
         /* Behind a star, the first place is as good as any. */
-        while (!starts(pattern + p, part, text)) {
+        while (!match_starts(pattern + p, part, text)) {
             if (p == 0 || *text == '\0')
                 return false;
             text++;
@@ -66,7 +67,7 @@ static bool glob_start(const char *pattern, size_t n, const char *text)
     return true;
 }
 
-static bool contains(const char *pattern, const char *text)
+static bool match_contains(const char *pattern, const char *text)
 {
     bool start = pattern[0] == '^';
     const char *end;
@@ -78,19 +79,22 @@ static bool contains(const char *pattern, const char *text)
     end = strchr(pattern, '$');
     n = end ? (size_t)(end - pattern) : strlen(pattern);
     for (;; text++) {
-        if (end ? glob(pattern, n, text, false) : glob_start(pattern, n, text))
+        if (end ? match_glob(pattern, n, text, false)
+                : glob_start(pattern, n, text))
             return true;
         if (start || *text == '\0')
             return false;
     }
 }
 
-static bool leak_matches(const char *pattern, const struct mt_loss *loss)
+static bool leak_matches(const char *pattern, const struct mt_leak *leak)
 {
-    for (size_t i = 0; i < loss->n_frames; i++) {
-        const struct mt_loss_frame *f = &loss->frames[i];
-        if (contains(pattern, f->function) || contains(pattern, f->full) ||
-            contains(pattern, f->module) || contains(pattern, f->file))
+    for (size_t i = 0; i < leak->n_frames; i++) {
+        const struct mt_leak_frame *f = &leak->frames[i];
+        if (match_contains(pattern, f->function) ||
+            match_contains(pattern, f->full) ||
+            match_contains(pattern, f->module) ||
+            match_contains(pattern, f->file))
             return true;
     }
     return false;
@@ -131,7 +135,7 @@ static const char *const below_main[] = {"__libc_start_main",
 static bool any_of(const char *pattern, const char *const names[])
 {
     for (; *names; names++)
-        if (glob(pattern, strlen(pattern), *names, true))
+        if (match_glob(pattern, strlen(pattern), *names, true))
             return true;
     return false;
 }
@@ -143,9 +147,9 @@ static bool function_matches(const char *pattern, const char *name)
     if (name == NULL)
         return false;
     /* pthread_create@@GLIBC_2.2.5: names here have no version. */
-    return glob(pattern, strlen(pattern), name, true) ||
+    return match_glob(pattern, strlen(pattern), name, true) ||
            (version && version > pattern &&
-            glob(pattern, (size_t)(version - pattern), name, true));
+            match_glob(pattern, (size_t)(version - pattern), name, true));
 }
 
 static bool below_main_matches(const char *pattern, const char *name)
@@ -159,7 +163,7 @@ static bool below_main_matches(const char *pattern, const char *name)
 }
 
 /* FILE or FILE:LINE; Valgrind's files have no folder. */
-static bool source_matches(const char *pattern, const struct mt_loss_frame *f)
+static bool source_matches(const char *pattern, const struct mt_leak_frame *f)
 {
     const char *colon = strrchr(pattern, ':'), *base;
     size_t n = colon ? (size_t)(colon - pattern) : strlen(pattern);
@@ -170,24 +174,25 @@ static bool source_matches(const char *pattern, const struct mt_loss_frame *f)
     base = base && base[1] ? base + 1 : f->file;
     if (colon && strtoul(colon + 1, NULL, 10) != f->line)
         return false;
-    return glob(pattern, n, base, true) || glob(pattern, n, f->file, true);
+    return match_glob(pattern, n, base, true) ||
+           match_glob(pattern, n, f->file, true);
 }
 
 static bool frame_matches(const struct mt_pattern *pattern,
-                          const struct mt_loss_frame *f)
+                          const struct mt_leak_frame *f)
 {
     const char *text = pattern->text;
 
     switch (pattern->kind) {
     case MT_PATTERN_FUN:
         if (f->function == NULL && f->linkage == NULL)
-            return glob(text, strlen(text), "", true);
+            return match_glob(text, strlen(text), "", true);
         return function_matches(text, f->linkage) ||
                function_matches(text, f->function) ||
                function_matches(text, f->full) ||
                below_main_matches(text, f->function);
     case MT_PATTERN_OBJ:
-        return glob(text, strlen(text), f->module ? f->module : "", true);
+        return match_glob(text, strlen(text), f->module ? f->module : "", true);
     case MT_PATTERN_SRC:
         return source_matches(text, f);
     default:
@@ -210,7 +215,7 @@ static bool allocator_matches(const struct mt_pattern *pattern)
 
 /* Frame 0 is the allocation function, i that of loss->frames[i - 1]. */
 static bool valgrind_matches(const struct mt_suppression *s,
-                             const struct mt_loss *loss)
+                             const struct mt_leak *leak)
 {
     size_t p = 0, i = 0, star = 0, back = 0;
     bool starred = false;
@@ -222,12 +227,12 @@ static bool valgrind_matches(const struct mt_suppression *s,
             star = ++p;
             back = i;
             starred = true;
-        } else if (i <= loss->n_frames &&
+        } else if (i <= leak->n_frames &&
                    (i == 0 ? allocator_matches(pattern)
-                           : frame_matches(pattern, &loss->frames[i - 1]))) {
+                           : frame_matches(pattern, &leak->frames[i - 1]))) {
             p++;
             i++;
-        } else if (starred && back < loss->n_frames) {
+        } else if (starred && back < leak->n_frames) {
             p = star;
             i = ++back;
         } else {
@@ -240,25 +245,25 @@ static bool valgrind_matches(const struct mt_suppression *s,
 /* --- both --- */
 
 bool mt_suppression_matches(const struct mt_suppression *s,
-                            const struct mt_loss *loss)
+                            const struct mt_leak *leak)
 {
-    if (!(s->kinds & 1u << loss->kind))
+    if (!(s->kinds & 1u << leak->kind))
         return false;
     if (s->n_patterns == 1 && s->patterns[0].kind == MT_PATTERN_ANY)
-        return leak_matches(s->patterns[0].text, loss);
-    return valgrind_matches(s, loss);
+        return leak_matches(s->patterns[0].text, leak);
+    return valgrind_matches(s, leak);
 }
 
 const struct mt_suppression *mt_suppress(struct mt_suppressions *set,
-                                         const struct mt_loss *loss)
+                                         const struct mt_leak *leak)
 {
     for (size_t i = 0; i < set->n; i++) {
         struct mt_suppression *s = &set->all[i];
-        if (!mt_suppression_matches(s, loss))
+        if (!mt_suppression_matches(s, leak))
             continue;
         s->rows++;
-        s->blocks += loss->count + loss->indirect_count;
-        s->bytes += mt_loss_bytes(loss);
+        s->blocks += leak->count + leak->indirect_count;
+        s->bytes += mt_leak_bytes(leak);
         return s;
     }
     return NULL;

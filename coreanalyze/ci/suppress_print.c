@@ -80,7 +80,7 @@ static void put_pattern(const char *prefix, const char *text, FILE *out)
     putc('\n', out);
 }
 
-void mt_print_suppression_of(const struct mt_loss *loss, FILE *out)
+void mt_print_suppression_of(const struct mt_leak *leak, FILE *out)
 {
     static const char *const kinds[MT_N_LEAK_KINDS] = {"definite", "indirect",
                                                        "possible", "reachable"};
@@ -88,9 +88,9 @@ void mt_print_suppression_of(const struct mt_loss *loss, FILE *out)
     fprintf(out,
             "{\n   memtrace %016" PRIx64 "\n   Memcheck:Leak\n"
             "   match-leak-kinds: %s\n   fun:*\n",
-            loss->fingerprint, kinds[loss->kind]);
-    for (size_t i = 0; i < loss->n_frames && i + 1 < MAX_CALLERS; i++) {
-        const struct mt_loss_frame *f = &loss->frames[i];
+            leak->fingerprint, kinds[leak->kind]);
+    for (size_t i = 0; i < leak->n_frames && i + 1 < MAX_CALLERS; i++) {
+        const struct mt_leak_frame *f = &leak->frames[i];
         if (f->linkage || f->function)
             put_pattern("   fun:", f->linkage ? f->linkage : f->function, out);
         else

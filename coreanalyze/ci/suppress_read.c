@@ -27,7 +27,8 @@ static bool out_of_memory(struct lines *l)
     return mt_fail(l->error, "out of memory for the suppressions");
 }
 
-static bool wrong(struct lines *l, const char *what, const char *text)
+static bool suppressions_wrong(struct lines *l, const char *what,
+                               const char *text)
 {
     return mt_fail(l->error, "%s:%u: %s%s%.80s%s", l->file, l->number, what,
                    text ? " '" : "", text ? text : "", text ? "'" : "");
@@ -53,7 +54,8 @@ static bool next_line(struct lines *l)
     return false;
 }
 
-static struct mt_suppression *add(struct lines *l, const char *name)
+static struct mt_suppression *suppressions_add(struct lines *l,
+                                               const char *name)
 {
     struct mt_suppressions *set = l->set;
     struct mt_suppression *s;
@@ -95,11 +97,11 @@ static bool read_leak(struct lines *l)
     struct mt_suppression *s;
 
     if (strncmp(l->line, "leak:", 5) != 0)
-        return wrong(l,
-                     "neither leak:PATTERN nor an entry in braces:", l->line);
+        return suppressions_wrong(
+            l, "neither leak:PATTERN nor an entry in braces:", l->line);
     if (l->line[5] == '\0')
-        return wrong(l, "leak: without a pattern", NULL);
-    s = add(l, l->line);
+        return suppressions_wrong(l, "leak: without a pattern", NULL);
+    s = suppressions_add(l, l->line);
     return s ? add_pattern(l, s, MT_PATTERN_ANY, l->line + 5)
              : out_of_memory(l);
 }
@@ -113,7 +115,8 @@ static bool take_tool(struct lines *l, bool *skip)
     bool ours = false;
 
     if (colon == NULL || colon == l->line || colon[1] == '\0')
-        return wrong(l, "not TOOL:KIND, as Memcheck:Leak:", l->line);
+        return suppressions_wrong(l,
+                                  "not TOOL:KIND, as Memcheck:Leak:", l->line);
     while (tool < colon) {
         size_t n = strcspn(tool, ",:");
         ours |= n == 8 && memcmp(tool, "Memcheck", 8) == 0;
@@ -145,18 +148,18 @@ static bool take_match_kinds(struct lines *l, struct mt_suppression *s,
                          memcmp(names[i].name, text, length) != 0))
             i++;
         if (i == 6)
-            return wrong(l, "no kind of leaks:", text);
+            return suppressions_wrong(l, "no kind of leaks:", text);
         s->kinds |= names[i].bits;
         text += length;
         text += strspn(text, " \t");
         if (*text == '\0')
             return true;
         if (*text++ != ',')
-            return wrong(l, "no kind of leaks:", text - 1);
+            return suppressions_wrong(l, "no kind of leaks:", text - 1);
     }
 }
 
-static bool take_frame(struct lines *l, struct mt_suppression *s)
+static bool suppressions_take_frame(struct lines *l, struct mt_suppression *s)
 {
     static const struct {
         const char *prefix;
@@ -166,13 +169,13 @@ static bool take_frame(struct lines *l, struct mt_suppression *s)
                  {"src:", MT_PATTERN_SRC}};
 
     if (s->n_patterns >= MAX_FRAMES)
-        return wrong(l, "too many frames", NULL);
+        return suppressions_wrong(l, "too many frames", NULL);
     if (strcmp(l->line, "...") == 0)
         return add_pattern(l, s, MT_PATTERN_MANY, NULL);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strncmp(l->line, kinds[i].prefix, 4) == 0)
             return add_pattern(l, s, kinds[i].kind, l->line + 4);
-    return wrong(l, "neither fun:, obj:, src: nor ... :", l->line);
+    return suppressions_wrong(l, "neither fun:, obj:, src: nor ... :", l->line);
 }
 
 static bool skip_entry(struct lines *l, unsigned start)
@@ -181,7 +184,7 @@ static bool skip_entry(struct lines *l, unsigned start)
         if (strcmp(l->line, "}") == 0)
             return true;
     l->number = start;
-    return wrong(l, "no } ends this entry", NULL);
+    return suppressions_wrong(l, "no } ends this entry", NULL);
 }
 
 static bool has_frame(const struct mt_suppression *s)
@@ -202,36 +205,37 @@ static bool read_entry(struct lines *l)
     bool skip = false, first = true;
 
     if (!next_line(l) || strcmp(l->line, "}") == 0)
-        return wrong(l, "an entry without a name", NULL);
+        return suppressions_wrong(l, "an entry without a name", NULL);
     name = l->line;
     l->line = NULL;
     if (!next_line(l) || !take_tool(l, &skip)) {
         free(name);
         return l->error->text[0] != '\0'
                    ? false
-                   : wrong(l, "an entry without TOOL:KIND", NULL);
+                   : suppressions_wrong(l, "an entry without TOOL:KIND", NULL);
     }
     if (skip) {
         free(name);
         return skip_entry(l, start);
     }
-    s = add(l, name);
+    s = suppressions_add(l, name);
     free(name);
     if (s == NULL)
         return out_of_memory(l);
     s->line = start;
     for (; next_line(l); first = false) {
         if (strcmp(l->line, "}") == 0)
-            return has_frame(s) || wrong(l, "an entry without frames", NULL);
+            return has_frame(s) ||
+                   suppressions_wrong(l, "an entry without frames", NULL);
         if (first && strncmp(l->line, kinds, sizeof kinds - 1) == 0) {
             if (!take_match_kinds(l, s, l->line + sizeof kinds - 1))
                 return false;
-        } else if (!take_frame(l, s)) {
+        } else if (!suppressions_take_frame(l, s)) {
             return false;
         }
     }
     l->number = start;
-    return wrong(l, "no } ends this entry", NULL);
+    return suppressions_wrong(l, "no } ends this entry", NULL);
 }
 
 /* --- both --- */

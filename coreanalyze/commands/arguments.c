@@ -7,10 +7,10 @@
 
 #define USUAL_DEBUG_DIR "/usr/lib/debug"
 
-bool mt_take_debug_dir(void *member, const struct mt_args *args,
-                       struct mt_error *error)
+bool mt_parse_debug_dir(void *member, const struct mt_args *args,
+                        struct mt_error *error)
 {
-    struct mt_places *places = member;
+    struct mt_namer_context *places = member;
 
     if (places->n_debug_dirs == MT_MAX_DEBUG_DIRS)
         return mt_fail(error, "%s: too many --debug-dir", args->argv[0]);
@@ -18,8 +18,8 @@ bool mt_take_debug_dir(void *member, const struct mt_args *args,
     return true;
 }
 
-bool mt_take_sort(void *member, const struct mt_args *args,
-                  struct mt_error *error)
+bool mt_parse_sort(void *member, const struct mt_args *args,
+                   struct mt_error *error)
 {
     enum mt_show_sort *sort = member;
 
@@ -35,20 +35,20 @@ bool mt_take_sort(void *member, const struct mt_args *args,
                    args->argv[0], args->value);
 }
 
-bool mt_take_when(void *member, const struct mt_args *args,
-                  struct mt_error *error)
+bool mt_parse_when(void *member, const struct mt_args *args,
+                   struct mt_error *error)
 {
     (void)error;
     *(struct mt_when *)member = mt_when_parse(args->value);
     return true;
 }
 
-bool mt_take_depth(void *member, const struct mt_args *args,
-                   struct mt_error *error)
+bool mt_parse_depth(void *member, const struct mt_args *args,
+                    struct mt_error *error)
 {
     uint64_t n;
 
-    if (!mt_take_count(&n, args, error))
+    if (!mt_parse_count(&n, args, error))
         return false;
     if (n == 0 || n > MT_MAX_FRAMES)
         return mt_fail(error, "%s: --depth takes 1 to %d, not '%s'",
@@ -57,8 +57,8 @@ bool mt_take_depth(void *member, const struct mt_args *args,
     return true;
 }
 
-bool mt_take_address(const struct mt_args *args, uint64_t *address,
-                     struct mt_error *error)
+bool mt_parse_address(const struct mt_args *args, uint64_t *address,
+                      struct mt_error *error)
 {
     char *end;
 
@@ -74,10 +74,10 @@ bool mt_take_address(const struct mt_args *args, uint64_t *address,
 /* --- a whole command line --- */
 
 /* In GDB the target is the inferior: the operand is left out. */
-static bool take_operand(const struct mt_session *session,
-                         const struct mt_command *command,
-                         const struct mt_args *args, void *arguments,
-                         struct mt_error *error)
+static bool arguments_take_operand(const struct mt_session *session,
+                                   const struct mt_command *command,
+                                   const struct mt_args *args, void *arguments,
+                                   struct mt_error *error)
 {
     struct mt_arguments *common = arguments;
 
@@ -91,8 +91,8 @@ static bool take_operand(const struct mt_session *session,
                    args->value);
 }
 
-static bool finish(struct mt_arguments *common, const struct mt_args *args,
-                   struct mt_error *error)
+static bool arguments_finish(struct mt_arguments *common,
+                             const struct mt_args *args, struct mt_error *error)
 {
     common->places.debug_dirs[common->places.n_debug_dirs] = USUAL_DEBUG_DIR;
     common->rest = args->argv + args->at;
@@ -124,18 +124,19 @@ bool mt_arguments_read(struct mt_session *session,
             return false;
         }
         if (option == MT_ARG_OPERAND)
-            ok = take_operand(session, command, &args, arguments, error);
+            ok = arguments_take_operand(session, command, &args, arguments,
+                                        error);
         else if (option != MT_ARG_ERROR)
             ok = args.option->take((char *)arguments + args.option->member,
                                    &args, error);
         if (!ok || option == MT_ARG_ERROR)
             return false;
     }
-    return finish(arguments, &args, error);
+    return arguments_finish(arguments, &args, error);
 }
 
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
-                                          const struct mt_places *places,
+                                          const struct mt_namer_context *places,
                                           const struct mt_model *model,
                                           struct mt_error *error)
 {

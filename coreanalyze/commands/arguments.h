@@ -12,7 +12,7 @@
 #define MT_MAX_DEBUG_DIRS 16
 
 /* Where the files of the target's modules are. */
-struct mt_places {
+struct mt_namer_context {
     /* Those given, then the usual one, then NULL. */
     const char *debug_dirs[MT_MAX_DEBUG_DIRS + 2];
     unsigned n_debug_dirs; /* given */
@@ -23,7 +23,7 @@ struct mt_places {
 struct mt_arguments {
     const char *target;
     bool json, folded;
-    struct mt_places places;
+    struct mt_namer_context places;
     const char *const *rest; /* the program that the command is to run */
 };
 
@@ -31,31 +31,32 @@ struct mt_arguments {
 #define MT_OPTION_JSON                                                         \
     {                                                                          \
         "--json", 0, NULL, "JSON instead of text",                             \
-            MT_INTO(mt_take_flag, bool, common.json)                           \
+            MT_FIELD(mt_parse_flag, bool, common.json)                         \
     }
 #define MT_OPTION_FOLDED                                                       \
     {                                                                          \
         "--folded", 0, NULL, "one line per stack, for flame graphs",           \
-            MT_INTO(mt_take_flag, bool, common.folded)                         \
+            MT_FIELD(mt_parse_flag, bool, common.folded)                       \
     }
 #define MT_OPTION_DEBUG_DIR                                                    \
     {                                                                          \
         "--debug-dir", 0, "DIR",                                               \
             "look here too for separate debug files (may be given several "    \
             "times)",                                                          \
-            MT_INTO(mt_take_debug_dir, struct mt_places, common.places)        \
+            MT_FIELD(mt_parse_debug_dir, struct mt_namer_context,              \
+                     common.places)                                            \
     }
 #define MT_OPTION_SYSROOT                                                      \
     {                                                                          \
         "--sysroot", 0, "DIR", "the target's files are below this",            \
-            MT_INTO(mt_take_text, const char *, common.places.sysroot)         \
+            MT_FIELD(mt_parse_text, const char *, common.places.sysroot)       \
     }
-mt_take mt_take_debug_dir; /* struct mt_places */
+mt_parse mt_parse_debug_dir; /* struct mt_namer_context */
 
 /* Of commands with rows of stacks. */
-mt_take mt_take_depth; /* unsigned */
-mt_take mt_take_sort;  /* enum mt_show_sort */
-mt_take mt_take_when;  /* struct mt_when */
+mt_parse mt_parse_depth; /* unsigned */
+mt_parse mt_parse_sort;  /* enum mt_show_sort */
+mt_parse mt_parse_when;  /* struct mt_when */
 
 /* Which blocks, by when they were allocated; `show` is a member of type
  * struct mt_show_options. */
@@ -64,17 +65,17 @@ mt_take mt_take_when;  /* struct mt_when */
         "--since", 0, "TIME|MARK",                                             \
             "only blocks of the last TIME seconds (also 5m, 2h, 1d), since "   \
             "memtrace_mark(MARK), or since epoch @N",                          \
-            MT_INTO(mt_take_when, struct mt_when, show.since)                  \
+            MT_FIELD(mt_parse_when, struct mt_when, show.since)                \
     }
 #define MT_OPTION_OLDER(show)                                                  \
     {                                                                          \
         "--older", 0, "TIME|MARK", "only blocks that are older than that",     \
-            MT_INTO(mt_take_when, struct mt_when, show.older)                  \
+            MT_FIELD(mt_parse_when, struct mt_when, show.older)                \
     }
 
 /* An address in hexadecimal, with or without 0x. */
-bool mt_take_address(const struct mt_args *args, uint64_t *address,
-                     struct mt_error *error);
+bool mt_parse_address(const struct mt_args *args, uint64_t *address,
+                      struct mt_error *error);
 
 /* Reads a command line into the command's `struct arguments`, which holds the
  * defaults.  False if there is nothing to run: `status` is then the exit
@@ -86,7 +87,7 @@ bool mt_arguments_read(struct mt_session *session,
 
 /* Names for the model's frames: NULL with `error` filled on failure. */
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
-                                          const struct mt_places *places,
+                                          const struct mt_namer_context *places,
                                           const struct mt_model *model,
                                           struct mt_error *error);
 

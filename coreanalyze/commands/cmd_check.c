@@ -3,7 +3,7 @@
  * cmd_check.c - memtrace check: a program that must not leak.
  */
 #include "coreanalyze/check/check_report.h"
-#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/base/output.h"
 
@@ -21,7 +21,7 @@ struct arguments {
 static bool take_wait(void *seconds, const struct mt_args *args,
                       struct mt_error *error)
 {
-    return mt_take_count(seconds, args, error) &&
+    return mt_parse_count(seconds, args, error) &&
            (*(uint64_t *)seconds <= 1000000 ||
             mt_fail(error, "check: --wait takes up to 1000000 seconds"));
 }
@@ -30,28 +30,28 @@ static const struct mt_option options[] = {
     {"--fail-on", 0, "KINDS",
      "kinds that fail the check: definite (the default), indirect, possible, "
      "reachable, all or none",
-     MT_INTO(mt_take_kinds, unsigned, check.gate.fail_on)},
+     MT_FIELD(mt_parse_kinds, unsigned, check.policy.fail_on)},
     {"--show-kinds", 0, "KINDS",
      "kinds to show besides (default: definite,possible)",
-     MT_INTO(mt_take_kinds, unsigned, check.leaks.kinds)},
+     MT_FIELD(mt_parse_kinds, unsigned, check.leaks.kinds)},
     {"--max-bytes", 0, "BYTES", "so many bytes of a process do not fail it",
-     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_bytes)},
+     MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_bytes)},
     {"--max-per-stack", 0, "BYTES",
      "rows with at most so many bytes do not count",
-     MT_INTO(mt_take_bytes, uint64_t, check.gate.max_per_stack)},
+     MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_per_stack)},
     {"--top", 'n', "N", "show the first N rows of a process",
-     MT_INTO(mt_take_count, uint64_t, check.top)},
+     MT_FIELD(mt_parse_count, uint64_t, check.top)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
-     MT_INTO(mt_take_depth, unsigned, check.leaks.show.depth)},
+     MT_FIELD(mt_parse_depth, unsigned, check.leaks.show.depth)},
     MT_OPTION_HEURISTICS(check.leaks.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(check.leaks.mark.scan),
     {"--wait", 0, "SECONDS",
      "wait so long for processes that outlive the program (default: 5)",
-     MT_INTO(take_wait, uint64_t, wait_s)},
+     MT_FIELD(take_wait, uint64_t, wait_s)},
     {"--output", 'o', "FILE", "the report goes here (default: standard error)",
-     MT_INTO(mt_take_text, const char *, output)},
+     MT_FIELD(mt_parse_text, const char *, output)},
     MT_OPTION_JSON,
-    MT_GATE_OPTIONS(check.gate),
+    MT_POLICY_OPTIONS(check.policy),
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
@@ -75,7 +75,7 @@ static int run_program(struct arguments *a, char *const *program,
                        struct mt_error *error)
 {
     struct mt_check *check = &a->check;
-    struct mt_check_events events = {.ended = mt_check_ended,
+    struct mt_check_events events = {.ended = mt_check_exited,
                                      .lost = mt_check_lost,
                                      .context = check,
                                      .wait_s = (unsigned)a->wait_s,
@@ -104,7 +104,7 @@ static int run_program(struct arguments *a, char *const *program,
     result = mt_check_finish(check);
     if (!ci.ended)
         return error->status;
-    if (!mt_gate_finish(&check->gate, &ci, annotations, error))
+    if (!mt_policy_finish(&check->policy, &ci, annotations, error))
         return MT_EXIT_ERROR;
     return exit_status(result, end.status);
 }
@@ -122,7 +122,7 @@ static int check_program(struct arguments *a, char *const *program,
         mt_fail(error, "check: LD_PRELOAD cannot hold the path %s", preload);
         return MT_EXIT_ERROR;
     }
-    if (!mt_gate_begin(&a->check.gate, error) ||
+    if (!mt_policy_begin(&a->check.policy, error) ||
         (a->output && !mt_output_open(&output, a->output, 0666, error)))
         return MT_EXIT_ERROR;
     a->check.out = output.file;
@@ -137,10 +137,10 @@ static int check_program(struct arguments *a, char *const *program,
     return status;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_check_run(struct mt_session *session, int argc,
+                         const char *const *argv, struct mt_error *error)
 {
-    struct arguments a = {.check = {.gate.fail_on = 1u << MT_LEAK_DEFINITE,
+    struct arguments a = {.check = {.policy.fail_on = 1u << MT_LEAK_DEFINITE,
                                     .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
                                                        1u << MT_LEAK_POSSIBLE}},
                           .wait_s = 5};
@@ -151,15 +151,15 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     if (!mt_arguments_read(session, &mt_command_check, argc, argv, &a, &status,
                            error))
         return status;
-    a.check.leaks.kinds |= a.check.gate.fail_on;
+    a.check.leaks.kinds |= a.check.policy.fail_on;
     a.check.json = a.common.json;
     a.check.names =
         (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
                                      .sysroot = a.common.places.sysroot};
-    a.check.gate.names = &a.check.names;
+    a.check.policy.names = &a.check.names;
     status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
                            session->out, error);
-    mt_gate_free(&a.check.gate);
+    mt_policy_free(&a.check.policy);
     return status;
 }
 
@@ -176,5 +176,5 @@ const struct mt_command mt_command_check = {
         "The exit status is the program's if it is not 0 (128 + N for signal\n"
         "N); else 23 if any process leaks; else 24 if any was not checked.\n",
     .options = options,
-    .run = run,
+    .run = cmd_check_run,
 };

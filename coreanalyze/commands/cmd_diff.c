@@ -20,31 +20,31 @@ struct arguments {
     unsigned n_words;
 };
 
-static mt_take take_sort;
+static mt_parse take_sort;
 
 static const struct mt_option options[] = {
     {"--marks", 0, NULL,
      "compare two moments of one target, A and B: marks, or ages or epochs as "
      "--since of show takes them",
-     MT_INTO(mt_take_flag, bool, marks)},
+     MT_FIELD(mt_parse_flag, bool, marks)},
     {"--heap", 0, "NAME", "only this heap",
-     MT_INTO(mt_take_text, const char *, show.heap)},
+     MT_FIELD(mt_parse_text, const char *, show.heap)},
     {"--top", 'n', "N", "only the first N stacks",
-     MT_INTO(mt_take_count, uint64_t, diff.top)},
+     MT_FIELD(mt_parse_count, uint64_t, diff.top)},
     {"--min", 0, "BYTES", "only stacks that changed by so many bytes",
-     MT_INTO(mt_take_bytes, uint64_t, diff.min_bytes)},
+     MT_FIELD(mt_parse_bytes, uint64_t, diff.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
-     MT_INTO(mt_take_depth, unsigned, show.depth)},
+     MT_FIELD(mt_parse_depth, unsigned, show.depth)},
     {"--sort", 0, "KEY", "growth in bytes (the default) or count (of blocks)",
-     MT_INTO(take_sort, bool, diff.by_count)},
+     MT_FIELD(take_sort, bool, diff.by_count)},
     {"--by-name", 0, NULL,
      "stacks are the same if the names of their modules and functions are: "
      "for different builds",
-     MT_INTO(mt_take_flag, bool, by_name)},
+     MT_FIELD(mt_parse_flag, bool, by_name)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop live processes while their memory is read",
-     MT_INTO(mt_take_flag, bool, stop)},
+     MT_FIELD(mt_parse_flag, bool, stop)},
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
@@ -61,8 +61,8 @@ static bool take_sort(void *member, const struct mt_args *args,
                    args->value);
 }
 
-static bool take_operand(void *arguments, const struct mt_args *args,
-                         struct mt_error *error)
+static bool cmd_diff_take_operand(void *arguments, const struct mt_args *args,
+                                  struct mt_error *error)
 {
     struct arguments *a = arguments;
 
@@ -89,8 +89,9 @@ struct comparison {
 };
 
 /* The operands: A B TARGET, or OLD NEW; GDB has the last one of either. */
-static bool take_words(struct mt_session *session, const struct arguments *a,
-                       struct comparison *c, struct mt_error *error)
+static bool cmd_diff_take_words(struct mt_session *session,
+                                const struct arguments *a, struct comparison *c,
+                                struct mt_error *error)
 {
     const char *all[MAX_WORDS + 1];
     unsigned n = 0, wanted = a->marks ? 3 : 2;
@@ -125,7 +126,7 @@ static bool take_words(struct mt_session *session, const struct arguments *a,
     return true;
 }
 
-static bool stop(const struct side *side, struct mt_error *error)
+static bool cmd_diff_stop(const struct side *side, struct mt_error *error)
 {
     struct mt_source *source = side->target.source;
 
@@ -135,8 +136,8 @@ static bool stop(const struct side *side, struct mt_error *error)
            mt_fail(error, "diff: this target cannot be stopped");
 }
 
-static bool open_side(struct comparison *c, struct side *side,
-                      struct mt_error *error)
+static bool cmd_diff_open_side(struct comparison *c, struct side *side,
+                               struct mt_error *error)
 {
     const struct arguments *a = c->arguments;
     struct mt_source *source;
@@ -146,28 +147,28 @@ static bool open_side(struct comparison *c, struct side *side,
                         error))
         return false;
     source = side->target.source;
-    if (a->stop && !stop(side, error))
+    if (a->stop && !cmd_diff_stop(side, error))
         return false;
     ok = mt_target_model(&side->session, &side->target, error) &&
          mt_show_run(side->target.model, &side->options, &side->show, error);
-    if (a->stop && source->ops->go)
-        source->ops->go(source);
+    if (a->stop && source->ops->resume)
+        source->ops->resume(source);
     return ok;
 }
 
 /* What is left of the blocks from before each moment. */
 static bool open_moments(struct comparison *c, struct mt_error *error)
 {
-    struct side *old = &c->sides[0], *new = &c->sides[1];
+    struct side *old = &c->sides[0], *fresh = &c->sides[1];
     struct mt_when from = mt_when_parse(c->moments[0]);
     struct mt_when to = mt_when_parse(c->moments[1]);
     struct mt_model *model;
     uint32_t first, end;
 
-    new->options.older = to;
-    if (!open_side(c, new, error))
+    fresh->options.older = to;
+    if (!cmd_diff_open_side(c, fresh, error))
         return false;
-    model = new->target.model;
+    model = fresh->target.model;
     /* Of marks with one label, those that are next to each other. */
     if (!mt_when_epoch(model, &to, UINT64_MAX, &end, error) ||
         !mt_when_epoch(model, &from, end, &first, error))
@@ -182,7 +183,7 @@ static bool open_moments(struct comparison *c, struct mt_error *error)
 
 /* --- names instead of places --- */
 
-static void add_name(void *context, const struct mt_frame *frame)
+static void cmd_diff_add_name(void *context, const struct mt_frame *frame)
 {
     struct mt_diff_key *key = context;
 
@@ -195,17 +196,18 @@ static void add_name(void *context, const struct mt_frame *frame)
         mt_diff_add(key, &frame->module_offset, sizeof frame->module_offset);
 }
 
-static void identify(void *context, enum mt_diff_side side,
-                     const struct mt_show_row *row, struct mt_diff_key *key)
+static void cmd_diff_identify(void *context, enum mt_diff_side side,
+                              const struct mt_show_row *row,
+                              struct mt_diff_key *key)
 {
     struct comparison *c = context;
 
-    mt_report_frames(&c->report.side[side], row, add_name, key);
+    mt_report_frames(&c->report.side[side], row, cmd_diff_add_name, key);
 }
 
 /* --- the whole --- */
 
-static bool prepare(struct comparison *c, struct mt_error *error)
+static bool cmd_diff_prepare(struct comparison *c, struct mt_error *error)
 {
     const struct arguments *a = c->arguments;
 
@@ -226,7 +228,7 @@ static bool prepare(struct comparison *c, struct mt_error *error)
     return true;
 }
 
-static bool compare(struct comparison *c, struct mt_error *error)
+static bool cmd_diff_compare(struct comparison *c, struct mt_error *error)
 {
     const struct arguments *a = c->arguments;
     struct mt_diff_options diff_options = a->diff;
@@ -238,7 +240,7 @@ static bool compare(struct comparison *c, struct mt_error *error)
     bool ok = true;
 
     diff_options.unchanged = a->common.folded;
-    diff_options.identify = a->by_name ? identify : NULL;
+    diff_options.identify = a->by_name ? cmd_diff_identify : NULL;
     diff_options.identify_context = c;
     if (!mt_diff_run(models, shows, &diff_options, &diff, error))
         return false;
@@ -253,8 +255,8 @@ static bool compare(struct comparison *c, struct mt_error *error)
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_diff_run(struct mt_session *session, int argc,
+                        const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {0};
     struct comparison c = {.arguments = &a};
@@ -264,11 +266,11 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     if (!mt_arguments_read(session, &mt_command_diff, argc, argv, &a, &status,
                            error))
         return status;
-    ok = take_words(session, &a, &c, error) &&
+    ok = cmd_diff_take_words(session, &a, &c, error) &&
          (a.marks ? open_moments(&c, error)
-                  : open_side(&c, &c.sides[0], error) &&
-                        open_side(&c, &c.sides[1], error)) &&
-         prepare(&c, error) && compare(&c, error);
+                  : cmd_diff_open_side(&c, &c.sides[0], error) &&
+                        cmd_diff_open_side(&c, &c.sides[1], error)) &&
+         cmd_diff_prepare(&c, error) && cmd_diff_compare(&c, error);
     for (unsigned i = 0; i < 2; i++) {
         mt_resolver_free(c.report.side[i].resolver);
         mt_show_free(&c.sides[i].show);
@@ -295,6 +297,6 @@ const struct mt_command mt_command_diff = {
         "B.\n",
     .options = options,
     .takes_target = true,
-    .operand = take_operand,
-    .run = run,
+    .operand = cmd_diff_take_operand,
+    .run = cmd_diff_run,
 };

@@ -13,7 +13,7 @@
 static const struct mt_option options[] = {{0}};
 
 /* `text` as one word of the shell. */
-static char *quoted(const char *text)
+static char *cmd_gdb_quoted(const char *text)
 {
     char *result = malloc(strlen(text) * 4 + 3), *to = result;
 
@@ -41,7 +41,7 @@ static char *wrapper_command(const char *library)
     if (asprintf(&setting, "LD_PRELOAD=%s%s%s", library ? library : "",
                  library && before && *before ? ":" : "",
                  before ? before : "") >= 0)
-        word = quoted(setting);
+        word = cmd_gdb_quoted(setting);
     else
         setting = NULL;
     if (word == NULL || asprintf(&command, "set exec-wrapper env %s", word) < 0)
@@ -77,8 +77,8 @@ static const char **gdb_words(const char *library, const char *script, int argc,
     return words;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_gdb_run(struct mt_session *session, int argc,
+                       const char *const *argv, struct mt_error *error)
 {
     char library[PATH_MAX], script[PATH_MAX];
     const char **words;
@@ -113,5 +113,5 @@ const struct mt_command mt_command_gdb = {
                "--args PROGRAM ARGUMENT..., and its options.  Programs that\n"
                "GDB then starts run on the traced heap.\n",
     .options = options,
-    .run = run,
+    .run = cmd_gdb_run,
 };

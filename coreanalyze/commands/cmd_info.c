@@ -15,8 +15,8 @@ static const struct mt_option options[] = {
     {0},
 };
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_info_run(struct mt_session *session, int argc,
+                        const char *const *argv, struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
     struct mt_show_options all = {0};
@@ -56,7 +56,7 @@ const struct mt_command mt_command_info = {
         "that reports about this target do not see.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_info_run,
 };
 
 const struct mt_command mt_command_heaps = {
@@ -65,5 +65,5 @@ const struct mt_command mt_command_heaps = {
     .summary = "Show the heaps: base, size, flags, pages and totals.",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_info_run,
 };

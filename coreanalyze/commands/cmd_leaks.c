@@ -2,8 +2,8 @@
  *
  * cmd_leaks.c - memtrace leaks: what nothing reaches any more.
  */
-#include "coreanalyze/commands/cmd_leaks.h"
-#include "coreanalyze/check/gate.h"
+#include "coreanalyze/commands/search_options.h"
+#include "coreanalyze/check/policy.h"
 #include "coreanalyze/reports/print_leaks.h"
 
 #include <string.h>
@@ -11,13 +11,13 @@
 struct arguments {
     struct mt_arguments common;
     struct mt_leaks_options leaks;
-    struct mt_gate gate;
+    struct mt_policy policy;
     uint64_t top, min_bytes; /* of the rows that the gate lets through */
     bool fail, no_stop;
 };
 
-static bool take_mappings(void *member, const struct mt_args *args,
-                          struct mt_error *error)
+static bool cmd_leaks_take_mappings(void *member, const struct mt_args *args,
+                                    struct mt_error *error)
 {
     bool nodes = strcmp(args->value, "nodes") == 0;
 
@@ -34,7 +34,7 @@ static bool take_threads(void *member, const struct mt_args *args,
 {
     uint64_t n;
 
-    if (!mt_take_count(&n, args, error))
+    if (!mt_parse_count(&n, args, error))
         return false;
     if (n == 0 || n > 64)
         return mt_fail(error, "leaks: --threads takes 1 to 64, not '%s'",
@@ -45,21 +45,21 @@ static bool take_threads(void *member, const struct mt_args *args,
 
 static const struct mt_option options[] = {
     {"--heap", 0, "NAME", "only blocks of this heap",
-     MT_INTO(mt_take_text, const char *, leaks.show.heap)},
+     MT_FIELD(mt_parse_text, const char *, leaks.show.heap)},
     {"--show-kinds", 0, "KINDS",
      "definite, indirect, possible, reachable, or all "
      "(default: definite,possible)",
-     MT_INTO(mt_take_kinds, unsigned, leaks.kinds)},
+     MT_FIELD(mt_parse_kinds, unsigned, leaks.kinds)},
     {"--top", 'n', "N", "only the first N rows",
-     MT_INTO(mt_take_count, uint64_t, leaks.show.top)},
+     MT_FIELD(mt_parse_count, uint64_t, leaks.show.top)},
     {"--min", 0, "BYTES",
      "only rows with so many bytes, indirect ones included",
-     MT_INTO(mt_take_bytes, uint64_t, leaks.show.min_bytes)},
+     MT_FIELD(mt_parse_bytes, uint64_t, leaks.show.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
-     MT_INTO(mt_take_depth, unsigned, leaks.show.depth)},
+     MT_FIELD(mt_parse_depth, unsigned, leaks.show.depth)},
     {"--sort", 0, "KEY",
      "inside a kind: bytes (the default), count, age or allocs",
-     MT_INTO(mt_take_sort, enum mt_show_sort, leaks.show.sort)},
+     MT_FIELD(mt_parse_sort, enum mt_show_sort, leaks.show.sort)},
     MT_OPTION_SINCE(leaks.show),
     MT_OPTION_OLDER(leaks.show),
     MT_OPTION_HEURISTICS(leaks.mark.scan.heuristics),
@@ -67,26 +67,27 @@ static const struct mt_option options[] = {
     {"--mappings", 0, "roots|nodes",
      "writable mappings of no module: roots (the default), or only if "
      "something points to them",
-     MT_INTO(take_mappings, bool, leaks.roots.mappings_are_nodes)},
+     MT_FIELD(cmd_leaks_take_mappings, bool, leaks.roots.mappings_are_nodes)},
     {"--threads", 0, "N", "processors to use (default: all there are)",
-     MT_INTO(take_threads, unsigned, leaks.mark.threads)},
+     MT_FIELD(take_threads, unsigned, leaks.mark.threads)},
     {"--fail", 0, NULL,
      "exit with 23 if blocks are definitely lost that count, with 24 if none "
      "are but not all could be checked",
-     MT_INTO(mt_take_flag, bool, fail)},
+     MT_FIELD(mt_parse_flag, bool, fail)},
     MT_OPTION_NO_STOP,
     {"--times", 0, NULL,
      "say how long the search took, and how much was searched in all",
-     MT_INTO(mt_take_flag, bool, leaks.times)},
+     MT_FIELD(mt_parse_flag, bool, leaks.times)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
-    MT_GATE_OPTIONS(gate),
+    MT_POLICY_OPTIONS(policy),
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
 };
 
-static void cut(struct mt_show *show, uint64_t min_bytes, uint64_t top)
+static void cmd_leaks_cut(struct mt_show *show, uint64_t min_bytes,
+                          uint64_t top)
 {
     size_t kept = 0;
 
@@ -99,21 +100,21 @@ static void cut(struct mt_show *show, uint64_t min_bytes, uint64_t top)
 
 /* Decides by suppressions and baseline.  --top and --min are of what is left.
  */
-static bool judge(struct arguments *a, const struct mt_report *report,
-                  struct mt_leaks *leaks, struct mt_error *error)
+static bool cmd_leaks_judge(struct arguments *a, const struct mt_report *report,
+                            struct mt_leaks *leaks, struct mt_error *error)
 {
     const struct mt_process *process = &report->model->source->process;
-    struct mt_outcome *outcome = &a->gate.outcome;
-    struct mt_outcome_process *p = mt_outcome_add(outcome);
+    struct mt_findings *findings = &a->policy.findings;
+    struct mt_findings_process *p = mt_findings_add(findings);
 
     if (p == NULL)
         return mt_fail(error, "out of memory");
-    *p = (struct mt_outcome_process){
+    *p = (struct mt_findings_process){
         .pid = process->pid ? process->pid : report->model->pid,
-        .command = mt_outcome_text(outcome, process->command),
-        .exe = mt_outcome_text(outcome, process->exe),
+        .command = mt_findings_text(findings, process->command),
+        .exe = mt_findings_text(findings, process->exe),
     };
-    if (!mt_gate_judge(&a->gate, p, report, leaks, error))
+    if (!mt_policy_judge(&a->policy, p, report, leaks, error))
         return false;
     if (leaks->stopped || !mt_leaks_complete(report->model, leaks)) {
         p->result = MT_CHECK_NOT_CHECKED;
@@ -122,76 +123,76 @@ static bool judge(struct arguments *a, const struct mt_report *report,
     }
     if (p->failing_count > 0 && !leaks->stopped)
         p->result = MT_CHECK_LEAKS;
-    cut(&leaks->show, a->min_bytes, a->top);
+    cmd_leaks_cut(&leaks->show, a->min_bytes, a->top);
     return true;
 }
 
-static bool print(struct mt_session *session, struct arguments *a,
-                  struct mt_report *report, struct mt_leaks *leaks,
-                  struct mt_error *error)
+static bool cmd_leaks_print(struct mt_session *session, struct arguments *a,
+                            struct mt_report *report, struct mt_leaks *leaks,
+                            struct mt_error *error)
 {
     struct mt_json json = {.out = session->out};
     struct mt_ci ci = {.tool = "memtrace leaks"};
 
-    if (a->gate.wanted && !judge(a, report, leaks, error))
+    if (a->policy.wanted && !cmd_leaks_judge(a, report, leaks, error))
         return false;
     if (a->common.json) {
         mt_json_open(&json, NULL, '{');
         mt_json_u64(&json, "version", 1);
         mt_json_put_leaks(&json, report, leaks);
-        mt_gate_json(&a->gate, &json);
+        mt_policy_json(&a->policy, &json);
         mt_json_close(&json, '}');
     } else if (a->common.folded) {
         if (!mt_print_folded(report, error))
             return false;
     } else {
         mt_print_leaks(report, leaks);
-        mt_gate_print(&a->gate, session->out);
+        mt_policy_print(&a->policy, session->out);
     }
-    if (!a->gate.wanted)
+    if (!a->policy.wanted)
         return true;
-    ci.pid = a->gate.outcome.processes[0].pid;
-    return mt_gate_finish(&a->gate, &ci, session->out, error);
+    ci.pid = a->policy.findings.processes[0].pid;
+    return mt_policy_finish(&a->policy, &ci, session->out, error);
 }
 
 /* Searches, and prints what is found. */
-static bool search(struct mt_session *session, struct arguments *a,
-                   struct mt_target *target, struct mt_leaks *leaks,
-                   struct mt_error *error)
+static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
+                             struct mt_target *target, struct mt_leaks *leaks,
+                             struct mt_error *error)
 {
     struct mt_resolver *resolver;
     bool ok;
 
-    if (!mt_gate_own(&a->gate, target->model, error))
+    if (!mt_policy_own(&a->policy, target->model, error))
         return false;
-    if (a->gate.wanted) {
+    if (a->policy.wanted) {
         a->top = a->leaks.show.top;
         a->min_bytes = a->leaks.show.min_bytes;
         a->leaks.show.top = a->leaks.show.min_bytes = 0;
-        a->leaks.kinds |= a->gate.fail_on;
+        a->leaks.kinds |= a->policy.fail_on;
     }
     if (!mt_leaks_run(target->model, &a->leaks, leaks, error))
         return false;
     /* What is left to do needs no memory that changes. */
-    if (target->source->ops->go)
-        target->source->ops->go(target->source);
+    if (target->source->ops->resume)
+        target->source->ops->resume(target->source);
     resolver =
         mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
     struct mt_report report = {target->model, &leaks->show, resolver,
                                session->out, mt_leak_kind_names};
-    ok = print(session, a, &report, leaks, error);
+    ok = cmd_leaks_print(session, a, &report, leaks, error);
     mt_resolver_free(resolver);
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_leaks_run(struct mt_session *session, int argc,
+                         const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {
         .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE},
-        .gate = {.fail_on = 1u << MT_LEAK_DEFINITE}};
+        .policy = {.fail_on = 1u << MT_LEAK_DEFINITE}};
     struct mt_resolver_options names = {0};
     struct mt_target target = {0};
     struct mt_leaks leaks = {0};
@@ -200,17 +201,17 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     mt_mark_defaults(session, &a.leaks.mark);
     if (!mt_arguments_read(session, &mt_command_leaks, argc, argv, &a, &status,
                            error)) {
-        mt_gate_free(&a.gate);
+        mt_policy_free(&a.policy);
         return status;
     }
     names.debug_dirs = a.common.places.debug_dirs;
     names.sysroot = a.common.places.sysroot;
-    a.gate.names = &names;
+    a.policy.names = &names;
     status = MT_EXIT_ERROR;
-    if (mt_gate_begin(&a.gate, error) &&
-        mt_target_frozen(session, "leaks", a.common.target, !a.no_stop,
-                         &a.leaks.mark.scan, &target, error) &&
-        search(session, &a, &target, &leaks, error))
+    if (mt_policy_begin(&a.policy, error) &&
+        mt_target_captured(session, "leaks", a.common.target, !a.no_stop,
+                           &a.leaks.mark.scan, &target, error) &&
+        cmd_leaks_search(session, &a, &target, &leaks, error))
         status = MT_EXIT_OK;
     if (status == MT_EXIT_OK && a.fail) {
         if (mt_leaks_left(&leaks, MT_LEAK_DEFINITE).count > 0)
@@ -222,7 +223,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
         status = MT_EXIT_UNCHECKED;
     mt_leaks_free(&leaks);
     mt_target_close(&target);
-    mt_gate_free(&a.gate);
+    mt_policy_free(&a.policy);
     return status;
 }
 
@@ -242,5 +243,5 @@ const struct mt_command mt_command_leaks = {
         "not be searched is said at the end, and what follows from that.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_leaks_run,
 };

@@ -2,7 +2,7 @@
  *
  * cmd_refs.c - memtrace refs: who holds a block.
  */
-#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/cmd_whatis.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/analyses/refs.h"
@@ -21,7 +21,7 @@ struct arguments {
 
 static const struct mt_option options[] = {
     {"--top", 'n', "N", "list N holders (default: 20; 0: all)",
-     MT_INTO(mt_take_count, uint64_t, refs.max_holders)},
+     MT_FIELD(mt_parse_count, uint64_t, refs.max_holders)},
     MT_OPTION_HEURISTICS(refs.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(refs.mark.scan),
     MT_OPTION_NO_STOP,
@@ -31,15 +31,15 @@ static const struct mt_option options[] = {
     {0},
 };
 
-static bool take_operand(void *arguments, const struct mt_args *args,
-                         struct mt_error *error)
+static bool cmd_refs_take_operand(void *arguments, const struct mt_args *args,
+                                  struct mt_error *error)
 {
     struct arguments *a = arguments;
 
     if (a->has_address)
         return mt_fail(error, "refs: one operand too many: %s", args->value);
     a->has_address = true;
-    return mt_take_address(args, &a->address, error);
+    return mt_parse_address(args, &a->address, error);
 }
 
 /* Where a pointer is: a root by name, or a block. */
@@ -75,8 +75,8 @@ static void put_ref(const struct mt_whatis *w, const struct mt_ref *ref)
     }
 }
 
-static void put_text(const struct mt_whatis *w, const struct mt_refs *refs,
-                     uint64_t address)
+static void cmd_refs_put_text(const struct mt_whatis *w,
+                              const struct mt_refs *refs, uint64_t address)
 {
     FILE *out = w->out;
 
@@ -139,8 +139,8 @@ static void put_json_ref(struct mt_json *json, const struct mt_whatis *w,
     mt_json_close(json, '}');
 }
 
-static void put_json(const struct mt_whatis *w, const struct mt_refs *refs,
-                     uint64_t address)
+static void cmd_refs_put_json(const struct mt_whatis *w,
+                              const struct mt_refs *refs, uint64_t address)
 {
     struct mt_json json = {.out = w->out};
     struct mt_block block;
@@ -167,9 +167,10 @@ static void put_json(const struct mt_whatis *w, const struct mt_refs *refs,
     mt_json_close(&json, '}');
 }
 
-static bool search_and_print(struct mt_session *session,
-                             const struct arguments *a,
-                             struct mt_target *target, struct mt_error *error)
+static bool cmd_refs_search_and_print(struct mt_session *session,
+                                      const struct arguments *a,
+                                      struct mt_target *target,
+                                      struct mt_error *error)
 {
     struct mt_refs refs;
     struct mt_whatis w;
@@ -184,17 +185,17 @@ static bool search_and_print(struct mt_session *session,
                              &w, error);
     if (ok) {
         if (a->common.json)
-            put_json(&w, &refs, a->address);
+            cmd_refs_put_json(&w, &refs, a->address);
         else
-            put_text(&w, &refs, a->address);
+            cmd_refs_put_text(&w, &refs, a->address);
         mt_whatis_end(&w);
     }
     mt_refs_free(&refs);
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_refs_run(struct mt_session *session, int argc,
+                        const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {.refs.max_holders = 20};
     struct mt_target target = {0};
@@ -206,9 +207,9 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                            error))
         return status;
     ok = (a.has_address || mt_fail(error, "refs: no ADDRESS")) &&
-         mt_target_frozen(session, "refs", a.common.target, !a.no_stop, &a.refs.mark.scan, &target,
-                          error) &&
-         search_and_print(session, &a, &target, error);
+         mt_target_captured(session, "refs", a.common.target, !a.no_stop,
+                            &a.refs.mark.scan, &target, error) &&
+         cmd_refs_search_and_print(session, &a, &target, error);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }
@@ -223,6 +224,6 @@ const struct mt_command mt_command_refs = {
         "blocks; and a shortest chain of pointers from a root to it.\n",
     .options = options,
     .takes_target = true,
-    .operand = take_operand,
-    .run = run,
+    .operand = cmd_refs_take_operand,
+    .run = cmd_refs_run,
 };

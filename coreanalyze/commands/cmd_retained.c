@@ -2,7 +2,7 @@
  *
  * cmd_retained.c - memtrace retained: what roots, blocks and stacks hold alone.
  */
-#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/cmd_whatis.h"
 #include "coreanalyze/reports/print_retained.h"
 
@@ -17,7 +17,7 @@ static const struct mt_option options[] = {
     {"--top", 'n', "N",
      "only the first N roots, blocks and stacks "
      "(default: 10; 0: all roots and stacks)",
-     MT_INTO(mt_take_count, uint64_t, top)},
+     MT_FIELD(mt_parse_count, uint64_t, top)},
     MT_OPTION_TAG_BITS(scan),
     MT_OPTION_NO_STOP,
     MT_OPTION_JSON,
@@ -29,7 +29,8 @@ static const struct mt_option options[] = {
 #define MAX_BLOCKS 1000u
 
 /* Where the variable starts that holds an address. */
-static uint64_t variable(void *context, uint32_t module, uint64_t address)
+static uint64_t cmd_retained_variable(void *context, uint32_t module,
+                                      uint64_t address)
 {
     const struct mt_namer *namer = context;
     const struct mt_module *m = &namer->model->source->modules[module];
@@ -41,16 +42,17 @@ static uint64_t variable(void *context, uint32_t module, uint64_t address)
                : address;
 }
 
-static bool search_and_print(struct mt_session *session,
-                             const struct arguments *a,
-                             struct mt_target *target, struct mt_error *error)
+static bool cmd_retained_search_and_print(struct mt_session *session,
+                                          const struct arguments *a,
+                                          struct mt_target *target,
+                                          struct mt_error *error)
 {
     struct mt_retained retained = {0};
     struct mt_whatis w;
     struct mt_retained_options retained_options = {
         .scan = a->scan,
         .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
-        .variable = variable,
+        .variable = cmd_retained_variable,
         .variable_context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, a->top};
@@ -60,8 +62,8 @@ static bool search_and_print(struct mt_session *session,
                          &w, error))
         return false;
     ok = mt_retained_run(target->model, &retained_options, &retained, error);
-    if (ok && target->source->ops->go)
-        target->source->ops->go(target->source);
+    if (ok && target->source->ops->resume)
+        target->source->ops->resume(target->source);
     if (ok)
         ok = a->common.json ? mt_print_retained_json(&report, error)
                             : mt_print_retained(&report, error);
@@ -70,8 +72,8 @@ static bool search_and_print(struct mt_session *session,
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_retained_run(struct mt_session *session, int argc,
+                            const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {.top = 10};
     struct mt_target target = {0};
@@ -81,9 +83,9 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
     if (!mt_arguments_read(session, &mt_command_retained, argc, argv, &a,
                            &status, error))
         return status;
-    ok = mt_target_frozen(session, "retained", a.common.target, !a.no_stop,
-                          &a.scan, &target, error) &&
-         search_and_print(session, &a, &target, error);
+    ok = mt_target_captured(session, "retained", a.common.target, !a.no_stop,
+                            &a.scan, &target, error) &&
+         cmd_retained_search_and_print(session, &a, &target, error);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }
@@ -101,5 +103,5 @@ const struct mt_command mt_command_retained = {
         "A live process is stopped while its memory is read once.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_retained_run,
 };

@@ -49,7 +49,7 @@ static bool take_limit(void *settings, const struct mt_args *args,
 {
     uint64_t n;
 
-    return mt_take_bytes(&n, args, error) &&
+    return mt_parse_bytes(&n, args, error) &&
            add_number(settings, error, "limit=", n);
 }
 
@@ -58,7 +58,7 @@ static bool take_depth(void *settings, const struct mt_args *args,
 {
     uint64_t n;
 
-    return mt_take_count(&n, args, error) &&
+    return mt_parse_count(&n, args, error) &&
            add_number(settings, error, "depth=", n);
 }
 
@@ -67,7 +67,7 @@ static bool take_sample(void *settings, const struct mt_args *args,
 {
     uint64_t n;
 
-    return mt_take_bytes(&n, args, error) &&
+    return mt_parse_bytes(&n, args, error) &&
            add_number(settings, error, "sample=", n);
 }
 
@@ -88,20 +88,20 @@ static bool take_setting(void *settings, const struct mt_args *args,
 
 static const struct mt_option options[] = {
     {"--heap-limit", 0, "BYTES", "allocations beyond this fail (limit=)",
-     MT_INTO(take_limit, struct settings, settings)},
+     MT_FIELD(take_limit, struct settings, settings)},
     {"--depth", 0, "N", "frames kept of a stack (depth=)",
-     MT_INTO(take_depth, struct settings, settings)},
+     MT_FIELD(take_depth, struct settings, settings)},
     {"--sample", 0, "BYTES", "trace a sample, one in so many bytes (sample=)",
-     MT_INTO(take_sample, struct settings, settings)},
+     MT_FIELD(take_sample, struct settings, settings)},
     {"--no-trace", 0, NULL, "start with tracing off (trace=off)",
-     MT_INTO(take_no_trace, struct settings, settings)},
+     MT_FIELD(take_no_trace, struct settings, settings)},
     {"--option", 'o', "KEY=VALUE",
      "any other key of MEMTRACE (see memtrace-preload(7))",
-     MT_INTO(take_setting, struct settings, settings)},
+     MT_FIELD(take_setting, struct settings, settings)},
     {"--save", 0, "FILE",
      "save a mini-core when the program ends, in whatever way; %p in the "
      "name: of each process, by its id; %n: by its name",
-     MT_INTO(mt_take_text, const char *, save)},
+     MT_FIELD(mt_parse_text, const char *, save)},
     {0},
 };
 
@@ -133,8 +133,8 @@ static bool set_settings(const struct settings *settings)
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_run_run(struct mt_session *session, int argc,
+                       const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {.settings.length = 0};
     char preload[PATH_MAX];
@@ -174,5 +174,5 @@ const struct mt_command mt_command_run = {
         "With --save it stays, follows the program by ptrace, and returns its\n"
         "status, 128 + N for signal N.\n",
     .options = options,
-    .run = run,
+    .run = cmd_run_run,
 };

@@ -15,13 +15,13 @@ struct arguments {
 
 static const struct mt_option options[] = {
     {"--output", 'o', "FILE", "the file to write",
-     MT_INTO(mt_take_text, const char *, output)},
+     MT_FIELD(mt_parse_text, const char *, output)},
     {0},
 };
 
 /* A limit on the size of files is an error like a full disk. */
-static bool write_file(const struct mt_model *model, const char *path,
-                       uint64_t *bytes, struct mt_error *error)
+static bool cmd_save_write_file(const struct mt_model *model, const char *path,
+                                uint64_t *bytes, struct mt_error *error)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     bool ok;
@@ -32,8 +32,8 @@ static bool write_file(const struct mt_model *model, const char *path,
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_save_run(struct mt_session *session, int argc,
+                        const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {0};
     struct mt_target target = {0};
@@ -52,14 +52,14 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
         (target.source->ops->stop == NULL ||
          target.source->ops->stop(target.source, error))) {
         if (mt_target_model(session, &target, error) &&
-            write_file(target.model, a.output, &bytes, error)) {
+            cmd_save_write_file(target.model, a.output, &bytes, error)) {
             fprintf(session->out, "%s: ", a.output);
             mt_put_size(session->out, bytes);
             putc('\n', session->out);
             status = MT_EXIT_OK;
         }
-        if (target.source->ops->go)
-            target.source->ops->go(target.source);
+        if (target.source->ops->resume)
+            target.source->ops->resume(target.source);
     }
     mt_target_close(&target);
     return status;
@@ -77,5 +77,5 @@ const struct mt_command mt_command_save = {
         "A live process is stopped meanwhile.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_save_run,
 };

@@ -13,39 +13,40 @@ struct arguments {
 
 static const struct mt_option options[] = {
     {"--heap", 0, "NAME", "only this heap",
-     MT_INTO(mt_take_text, const char *, show.heap)},
+     MT_FIELD(mt_parse_text, const char *, show.heap)},
     {"--top", 'n', "N", "only the first N stacks",
-     MT_INTO(mt_take_count, uint64_t, show.top)},
+     MT_FIELD(mt_parse_count, uint64_t, show.top)},
     {"--min", 0, "BYTES", "only stacks with so many live bytes",
-     MT_INTO(mt_take_bytes, uint64_t, show.min_bytes)},
+     MT_FIELD(mt_parse_bytes, uint64_t, show.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
-     MT_INTO(mt_take_depth, unsigned, show.depth)},
+     MT_FIELD(mt_parse_depth, unsigned, show.depth)},
     {"--sort", 0, "KEY",
      "bytes (the default), count, age (oldest block first) or allocs "
      "(allocations since the start)",
-     MT_INTO(mt_take_sort, enum mt_show_sort, show.sort)},
+     MT_FIELD(mt_parse_sort, enum mt_show_sort, show.sort)},
     MT_OPTION_SINCE(show),
     MT_OPTION_OLDER(show),
     {"--ages", 0, NULL,
      "of each stack the oldest and the newest block, how many are from each "
      "eighth of the time, and whether it grows steadily",
-     MT_INTO(mt_take_flag, bool, show.ages)},
+     MT_FIELD(mt_parse_flag, bool, show.ages)},
     {"--classes", 0, NULL,
      "of each size class its live and free blocks, its spans and their memory",
-     MT_INTO(mt_take_flag, bool, show.classes)},
+     MT_FIELD(mt_parse_flag, bool, show.classes)},
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",
-     MT_INTO(mt_take_flag, bool, stop)},
+     MT_FIELD(mt_parse_flag, bool, stop)},
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
 };
 
 /* Stopped or not, names are looked up when the target runs again. */
-static bool collect(struct mt_session *session, const struct arguments *a,
-                    struct mt_target *target, struct mt_show *show,
-                    struct mt_error *error)
+static bool cmd_show_collect(struct mt_session *session,
+                             const struct arguments *a,
+                             struct mt_target *target, struct mt_show *show,
+                             struct mt_error *error)
 {
     const struct mt_source_ops *ops = target->source->ops;
     bool stop = a->stop && ops->stop, ok;
@@ -58,13 +59,13 @@ static bool collect(struct mt_session *session, const struct arguments *a,
     ok = mt_target_model(session, target, error) &&
          mt_show_run(target->model, &a->show, show, error);
     if (stop)
-        ops->go(target->source);
+        ops->resume(target->source);
     return ok;
 }
 
-static bool print(struct mt_session *session, const struct arguments *a,
-                  struct mt_target *target, const struct mt_show *show,
-                  struct mt_error *error)
+static bool cmd_show_print(struct mt_session *session,
+                           const struct arguments *a, struct mt_target *target,
+                           const struct mt_show *show, struct mt_error *error)
 {
     struct mt_resolver *resolver =
         mt_arguments_resolver(session, &a->common.places, target->model, error);
@@ -84,8 +85,8 @@ static bool print(struct mt_session *session, const struct arguments *a,
     return ok;
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_show_run(struct mt_session *session, int argc,
+                        const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {0};
     struct mt_target target;
@@ -97,8 +98,8 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
                            error))
         return status;
     ok = mt_target_open(session, "show", a.common.target, &target, error) &&
-         collect(session, &a, &target, &show, error) &&
-         print(session, &a, &target, &show, error);
+         cmd_show_collect(session, &a, &target, &show, error) &&
+         cmd_show_print(session, &a, &target, &show, error);
     mt_show_free(&show);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
@@ -119,5 +120,5 @@ const struct mt_command mt_command_show = {
         "blocks that it allocates or frees meanwhile may be seen or not.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_show_run,
 };

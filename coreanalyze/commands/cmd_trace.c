@@ -14,7 +14,7 @@ struct arguments {
 
 static const struct mt_option options[] = {
     {"--heap", 0, "NAME", "only this heap (default: all)",
-     MT_INTO(mt_take_text, const char *, heap)},
+     MT_FIELD(mt_parse_text, const char *, heap)},
     {0},
 };
 
@@ -50,8 +50,8 @@ static bool switch_heaps(struct mt_session *session, struct mt_model *model,
     return n > 0 || mt_fail(error, "the trace has no heap");
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_trace_run(struct mt_session *session, int argc,
+                         const char *const *argv, struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
     struct arguments a = {0};
@@ -77,7 +77,7 @@ const struct mt_command mt_command_on = {
                "count them as such.  The process is not stopped.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_trace_run,
 };
 
 const struct mt_command mt_command_off = {
@@ -88,5 +88,5 @@ const struct mt_command mt_command_off = {
                "The process is not stopped.\n",
     .options = options,
     .takes_target = true,
-    .run = run,
+    .run = cmd_trace_run,
 };

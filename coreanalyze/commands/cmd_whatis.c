@@ -19,14 +19,15 @@ struct arguments {
 
 static const struct mt_option options[] = {
     {"--verbose", 'v', NULL, "the blocks before and after too",
-     MT_INTO(mt_take_flag, bool, verbose)},
+     MT_FIELD(mt_parse_flag, bool, verbose)},
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
 };
 
-bool mt_whatis_begin(struct mt_session *session, const struct mt_places *places,
+bool mt_whatis_begin(struct mt_session *session,
+                     const struct mt_namer_context *places,
                      struct mt_target *target, const struct mt_roots *roots,
                      struct mt_whatis *whatis, struct mt_error *error)
 {
@@ -48,8 +49,8 @@ void mt_whatis_end(struct mt_whatis *whatis)
 }
 
 /* A row of one block, for the printers of stacks. */
-static struct mt_show_row row_of(const struct mt_model *model,
-                                 const struct mt_block *block)
+static struct mt_show_row cmd_whatis_row_of(const struct mt_model *model,
+                                            const struct mt_block *block)
 {
     return (struct mt_show_row){.heap = block->heap,
                                 .stack = block->stack,
@@ -69,7 +70,7 @@ void mt_whatis_block(const struct mt_whatis *w, const struct mt_block *block,
 {
     struct mt_model *model = w->namer.model;
     struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
-    struct mt_show_row row = row_of(model, block);
+    struct mt_show_row row = cmd_whatis_row_of(model, block);
     bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
     FILE *out = w->out;
 
@@ -101,7 +102,7 @@ void mt_whatis_json_block(struct mt_json *json, const struct mt_whatis *w,
 {
     struct mt_model *model = w->namer.model;
     struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
-    struct mt_show_row row = row_of(model, block);
+    struct mt_show_row row = cmd_whatis_row_of(model, block);
     bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
 
     mt_json_string(json, "state", live ? "live" : "freed");
@@ -121,7 +122,7 @@ void mt_whatis_json_block(struct mt_json *json, const struct mt_whatis *w,
     mt_json_put_frames(json, &report, &row);
 }
 
-static const char *place_name(enum mt_place place)
+static const char *place_name(enum mt_address_kind place)
 {
     switch (place) {
     case MT_PLACE_UNUSED:
@@ -144,27 +145,29 @@ static const char *heap_at(const struct mt_model *model, uint64_t address)
 }
 
 /* The block just before or behind one; false if there is none. */
-static bool neighbour(struct mt_model *model, const struct mt_block *block,
-                      bool before, struct mt_block *other)
+static bool cmd_whatis_neighbour(struct mt_model *model,
+                                 const struct mt_block *block, bool before,
+                                 struct mt_block *other)
 {
     uint64_t address =
         before ? block->address - 1 : block->address + block->block_bytes;
-    enum mt_place place = mt_model_find(model, address, other);
+    enum mt_address_kind place = mt_model_find(model, address, other);
 
     return place == MT_PLACE_LIVE || place == MT_PLACE_FREED;
 }
 
-static void put_text(const struct mt_whatis *w, uint64_t address, bool verbose)
+static void cmd_whatis_put_text(const struct mt_whatis *w, uint64_t address,
+                                bool verbose)
 {
     struct mt_model *model = w->namer.model;
     struct mt_block block, other;
-    enum mt_place place = mt_model_find(model, address, &block);
+    enum mt_address_kind place = mt_model_find(model, address, &block);
     char *name;
 
     if (place == MT_PLACE_LIVE || place == MT_PLACE_FREED) {
         mt_whatis_block(w, &block, address);
         for (int before = 1; verbose && before >= 0; before--) {
-            if (!neighbour(model, &block, before, &other))
+            if (!cmd_whatis_neighbour(model, &block, before, &other))
                 continue;
             fputs(before ? "  before: " : "  after: ", w->out);
             mt_whatis_block(w, &other, other.address);
@@ -192,21 +195,21 @@ static void put_json_block(struct mt_json *json, const struct mt_whatis *w,
     mt_json_close(json, '}');
 }
 
-static void put_json(struct mt_json *json, const struct mt_whatis *w,
-                     uint64_t address, bool verbose)
+static void cmd_whatis_put_json(struct mt_json *json, const struct mt_whatis *w,
+                                uint64_t address, bool verbose)
 {
     struct mt_model *model = w->namer.model;
     struct mt_block block, other;
-    enum mt_place place = mt_model_find(model, address, &block);
+    enum mt_address_kind place = mt_model_find(model, address, &block);
     char *name;
 
     mt_json_open(json, NULL, '{');
     mt_json_address(json, "address", address);
     if (place == MT_PLACE_LIVE || place == MT_PLACE_FREED) {
         put_json_block(json, w, "block", &block, address);
-        if (verbose && neighbour(model, &block, true, &other))
+        if (verbose && cmd_whatis_neighbour(model, &block, true, &other))
             put_json_block(json, w, "before", &other, other.address);
-        if (verbose && neighbour(model, &block, false, &other))
+        if (verbose && cmd_whatis_neighbour(model, &block, false, &other))
             put_json_block(json, w, "after", &other, other.address);
     } else if (place == MT_PLACE_OUTSIDE) {
         name = mt_name_address(&w->namer, address);
@@ -219,14 +222,14 @@ static void put_json(struct mt_json *json, const struct mt_whatis *w,
     mt_json_close(json, '}');
 }
 
-static bool take_operand(void *arguments, const struct mt_args *args,
-                         struct mt_error *error)
+static bool cmd_whatis_take_operand(void *arguments, const struct mt_args *args,
+                                    struct mt_error *error)
 {
     struct arguments *a = arguments;
 
     if (!mt_grow(&a->addresses, &a->capacity, a->n + 1, sizeof *a->addresses))
         return mt_fail(error, "out of memory");
-    return mt_take_address(args, &a->addresses[a->n++], error);
+    return mt_parse_address(args, &a->addresses[a->n++], error);
 }
 
 /* Registers tell which frames the stacks have: a live process is stopped for
@@ -240,7 +243,7 @@ static bool open_target(struct mt_session *session, const struct arguments *a,
         return false;
     if (target->source->ops->stop &&
         target->source->ops->stop(target->source, &ignored))
-        target->source->ops->go(target->source);
+        target->source->ops->resume(target->source);
     return mt_target_model(session, target, error);
 }
 
@@ -259,7 +262,8 @@ static bool is_limited(const struct mt_whatis *w, const struct arguments *a)
     return outside && w->namer.model->source->process.mini;
 }
 
-static void put_all(const struct mt_whatis *w, const struct arguments *a)
+static void cmd_whatis_put_all(const struct mt_whatis *w,
+                               const struct arguments *a)
 {
     struct mt_json json = {.out = w->out};
     const char *note = is_limited(w, a) ? no_stacks : NULL;
@@ -271,9 +275,9 @@ static void put_all(const struct mt_whatis *w, const struct arguments *a)
     }
     for (size_t i = 0; i < a->n; i++) {
         if (a->common.json)
-            put_json(&json, w, a->addresses[i], a->verbose);
+            cmd_whatis_put_json(&json, w, a->addresses[i], a->verbose);
         else
-            put_text(w, a->addresses[i], a->verbose);
+            cmd_whatis_put_text(w, a->addresses[i], a->verbose);
     }
     if (a->common.json) {
         mt_json_close(&json, ']');
@@ -284,8 +288,8 @@ static void put_all(const struct mt_whatis *w, const struct arguments *a)
     }
 }
 
-static int run(struct mt_session *session, int argc, const char *const *argv,
-               struct mt_error *error)
+static int cmd_whatis_run(struct mt_session *session, int argc,
+                          const char *const *argv, struct mt_error *error)
 {
     const struct mt_roots_options all = {false};
     struct arguments a = {0};
@@ -302,7 +306,7 @@ static int run(struct mt_session *session, int argc, const char *const *argv,
             mt_roots_find(target.model, &all, &roots, error) &&
             mt_whatis_begin(session, &a.common.places, &target, &roots, &whatis,
                             error)) {
-            put_all(&whatis, &a);
+            cmd_whatis_put_all(&whatis, &a);
             mt_whatis_end(&whatis);
             status = MT_EXIT_OK;
         }
@@ -324,6 +328,6 @@ const struct mt_command mt_command_whatis = {
         "frame or mapping that the address is in.\n",
     .options = options,
     .takes_target = true,
-    .operand = take_operand,
-    .run = run,
+    .operand = cmd_whatis_take_operand,
+    .run = cmd_whatis_run,
 };

@@ -14,7 +14,8 @@ struct mt_whatis {
     FILE *out;
 };
 
-bool mt_whatis_begin(struct mt_session *session, const struct mt_places *places,
+bool mt_whatis_begin(struct mt_session *session,
+                     const struct mt_namer_context *places,
                      struct mt_target *target, const struct mt_roots *roots,
                      struct mt_whatis *whatis, struct mt_error *error);
 void mt_whatis_end(struct mt_whatis *whatis);

@@ -40,7 +40,7 @@ struct mt_command {
     bool takes_target;
     /* Takes an operand behind TARGET into the command's arguments; NULL: it
      * has none. */
-    mt_take *operand;
+    mt_parse *operand;
     /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
     int (*run)(struct mt_session *, int argc, const char *const *argv,
                struct mt_error *error);

@@ -10,14 +10,14 @@
 #define PRELOAD "libmemtrace-preload.so"
 #define SCRIPT "memtrace.py"
 
-static bool readable(const char *path)
+static bool installed_readable(const char *path)
 {
     return access(path, R_OK) == 0;
 }
 
 /* The first of `places`, seen from the command's folder, that is there; the
  * last one is absolute.  `path` is the last one if none is. */
-static bool find(const char *const places[], char path[PATH_MAX])
+static bool installed_find(const char *const places[], char path[PATH_MAX])
 {
     char self[PATH_MAX], place[2 * PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -27,11 +27,11 @@ static bool find(const char *const places[], char path[PATH_MAX])
         *strrchr(self, '/') = '\0';
     for (; places[1]; places++) {
         snprintf(place, sizeof place, "%s%s", self, places[0]);
-        if (realpath(place, path) && readable(path))
+        if (realpath(place, path) && installed_readable(path))
             return true;
     }
     snprintf(path, PATH_MAX, "%s", places[0]);
-    return readable(path);
+    return installed_readable(path);
 }
 
 bool mt_installed_preload(const char *command, char path[PATH_MAX],
@@ -49,12 +49,12 @@ bool mt_installed_preload(const char *command, char path[PATH_MAX],
     const char *set = getenv("MEMTRACE_PRELOAD");
 
     if (set && *set) {
-        if (realpath(set, path) && readable(path))
+        if (realpath(set, path) && installed_readable(path))
             return true;
         return mt_fail(error, "%s: MEMTRACE_PRELOAD names %s: %s", command, set,
                        strerror(errno));
     }
-    return find(places, path) ||
+    return installed_find(places, path) ||
            mt_fail(error, "%s: %s is not found; MEMTRACE_PRELOAD can name it",
                    command, path);
 }
@@ -70,6 +70,6 @@ bool mt_installed_gdb_script(const char *command, char path[PATH_MAX],
         NULL,
     };
 
-    return find(places, path) ||
+    return installed_find(places, path) ||
            mt_fail(error, "%s: %s is not found", command, path);
 }

@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "coreanalyze/commands/command.h"
-#include "coreanalyze/commands/meter.h"
+#include "coreanalyze/commands/progress_bar.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     const struct mt_command *command;
-    struct mt_meter meter = {.shown = false};
+    struct mt_progress_bar progress = {.shown = false};
     struct mt_session session = {.out = stdout};
     struct mt_error error = {0};
     int status;
@@ -46,18 +46,18 @@ int main(int argc, char **argv)
     /* Others run a program, whose terminal it is then. */
     command = mt_command_find(argv[1]);
     if (command && command->takes_target) {
-        mt_meter_begin(&meter);
-        session.progress = &meter.progress;
+        mt_progress_bar_begin(&progress);
+        session.progress = &progress.progress;
     }
     status = mt_session_run(&session, argc - 1, (const char *const *)(argv + 1),
                             &error);
-    mt_meter_end(&meter);
+    mt_progress_bar_end(&progress);
     if (error.text[0])
         fprintf(stderr, "memtrace: %s\n", error.text);
     if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
         fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
         return MT_EXIT_ERROR;
     }
-    mt_meter_exit_by_signal();
+    mt_progress_bar_exit_by_signal();
     return status;
 }

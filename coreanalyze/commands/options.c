@@ -80,7 +80,8 @@ int mt_args_next(struct mt_args *args, struct mt_error *error)
     return take_option(args, word, error);
 }
 
-static bool parse(const struct mt_args *args, bool suffix, uint64_t *result)
+static bool options_parse(const struct mt_args *args, bool suffix,
+                          uint64_t *result)
 {
     static const char units[] = "KMGT";
     const char *text = args->value, *unit = NULL;
@@ -105,34 +106,34 @@ static bool parse(const struct mt_args *args, bool suffix, uint64_t *result)
     return true;
 }
 
-bool mt_take_flag(void *member, const struct mt_args *args,
-                  struct mt_error *error)
+bool mt_parse_flag(void *member, const struct mt_args *args,
+                   struct mt_error *error)
 {
     (void)args;
     (void)error;
     return *(bool *)member = true;
 }
 
-bool mt_take_text(void *member, const struct mt_args *args,
-                  struct mt_error *error)
+bool mt_parse_text(void *member, const struct mt_args *args,
+                   struct mt_error *error)
 {
     (void)error;
     *(const char **)member = args->value;
     return true;
 }
 
-bool mt_take_count(void *member, const struct mt_args *args,
-                   struct mt_error *error)
+bool mt_parse_count(void *member, const struct mt_args *args,
+                    struct mt_error *error)
 {
-    return parse(args, false, member) ||
+    return options_parse(args, false, member) ||
            mt_fail(error, "%s: %s takes a number, not '%s'", args->argv[0],
                    args->option->name, args->value);
 }
 
-bool mt_take_bytes(void *member, const struct mt_args *args,
-                   struct mt_error *error)
+bool mt_parse_bytes(void *member, const struct mt_args *args,
+                    struct mt_error *error)
 {
-    return parse(args, true, member) ||
+    return options_parse(args, true, member) ||
            mt_fail(error,
                    "%s: %s takes bytes (a suffix K, M, G or T may follow), "
                    "not '%s'",

@@ -16,29 +16,29 @@
 struct mt_args;
 /* Reads args->value into a member of the command's arguments; on failure
  * `error` names args->option. */
-typedef bool mt_take(void *member, const struct mt_args *args,
-                     struct mt_error *error);
+typedef bool mt_parse(void *member, const struct mt_args *args,
+                      struct mt_error *error);
 
 struct mt_option {
     const char *name;     /* "--top"; NULL ends the table */
     char letter;          /* "-o", or 0 */
     const char *argument; /* what it takes ("N"), or NULL */
     const char *help;
-    mt_take *take;
+    mt_parse *take;
     size_t member; /* its offset in the command's `struct arguments` */
 };
 
 /* The last two members of an option: `take` fills `member`, which is of type
  * `type`, of the `struct arguments` where this is used. */
-#define MT_INTO(take, type, member)                                            \
+#define MT_FIELD(take, type, member)                                           \
     take, offsetof(struct arguments, member) +                                 \
               0 * sizeof(_Generic(((struct arguments *)0)->member, type : 0))
 
-mt_take mt_take_flag;  /* bool: it was given */
-mt_take mt_take_text;  /* const char * */
-mt_take mt_take_count; /* uint64_t */
-mt_take
-    mt_take_bytes; /* uint64_t; a suffix K, M, G or T (of 1024) may follow */
+mt_parse mt_parse_flag;  /* bool: it was given */
+mt_parse mt_parse_text;  /* const char * */
+mt_parse mt_parse_count; /* uint64_t */
+mt_parse
+    mt_parse_bytes; /* uint64_t; a suffix K, M, G or T (of 1024) may follow */
 
 enum {
     MT_ARG_END = -1,

@@ -20,8 +20,8 @@ struct saver {
     struct mt_error *why; /* it was not */
 };
 
-static bool save(const struct saver *saver, struct mt_source *source,
-                 struct mt_error *error)
+static bool run_save_write(const struct saver *saver, struct mt_source *source,
+                           struct mt_error *error)
 {
     struct mt_snapshot_options options = {0, NULL};
     struct mt_model *model = mt_snapshot_take(source, &options, error);
@@ -40,14 +40,14 @@ static bool save(const struct saver *saver, struct mt_source *source,
     return ok;
 }
 
-static void say(pid_t pid, const char *why)
+static void run_save_say(pid_t pid, const char *why)
 {
     fprintf(stderr, "memtrace: run: process %d is not saved: ", (int)pid);
     mt_put_text(stderr, why);
     putc('\n', stderr);
 }
 
-static void ended(void *context, const struct mt_ended *end)
+static void run_save_ended(void *context, const struct mt_exited *end)
 {
     struct saver *saver = context;
     struct mt_error error = {0};
@@ -56,24 +56,24 @@ static void ended(void *context, const struct mt_ended *end)
 
     if (!saver->all && !end->program)
         return;
-    source = mt_ended_open(end, &error);
-    ok = source && save(saver, source, &error);
+    source = mt_exited_open(end, &error);
+    ok = source && run_save_write(saver, source, &error);
     mt_source_free(source);
     if (end->program) {
         saver->saved = ok;
         if (!ok)
             *saver->why = error;
     } else if (!ok) {
-        say(end->pid, error.text);
+        run_save_say(end->pid, error.text);
     }
 }
 
-static void lost(void *context, pid_t pid, const char *why)
+static void run_save_lost(void *context, pid_t pid, const char *why)
 {
     const struct saver *saver = context;
 
     if (saver->all)
-        say(pid, why);
+        run_save_say(pid, why);
 }
 
 int mt_run_save(char *const *argv, const char *preload, const char *pattern,
@@ -82,8 +82,8 @@ int mt_run_save(char *const *argv, const char *preload, const char *pattern,
     struct mt_error why = {0};
     struct saver saver = {
         .pattern = pattern, .all = strstr(pattern, "%p") != NULL, .why = &why};
-    struct mt_check_events events = {.ended = ended,
-                                     .lost = lost,
+    struct mt_check_events events = {.ended = run_save_ended,
+                                     .lost = run_save_lost,
                                      .context = &saver,
                                      .wait_s = WAIT_S,
                                      .command = "run"};

@@ -17,7 +17,8 @@ static const char *const registers[MT_N_REGISTERS] = {
     "rdi",     "orig_rax", "rip", "cs",  "eflags", "rsp", "ss",
     "fs_base", "gs_base",  "ds",  "es",  "fs",     "gs"};
 
-static void put_thread(FILE *out, const struct mt_namer *namer, uint32_t index)
+static void namer_put_thread(FILE *out, const struct mt_namer *namer,
+                             uint32_t index)
 {
     const struct mt_source *source = namer->model->source;
 
@@ -71,8 +72,8 @@ static bool in_tls(const struct mt_namer *namer, const struct mt_thread *thread,
     return thread->fs_base - address <= below;
 }
 
-static void put_frame(FILE *out, const struct mt_namer *namer,
-                      const struct mt_thread *thread, uint64_t address)
+static void namer_put_frame(FILE *out, const struct mt_namer *namer,
+                            const struct mt_thread *thread, uint64_t address)
 {
     uint64_t pc = mt_frame_of(namer->model, namer->variables, namer->resolver,
                               thread, address);
@@ -93,13 +94,13 @@ static void put_frame(FILE *out, const struct mt_namer *namer,
 }
 
 static void put_thread_memory(FILE *out, const struct mt_namer *namer,
-                              const struct mt_root_place *place,
+                              const struct mt_root_range *place,
                               uint64_t address)
 {
     const struct mt_source *source = namer->model->source;
     const struct mt_thread *thread = &source->threads[place->index];
 
-    put_thread(out, namer, place->index);
+    namer_put_thread(out, namer, place->index);
     if (in_tls(namer, thread, address)) {
         if (address >= thread->fs_base)
             fputs(" control block", out);
@@ -107,7 +108,7 @@ static void put_thread_memory(FILE *out, const struct mt_namer *namer,
             fprintf(out, " TLS at fs - 0x%" PRIx64, thread->fs_base - address);
     } else if (place->kind == MT_ROOT_STACK) {
         fputs(" stack", out);
-        put_frame(out, namer, thread, address);
+        namer_put_frame(out, namer, thread, address);
     } else {
         fprintf(out, " mapping + 0x%" PRIx64, address - place->start);
     }
@@ -162,7 +163,7 @@ static void put_address(FILE *out, const struct mt_namer *namer,
 {
     const struct mt_model *model = namer->model;
     const struct mt_source *source = model->source;
-    const struct mt_root_place *place = mt_roots_at(namer->roots, address);
+    const struct mt_root_range *place = mt_roots_at(namer->roots, address);
     const struct mt_mapping *mapping = mt_source_mapping(source, address);
     const struct mt_module *module = mt_source_module(source, address);
     uint8_t byte;
@@ -204,12 +205,12 @@ char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
 
     if (out == NULL)
         return NULL;
-    put_thread(out, namer, index);
+    namer_put_thread(out, namer, index);
     return fclose(out) == 0 ? text : NULL;
 }
 
 char *mt_name_word(const struct mt_namer *namer,
-                   const struct mt_root_place *place)
+                   const struct mt_root_range *place)
 {
     char *text = NULL;
     size_t bytes;
@@ -217,7 +218,7 @@ char *mt_name_word(const struct mt_namer *namer,
 
     if (out == NULL)
         return NULL;
-    put_thread(out, namer, place->index);
+    namer_put_thread(out, namer, place->index);
     if (place->kind == MT_ROOT_DTV)
         fputs(" vector of TLS blocks", out);
     else

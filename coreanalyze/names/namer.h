@@ -22,6 +22,6 @@ char *mt_name_address(const struct mt_namer *, uint64_t address);
 /* "thread 3 (4242 worker)" */
 char *mt_name_thread(const struct mt_namer *, uint32_t index);
 /* A root that is no memory: a register and the like. */
-char *mt_name_word(const struct mt_namer *, const struct mt_root_place *);
+char *mt_name_word(const struct mt_namer *, const struct mt_root_range *);
 
 #endif

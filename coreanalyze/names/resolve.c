@@ -58,8 +58,9 @@ void mt_resolver_free(struct mt_resolver *resolver)
     free(resolver);
 }
 
-static struct entry *probe(struct entry *entries, size_t capacity, uint64_t pc,
-                           const struct mt_module *module, bool exact)
+static struct entry *resolve_probe(struct entry *entries, size_t capacity,
+                                   uint64_t pc, const struct mt_module *module,
+                                   bool exact)
 {
     size_t i =
         (size_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 24) & (capacity - 1);
@@ -71,7 +72,7 @@ static struct entry *probe(struct entry *entries, size_t capacity, uint64_t pc,
     return &entries[i];
 }
 
-static bool make_room(struct mt_resolver *resolver)
+static bool resolve_make_room(struct mt_resolver *resolver)
 {
     size_t capacity = resolver->capacity ? resolver->capacity * 2 : 1024;
     struct entry *entries;
@@ -84,7 +85,7 @@ static bool make_room(struct mt_resolver *resolver)
     for (size_t i = 0; i < resolver->capacity; i++) {
         const struct entry *e = &resolver->entries[i];
         if (e->frames)
-            *probe(entries, capacity, e->pc, e->module, e->exact) = *e;
+            *resolve_probe(entries, capacity, e->pc, e->module, e->exact) = *e;
     }
     free(resolver->entries);
     resolver->entries = entries;
@@ -92,8 +93,8 @@ static bool make_room(struct mt_resolver *resolver)
     return true;
 }
 
-static void describe(const struct mt_module *module, uint64_t pc,
-                     struct mt_frame *frame)
+static void resolve_describe(const struct mt_module *module, uint64_t pc,
+                             struct mt_frame *frame)
 {
     memset(frame, 0, sizeof *frame);
     frame->pc = pc;
@@ -134,14 +135,15 @@ static bool is_signal_frame(struct mt_resolver *resolver,
            memcmp(code, eax, sizeof eax) == 0;
 }
 
-static size_t look_up(struct mt_resolver *resolver,
-                      const struct mt_module *module, const struct entry *entry,
-                      struct mt_frame frames[MT_MAX_INLINED])
+static size_t resolve_look_up(struct mt_resolver *resolver,
+                              const struct mt_module *module,
+                              const struct entry *entry,
+                              struct mt_frame frames[MT_MAX_INLINED])
 {
     struct mt_symbol_frame found[MT_MAX_INLINED];
     size_t n = 0;
 
-    describe(module, entry->pc, &frames[0]);
+    resolve_describe(module, entry->pc, &frames[0]);
     if (entry->signal_frame) {
         frames[0].function = "<signal handler called>";
         return 1;
@@ -167,19 +169,21 @@ static size_t look_up(struct mt_resolver *resolver,
 }
 
 /* Fills the entry; false when out of memory. */
-static bool fill(struct mt_resolver *resolver, const struct mt_module *module,
-                 const struct mt_pc *at, struct entry *entry)
+static bool resolve_fill(struct mt_resolver *resolver,
+                         const struct mt_module *module, const struct mt_pc *at,
+                         struct entry *entry)
 {
     struct mt_frame frames[MT_MAX_INLINED];
-    struct entry new = {.pc = at->pc, .module = module, .exact = at->exact};
+    struct entry fresh = {.pc = at->pc, .module = module, .exact = at->exact};
 
-    new.signal_frame = !at->exact &&is_signal_frame(resolver, module, at->pc);
-    new.n = look_up(resolver, module, &new, frames);
-    new.frames = malloc(new.n * sizeof *new.frames);
-    if (new.frames == NULL)
+    fresh.signal_frame =
+        !at->exact && is_signal_frame(resolver, module, at->pc);
+    fresh.n = resolve_look_up(resolver, module, &fresh, frames);
+    fresh.frames = malloc(fresh.n * sizeof *fresh.frames);
+    if (fresh.frames == NULL)
         return false;
-    memcpy(new.frames, frames, new.n * sizeof *frames);
-    *entry = new;
+    memcpy(fresh.frames, frames, fresh.n * sizeof *frames);
+    *entry = fresh;
     resolver->n_entries++;
     return true;
 }
@@ -191,14 +195,14 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
         resolver->model, at->exact ? at->pc : at->pc - 1, at->modules);
     struct entry *entry;
 
-    if (make_room(resolver)) {
-        entry = probe(resolver->entries, resolver->capacity, at->pc, module,
-                      at->exact);
-        if (entry->frames || fill(resolver, module, at, entry))
+    if (resolve_make_room(resolver)) {
+        entry = resolve_probe(resolver->entries, resolver->capacity, at->pc,
+                              module, at->exact);
+        if (entry->frames || resolve_fill(resolver, module, at, entry))
             return (struct mt_resolved){entry->frames, entry->n,
                                         entry->signal_frame};
     }
-    describe(module, at->pc, &resolver->fallback);
+    resolve_describe(module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
 }
 

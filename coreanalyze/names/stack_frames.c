@@ -64,8 +64,8 @@ static enum call call_before(const struct walk *walk,
 }
 
 /* A core may tell nothing of mappings of code, but the file does. */
-static bool is_code(const struct walk *walk, const struct mt_module *module,
-                    uint64_t pc)
+static bool stack_frames_is_code(const struct walk *walk,
+                                 const struct mt_module *module, uint64_t pc)
 {
     const struct mt_mapping *mapping =
         mt_source_mapping(walk->model->source, pc);
@@ -83,7 +83,7 @@ static bool returns_to(const struct walk *walk, uint64_t pc, uint64_t below)
     const struct mt_module *module = mt_source_module(source, pc);
     uint64_t target, start;
 
-    if (module == NULL || !is_code(walk, module, pc))
+    if (module == NULL || !stack_frames_is_code(walk, module, pc))
         return false;
     switch (call_before(walk, module, pc, &target)) {
     case NO_CALL:

@@ -49,7 +49,7 @@ void mt_variables_free(struct mt_variables *variables)
     free(variables);
 }
 
-static int by_address(const void *a, const void *b)
+static int variables_by_address(const void *a, const void *b)
 {
     const struct variable *x = a, *y = b;
 
@@ -61,7 +61,8 @@ static int by_address(const void *a, const void *b)
     return strcmp(y->name, x->name);
 }
 
-static void add_table(struct file *file, struct mt_elf *elf, uint32_t type)
+static void variables_add_table(struct file *file, struct mt_elf *elf,
+                                uint32_t type)
 {
     const struct mt_elf_section *section = NULL;
     const uint8_t *symbols, *names;
@@ -93,8 +94,9 @@ static void add_table(struct file *file, struct mt_elf *elf, uint32_t type)
     }
 }
 
-static void read_file(struct file *file, const struct mt_module *module,
-                      const struct mt_files_options *options)
+static void variables_read_file(struct file *file,
+                                const struct mt_module *module,
+                                const struct mt_files_options *options)
 {
     const struct mt_symbol_module wanted = {
         module->path, module->build_id_bytes ? module->build_id : NULL,
@@ -102,13 +104,14 @@ static void read_file(struct file *file, const struct mt_module *module,
 
     mt_files_find(&wanted, options, &file->files);
     if (file->files.debug)
-        add_table(file, file->files.debug, SHT_SYMTAB);
+        variables_add_table(file, file->files.debug, SHT_SYMTAB);
     if (file->n == 0 && file->files.module)
-        add_table(file, file->files.module, SHT_SYMTAB);
+        variables_add_table(file, file->files.module, SHT_SYMTAB);
     if (file->n == 0 && file->files.module)
-        add_table(file, file->files.module, SHT_DYNSYM);
+        variables_add_table(file, file->files.module, SHT_DYNSYM);
     if (file->n > 0)
-        qsort(file->variables, file->n, sizeof *file->variables, by_address);
+        qsort(file->variables, file->n, sizeof *file->variables,
+              variables_by_address);
 }
 
 static struct file *file_of(struct mt_variables *variables,
@@ -127,7 +130,7 @@ static struct file *file_of(struct mt_variables *variables,
     memset(file, 0, sizeof *file);
     file->start = module->start;
     file->path = module->path;
-    read_file(file, module, &variables->options);
+    variables_read_file(file, module, &variables->options);
     return file;
 }
 

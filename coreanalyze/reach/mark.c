@@ -47,13 +47,13 @@ static void reach_word(struct mt_worker *worker, uint64_t word)
         mt_worker_reach(worker, &hit);
 }
 
-static void scan_roots(struct mt_worker *worker, void *context)
+static void mark_scan_roots(struct mt_worker *worker, void *context)
 {
     const struct roots *roots = context;
     uint64_t n_parts = roots->first[roots->n_ranges];
     uint64_t part;
 
-    while (mt_team_next(worker, n_parts + 1, &part)) {
+    while (mt_workers_next(worker, n_parts + 1, &part)) {
         /* Draining changes it. */
         worker->definite = true;
         if (part == n_parts) {
@@ -73,13 +73,13 @@ static void scan_roots(struct mt_worker *worker, void *context)
 }
 
 /* Scans what did not fit on a stack when it was found. */
-static void sweep(struct mt_worker *worker, void *context)
+static void mark_sweep(struct mt_worker *worker, void *context)
 {
     struct mt_map *map = worker->map;
     uint64_t n_parts = map->n_spans / SPANS_OF_PART + 1, part;
 
     (void)context;
-    while (mt_team_next(worker, n_parts, &part)) {
+    while (mt_workers_next(worker, n_parts, &part)) {
         uint64_t end = (part + 1) * SPANS_OF_PART;
         if (end > map->n_spans)
             end = map->n_spans;
@@ -87,8 +87,8 @@ static void sweep(struct mt_worker *worker, void *context)
             const struct mt_map_span *span = &map->spans[id];
             for (uint32_t i = 0; i < span->n_blocks; i++) {
                 uint8_t *flags = &map->flags[span->first + i];
-                struct mt_place_of place = {(uint32_t)id, i, span->first + i,
-                                            0};
+                struct mt_block_ref place = {(uint32_t)id, i, span->first + i,
+                                             0};
                 if (!(__atomic_load_n(flags, __ATOMIC_RELAXED) &
                       MT_BLOCK_PENDING))
                     continue;
@@ -109,7 +109,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                           .n_ranges = n_ranges,
                           .words = words,
                           .n_words = n_words};
-    struct mt_team team;
+    struct mt_workers team;
     bool ok;
 
     roots.first = calloc(n_ranges + 1, sizeof *roots.first);
@@ -119,9 +119,9 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
         roots.first[i + 1] =
             roots.first[i] +
             (ranges[i].end - ranges[i].start + PART_BYTES - 1) / PART_BYTES;
-    ok = mt_team_run(mark, &team, false, scan_roots, &roots, error);
+    ok = mt_workers_run(mark, &team, false, mark_scan_roots, &roots, error);
     while (ok && team.overflow && !team.stopped)
-        ok = mt_team_run(mark, &team, false, sweep, NULL, error);
+        ok = mt_workers_run(mark, &team, false, mark_sweep, NULL, error);
     free(roots.first);
     return ok;
 }

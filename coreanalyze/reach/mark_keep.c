@@ -6,10 +6,10 @@
  * what a vtable may be the word that says it is none.
  */
 #include "coreanalyze/reach/mark_keep.h"
-#include "coreanalyze/reach/mark_pick.h"
+#include "coreanalyze/reach/range_filter.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/snapshot/model.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ struct interval {
     uint64_t start, end;
 };
 
-struct keeper {
+struct filter {
     const struct mt_snapshot_options *snapshot;
     const struct mt_scan_options *scan;
     struct mt_model *model;
@@ -37,7 +37,7 @@ struct keeper {
     struct mt_clusters clusters;
 };
 
-static int by_start(const void *a, const void *b)
+static int mark_keep_by_start(const void *a, const void *b)
 {
     const struct interval *x = a, *y = b;
 
@@ -45,8 +45,8 @@ static int by_start(const void *a, const void *b)
 }
 
 /* The first interval that ends behind an address begins before `end`. */
-static bool meets(const struct interval *all, size_t n, uint64_t start,
-                  uint64_t end)
+static bool mark_keep_meets(const struct interval *all, size_t n,
+                            uint64_t start, uint64_t end)
 {
     size_t low = 0, high = n;
 
@@ -63,7 +63,7 @@ static bool meets(const struct interval *all, size_t n, uint64_t start,
 /* --- before --- */
 
 /* Mappings lie in two clusters, mostly: the program, and all the rest. */
-static void find_clusters(struct keeper *k, const struct mt_source *source)
+static void find_clusters(struct filter *k, const struct mt_source *source)
 {
     const struct mt_mapping *m = source->mappings;
     uint64_t widest = 0;
@@ -87,7 +87,7 @@ static void find_clusters(struct keeper *k, const struct mt_source *source)
     }
 }
 
-static bool list_intervals(struct keeper *k, const struct mt_source *source)
+static bool list_intervals(struct filter *k, const struct mt_source *source)
 {
     size_t n = 0;
 
@@ -107,14 +107,14 @@ static bool list_intervals(struct keeper *k, const struct mt_source *source)
     for (size_t i = 0; i < source->n_threads; i++) {
         uint64_t sp = source->threads[i].registers[MT_REG_RSP];
         const struct mt_mapping *m = mt_source_mapping(source, sp);
-        struct mt_place_of place;
+        struct mt_block_ref place;
         if (source->threads[i].has_registers && m && sp > RED_ZONE &&
             !mt_map_find(k->map, sp, &place))
             k->whole[n++] = (struct interval){
                 sp - RED_ZONE,
                 m->end - sp < STACK_BYTES ? m->end : sp + STACK_BYTES};
     }
-    qsort(k->whole, n, sizeof *k->whole, by_start);
+    qsort(k->whole, n, sizeof *k->whole, mark_keep_by_start);
     for (size_t i = 0; i < n; i++) {
         struct interval *last = &k->whole[k->n_whole];
         if (k->n_whole > 0 && k->whole[i].start <= last[-1].end) {
@@ -128,10 +128,10 @@ static bool list_intervals(struct keeper *k, const struct mt_source *source)
     return true;
 }
 
-static bool begin(void *context, struct mt_source *source,
-                  struct mt_error *error)
+static bool mark_keep_begin(void *context, struct mt_source *source,
+                            struct mt_error *error)
 {
-    struct keeper *k = context;
+    struct filter *k = context;
 
     k->model = mt_snapshot_outline(source, k->snapshot, error);
     if (k->model == NULL)
@@ -142,7 +142,8 @@ static bool begin(void *context, struct mt_source *source,
     find_clusters(k, source);
     if (!list_intervals(k, source))
         return mt_fail(error, "out of memory for the mappings");
-    if (!meets(k->code, k->n_code, k->map->low, k->map->low + k->map->bytes)) {
+    if (!mark_keep_meets(k->code, k->n_code, k->map->low,
+                         k->map->low + k->map->bytes)) {
         k->no_code = k->map->low;
         k->no_code_bytes = k->map->bytes;
     }
@@ -151,7 +152,7 @@ static bool begin(void *context, struct mt_source *source,
 
 /* --- what is chosen --- */
 
-static void set(uint64_t *bits, size_t word)
+static void mark_keep_set(uint64_t *bits, size_t word)
 {
     bits[word / 64] |= UINT64_C(1) << word % 64;
 }
@@ -162,12 +163,12 @@ static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
 {
     for (size_t i = 1; i < MT_VTABLE_WORDS && i <= at; i++)
         if (words[at - i] != 0) {
-            set(bits, at - i);
+            mark_keep_set(bits, at - i);
             return;
         }
 }
 
-static void keep_vtables(const struct keeper *k, const uint64_t *words,
+static void keep_vtables(const struct filter *k, const uint64_t *words,
                          size_t page, uint64_t *bits)
 {
     for (size_t w = page * 8; w < page * 8 + 8; w++)
@@ -175,13 +176,13 @@ static void keep_vtables(const struct keeper *k, const uint64_t *words,
             size_t at = w * 64 + (size_t)__builtin_ctzll(left);
             uint64_t word = words[at];
             if (word - k->no_code >= k->no_code_bytes &&
-                meets(k->code, k->n_code, word, word + 1))
+                mark_keep_meets(k->code, k->n_code, word, word + 1))
                 keep_before(words, at, bits);
         }
 }
 
 /* A length is less than the block's bytes, and no more than the capacity. */
-static void keep_lengths(const struct keeper *k, uint64_t address,
+static void keep_lengths(const struct filter *k, uint64_t address,
                          const uint64_t *words, uint64_t *bits)
 {
     const struct mt_map *map = k->map;
@@ -212,30 +213,33 @@ static void keep_lengths(const struct keeper *k, uint64_t address,
         first = words[word];
         second = words[word + 1];
         if (first != 0 && first < span->block_bytes)
-            set(bits, word);
+            mark_keep_set(bits, word);
         if (second == 0 || second >= span->block_bytes)
             continue;
         if (first <= second)
-            set(bits, word + 1);
+            mark_keep_set(bits, word + 1);
         else if (bits[word / 64] >> (word + 1) % 64 & 1)
-            set(bits, word); /* lest it read as 0, and so as a length */
+            mark_keep_set(bits,
+                          word); /* lest it read as 0, and so as a length */
     }
 }
 
-static void choose(const void *context, uint64_t address, const uint64_t *words,
-                   size_t n_pages, uint64_t *bits)
+static void mark_keep_choose(const void *context, uint64_t address,
+                             const uint64_t *words, size_t n_pages,
+                             uint64_t *bits)
 {
-    const struct keeper *k = context;
+    const struct filter *k = context;
     unsigned heuristics = k->scan->heuristics;
 
     for (size_t i = 0; i < n_pages; i++) {
         uint64_t start = address + i * MT_STORE_PAGE;
-        if (meets(k->whole, k->n_whole, start, start + MT_STORE_PAGE)) {
+        if (mark_keep_meets(k->whole, k->n_whole, start,
+                            start + MT_STORE_PAGE)) {
             memset(bits + i * 8, 0xff, MT_STORE_WORDS / 8);
             continue;
         }
-        mt_pick(&k->clusters, words + i * MT_STORE_WORDS, MT_STORE_WORDS / 64,
-                bits + i * 8);
+        mt_range_filter(&k->clusters, words + i * MT_STORE_WORDS,
+                        MT_STORE_WORDS / 64, bits + i * 8);
         if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
             keep_vtables(k, words, i, bits);
     }
@@ -248,18 +252,19 @@ static void choose(const void *context, uint64_t address, const uint64_t *words,
                      bits + i * 8);
 }
 
-bool mt_freeze(struct mt_source *source,
-               const struct mt_snapshot_options *snapshot,
-               const struct mt_scan_options *scan, bool stop,
-               struct mt_error *error)
+bool mt_capture_memory(struct mt_source *source,
+                       const struct mt_snapshot_options *snapshot,
+                       const struct mt_scan_options *scan, bool stop,
+                       struct mt_error *error)
 {
-    struct keeper k = {.snapshot = snapshot, .scan = scan};
-    const struct mt_keeper keeper = {begin, choose, &k};
+    struct filter k = {.snapshot = snapshot, .scan = scan};
+    const struct mt_word_filter filter = {mark_keep_begin, mark_keep_choose,
+                                          &k};
     uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    bool ok = source->ops->freeze == NULL ||
-              source->ops->freeze(source, &keeper, stop, error);
+    bool ok = source->ops->capture == NULL ||
+              source->ops->capture(source, &filter, stop, error);
 
-    source->frozen.cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    source->captured.cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     mt_map_free(k.map);
     mt_model_free(k.model);
     free(k.whole);

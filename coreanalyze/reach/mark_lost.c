@@ -51,7 +51,7 @@ static uint32_t next_lost(const struct mt_map *map,
 
 /* --- who is referenced --- */
 
-static void refer(void *context, const struct mt_hit *hit)
+static void mark_lost_refer(void *context, const struct mt_hit *hit)
 {
     const struct mt_map *map = context;
     uint8_t *flags = &map->flags[hit->place.slot];
@@ -71,7 +71,7 @@ static void refer_from(void *context, const struct mt_hit *hit)
     const struct referrer *from = context;
 
     if (hit->place.slot != from->slot)
-        refer(from->map, hit);
+        mark_lost_refer(from->map, hit);
 }
 
 static void find_referenced(struct mt_worker *worker, void *context)
@@ -80,7 +80,7 @@ static void find_referenced(struct mt_worker *worker, void *context)
     uint64_t n_parts = map->n_spans / SPANS_OF_PART + 1, part;
 
     (void)context;
-    while (mt_team_next(worker, n_parts, &part)) {
+    while (mt_workers_next(worker, n_parts, &part)) {
         uint64_t end = (part + 1) * SPANS_OF_PART;
         if (end > map->n_spans)
             end = map->n_spans;
@@ -108,7 +108,7 @@ static struct lost *lost_of(struct mt_worker *worker)
     return worker->context;
 }
 
-static void take(struct mt_worker *worker, const struct mt_hit *hit)
+static void mark_lost_take(struct mt_worker *worker, const struct mt_hit *hit)
 {
     struct mt_lost *head = &lost_of(worker)->head;
 
@@ -131,7 +131,7 @@ static void take_any(void *context, const struct mt_hit *hit)
 
     if (!(flags & (MT_BLOCK_REACHED | MT_BLOCK_INDIRECT | MT_BLOCK_HEAD)) &&
         !is_node(worker, hit))
-        take(worker, hit);
+        mark_lost_take(worker, hit);
 }
 
 static void take_cyclic(void *context, const struct mt_hit *hit)
@@ -142,7 +142,7 @@ static void take_cyclic(void *context, const struct mt_hit *hit)
     if ((flags & (MT_BLOCK_CYCLIC | MT_BLOCK_INDIRECT)) == MT_BLOCK_CYCLIC &&
         hit->place.slot != lost_of(worker)->head.slot) {
         worker->map->flags[hit->place.slot] &= (uint8_t)~MT_BLOCK_HEAD;
-        take(worker, hit);
+        mark_lost_take(worker, hit);
     }
 }
 
@@ -159,7 +159,7 @@ static void find_candidates(void *context, const struct mt_hit *hit)
 }
 
 /* Walks on from what did not fit on the stack. */
-static void drain(struct mt_worker *worker, mt_hit_fn *visit)
+static void mark_lost_drain(struct mt_worker *worker, mt_hit_fn *visit)
 {
     const struct mt_map *map = worker->map;
 
@@ -169,8 +169,8 @@ static void drain(struct mt_worker *worker, mt_hit_fn *visit)
         for (size_t id = 1; id < map->n_spans; id++) {
             const struct mt_map_span *span = &map->spans[id];
             for (uint32_t i = 0; i < span->n_blocks; i++) {
-                struct mt_place_of place = {(uint32_t)id, i, span->first + i,
-                                            0};
+                struct mt_block_ref place = {(uint32_t)id, i, span->first + i,
+                                             0};
                 if (!(map->flags[place.slot] & MT_BLOCK_PENDING))
                     continue;
                 map->flags[place.slot] &= (uint8_t)~MT_BLOCK_PENDING;
@@ -181,15 +181,15 @@ static void drain(struct mt_worker *worker, mt_hit_fn *visit)
     }
 }
 
-static void walk_from(struct mt_worker *worker, const struct mt_place_of *place,
-                      mt_hit_fn *visit)
+static void walk_from(struct mt_worker *worker,
+                      const struct mt_block_ref *place, mt_hit_fn *visit)
 {
     struct lost *lost = lost_of(worker);
 
     lost->head = (struct mt_lost){
         .span = place->span, .index = place->index, .slot = place->slot};
     mt_worker_push(worker, place);
-    drain(worker, visit);
+    mark_lost_drain(worker, visit);
     if (visit != find_candidates)
         lost->visit(lost->context, &lost->head);
 }
@@ -199,7 +199,7 @@ static void walk_from(struct mt_worker *worker, const struct mt_place_of *place,
 static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
                       unsigned wanted,
                       void (*step)(struct mt_worker *,
-                                   const struct mt_place_of *))
+                                   const struct mt_block_ref *))
 {
     const struct mt_map *map = worker->map;
 
@@ -210,7 +210,7 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
             continue;
         for (uint32_t k = 0; k < span->n_blocks; k++) {
             uint32_t i = backwards ? span->n_blocks - 1 - k : k;
-            struct mt_place_of place = {(uint32_t)id, i, span->first + i, 0};
+            struct mt_block_ref place = {(uint32_t)id, i, span->first + i, 0};
             if (!is_lost(map, place.slot) ||
                 (map->flags[place.slot] & mask) != wanted)
                 continue;
@@ -222,21 +222,21 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
 }
 
 static void walk_unreferenced(struct mt_worker *worker,
-                              const struct mt_place_of *place)
+                              const struct mt_block_ref *place)
 {
     worker->map->flags[place->slot] |= MT_BLOCK_HEAD;
     walk_from(worker, place, take_any);
 }
 
 static void walk_candidate(struct mt_worker *worker,
-                           const struct mt_place_of *place)
+                           const struct mt_block_ref *place)
 {
     worker->map->flags[place->slot] |= MT_BLOCK_CYCLIC | MT_BLOCK_HEAD;
     walk_from(worker, place, find_candidates);
 }
 
 static void walk_cycle(struct mt_worker *worker,
-                       const struct mt_place_of *place)
+                       const struct mt_block_ref *place)
 {
     walk_from(worker, place, take_cyclic);
 }
@@ -257,8 +257,8 @@ bool mt_mark_lost(struct mt_mark *mark,
                   void *context, struct mt_error *error)
 {
     struct lost lost = {.visit = visit, .context = context};
-    struct mt_team team;
+    struct mt_workers team;
 
-    return mt_team_run(mark, &team, false, find_referenced, NULL, error) &&
-           mt_team_run(mark, &team, true, walk_all, &lost, error);
+    return mt_workers_run(mark, &team, false, find_referenced, NULL, error) &&
+           mt_workers_run(mark, &team, true, walk_all, &lost, error);
 }

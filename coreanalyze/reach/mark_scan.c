@@ -15,14 +15,14 @@ void mt_scan_init(struct mt_scan *scan, struct mt_map *map,
                   const struct mt_scan_options *options)
 {
     *scan = (struct mt_scan){.map = map, .options = options};
-    mt_peek_init(&scan->memory, source, SCAN_CHUNKS);
-    mt_peek_init(&scan->probe, source, PROBE_CHUNKS);
+    mt_memory_view_init(&scan->memory, source, SCAN_CHUNKS);
+    mt_memory_view_init(&scan->probe, source, PROBE_CHUNKS);
 }
 
 void mt_scan_done(struct mt_scan *scan)
 {
-    mt_peek_done(&scan->memory);
-    mt_peek_done(&scan->probe);
+    mt_memory_view_done(&scan->memory);
+    mt_memory_view_done(&scan->probe);
 }
 
 uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end)
@@ -35,11 +35,11 @@ uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end)
     return next;
 }
 
-const struct mt_store_piece *mt_scan_find_piece(struct mt_scan *scan,
-                                                uint64_t address)
+const struct mt_word_copy_piece *mt_scan_find_piece(struct mt_scan *scan,
+                                                    uint64_t address)
 {
-    const struct mt_store_piece *piece =
-        mt_store_find(scan->memory.source->store, address);
+    const struct mt_word_copy_piece *piece =
+        mt_word_copy_find(scan->memory.source->store, address);
 
     if (piece)
         scan->piece = piece;
@@ -47,19 +47,22 @@ const struct mt_store_piece *mt_scan_find_piece(struct mt_scan *scan,
 }
 
 /* In words that were kept: [*at, end) of one page. */
-static bool next_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
-                      uint64_t *at, uint64_t end, struct mt_hit *hit)
+static bool next_kept(struct mt_scan *scan,
+                      const struct mt_word_copy_piece *piece, uint64_t *at,
+                      uint64_t end, struct mt_hit *hit)
 {
     uint64_t page = (*at - piece->start) / MT_STORE_PAGE;
     uint64_t base = piece->start + page * MT_STORE_PAGE;
-    struct mt_store_walk walk;
+    struct mt_word_copy_walk walk;
 
     if (piece->pages[page]) {
-        mt_store_begin(&walk, piece->pages[page], (unsigned)(*at - base) / 8);
-        for (; walk.place < (end - base) / 8; mt_store_next(&walk)) {
+        mt_word_copy_begin(&walk, piece->pages[page],
+                           (unsigned)(*at - base) / 8);
+        for (; walk.place < (end - base) / 8; mt_word_copy_next(&walk)) {
             uint64_t here = base + walk.place * 8;
             if (mt_scan_word(scan, here,
-                             mt_store_value(&walk) & ~scan->options->high_tags,
+                             mt_word_copy_value(&walk) &
+                                 ~scan->options->high_tags,
                              hit)) {
                 *at = here + 8;
                 return true;
@@ -71,8 +74,8 @@ static bool next_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
 }
 
 /* In memory at hand. */
-static bool next_word(struct mt_scan *scan, const uint8_t *data, uint64_t *at,
-                      uint64_t end, struct mt_hit *hit)
+static bool mark_scan_next_word(struct mt_scan *scan, const uint8_t *data,
+                                uint64_t *at, uint64_t end, struct mt_hit *hit)
 {
     uint64_t keep = ~scan->options->high_tags, word;
     uint64_t low = scan->map->low, all = scan->map->bytes;
@@ -92,18 +95,18 @@ bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
                   struct mt_hit *hit)
 {
     while (*at < end && end - *at >= 8) {
-        const struct mt_store_piece *piece = mt_scan_piece(scan, *at);
+        const struct mt_word_copy_piece *piece = mt_scan_piece(scan, *at);
         uint64_t bytes = end - *at;
         const uint8_t *data = NULL;
         if (piece)
             bytes = mt_scan_page_end(piece, *at, end) - *at;
         else
-            data = mt_peek(&scan->memory, *at, &bytes);
+            data = mt_memory_view(&scan->memory, *at, &bytes);
         bytes &= ~UINT64_C(7);
         if ((!piece && !data) || bytes == 0)
             *at = mt_scan_skip(scan, *at, end);
         else if (piece ? next_kept(scan, piece, at, *at + bytes, hit)
-                       : next_word(scan, data, at, *at + bytes, hit))
+                       : mark_scan_next_word(scan, data, at, *at + bytes, hit))
             return true;
     }
     *at = end;
@@ -124,7 +127,7 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
     if (mapping == NULL || !(mapping->flags & MT_MAP_READ))
         return false;
     for (unsigned i = 0; i < MT_VTABLE_WORDS; i++) {
-        if (!mt_peek_word(&scan->probe, address + i * 8, &word))
+        if (!mt_memory_view_word(&scan->probe, address + i * 8, &word))
             return false;
         if (word == 0)
             continue;
@@ -135,7 +138,7 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
 }
 
 unsigned mt_scan_heuristic(struct mt_scan *scan,
-                           const struct mt_place_of *place)
+                           const struct mt_block_ref *place)
 {
     unsigned wanted = scan->options->heuristics;
     uint64_t start = mt_map_address(scan->map, place->span, place->index);
@@ -144,14 +147,15 @@ unsigned mt_scan_heuristic(struct mt_scan *scan,
 
     /* Blocks are aligned to 16 bytes, but those of a damaged trace. */
     if (place->offset % 8 != 0 || bytes < 16 || start % 16 != 0 ||
-        !mt_peek_word(&scan->probe, start, &first))
+        !mt_memory_view_word(&scan->probe, start, &first))
         return 0;
     /* The shared representation of the old std::string: length, capacity and
      * count of references, then the characters.  Nothing allocates one with a
      * capacity of 0. */
     if ((wanted & MT_HEURISTIC_STDSTRING) && place->offset == 24 &&
-        mt_peek_word(&scan->probe, start + 8, &capacity) && capacity > 0 &&
-        first <= capacity && capacity < bytes && bytes - capacity == 25)
+        mt_memory_view_word(&scan->probe, start + 8, &capacity) &&
+        capacity > 0 && first <= capacity && capacity < bytes &&
+        bytes - capacity == 25)
         return MT_HEURISTIC_STDSTRING;
     if ((wanted & MT_HEURISTIC_LENGTH64) && place->offset == 8 &&
         first == bytes - 8)
@@ -161,7 +165,7 @@ unsigned mt_scan_heuristic(struct mt_scan *scan,
         return MT_HEURISTIC_NEWARRAY;
     if ((wanted & MT_HEURISTIC_MULTIPLEINHERITANCE) &&
         place->offset + 8 <= bytes && is_vtable(scan, first) &&
-        mt_peek_word(&scan->probe, start + place->offset, &inner) &&
+        mt_memory_view_word(&scan->probe, start + place->offset, &inner) &&
         is_vtable(scan, inner))
         return MT_HEURISTIC_MULTIPLEINHERITANCE;
     return 0;

@@ -10,8 +10,8 @@
 #define MT_MARK_SCAN_H
 
 #include "coreanalyze/snapshot/block_map.h"
-#include "coreanalyze/reach/mark_peek.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/reach/memory_view.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ struct mt_scan_options {
 
 struct mt_hit {
     uint64_t at; /* address of the word; 0: a register */
-    struct mt_place_of place;
+    struct mt_block_ref place;
     bool start; /* points to the start, or a heuristic says so */
 };
 
@@ -40,8 +40,8 @@ struct mt_hit {
 struct mt_scan {
     struct mt_map *map;
     const struct mt_scan_options *options;
-    const struct mt_store_piece *piece; /* the last one, or NULL */
-    struct mt_peek memory, probe;
+    const struct mt_word_copy_piece *piece; /* the last one, or NULL */
+    struct mt_memory_view memory, probe;
     uint64_t scanned_bytes, missing_bytes;
 };
 
@@ -54,7 +54,7 @@ void mt_scan_done(struct mt_scan *scan);
 
 /* The heuristic that makes of an interior pointer one to the start, or 0. */
 unsigned mt_scan_heuristic(struct mt_scan *scan,
-                           const struct mt_place_of *place);
+                           const struct mt_block_ref *place);
 
 /* Where to go on after memory is missing at `address`; counts what is. */
 uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end);
@@ -64,12 +64,12 @@ bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
                   struct mt_hit *hit);
 
 /* The piece of the source's store that holds an address, if there is one. */
-const struct mt_store_piece *mt_scan_find_piece(struct mt_scan *scan,
-                                                uint64_t address);
-static inline const struct mt_store_piece *mt_scan_piece(struct mt_scan *scan,
-                                                         uint64_t address)
+const struct mt_word_copy_piece *mt_scan_find_piece(struct mt_scan *scan,
+                                                    uint64_t address);
+static inline const struct mt_word_copy_piece *
+mt_scan_piece(struct mt_scan *scan, uint64_t address)
 {
-    const struct mt_store_piece *piece = scan->piece;
+    const struct mt_word_copy_piece *piece = scan->piece;
 
     if (scan->memory.source->store == NULL)
         return NULL;
@@ -108,7 +108,7 @@ mt_scan_word(struct mt_scan *scan, uint64_t at, uint64_t word,
 /* The same for memory of which the pointers alone are kept: [start, end) of
  * one page of a piece. */
 static inline __attribute__((always_inline)) void
-mt_scan_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
+mt_scan_kept(struct mt_scan *scan, const struct mt_word_copy_piece *piece,
              uint64_t start, uint64_t end, mt_hit_fn *visit, void *context)
 {
     const uint64_t keep = ~scan->options->high_tags;
@@ -117,13 +117,13 @@ mt_scan_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
     uint64_t base = piece->start + page * MT_STORE_PAGE;
     const uint8_t *record = piece->pages[page];
     unsigned stop = (unsigned)((end - base) / 8);
-    struct mt_store_walk walk;
+    struct mt_word_copy_walk walk;
 
     if (record == NULL)
         return;
-    mt_store_begin(&walk, record, (unsigned)((start - base) / 8));
-    for (; walk.place < stop; mt_store_next(&walk)) {
-        uint64_t word = mt_store_value(&walk) & keep;
+    mt_word_copy_begin(&walk, record, (unsigned)((start - base) / 8));
+    for (; walk.place < stop; mt_word_copy_next(&walk)) {
+        uint64_t word = mt_word_copy_value(&walk) & keep;
         struct mt_hit hit;
         if (word - low < all &&
             mt_scan_word(scan, base + walk.place * 8, word, &hit))
@@ -132,7 +132,7 @@ mt_scan_kept(struct mt_scan *scan, const struct mt_store_piece *piece,
 }
 
 /* Where the page of a piece that `at` lies in ends, or the piece, or `end`. */
-static inline uint64_t mt_scan_page_end(const struct mt_store_piece *piece,
+static inline uint64_t mt_scan_page_end(const struct mt_word_copy_piece *piece,
                                         uint64_t at, uint64_t end)
 {
     uint64_t skip = at - piece->start;
@@ -153,7 +153,7 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
     uint64_t at = (start + 7) & ~UINT64_C(7);
 
     while (at < end && end - at >= 8) {
-        const struct mt_store_piece *piece = mt_scan_piece(scan, at);
+        const struct mt_word_copy_piece *piece = mt_scan_piece(scan, at);
         uint64_t bytes = end - at;
         const uint8_t *data;
         if (piece) {
@@ -167,7 +167,7 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
             at = stop;
             continue;
         }
-        data = mt_peek(&scan->memory, at, &bytes);
+        data = mt_memory_view(&scan->memory, at, &bytes);
         if (data == NULL || bytes < 8) {
             at = mt_scan_skip(scan, at, end);
             continue;

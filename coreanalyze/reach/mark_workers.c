@@ -10,9 +10,9 @@
 #define PREFETCH_BYTES 256u
 #define PROGRESS_BYTES (UINT64_C(16) << 20)
 
-bool mt_team_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
+bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
 {
-    struct mt_team *team = worker->team;
+    struct mt_workers *team = worker->team;
 
     if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
         return false;
@@ -69,8 +69,9 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
 /* What of a block's memory is wanted first. */
 static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
 {
-    const struct mt_peek *peek = &worker->scan.memory;
-    const struct mt_store_piece *piece = mt_scan_piece(&worker->scan, address);
+    const struct mt_memory_view *peek = &worker->scan.memory;
+    const struct mt_word_copy_piece *piece =
+        mt_scan_piece(&worker->scan, address);
 
     if (piece)
         return piece->pages[(address - piece->start) / MT_STORE_PAGE];
@@ -114,9 +115,9 @@ static unsigned take_batch(struct mt_worker *worker)
 }
 
 /* Gives the lower half of the stack, the larger trees, to those that wait. */
-static void share(struct mt_worker *worker)
+static void workers_share(struct mt_worker *worker)
 {
-    struct mt_team *team = worker->team;
+    struct mt_workers *team = worker->team;
     size_t n;
 
     pthread_mutex_lock(&team->lock);
@@ -132,7 +133,7 @@ static void share(struct mt_worker *worker)
     pthread_mutex_unlock(&team->lock);
 }
 
-static void report(struct mt_worker *worker)
+static void workers_report(struct mt_worker *worker)
 {
     const struct mt_mark_options *options = worker->team->mark->options;
     uint64_t total = worker->team->progress_total;
@@ -148,7 +149,7 @@ static void report(struct mt_worker *worker)
 static inline __attribute__((always_inline)) void
 drain(struct mt_worker *worker, mt_hit_fn *visit)
 {
-    struct mt_team *team = worker->team;
+    struct mt_workers *team = worker->team;
 
     while (worker->n > 0) {
         unsigned n = take_batch(worker);
@@ -156,10 +157,10 @@ drain(struct mt_worker *worker, mt_hit_fn *visit)
             scan_item(worker, worker->batch[i], visit);
         if (worker->n >= SHARE_FROM &&
             __atomic_load_n(&team->n_idle, __ATOMIC_RELAXED) > 0)
-            share(worker);
+            workers_share(worker);
         if (worker->leader &&
             worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
-            report(worker);
+            workers_report(worker);
         if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
             worker->n = 0;
     }
@@ -176,9 +177,9 @@ void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit)
 }
 
 /* Waits for items of others; false when all threads wait. */
-static bool take(struct mt_worker *worker)
+static bool workers_take(struct mt_worker *worker)
 {
-    struct mt_team *team = worker->team;
+    struct mt_workers *team = worker->team;
     bool got;
 
     pthread_mutex_lock(&team->lock);
@@ -208,7 +209,7 @@ static void *run_worker(void *argument)
     worker->work(worker, worker->context);
     do
         mt_worker_drain(worker);
-    while (take(worker));
+    while (workers_take(worker));
     return NULL;
 }
 
@@ -217,7 +218,7 @@ static unsigned count_threads(const struct mt_mark *mark)
     unsigned n = mark->options->threads;
     long online;
 
-    if (!mt_peek_is_shared(mark->source))
+    if (!mt_memory_view_is_shared(mark->source))
         return 1;
     if (n == 0) {
         online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -226,7 +227,7 @@ static unsigned count_threads(const struct mt_mark *mark)
     return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
-static struct mt_worker *make_workers(struct mt_team *team, unsigned n)
+static struct mt_worker *make_workers(struct mt_workers *team, unsigned n)
 {
     struct mt_worker *workers = calloc(n, sizeof *workers);
     struct mt_mark *mark = team->mark;
@@ -254,15 +255,15 @@ static struct mt_worker *make_workers(struct mt_team *team, unsigned n)
     return workers;
 }
 
-bool mt_team_run(struct mt_mark *mark, struct mt_team *team, bool alone,
-                 void (*work)(struct mt_worker *, void *context), void *context,
-                 struct mt_error *error)
+bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
+                    void (*work)(struct mt_worker *, void *context),
+                    void *context, struct mt_error *error)
 {
     unsigned n = alone ? 1 : count_threads(mark), started = 1;
     pthread_t threads[MAX_THREADS];
     struct mt_worker *workers;
 
-    *team = (struct mt_team){.mark = mark, .n_threads = n};
+    *team = (struct mt_workers){.mark = mark, .n_threads = n};
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->more, NULL);
     for (size_t i = 0; i < mark->map->n_spans; i++)

@@ -15,7 +15,7 @@
 #define MT_PIECE_BYTES (UINT64_C(1) << 20)
 #define MT_TEAM_BATCH 32u
 
-struct mt_team {
+struct mt_workers {
     struct mt_mark *mark;
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -28,7 +28,7 @@ struct mt_team {
 };
 
 struct mt_worker {
-    struct mt_team *team;
+    struct mt_workers *team;
     struct mt_map *map;
     struct mt_scan scan;
     uint64_t *stack;
@@ -44,12 +44,12 @@ struct mt_worker {
 /* Runs `work` in every thread, the calling one among them; then all take part
  * until no item is left.  `alone`: in the calling thread only.  Adds up the
  * counts of `mark`. */
-bool mt_team_run(struct mt_mark *mark, struct mt_team *team, bool alone,
-                 void (*work)(struct mt_worker *, void *context), void *context,
-                 struct mt_error *error);
+bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
+                    void (*work)(struct mt_worker *, void *context),
+                    void *context, struct mt_error *error);
 
 /* The next part of [0, n) that no thread has taken; false: none is left. */
-bool mt_team_next(struct mt_worker *worker, uint64_t n, uint64_t *part);
+bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part);
 
 /* Scans all that is on the worker's stack, and what that leads to. */
 void mt_worker_drain(struct mt_worker *worker);
@@ -58,7 +58,7 @@ void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit);
 
 /* The block of `slot` is to be scanned. */
 static inline void mt_worker_push(struct mt_worker *worker,
-                                  const struct mt_place_of *place)
+                                  const struct mt_block_ref *place)
 {
     if (worker->n == worker->capacity) {
         __atomic_fetch_or(&worker->map->flags[place->slot], MT_BLOCK_PENDING,

@@ -42,7 +42,7 @@ struct finder {
     bool out_of_memory;
 };
 
-static void exclude(struct finder *f, uint64_t start, uint64_t end)
+static void roots_exclude(struct finder *f, uint64_t start, uint64_t end)
 {
     if (end <= start)
         return;
@@ -54,15 +54,16 @@ static void exclude(struct finder *f, uint64_t start, uint64_t end)
     f->excluded[f->n_excluded++] = (struct interval){start, end};
 }
 
-static int by_start(const void *a, const void *b)
+static int roots_by_start(const void *a, const void *b)
 {
     const struct interval *x = a, *y = b;
 
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static void add_word(struct finder *f, uint64_t value, enum mt_root_kind kind,
-                     uint32_t thread, uint32_t reg)
+static void roots_add_word(struct finder *f, uint64_t value,
+                           enum mt_root_kind kind, uint32_t thread,
+                           uint32_t reg)
 {
     struct mt_roots *roots = f->roots;
 
@@ -71,7 +72,7 @@ static void add_word(struct finder *f, uint64_t value, enum mt_root_kind kind,
         f->out_of_memory = true;
     else
         roots->words[roots->n_words++] =
-            (struct mt_root_place){value, 0, kind, thread, reg};
+            (struct mt_root_range){value, 0, kind, thread, reg};
 }
 
 static void add_dtv(struct finder *f, uint64_t tcb, uint32_t thread)
@@ -80,7 +81,7 @@ static void add_dtv(struct finder *f, uint64_t tcb, uint32_t thread)
 
     if (tcb && mt_source_read(f->source, tcb + DTV_OFFSET, &dtv, sizeof dtv) &&
         dtv > DTV_SKIP)
-        add_word(f, dtv - DTV_SKIP, MT_ROOT_DTV, thread, 0);
+        roots_add_word(f, dtv - DTV_SKIP, MT_ROOT_DTV, thread, 0);
 }
 
 static bool in_heap(const struct mt_model *model, uint64_t address)
@@ -96,7 +97,7 @@ static bool is_writable(const struct mt_mapping *m)
     return (m->flags & MT_MAP_READ) && (m->flags & MT_MAP_WRITE);
 }
 
-static int by_address(const void *a, const void *b)
+static int roots_by_address(const void *a, const void *b)
 {
     const struct of_thread *x = a, *y = b;
 
@@ -143,8 +144,8 @@ static bool sort_threads(struct finder *f)
         if (t->fs_base)
             f->tcbs[f->n_tcbs++] = (struct of_thread){t->fs_base, i};
     }
-    qsort(f->stacks, f->n_stacks, sizeof *f->stacks, by_address);
-    qsort(f->tcbs, f->n_tcbs, sizeof *f->tcbs, by_address);
+    qsort(f->stacks, f->n_stacks, sizeof *f->stacks, roots_by_address);
+    qsort(f->tcbs, f->n_tcbs, sizeof *f->tcbs, roots_by_address);
     return true;
 }
 
@@ -156,7 +157,7 @@ static void take_thread(struct finder *f, uint32_t index)
     f->roots->coverage.threads_without_registers += !thread->has_registers;
     add_dtv(f, thread->fs_base, index);
     for (uint32_t i = 0; thread->has_registers && i < MT_N_REGISTERS; i++)
-        add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
+        roots_add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
 }
 
 /* Other stacks may share the mapping: below the lowest pointer nothing is in
@@ -168,7 +169,8 @@ static void take_stacks(struct finder *f)
         const struct of_thread *lowest =
             first_in(f->stacks, f->n_stacks, m->start, m->end);
         if (lowest && is_writable(m) && lowest->address > RED_ZONE)
-            exclude(f, m->start, (lowest->address - RED_ZONE) & ~UINT64_C(7));
+            roots_exclude(f, m->start,
+                          (lowest->address - RED_ZONE) & ~UINT64_C(7));
     }
 }
 
@@ -209,7 +211,7 @@ static void take_exited(struct finder *f)
         tcb = find_tcb(f, m);
         if (tcb == 0)
             continue;
-        exclude(f, m->start, tcb);
+        roots_exclude(f, m->start, tcb);
         add_dtv(f, tcb, UINT32_MAX);
         f->roots->coverage.exited_stacks++;
         f->roots->coverage.exited_stack_bytes += tcb - m->start;
@@ -219,7 +221,7 @@ static void take_exited(struct finder *f)
 /* --- mappings --- */
 
 static void name_range(const struct finder *f, const struct mt_mapping *m,
-                       struct mt_root_place *place)
+                       struct mt_root_range *place)
 {
     const struct mt_module *module = mt_source_module(f->source, place->start);
     const struct of_thread *tcb, *stack;
@@ -245,7 +247,7 @@ static void name_range(const struct finder *f, const struct mt_mapping *m,
 static void add_range(struct finder *f, const struct mt_mapping *m,
                       uint64_t start, uint64_t end)
 {
-    struct mt_root_place place = {(start + 7) & ~UINT64_C(7),
+    struct mt_root_range place = {(start + 7) & ~UINT64_C(7),
                                   end & ~UINT64_C(7), MT_ROOT_MAPPING, 0, 0};
     struct mt_roots *roots = f->roots;
     bool node;
@@ -274,7 +276,7 @@ static void sort_excluded(struct finder *f)
 
     if (f->n_excluded == 0)
         return;
-    qsort(f->excluded, f->n_excluded, sizeof *f->excluded, by_start);
+    qsort(f->excluded, f->n_excluded, sizeof *f->excluded, roots_by_start);
     for (size_t i = 1; i < f->n_excluded; i++) {
         struct interval *last = &f->excluded[kept];
         if (f->excluded[i].start > last->end)
@@ -356,12 +358,12 @@ bool mt_roots_find(const struct mt_model *model,
     uint64_t own, own_bytes;
 
     memset(roots, 0, sizeof *roots);
-    exclude(&f, model->root, model->root + model->trace_bytes);
+    roots_exclude(&f, model->root, model->root + model->trace_bytes);
     if (mt_model_own(model, &own, &own_bytes))
-        exclude(&f, own, own + own_bytes);
+        roots_exclude(&f, own, own + own_bytes);
     for (size_t i = 0; i < model->n_regions; i++)
-        exclude(&f, model->regions[i].base,
-                model->regions[i].base + model->regions[i].size);
+        roots_exclude(&f, model->regions[i].base,
+                      model->regions[i].base + model->regions[i].size);
     f.out_of_memory |= !sort_threads(&f);
     for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++)
         take_thread(&f, (uint32_t)i);
@@ -386,7 +388,7 @@ void mt_roots_free(struct mt_roots *roots)
     memset(roots, 0, sizeof *roots);
 }
 
-const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
+const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,
                                         uint64_t address)
 {
     size_t low = 0, high = roots->n_ranges;

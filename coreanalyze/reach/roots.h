@@ -20,7 +20,7 @@ enum mt_root_kind {
     MT_ROOT_IGNORED, /* a block that the program wants ignored: leaks.c */
 };
 
-struct mt_root_place {
+struct mt_root_range {
     uint64_t start, end; /* of a word: its value, and 0 */
     enum mt_root_kind kind;
     uint32_t index; /* of the thread, module or mapping in the source */
@@ -39,11 +39,11 @@ struct mt_roots_coverage {
 };
 
 struct mt_roots {
-    struct mt_root_place *ranges; /* by address, no overlaps */
+    struct mt_root_range *ranges; /* by address, no overlaps */
     size_t n_ranges;
-    struct mt_root_place *words; /* registers and the like */
+    struct mt_root_range *words; /* registers and the like */
     size_t n_words;
-    struct mt_root_place *nodes; /* mappings that are no roots */
+    struct mt_root_range *nodes; /* mappings that are no roots */
     size_t n_nodes;
     struct mt_roots_coverage coverage;
 };
@@ -59,7 +59,7 @@ bool mt_roots_find(const struct mt_model *model,
 void mt_roots_free(struct mt_roots *roots);
 
 /* The range that an address lies in, or NULL. */
-const struct mt_root_place *mt_roots_at(const struct mt_roots *roots,
+const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,
                                         uint64_t address);
 
 /* Marks what the roots reach; nodes are added to the map first. */

@@ -24,7 +24,7 @@ static bool one_target(const struct mt_diff_report *report)
 }
 
 /* Bytes from before tracing, of the heaps that are looked at. */
-static struct mt_show_sum untraced(const struct mt_report *report)
+static struct mt_show_sum diff_print_untraced(const struct mt_report *report)
 {
     struct mt_show_sum sum = {0, 0};
 
@@ -39,8 +39,8 @@ static struct mt_show_sum untraced(const struct mt_report *report)
 
 /* --- the table --- */
 
-static void put_row(const struct mt_diff_report *report,
-                    const struct mt_diff_row *row)
+static void diff_print_put_row(const struct mt_diff_report *report,
+                               const struct mt_diff_row *row)
 {
     const struct mt_report *side = &report->side[side_of(row)];
     const struct mt_show_row *shown = row->row[side_of(row)];
@@ -63,12 +63,12 @@ static void put_row(const struct mt_diff_report *report,
     mt_print_row_frames(side, shown, indent);
 }
 
-static void put_sums(const struct mt_diff_report *report)
+static void diff_print_put_sums(const struct mt_diff_report *report)
 {
     const struct mt_diff *diff = report->diff;
 
     for (unsigned i = 0; i < 2; i++) {
-        struct mt_show_sum lost = untraced(&report->side[i]);
+        struct mt_show_sum lost = diff_print_untraced(&report->side[i]);
         fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks",
                 side_names[i], diff->sum[i].bytes, diff->sum[i].count);
         if (lost.count && !one_target(report))
@@ -104,7 +104,7 @@ static void put_rebuilt(void *context, const char *path)
           c->out);
 }
 
-static void put_notes(const struct mt_diff_report *report)
+static void diff_print_put_notes(const struct mt_diff_report *report)
 {
     struct note_context context = {report->out, NULL};
 
@@ -139,17 +139,17 @@ void mt_print_diff(const struct mt_diff_report *report)
         fputs("new: ", out);
         mt_print_target(&report->side[MT_DIFF_NEW]);
     }
-    put_sums(report);
+    diff_print_put_sums(report);
     if (diff->n_rows > 0)
         fprintf(out, "\n%13s %8s %13s %8s %14s Traceback\n", "+Bytes", "+Count",
                 "Bytes", "Count", "Sample  ");
     for (size_t i = 0; i < diff->n_rows; i++)
-        put_row(report, &diff->rows[i]);
+        diff_print_put_row(report, &diff->rows[i]);
     putc('\n', out);
     if (diff->n_rows < diff->n_all_rows)
         fprintf(out, "  %zu more stacks changed\n",
                 diff->n_all_rows - diff->n_rows);
-    put_notes(report);
+    diff_print_put_notes(report);
 }
 
 /* --- JSON --- */
@@ -191,7 +191,7 @@ static void put_json_side(struct mt_json *json,
                           const struct mt_diff_report *report, unsigned i)
 {
     const struct mt_report *side = &report->side[i];
-    struct mt_show_sum lost = untraced(side);
+    struct mt_show_sum lost = diff_print_untraced(side);
 
     mt_json_open(json, side_names[i], '{');
     mt_json_put_target(json, side->model);
@@ -233,7 +233,7 @@ struct line {
     uint64_t bytes[2];
 };
 
-static int by_text(const void *a, const void *b)
+static int diff_print_by_text(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
 
@@ -257,7 +257,7 @@ bool mt_print_diff_folded(const struct mt_diff_report *report,
         ok = lines[n].text != NULL;
     }
     if (ok)
-        qsort(lines, n, sizeof *lines, by_text);
+        qsort(lines, n, sizeof *lines, diff_print_by_text);
     for (size_t i = 0; ok && i < n; i++) {
         if (i + 1 < n && strcmp(lines[i].text, lines[i + 1].text) == 0) {
             lines[i + 1].bytes[0] += lines[i].bytes[0];

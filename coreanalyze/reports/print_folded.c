@@ -45,7 +45,7 @@ static char *frame_name(const struct mt_frame *frame)
     return text;
 }
 
-static void add_name(void *context, const struct mt_frame *frame)
+static void folded_add_name(void *context, const struct mt_frame *frame)
 {
     struct names *names = context;
 
@@ -67,7 +67,7 @@ char *mt_folded_text(const struct mt_report *report,
 
     if (out == NULL)
         return NULL;
-    mt_report_frames(report, row, add_name, &names);
+    mt_report_frames(report, row, folded_add_name, &names);
     if (names.n == 0)
         fputs(row->stack == MT_ID_OVERFLOW    ? "[stack table full]"
               : row->stack == MT_ID_UNTRACED  ? "[untraced]"
@@ -85,7 +85,7 @@ char *mt_folded_text(const struct mt_report *report,
     return NULL;
 }
 
-static int by_text(const void *a, const void *b)
+static int folded_by_text(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
 
@@ -104,7 +104,7 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
         ok = (lines[i].text = mt_folded_text(report, &show->rows[i])) != NULL;
     }
     if (ok)
-        qsort(lines, show->n_rows, sizeof *lines, by_text);
+        qsort(lines, show->n_rows, sizeof *lines, folded_by_text);
     for (size_t i = 0; ok && i < show->n_rows; i++) {
         if (i + 1 < show->n_rows &&
             strcmp(lines[i].text, lines[i + 1].text) == 0)

@@ -17,7 +17,7 @@ static void put_line(FILE *out, const char *name, const char *text)
     putc('\n', out);
 }
 
-static void put_process(const struct mt_report *report)
+static void info_put_process(const struct mt_report *report)
 {
     const struct mt_model *model = report->model;
     const struct mt_process *process = &model->source->process;
@@ -80,7 +80,8 @@ static void put_trace(const struct mt_report *report)
             model->n_threads, live);
 }
 
-static void put_heap(const struct mt_report *report, const struct mt_heap *heap)
+static void info_put_heap(const struct mt_report *report,
+                          const struct mt_heap *heap)
 {
     const struct mt_show *show = report->show;
     const struct mt_heap_usage *usage = &show->usage[heap->id];
@@ -127,11 +128,11 @@ void mt_print_info(const struct mt_report *report)
 {
     const struct mt_model *model = report->model;
 
-    put_process(report);
+    info_put_process(report);
     put_trace(report);
     for (size_t i = 0; i < model->n_heaps; i++)
         if (model->heaps[i].in_use)
-            put_heap(report, &model->heaps[i]);
+            info_put_heap(report, &model->heaps[i]);
     put_error(report);
     fputs("coverage\n", report->out);
     if (mt_print_notes(report, "  ") == 0)

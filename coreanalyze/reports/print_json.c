@@ -56,31 +56,31 @@ static void put_flags(struct mt_json *json, const struct mt_heap *heap)
     mt_json_close(json, ']');
 }
 
-static void put_classes(struct mt_json *json,
-                        const struct mt_class_usage *class)
+static void json_put_classes(struct mt_json *json,
+                             const struct mt_class_usage *size_class)
 {
     mt_json_open(json, "classes", '[');
-    for (uint32_t i = 0; i <= MT_MAX_CLASSES; i++, class ++) {
-        if (class->spans == 0)
+    for (uint32_t i = 0; i <= MT_MAX_CLASSES; i++, size_class++) {
+        if (size_class->spans == 0)
             continue;
         mt_json_open(json, NULL, '{');
-        if (class->block_bytes)
-            mt_json_u64(json, "block_bytes", class->block_bytes);
+        if (size_class->block_bytes)
+            mt_json_u64(json, "block_bytes", size_class->block_bytes);
         else
             mt_json_null(json, "block_bytes");
-        mt_json_u64(json, "blocks", class->live_blocks);
-        mt_json_u64(json, "free_blocks", class->free_blocks);
-        mt_json_u64(json, "spans", class->spans);
-        mt_json_u64(json, "committed", class->committed_bytes);
-        mt_json_u64(json, "used", class->used_bytes);
-        mt_json_u64(json, "requested", class->requested_bytes);
+        mt_json_u64(json, "blocks", size_class->live_blocks);
+        mt_json_u64(json, "free_blocks", size_class->free_blocks);
+        mt_json_u64(json, "spans", size_class->spans);
+        mt_json_u64(json, "committed", size_class->committed_bytes);
+        mt_json_u64(json, "used", size_class->used_bytes);
+        mt_json_u64(json, "requested", size_class->requested_bytes);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');
 }
 
-static void put_heap(struct mt_json *json, const struct mt_heap *heap,
-                     const struct mt_show *show)
+static void json_put_heap(struct mt_json *json, const struct mt_heap *heap,
+                          const struct mt_show *show)
 {
     const struct mt_heap_usage *usage = &show->usage[heap->id];
 
@@ -112,13 +112,13 @@ static void put_heap(struct mt_json *json, const struct mt_heap *heap,
     mt_json_put_sum(json, "untraced", &show->untraced[heap->id]);
     mt_json_put_sum(json, "unsampled", &show->unsampled[heap->id]);
     if (usage->classes)
-        put_classes(json, usage->classes);
+        json_put_classes(json, usage->classes);
     mt_json_close(json, '}');
 }
 
 /* What the source knows of the heap's pages; the trace does not. */
-static void put_pages(struct mt_json *json, const struct mt_report *report,
-                      uint32_t heap)
+static void json_put_pages(struct mt_json *json, const struct mt_report *report,
+                           uint32_t heap)
 {
     struct mt_page_stats stats;
 
@@ -144,7 +144,7 @@ static void put_pages(struct mt_json *json, const struct mt_report *report,
     mt_json_close(json, '}');
 }
 
-static void put_frame(void *context, const struct mt_frame *frame)
+static void json_put_frame(void *context, const struct mt_frame *frame)
 {
     struct mt_json *json = context;
 
@@ -168,12 +168,12 @@ void mt_json_put_frames(struct mt_json *json, const struct mt_report *report,
                         const struct mt_show_row *row)
 {
     mt_json_open(json, "frames", '[');
-    mt_report_frames(report, row, put_frame, json);
+    mt_report_frames(report, row, json_put_frame, json);
     mt_json_close(json, ']');
 }
 
-static void put_row(struct mt_json *json, const struct mt_report *report,
-                    const struct mt_show_row *row)
+static void json_put_row(struct mt_json *json, const struct mt_report *report,
+                         const struct mt_show_row *row)
 {
     const struct mt_model *model = report->model;
     const struct mt_stack *stack = &model->stacks[row->stack];
@@ -263,7 +263,7 @@ void mt_json_put_stacks(struct mt_json *json, const struct mt_report *report)
 
     mt_json_open(json, "stacks", '[');
     for (size_t i = 0; i < show->n_rows; i++)
-        put_row(json, report, &show->rows[i]);
+        json_put_row(json, report, &show->rows[i]);
     mt_json_close(json, ']');
 }
 
@@ -279,7 +279,7 @@ void mt_json_put_time(struct mt_json *json, const struct mt_report *report)
     mt_json_close(json, '}');
 }
 
-static void put_match(void *context, const struct mt_module_match *match)
+static void json_put_match(void *context, const struct mt_module_match *match)
 {
     struct mt_json *json = context;
 
@@ -306,7 +306,7 @@ void mt_print_json(const struct mt_report *report)
     for (uint32_t i = 0; i < model->n_heaps; i++) {
         if (!mt_show_wants(model, show, i))
             continue;
-        put_heap(&json, &model->heaps[i], show);
+        json_put_heap(&json, &model->heaps[i], show);
         untraced.bytes += show->untraced[i].bytes;
         untraced.count += show->untraced[i].count;
     }
@@ -318,11 +318,11 @@ void mt_print_json(const struct mt_report *report)
     mt_json_open(&json, "pages", '[');
     for (uint32_t i = 0; i < model->n_heaps; i++)
         if (mt_show_wants(model, show, i))
-            put_pages(&json, report, i);
+            json_put_pages(&json, report, i);
     mt_json_close(&json, ']');
     if (report->resolver) {
         mt_json_open(&json, "modules", '[');
-        mt_resolver_matches(report->resolver, put_match, &json);
+        mt_resolver_matches(report->resolver, json_put_match, &json);
         mt_json_close(&json, ']');
     }
     mt_json_put_coverage(&json, report);

@@ -16,8 +16,8 @@ const char *const mt_leak_kind_names[] = {"definite", "indirect", "possible",
 static const char *const titles[] = {"definitely lost", "indirectly lost",
                                      "possibly lost", "still reachable"};
 
-static void put_sum(const struct mt_report *report, const char *title,
-                    const struct mt_show_sum *sum)
+static void leaks_put_sum(const struct mt_report *report, const char *title,
+                          const struct mt_show_sum *sum)
 {
     fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n",
             title, sum->bytes, sum->count);
@@ -29,24 +29,24 @@ static void add_sum(struct mt_show_sum *to, const struct mt_show_sum *sum)
     to->count += sum->count;
 }
 
-static void put_sums(const struct mt_report *report,
-                     const struct mt_leaks *leaks)
+static void leaks_put_sums(const struct mt_report *report,
+                           const struct mt_leaks *leaks)
 {
     struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
 
     for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
         struct mt_show_sum left = mt_leaks_left(leaks, i);
-        put_sum(report, titles[i], &left);
+        leaks_put_sum(report, titles[i], &left);
         add_sum(&suppressed, &leaks->suppressed[i]);
         add_sum(&known, &leaks->known[i]);
     }
     if (suppressed.count > 0)
-        put_sum(report, "suppressed", &suppressed);
+        leaks_put_sum(report, "suppressed", &suppressed);
     if (known.count > 0)
-        put_sum(report, "in the baseline", &known);
+        leaks_put_sum(report, "in the baseline", &known);
 }
 
-static void put_age(const struct mt_report *report, uint32_t epoch)
+static void leaks_put_age(const struct mt_report *report, uint32_t epoch)
 {
     uint64_t ms = mt_model_age_ns(report->model, epoch) / 1000000;
 
@@ -54,8 +54,8 @@ static void put_age(const struct mt_report *report, uint32_t epoch)
             ms % 1000 / 100);
 }
 
-static void put_row(const struct mt_report *report,
-                    const struct mt_show_row *row)
+static void leaks_put_row(const struct mt_report *report,
+                          const struct mt_show_row *row)
 {
     FILE *out = report->out;
     char sample[24];
@@ -65,8 +65,8 @@ static void put_row(const struct mt_report *report,
             mt_leak_kind_names[row->kind], row->bytes, row->count,
             row->indirect_bytes, row->indirect_count);
     if (row->stack >= MT_ID_FIRST) {
-        put_age(report, row->oldest_epoch);
-        put_age(report, row->newest_epoch);
+        leaks_put_age(report, row->oldest_epoch);
+        leaks_put_age(report, row->newest_epoch);
     } else {
         fprintf(out, "%9s %9s ", "-", "-");
     }
@@ -74,8 +74,9 @@ static void put_row(const struct mt_report *report,
     mt_print_row_frames(report, row, FRAMES_INDENT);
 }
 
-static size_t put_note(const struct mt_report *report, const char *prefix,
-                       const char *before, uint64_t value, const char *after)
+static size_t leaks_put_note(const struct mt_report *report, const char *prefix,
+                             const char *before, uint64_t value,
+                             const char *after)
 {
     if (value == 0)
         return 0;
@@ -83,8 +84,8 @@ static size_t put_note(const struct mt_report *report, const char *prefix,
     return 1;
 }
 
-static size_t put_text(const struct mt_report *report, const char *prefix,
-                       const char *text)
+static size_t leaks_put_text(const struct mt_report *report, const char *prefix,
+                             const char *text)
 {
     fprintf(report->out, "%s%s\n", prefix, text);
     return 1;
@@ -98,39 +99,45 @@ size_t mt_print_leak_notes(const struct mt_report *report,
     size_t n = 0;
 
     if (leaks->stopped)
-        n += put_text(report, prefix, "stopped early: the kinds mean nothing");
-    if (source->process.kind == MT_SOURCE_LIVE && source->frozen.copied &&
-        !source->frozen.stopped)
-        n += put_text(report, prefix,
-                      "the process ran on while it was read: blocks whose "
-                      "pointers moved meanwhile may look lost");
+        n += leaks_put_text(report, prefix,
+                            "stopped early: the kinds mean nothing");
+    if (source->process.kind == MT_SOURCE_LIVE && source->captured.copied &&
+        !source->captured.stopped)
+        n +=
+            leaks_put_text(report, prefix,
+                           "the process ran on while it was read: blocks whose "
+                           "pointers moved meanwhile may look lost");
     if (r->threads == 0)
-        n += put_text(report, prefix,
-                      "no thread is known: stacks were taken whole");
-    n += put_note(report, prefix, "", r->threads_without_registers,
-                  " threads have no registers: what only a register holds "
-                  "looks lost, and what only an unused part of their stacks "
-                  "holds looks reachable");
-    n += put_note(report, prefix, "", r->missing_bytes,
-                  " bytes of writable memory are not in the core "
-                  "(coredump_filter, or it is cut off): what only they hold "
-                  "looks lost");
-    n += put_note(report, prefix, "", r->missing_file_bytes,
-                  " bytes of writable mapped files are not in the core: "
-                  "shared, or never written to");
-    n += put_note(report, prefix, "", leaks->missing_bytes,
-                  " bytes of roots and blocks could not be read: what only "
-                  "they hold looks lost");
-    n += put_note(report, prefix, "", leaks->ignored_blocks,
-                  " blocks, and what they lead to, are no leaks because the "
-                  "program said so (memtrace_ignore, __lsan_disable)");
-    n += put_note(report, prefix, "", r->exited_stack_bytes,
-                  " bytes of stacks of exited threads are no roots");
+        n += leaks_put_text(report, prefix,
+                            "no thread is known: stacks were taken whole");
+    n += leaks_put_note(
+        report, prefix, "", r->threads_without_registers,
+        " threads have no registers: what only a register holds "
+        "looks lost, and what only an unused part of their stacks "
+        "holds looks reachable");
+    n += leaks_put_note(
+        report, prefix, "", r->missing_bytes,
+        " bytes of writable memory are not in the core "
+        "(coredump_filter, or it is cut off): what only they hold "
+        "looks lost");
+    n += leaks_put_note(report, prefix, "", r->missing_file_bytes,
+                        " bytes of writable mapped files are not in the core: "
+                        "shared, or never written to");
+    n += leaks_put_note(
+        report, prefix, "", leaks->missing_bytes,
+        " bytes of roots and blocks could not be read: what only "
+        "they hold looks lost");
+    n += leaks_put_note(
+        report, prefix, "", leaks->ignored_blocks,
+        " blocks, and what they lead to, are no leaks because the "
+        "program said so (memtrace_ignore, __lsan_disable)");
+    n += leaks_put_note(report, prefix, "", r->exited_stack_bytes,
+                        " bytes of stacks of exited threads are no roots");
     return n;
 }
 
-static const char *verdict(const struct mt_report *report,
-                           const struct mt_leaks *leaks)
+static const char *leaks_verdict(const struct mt_report *report,
+                                 const struct mt_leaks *leaks)
 {
     bool complete = mt_leaks_complete(report->model, leaks);
 
@@ -149,7 +156,7 @@ static const char *verdict(const struct mt_report *report,
 static void put_basis(const struct mt_report *report,
                       const struct mt_leaks *leaks)
 {
-    const struct mt_frozen *frozen = &report->model->source->frozen;
+    const struct mt_captured *captured = &report->model->source->captured;
     FILE *out = report->out;
 
     fprintf(out, "  searched: ");
@@ -164,21 +171,21 @@ static void put_basis(const struct mt_report *report,
                 "  the search took %" PRIu64 " ms, %" PRIu64
                 " ms of processor time\n",
                 leaks->search_ns / 1000000, leaks->search_cpu_ns / 1000000);
-        if (frozen->copied)
+        if (captured->copied)
             fprintf(out,
                     "  the reading before it took %" PRIu64
                     " ms of processor time\n",
-                    frozen->cpu_ns / 1000000);
+                    captured->cpu_ns / 1000000);
     }
-    if (frozen->copied && frozen->stopped) {
+    if (captured->copied && captured->stopped) {
         fputs("  stopped for ", out);
-        fprintf(out, "%" PRIu64 " ms, to read ", frozen->ns / 1000000);
-        mt_put_size(out, frozen->bytes);
+        fprintf(out, "%" PRIu64 " ms, to read ", captured->ns / 1000000);
+        mt_put_size(out, captured->bytes);
         fputs("; kept ", out);
-        mt_put_size(out, frozen->kept_bytes);
+        mt_put_size(out, captured->kept_bytes);
         putc('\n', out);
     }
-    fprintf(out, "  verdict: %s\n", verdict(report, leaks));
+    fprintf(out, "  verdict: %s\n", leaks_verdict(report, leaks));
 }
 
 void mt_print_leaks(const struct mt_report *report,
@@ -188,13 +195,13 @@ void mt_print_leaks(const struct mt_report *report,
     FILE *out = report->out;
 
     mt_print_target(report);
-    put_sums(report, leaks);
+    leaks_put_sums(report, leaks);
     if (show->n_rows > 0)
         fprintf(out, "\n%-9s %13s %8s %13s %8s %9s %9s %14s\n%*sTraceback\n",
                 "Kind", "Bytes", "Count", "Indirect", "Count", "Oldest",
                 "Newest", "Sample  ", FRAMES_INDENT, "");
     for (size_t i = 0; i < show->n_rows; i++)
-        put_row(report, &show->rows[i]);
+        leaks_put_row(report, &show->rows[i]);
     putc('\n', out);
     if (show->n_rows < show->n_all_rows)
         fprintf(out, "  %zu more rows are not shown\n",
@@ -207,19 +214,19 @@ void mt_print_leaks(const struct mt_report *report,
 static void put_checked(struct mt_json *json, const struct mt_report *report,
                         const struct mt_leaks *leaks)
 {
-    const struct mt_frozen *frozen = &report->model->source->frozen;
+    const struct mt_captured *captured = &report->model->source->captured;
     const struct mt_roots_coverage *r = &leaks->roots;
 
     mt_json_open(json, "checked", '{');
     mt_json_bool(json, "complete", mt_leaks_complete(report->model, leaks));
-    mt_json_string(json, "verdict", verdict(report, leaks));
+    mt_json_string(json, "verdict", leaks_verdict(report, leaks));
     mt_json_bool(json, "stopped_early", leaks->stopped);
     mt_json_bool(json, "target_stopped",
                  report->model->source->process.kind != MT_SOURCE_LIVE ||
-                     frozen->stopped || !frozen->copied);
-    mt_json_u64(json, "copy_ns", frozen->ns);
-    mt_json_u64(json, "copied_bytes", frozen->bytes);
-    mt_json_u64(json, "kept_bytes", frozen->kept_bytes);
+                     captured->stopped || !captured->copied);
+    mt_json_u64(json, "copy_ns", captured->ns);
+    mt_json_u64(json, "copied_bytes", captured->bytes);
+    mt_json_u64(json, "kept_bytes", captured->kept_bytes);
     mt_json_u64(json, "threads", r->threads);
     mt_json_u64(json, "threads_without_registers",
                 r->threads_without_registers);
@@ -228,7 +235,7 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
         mt_json_u64(json, "scanned_bytes", leaks->scanned_bytes);
         mt_json_u64(json, "search_ns", leaks->search_ns);
         mt_json_u64(json, "search_cpu_ns", leaks->search_cpu_ns);
-        mt_json_u64(json, "read_cpu_ns", frozen->cpu_ns);
+        mt_json_u64(json, "read_cpu_ns", captured->cpu_ns);
     }
     mt_json_u64(json, "ignored_blocks", leaks->ignored_blocks);
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);

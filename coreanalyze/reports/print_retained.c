@@ -19,42 +19,46 @@
 
 struct root {
     const struct mt_holder *holder;
-    const struct mt_holder_place *place; /* NULL: the holder */
+    const struct mt_holder_slot *place; /* NULL: the holder */
     struct mt_show_sum sum;
     uint64_t holder_bytes;
 };
 
-static int compare(uint64_t a, uint64_t b)
+static int retained_print_compare(uint64_t a, uint64_t b)
 {
     return a < b ? -1 : a > b;
 }
 
-static int by_bytes(const void *a, const void *b)
+static int retained_print_by_bytes(const void *a, const void *b)
 {
     const struct root *x = a, *y = b;
-    int order = compare(y->sum.bytes, x->sum.bytes);
+    int order = retained_print_compare(y->sum.bytes, x->sum.bytes);
 
     /* A holder has at least what its places have, and comes before them. */
     if (order == 0)
-        order = compare(y->sum.count, x->sum.count);
+        order = retained_print_compare(y->sum.count, x->sum.count);
     if (order == 0)
-        order = compare((uintptr_t)x->holder, (uintptr_t)y->holder);
+        order =
+            retained_print_compare((uintptr_t)x->holder, (uintptr_t)y->holder);
     if (order == 0)
         order = (x->place != NULL) - (y->place != NULL);
-    return order ? order : compare((uintptr_t)x->place, (uintptr_t)y->place);
+    return order ? order
+                 : retained_print_compare((uintptr_t)x->place,
+                                          (uintptr_t)y->place);
 }
 
 /* Holders by what they retain, each followed by its places. */
 static int by_holder(const void *a, const void *b)
 {
     const struct root *x = a, *y = b;
-    int order = compare(y->holder_bytes, x->holder_bytes);
+    int order = retained_print_compare(y->holder_bytes, x->holder_bytes);
 
     if (order == 0)
-        order = compare((uintptr_t)x->holder, (uintptr_t)y->holder);
+        order =
+            retained_print_compare((uintptr_t)x->holder, (uintptr_t)y->holder);
     if (order == 0)
         order = (x->place != NULL) - (y->place != NULL);
-    return order ? order : by_bytes(x, y);
+    return order ? order : retained_print_by_bytes(x, y);
 }
 
 static void add_root(struct root *roots, size_t *n, const struct root *root)
@@ -85,7 +89,7 @@ static struct root *choose_roots(const struct mt_retained_report *report,
             add_root(roots, n, &root);
         }
     }
-    qsort(roots, *n, sizeof *roots, by_bytes);
+    qsort(roots, *n, sizeof *roots, retained_print_by_bytes);
     if (report->top > 0 && *n > report->top)
         *n = report->top;
     qsort(roots, *n, sizeof *roots, by_holder);
@@ -116,7 +120,7 @@ static char *name_holder(const struct mt_namer *namer,
 
 static char *name_place(const struct mt_retained_report *report,
                         const struct mt_holder *holder,
-                        const struct mt_holder_place *place)
+                        const struct mt_holder_slot *place)
 {
     const struct mt_namer *namer = &report->whatis->namer;
     const struct mt_source *source = namer->model->source;
@@ -141,8 +145,9 @@ static char *name_root(const struct mt_retained_report *report,
 
 /* --- rows of stacks --- */
 
-static struct mt_show_row row_of(struct mt_model *model,
-                                 const struct mt_retained_stack *stack)
+static struct mt_show_row
+retained_print_row_of(struct mt_model *model,
+                      const struct mt_retained_stack *stack)
 {
     struct mt_show_row row = {.stack = stack->stack,
                               .depth = model->stacks[stack->stack].depth};
@@ -172,12 +177,12 @@ static size_t shown_stacks(const struct mt_retained_report *report)
 
 /* --- text --- */
 
-static void put_sum(FILE *out, const struct mt_show_sum *sum)
+static void retained_print_put_sum(FILE *out, const struct mt_show_sum *sum)
 {
     fprintf(out, "%13" PRIu64 " %9" PRIu64 " ", sum->bytes, sum->count);
 }
 
-static void put_head(const struct mt_retained_report *report)
+static void retained_print_put_head(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
     const struct {
@@ -207,7 +212,7 @@ static bool put_roots(const struct mt_retained_report *report)
     fprintf(out, "\n%13s %9s Retained by root\n", "Bytes", "Blocks");
     for (size_t i = 0; i < n; i++) {
         char *name = name_root(report, &roots[i]);
-        put_sum(out, &roots[i].sum);
+        retained_print_put_sum(out, &roots[i].sum);
         fprintf(out, "%s%s\n", roots[i].place ? "  " : "", name ? name : "?");
         free(name);
     }
@@ -223,14 +228,14 @@ static void put_blocks(const struct mt_retained_report *report)
     fprintf(out, "\n%13s %9s Retained by block\n", "Bytes", "Blocks");
     for (size_t i = 0; i < r->n_blocks; i++) {
         struct mt_block block;
-        put_sum(out, &r->blocks[i].retained);
+        retained_print_put_sum(out, &r->blocks[i].retained);
         if (mt_model_find(report->whatis->namer.model, r->blocks[i].address,
                           &block) == MT_PLACE_LIVE)
             mt_whatis_block(report->whatis, &block, block.address);
     }
 }
 
-static void put_stacks(const struct mt_retained_report *report)
+static void retained_print_put_stacks(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
     const struct mt_report frames = report_of(report);
@@ -240,8 +245,9 @@ static void put_stacks(const struct mt_retained_report *report)
     fprintf(out, "\n%13s %9s Retained by all blocks of a stack\n", "Bytes",
             "Blocks");
     for (size_t i = 0; i < n; i++) {
-        struct mt_show_row row = row_of(frames.model, &r->stacks[i]);
-        put_sum(out, &r->stacks[i].retained);
+        struct mt_show_row row =
+            retained_print_row_of(frames.model, &r->stacks[i]);
+        retained_print_put_sum(out, &r->stacks[i].retained);
         fprintf(out,
                 "%" PRIu64 " blocks with %" PRIu64 " bytes, 0x%" PRIx64
                 " retains the most\n%*s",
@@ -253,7 +259,7 @@ static void put_stacks(const struct mt_retained_report *report)
         fprintf(out, "  %zu more stacks are not shown\n", r->n_stacks - n);
 }
 
-static void put_notes(const struct mt_retained_report *report)
+static void retained_print_put_notes(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
     const struct mt_report all = report_of(report);
@@ -282,12 +288,12 @@ bool mt_print_retained(const struct mt_retained_report *report,
     const struct mt_report all = report_of(report);
 
     mt_print_target(&all);
-    put_head(report);
+    retained_print_put_head(report);
     if (!put_roots(report))
         return mt_fail(error, "out of memory");
     put_blocks(report);
-    put_stacks(report);
-    put_notes(report);
+    retained_print_put_stacks(report);
+    retained_print_put_notes(report);
     return true;
 }
 
@@ -341,7 +347,7 @@ static void put_json_stacks(struct mt_json *json,
     mt_json_open(json, "stacks", '[');
     for (size_t i = 0; i < n; i++) {
         const struct mt_retained_stack *s = &report->retained->stacks[i];
-        struct mt_show_row row = row_of(frames.model, s);
+        struct mt_show_row row = retained_print_row_of(frames.model, s);
         mt_json_open(json, NULL, '{');
         mt_json_u64(json, "retained_bytes", s->retained.bytes);
         mt_json_u64(json, "retained_count", s->retained.count);

@@ -34,8 +34,8 @@ static void put_header(const struct mt_report *report,
     fputs(heap->tracing ? "'\n" : "', tracing off\n", out);
 }
 
-static void put_pages(const struct mt_report *report,
-                      const struct mt_heap *heap)
+static void table_put_pages(const struct mt_report *report,
+                            const struct mt_heap *heap)
 {
     FILE *out = report->out;
     struct mt_page_stats stats;
@@ -69,7 +69,8 @@ static void put_pages(const struct mt_report *report,
         fputs("      numa: unknown\n", out);
 }
 
-static void put_sum(FILE *out, const char *name, const struct mt_show_sum *sum)
+static void table_put_sum(FILE *out, const char *name,
+                          const struct mt_show_sum *sum)
 {
     fprintf(out, "%s %" PRIu64 " bytes in %" PRIu64 " blocks", name, sum->bytes,
             sum->count);
@@ -98,39 +99,39 @@ static void put_totals(const struct mt_report *report,
             usage->free_chunks, usage->free_blocks);
     mt_put_size(out, heap->span_bytes_peak);
     putc('\n', out);
-    put_sum(out, "    traced:", &show->traced[heap->id]);
-    put_sum(out, ", untraced:", &show->untraced[heap->id]);
+    table_put_sum(out, "    traced:", &show->traced[heap->id]);
+    table_put_sum(out, ", untraced:", &show->untraced[heap->id]);
     if (show->unsampled[heap->id].count)
-        put_sum(out, ", not sampled:", &show->unsampled[heap->id]);
+        table_put_sum(out, ", not sampled:", &show->unsampled[heap->id]);
     putc('\n', out);
     if (heap->failures)
         fprintf(out, "    allocations that got no memory: %" PRIu64 "\n",
                 heap->failures);
 }
 
-static void put_classes(const struct mt_report *report, uint32_t heap)
+static void table_put_classes(const struct mt_report *report, uint32_t heap)
 {
-    const struct mt_class_usage *class = report->show->usage[heap].classes;
+    const struct mt_class_usage *size_class = report->show->usage[heap].classes;
     FILE *out = report->out;
     bool header = false;
 
-    for (uint32_t i = 0; class && i <= MT_MAX_CLASSES; i++, class ++) {
-        if (class->spans == 0)
+    for (uint32_t i = 0; size_class && i <= MT_MAX_CLASSES; i++, size_class++) {
+        if (size_class->spans == 0)
             continue;
         if (!header)
             fprintf(out, "\n%13s %10s %10s %8s %14s %14s %14s\n", "Block bytes",
                     "Live", "Free", "Spans", "Committed", "Used", "Asked for");
         header = true;
-        if (class->block_bytes)
-            fprintf(out, "%13" PRIu64, class->block_bytes);
+        if (size_class->block_bytes)
+            fprintf(out, "%13" PRIu64, size_class->block_bytes);
         else
             fprintf(out, "%13s", "large");
         fprintf(out,
                 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %14" PRIu64
                 " %14" PRIu64 " %14" PRIu64 "\n",
-                class->live_blocks, class->free_blocks, class->spans,
-                class->committed_bytes, class->used_bytes,
-                class->requested_bytes);
+                size_class->live_blocks, size_class->free_blocks,
+                size_class->spans, size_class->committed_bytes,
+                size_class->used_bytes, size_class->requested_bytes);
     }
 }
 
@@ -162,7 +163,7 @@ static void put_row_frame(void *context, const struct mt_frame *frame)
     putc('\n', out);
 }
 
-static void put_end(struct row_context *row, const char *text)
+static void table_put_end(struct row_context *row, const char *text)
 {
     FILE *out = row->report->out;
 
@@ -185,20 +186,20 @@ void mt_print_row_frames(const struct mt_report *report,
 
     mt_report_frames(report, row, put_row_frame, &context);
     if (row->stack == MT_ID_OVERFLOW)
-        put_end(&context, "(the stack table was full)");
+        table_put_end(&context, "(the stack table was full)");
     else if (row->stack == MT_ID_UNTRACED)
-        put_end(&context, "(allocated while tracing was off)");
+        table_put_end(&context, "(allocated while tracing was off)");
     else if (row->stack == MT_ID_UNSAMPLED)
-        put_end(&context, "(not in the sample)");
+        table_put_end(&context, "(not in the sample)");
     else if (context.first)
-        put_end(&context, "(the frames could not be read)");
+        table_put_end(&context, "(the frames could not be read)");
     else if (row->depth == stack->depth && stack->truncated)
-        put_end(&context, "(truncated)");
+        table_put_end(&context, "(truncated)");
     else if (row->depth == stack->depth && stack->incomplete)
-        put_end(&context, "(no unwinding rule from here on)");
+        table_put_end(&context, "(no unwinding rule from here on)");
 }
 
-static int put_age(const struct mt_report *report, uint32_t epoch)
+static int table_put_age(const struct mt_report *report, uint32_t epoch)
 {
     return fprintf(report->out, "%8" PRIu64 "s ",
                    mt_model_age_ns(report->model, epoch) / 1000000000);
@@ -222,8 +223,8 @@ static int put_ages(FILE *out, const struct mt_show_row *row)
     return fprintf(out, "%s %-6s ", digits, row->steady ? "steady" : "");
 }
 
-static void put_row(const struct mt_report *report,
-                    const struct mt_show_row *row)
+static void table_put_row(const struct mt_report *report,
+                          const struct mt_show_row *row)
 {
     const struct mt_show_options *options = report->show->options;
     FILE *out = report->out;
@@ -234,9 +235,9 @@ static void put_row(const struct mt_report *report,
     indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ", row->bytes,
                      row->count, sample);
     if (wants_age(options))
-        indent += put_age(report, row->oldest_epoch);
+        indent += table_put_age(report, row->oldest_epoch);
     if (options->ages) {
-        indent += put_age(report, row->newest_epoch);
+        indent += table_put_age(report, row->newest_epoch);
         indent += put_ages(out, row);
     }
     if (options->sort == MT_SORT_ALLOCS)
@@ -260,7 +261,7 @@ static void put_rows(const struct mt_report *report, uint32_t heap)
                     options->ages ? "   Newest Ages            " : "",
                     options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
         header = true;
-        put_row(report, &show->rows[i]);
+        table_put_row(report, &show->rows[i]);
     }
 }
 
@@ -309,7 +310,7 @@ static void put_rest(const struct mt_report *report)
     }
     fprintf(report->out, "  %zu more stacks are not shown: ",
             show->n_all_rows - show->n_rows);
-    put_sum(report->out, "they have", &rest);
+    table_put_sum(report->out, "they have", &rest);
     putc('\n', report->out);
 }
 
@@ -322,9 +323,9 @@ static void put_heaps(const struct mt_report *report, bool rows)
         if (!mt_show_wants(model, report->show, i))
             continue;
         put_header(report, &model->heaps[i]);
-        put_pages(report, &model->heaps[i]);
+        table_put_pages(report, &model->heaps[i]);
         put_totals(report, &model->heaps[i]);
-        put_classes(report, i);
+        table_put_classes(report, i);
         if (rows)
             put_rows(report, i);
         putc('\n', report->out);

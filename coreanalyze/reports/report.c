@@ -102,8 +102,9 @@ static void note_counts(const struct mt_coverage *c,
     memcpy(notes, all, sizeof all);
 }
 
-static size_t put_note(const struct mt_report *report, const char *prefix,
-                       const char *text, uint64_t value)
+static size_t report_put_note(const struct mt_report *report,
+                              const char *prefix, const char *text,
+                              uint64_t value)
 {
     const char *place = strstr(text, "%s");
 
@@ -123,7 +124,7 @@ struct match_context {
     size_t n;
 };
 
-static void put_match(void *context, const struct mt_module_match *match)
+static void report_put_match(void *context, const struct mt_module_match *match)
 {
     struct match_context *c = context;
     FILE *out = c->report->out;
@@ -148,45 +149,51 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     size_t n = 0;
 
     if (c->interrupted)
-        n += put_note(report, prefix, "stopped early: the sums are too low", 0);
+        n += report_put_note(report, prefix,
+                             "stopped early: the sums are too low", 0);
     if (c->not_ready)
-        n += put_note(report, prefix, "the target was still starting up", 0);
+        n += report_put_note(report, prefix, "the target was still starting up",
+                             0);
     if (c->pid_mismatch)
-        n += put_note(report, prefix, "the trace names another process: %s",
-                      model->pid);
+        n += report_put_note(report, prefix,
+                             "the trace names another process: %s", model->pid);
     if (c->root_method != MT_ROOT_BY_SYMBOL)
-        n += put_note(report, prefix,
-                      "the symbol memtrace_root was not found; the trace was "
-                      "found by its magic",
-                      0);
+        n += report_put_note(
+            report, prefix,
+            "the symbol memtrace_root was not found; the trace was "
+            "found by its magic",
+            0);
     if (c->schema_missing)
-        n += put_note(report, prefix,
-                      "the trace's schema could not be read: its fields are "
-                      "assumed to be this reader's",
-                      0);
+        n += report_put_note(
+            report, prefix,
+            "the trace's schema could not be read: its fields are "
+            "assumed to be this reader's",
+            0);
     if (c->suppressions_lost)
-        n += put_note(report, prefix,
-                      "the suppressions that the program has itself are longer "
-                      "than 1 MiB, or damaged: they do not count",
-                      0);
+        n += report_put_note(
+            report, prefix,
+            "the suppressions that the program has itself are longer "
+            "than 1 MiB, or damaged: they do not count",
+            0);
     if (model->source->coverage.tables_incomplete)
-        n += put_note(report, prefix,
-                      model->source->process.kind == MT_SOURCE_CORE
-                          ? "the core's tables are cut off"
-                          : "not all mappings of the process are known",
-                      0);
+        n += report_put_note(report, prefix,
+                             model->source->process.kind == MT_SOURCE_CORE
+                                 ? "the core's tables are cut off"
+                                 : "not all mappings of the process are known",
+                             0);
     if (model->sample_bytes > 0)
-        n += put_note(report, prefix,
-                      "the trace is a sample, one in %s bytes: bytes and "
-                      "counts of stacks are estimates",
-                      model->sample_bytes);
+        n +=
+            report_put_note(report, prefix,
+                            "the trace is a sample, one in %s bytes: bytes and "
+                            "counts of stacks are estimates",
+                            model->sample_bytes);
     note_counts(c, &model->source->coverage, notes);
     for (size_t i = 0; notes[i].text; i++)
         if (notes[i].value > 0)
-            n += put_note(report, prefix, notes[i].text, notes[i].value);
+            n += report_put_note(report, prefix, notes[i].text, notes[i].value);
     if (report->resolver) {
         struct match_context matches = {report, prefix, 0};
-        mt_resolver_matches(report->resolver, put_match, &matches);
+        mt_resolver_matches(report->resolver, report_put_match, &matches);
         n += matches.n;
     }
     return n;

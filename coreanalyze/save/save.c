@@ -29,15 +29,15 @@ struct writer {
     struct mt_error *error;
 };
 
-static bool cannot_write(struct writer *w)
+static bool save_cannot_write(struct writer *w)
 {
     return mt_fail(w->error, "cannot write %s: %s", w->path, strerror(errno));
 }
 
 /* --- program headers --- */
 
-static bool add_program(struct writer *w, const struct mt_mapping *m,
-                        uint64_t start, uint64_t end, uint64_t bytes)
+static bool save_add_program(struct writer *w, const struct mt_mapping *m,
+                             uint64_t start, uint64_t end, uint64_t bytes)
 {
     Elf64_Phdr program = {
         .p_type = PT_LOAD,
@@ -74,7 +74,7 @@ static bool cut_mapping(struct writer *w, const struct mt_mapping *m,
         end = end < readable ? end : readable;
         if (end <= start)
             continue;
-        if (!add_program(w, m, at, start, bytes))
+        if (!save_add_program(w, m, at, start, bytes))
             return false;
         at = start;
         bytes = end - start;
@@ -84,7 +84,7 @@ static bool cut_mapping(struct writer *w, const struct mt_mapping *m,
            save->ranges[i - 1].address + save->ranges[i - 1].bytes > m->end)
         i--;
     *next = i;
-    return add_program(w, m, at, m->end, bytes);
+    return save_add_program(w, m, at, m->end, bytes);
 }
 
 static bool make_programs(struct writer *w)
@@ -106,7 +106,7 @@ static bool make_programs(struct writer *w)
 
 /* Gives the contents their places behind headers and notes.  Offsets are as
  * aligned as addresses: a reader can take words where they are. */
-static void place(struct writer *w, size_t notes)
+static void save_place(struct writer *w, size_t notes)
 {
     bool many = w->n_programs >= PN_XNUM;
     uint64_t offset = sizeof(Elf64_Ehdr) + w->n_programs * sizeof(Elf64_Phdr) +
@@ -153,14 +153,14 @@ static bool write_headers(struct writer *w)
            (!many || fwrite(&section, sizeof section, 1, w->file) == 1);
 }
 
-static bool write_contents(struct writer *w, uint8_t *buffer)
+static bool save_write_contents(struct writer *w, uint8_t *buffer)
 {
     struct mt_source *source = w->save.source;
 
     for (size_t i = 1; i < w->n_programs; i++) {
         const Elf64_Phdr *p = &w->programs[i];
         if (p->p_filesz && fseeko(w->file, (off_t)p->p_offset, SEEK_SET) != 0)
-            return cannot_write(w);
+            return save_cannot_write(w);
         for (uint64_t at = 0; at < p->p_filesz; at += CHUNK) {
             size_t n =
                 p->p_filesz - at < CHUNK ? (size_t)(p->p_filesz - at) : CHUNK;
@@ -169,13 +169,13 @@ static bool write_contents(struct writer *w, uint8_t *buffer)
                                "save: memory at 0x%llx cannot be read",
                                (unsigned long long)(p->p_vaddr + at));
             if (fwrite(buffer, 1, n, w->file) != n)
-                return cannot_write(w);
+                return save_cannot_write(w);
         }
     }
     return true;
 }
 
-static bool write_all(struct writer *w, uint64_t *size)
+static bool save_write_all(struct writer *w, uint64_t *size)
 {
     char *notes = NULL;
     size_t n_notes = 0;
@@ -188,10 +188,10 @@ static bool write_all(struct writer *w, uint64_t *size)
     if (text == NULL || fclose(text) != 0 || buffer == NULL) {
         mt_fail(w->error, "out of memory for the notes");
     } else {
-        place(w, n_notes);
+        save_place(w, n_notes);
         ok = (write_headers(w) && fwrite(notes, 1, n_notes, w->file) == n_notes)
-                 ? write_contents(w, buffer)
-                 : cannot_write(w);
+                 ? save_write_contents(w, buffer)
+                 : save_cannot_write(w);
     }
     free(buffer);
     free(notes);
@@ -201,7 +201,7 @@ static bool write_all(struct writer *w, uint64_t *size)
 }
 
 /* As a core's, its contents are for its owner alone. */
-static bool write_file(struct writer *w, uint64_t *size)
+static bool save_write_file(struct writer *w, uint64_t *size)
 {
     struct mt_output output;
     bool ok;
@@ -209,10 +209,10 @@ static bool write_file(struct writer *w, uint64_t *size)
     if (!mt_output_open(&output, w->path, 0600, w->error))
         return false;
     w->file = output.file;
-    ok = write_all(w, size);
+    ok = save_write_all(w, size);
     if (ok && output.temporary &&
         (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0))
-        ok = cannot_write(w);
+        ok = save_cannot_write(w);
     return mt_output_close(&output, ok, w->error);
 }
 
@@ -225,7 +225,7 @@ bool mt_save_write(const struct mt_model *model, const char *path,
     bool ok = mt_save_find_ranges(&w.save) ||
               mt_fail(error, "out of memory for the parts of the trace");
 
-    ok = ok && make_programs(&w) && write_file(&w, bytes);
+    ok = ok && make_programs(&w) && save_write_file(&w, bytes);
     free(w.save.ranges);
     free(w.programs);
     return ok;

@@ -13,7 +13,8 @@
 
 _Static_assert(sizeof(prgregset_t) == MT_N_REGISTERS * 8, "registers");
 
-static void begin(FILE *out, const char *name, uint32_t type, size_t bytes)
+static void save_notes_begin(FILE *out, const char *name, uint32_t type,
+                             size_t bytes)
 {
     static const char zeros[4];
     size_t length = strlen(name) + 1;
@@ -24,18 +25,18 @@ static void begin(FILE *out, const char *name, uint32_t type, size_t bytes)
     fwrite(zeros, 1, -length & 3, out);
 }
 
-static void put(FILE *out, const char *name, uint32_t type, const void *data,
-                size_t bytes)
+static void save_notes_put(FILE *out, const char *name, uint32_t type,
+                           const void *data, size_t bytes)
 {
     static const char zeros[4];
 
-    begin(out, name, type, bytes);
+    save_notes_begin(out, name, type, bytes);
     fwrite(data, 1, bytes, out);
     fwrite(zeros, 1, -bytes & 3, out);
 }
 
-static void put_thread(const struct mt_source *source,
-                       const struct mt_thread *thread, FILE *out)
+static void save_notes_put_thread(const struct mt_source *source,
+                                  const struct mt_thread *thread, FILE *out)
 {
     struct elf_prstatus status = {.pr_pid = (pid_t)thread->tid};
 
@@ -44,10 +45,10 @@ static void put_thread(const struct mt_source *source,
         status.pr_info.si_signo = source->process.signal;
     }
     memcpy(status.pr_reg, thread->registers, sizeof status.pr_reg);
-    put(out, "CORE", NT_PRSTATUS, &status, sizeof status);
+    save_notes_put(out, "CORE", NT_PRSTATUS, &status, sizeof status);
 }
 
-static void put_process(const struct mt_save *save, FILE *out)
+static void save_notes_put_process(const struct mt_save *save, FILE *out)
 {
     const struct mt_process *process = &save->source->process;
     uint32_t pid =
@@ -63,36 +64,36 @@ static void put_process(const struct mt_save *save, FILE *out)
     if (process->command)
         memcpy(info.pr_psargs, process->command,
                strnlen(process->command, sizeof info.pr_psargs - 1));
-    put(out, "CORE", NT_PRPSINFO, &info, sizeof info);
+    save_notes_put(out, "CORE", NT_PRPSINFO, &info, sizeof info);
 }
 
-static bool is_file(const struct mt_mapping *m)
+static bool save_notes_is_file(const struct mt_mapping *m)
 {
     return m->path && m->path[0] == '/';
 }
 
-static void put_files(const struct mt_source *source, FILE *out)
+static void save_notes_put_files(const struct mt_source *source, FILE *out)
 {
     uint64_t head[2] = {0, PAGE};
     size_t bytes = sizeof head, text = 0;
 
     for (size_t i = 0; i < source->n_mappings; i++) {
-        if (!is_file(&source->mappings[i]))
+        if (!save_notes_is_file(&source->mappings[i]))
             continue;
         head[0]++;
         text += strlen(source->mappings[i].path) + 1;
     }
     bytes += head[0] * 24 + text;
-    begin(out, "CORE", NT_FILE, bytes);
+    save_notes_begin(out, "CORE", NT_FILE, bytes);
     fwrite(head, sizeof head, 1, out);
     for (size_t i = 0; i < source->n_mappings; i++) {
         const struct mt_mapping *m = &source->mappings[i];
         uint64_t entry[3] = {m->start, m->end, m->file_offset / PAGE};
-        if (is_file(m))
+        if (save_notes_is_file(m))
             fwrite(entry, sizeof entry, 1, out);
     }
     for (size_t i = 0; i < source->n_mappings; i++)
-        if (is_file(&source->mappings[i]))
+        if (save_notes_is_file(&source->mappings[i]))
             fwrite(source->mappings[i].path, 1,
                    strlen(source->mappings[i].path) + 1, out);
     while (bytes++ % 4)
@@ -113,8 +114,8 @@ static void put_names(const struct mt_source *source, FILE *out)
         n += is_named(&source->threads[i]);
     if (n == 0)
         return;
-    begin(out, MT_MINICORE_NOTE, MT_MINICORE_THREADS,
-          n * sizeof(struct mt_minicore_thread));
+    save_notes_begin(out, MT_MINICORE_NOTE, MT_MINICORE_THREADS,
+                     n * sizeof(struct mt_minicore_thread));
     for (size_t i = 0; i < source->n_threads; i++) {
         const struct mt_thread *t = &source->threads[i];
         struct mt_minicore_thread thread = {.tid = t->tid};
@@ -139,16 +140,16 @@ void mt_save_notes(const struct mt_save *save, FILE *out)
     for (size_t i = 0; i < source->n_threads; i++) {
         if (!source->threads[i].has_registers)
             continue;
-        put_thread(source, &source->threads[i], out);
+        save_notes_put_thread(source, &source->threads[i], out);
         if (!any)
-            put_process(save, out);
+            save_notes_put_process(save, out);
         any = true;
     }
     if (!any)
-        put_process(save, out);
+        save_notes_put_process(save, out);
     if (source->auxv_bytes > 0)
-        put(out, "CORE", NT_AUXV, source->auxv, source->auxv_bytes);
-    put_files(source, out);
-    put(out, MT_MINICORE_NOTE, MT_MINICORE_TYPE, &note, sizeof note);
+        save_notes_put(out, "CORE", NT_AUXV, source->auxv, source->auxv_bytes);
+    save_notes_put_files(source, out);
+    save_notes_put(out, MT_MINICORE_NOTE, MT_MINICORE_TYPE, &note, sizeof note);
     put_names(source, out);
 }

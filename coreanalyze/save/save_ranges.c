@@ -19,7 +19,7 @@
 #define MAX_DYNAMIC 65536u
 #define MAX_LINKS 65536u
 
-static void add(void *context, uint64_t address, uint64_t bytes)
+static void save_ranges_add(void *context, uint64_t address, uint64_t bytes)
 {
     struct mt_save *save = context;
 
@@ -47,8 +47,9 @@ static void add_notes(struct mt_save *save, const struct mt_module *module)
                             &program, sizeof program))
             return;
         if (program.p_type == PT_NOTE)
-            add(save, module->load_bias + program.p_vaddr,
-                program.p_filesz < MAX_NOTES ? program.p_filesz : MAX_NOTES);
+            save_ranges_add(save, module->load_bias + program.p_vaddr,
+                            program.p_filesz < MAX_NOTES ? program.p_filesz
+                                                         : MAX_NOTES);
     }
 }
 
@@ -61,16 +62,17 @@ static void add_modules(struct mt_save *save)
         uint64_t symbol = mt_module_symbol(source, module, "memtrace_root");
         /* The kernel's own module has no file that could tell the rest. */
         bool vdso = module->path && strcmp(module->path, "[vdso]") == 0;
-        add(save, module->start, vdso ? module->end - module->start : PAGE);
+        save_ranges_add(save, module->start,
+                        vdso ? module->end - module->start : PAGE);
         add_notes(save, module);
         if (symbol)
-            add(save, symbol, sizeof(uint64_t));
+            save_ranges_add(save, symbol, sizeof(uint64_t));
     }
 }
 
 /* --- ld.so's list, that debuggers find the modules by --- */
 
-static uint64_t auxv(const struct mt_source *source, uint64_t type)
+static uint64_t save_ranges_auxv(const struct mt_source *source, uint64_t type)
 {
     Elf64_auxv_t entry;
 
@@ -83,10 +85,11 @@ static uint64_t auxv(const struct mt_source *source, uint64_t type)
     return 0;
 }
 
-static bool find_dynamic(struct mt_source *source, Elf64_Phdr *dynamic,
-                         uint64_t *bias)
+static bool save_ranges_find_dynamic(struct mt_source *source,
+                                     Elf64_Phdr *dynamic, uint64_t *bias)
 {
-    uint64_t headers = auxv(source, AT_PHDR), n = auxv(source, AT_PHNUM);
+    uint64_t headers = save_ranges_auxv(source, AT_PHDR),
+             n = save_ranges_auxv(source, AT_PHNUM);
     bool found = false, biased = false;
     Elf64_Phdr program;
 
@@ -105,7 +108,7 @@ static bool find_dynamic(struct mt_source *source, Elf64_Phdr *dynamic,
     return found && biased;
 }
 
-static void add_links(struct mt_save *save)
+static void save_ranges_add_links(struct mt_save *save)
 {
     struct mt_source *source = save->source;
     uint64_t bias = 0, at, next = 0;
@@ -115,10 +118,11 @@ static void add_links(struct mt_save *save)
     struct link_map link;
     char name[4096];
 
-    if (!find_dynamic(source, &dynamic, &bias) || dynamic.p_memsz > MAX_DYNAMIC)
+    if (!save_ranges_find_dynamic(source, &dynamic, &bias) ||
+        dynamic.p_memsz > MAX_DYNAMIC)
         return;
     at = bias + dynamic.p_vaddr;
-    add(save, at, dynamic.p_memsz);
+    save_ranges_add(save, at, dynamic.p_memsz);
     for (uint64_t i = 0; i + sizeof entry <= dynamic.p_memsz;
          i += sizeof entry) {
         if (!mt_source_read(source, at + i, &entry, sizeof entry) ||
@@ -127,36 +131,37 @@ static void add_links(struct mt_save *save)
         if (entry.d_tag != DT_DEBUG ||
             !mt_source_read(source, entry.d_un.d_ptr, &debug, sizeof debug))
             continue;
-        add(save, entry.d_un.d_ptr, sizeof debug);
+        save_ranges_add(save, entry.d_un.d_ptr, sizeof debug);
         next = (uintptr_t)debug.r_map;
     }
     for (unsigned i = 0; i < MAX_LINKS && next; i++) {
         if (!mt_source_read(source, next, &link, sizeof link))
             break;
-        add(save, next, sizeof link);
+        save_ranges_add(save, next, sizeof link);
         if (mt_source_read_string(source, (uintptr_t)link.l_name, name,
                                   sizeof name))
-            add(save, (uintptr_t)link.l_name, strlen(name) + 1);
+            save_ranges_add(save, (uintptr_t)link.l_name, strlen(name) + 1);
         next = (uintptr_t)link.l_next;
     }
 }
 
 /* --- all --- */
 
-static int by_address(const void *a, const void *b)
+static int save_ranges_by_address(const void *a, const void *b)
 {
     const struct mt_save_range *x = a, *y = b;
 
     return x->address < y->address ? -1 : x->address > y->address;
 }
 
-static void join(struct mt_save *save)
+static void save_ranges_join(struct mt_save *save)
 {
     size_t kept = 0;
 
     if (save->n_ranges == 0)
         return;
-    qsort(save->ranges, save->n_ranges, sizeof *save->ranges, by_address);
+    qsort(save->ranges, save->n_ranges, sizeof *save->ranges,
+          save_ranges_by_address);
     for (size_t i = 1; i < save->n_ranges; i++) {
         struct mt_save_range *last = &save->ranges[kept];
         const struct mt_save_range *r = &save->ranges[i];
@@ -170,9 +175,9 @@ static void join(struct mt_save *save)
 
 bool mt_save_find_ranges(struct mt_save *save)
 {
-    mt_model_trace_ranges(save->model, add, save);
+    mt_model_trace_ranges(save->model, save_ranges_add, save);
     add_modules(save);
-    add_links(save);
-    join(save);
+    save_ranges_add_links(save);
+    save_ranges_join(save);
     return !save->out_of_memory;
 }

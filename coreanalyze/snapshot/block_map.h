@@ -61,7 +61,7 @@ struct mt_map {
 };
 
 /* A block, by its span and its place there. */
-struct mt_place_of {
+struct mt_block_ref {
     uint32_t span, index;
     uint64_t slot;
     uint64_t offset; /* of the address, in the block */
@@ -101,7 +101,7 @@ mt_map_region(const struct mt_map *map, uint64_t address)
 
 /* The live or free block around `address`; false if there is none. */
 static inline bool mt_map_find(const struct mt_map *map, uint64_t address,
-                               struct mt_place_of *place)
+                               struct mt_block_ref *place)
 {
     const struct mt_map_region *region;
     const struct mt_map_span *span;
@@ -127,7 +127,7 @@ static inline bool mt_map_find(const struct mt_map *map, uint64_t address,
     offset -= i * span->block_bytes;
     if (i >= span->n_blocks || offset >= span->block_bytes)
         return false;
-    *place = (struct mt_place_of){id, (uint32_t)i, span->first + i, offset};
+    *place = (struct mt_block_ref){id, (uint32_t)i, span->first + i, offset};
     return true;
 }
 

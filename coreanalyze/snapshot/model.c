@@ -22,7 +22,7 @@ bool mt_model_step(struct mt_model *model, const char *step, uint64_t done,
            progress->report(progress->context, step, done, total);
 }
 
-static bool holds(const struct mt_module *module, uint64_t address)
+static bool model_holds(const struct mt_module *module, uint64_t address)
 {
     return address >= module->start && address < module->end;
 }
@@ -33,7 +33,7 @@ traced_module(const struct mt_model *model, uint64_t address, uint32_t modules)
 {
     for (size_t i = model->n_modules; i-- > 0;) {
         const struct mt_traced_module *m = &model->modules[i];
-        if (m->record < modules && holds(&m->module, address))
+        if (m->record < modules && model_holds(&m->module, address))
             return m;
     }
     return NULL;
@@ -54,7 +54,8 @@ const struct mt_module *mt_model_module(const struct mt_model *model,
     return now || traced == NULL ? now : &traced->module;
 }
 
-static bool same_module(const struct mt_module *a, const struct mt_module *b)
+static bool model_same_module(const struct mt_module *a,
+                              const struct mt_module *b)
 {
     return a->start == b->start && a->end == b->end &&
            a->build_id_bytes == b->build_id_bytes &&
@@ -73,7 +74,7 @@ size_t mt_model_module_id(const struct mt_model *model, uint64_t address,
 
     if (traced == NULL)
         return 0;
-    while (!same_module(&model->modules[i].module, &traced->module))
+    while (!model_same_module(&model->modules[i].module, &traced->module))
         i++;
     return i + 1;
 }

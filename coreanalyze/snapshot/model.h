@@ -203,7 +203,7 @@ bool mt_model_each_block(struct mt_model *,
                          struct mt_error *error);
 
 /* What an address is, as far as the map of the heaps tells. */
-enum mt_place {
+enum mt_address_kind {
     MT_PLACE_OUTSIDE,  /* in no region of a heap */
     MT_PLACE_UNUSED,   /* in a free run, or never handed out */
     MT_PLACE_SLACK,    /* in a span, behind its last block */
@@ -213,8 +213,8 @@ enum mt_place {
 };
 /* Fills `block` with the block around `address` for LIVE and FREED.  Made to
  * be called millions of times. `block` may be NULL. */
-enum mt_place mt_model_find(struct mt_model *, uint64_t address,
-                            struct mt_block *block);
+enum mt_address_kind mt_model_find(struct mt_model *, uint64_t address,
+                                   struct mt_block *block);
 
 /* Where the heap keeps state outside of the trace region, which is no root of
  * the program's; false if it is not found. */

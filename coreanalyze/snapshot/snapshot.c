@@ -188,9 +188,9 @@ static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
            mt_snapshot_stacks(snapshot, error);
 }
 
-static struct mt_model *take(struct mt_source *source,
-                             const struct mt_snapshot_options *options,
-                             bool outline, struct mt_error *error)
+static struct mt_model *snapshot_take(struct mt_source *source,
+                                      const struct mt_snapshot_options *options,
+                                      bool outline, struct mt_error *error)
 {
     struct mt_model *model = calloc(1, sizeof *model);
     struct mt_snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -219,14 +219,14 @@ struct mt_model *mt_snapshot_take(struct mt_source *source,
                                   const struct mt_snapshot_options *options,
                                   struct mt_error *error)
 {
-    return take(source, options, false, error);
+    return snapshot_take(source, options, false, error);
 }
 
 struct mt_model *mt_snapshot_outline(struct mt_source *source,
                                      const struct mt_snapshot_options *options,
                                      struct mt_error *error)
 {
-    return take(source, options, true, error);
+    return snapshot_take(source, options, true, error);
 }
 
 void mt_model_free(struct mt_model *model)

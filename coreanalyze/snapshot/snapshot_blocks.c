@@ -22,7 +22,7 @@ struct walk {
 };
 
 /* The sums of the span's class, or NULL if nobody wants them. */
-static struct mt_class_usage *class_of(const struct walk *walk)
+static struct mt_class_usage *walk_class_of(const struct walk *walk)
 {
     const struct mt_span_record *s = &walk->span;
 
@@ -36,38 +36,39 @@ static struct mt_class_usage *class_of(const struct walk *walk)
 static void add_usage(struct walk *walk, const struct mt_block *block)
 {
     struct mt_heap_usage *usage = &walk->usage[walk->span.heap];
-    struct mt_class_usage *class = class_of(walk);
+    struct mt_class_usage *size_class = walk_class_of(walk);
 
     usage->used_bytes += block->block_bytes;
     usage->requested_bytes += block->bytes;
     usage->live_blocks++;
-    if (class) {
-        class->used_bytes += block->block_bytes;
-        class->requested_bytes += block->bytes;
-        class->live_blocks++;
+    if (size_class) {
+        size_class->used_bytes += block->block_bytes;
+        size_class->requested_bytes += block->bytes;
+        size_class->live_blocks++;
     }
 }
 
 static void add_free(struct walk *walk, uint64_t blocks)
 {
-    struct mt_class_usage *class = class_of(walk);
+    struct mt_class_usage *size_class = walk_class_of(walk);
 
     walk->usage[walk->span.heap].free_blocks += blocks;
-    if (class)
-        class->free_blocks += blocks;
+    if (size_class)
+        size_class->free_blocks += blocks;
 }
 
 static void add_span(struct walk *walk)
 {
     const struct mt_span_record *s = &walk->span;
-    struct mt_class_usage *class = class_of(walk);
+    struct mt_class_usage *size_class = walk_class_of(walk);
 
     walk->usage[s->heap].spans++;
-    if (class) {
-        class->spans++;
-        class->committed_bytes += s->n_slices * walk->snapshot->slice_bytes;
+    if (size_class) {
+        size_class->spans++;
+        size_class->committed_bytes +=
+            s->n_slices * walk->snapshot->slice_bytes;
         if (s->state == MT_SPAN_SMALL)
-            class->block_bytes = s->block_bytes;
+            size_class->block_bytes = s->block_bytes;
     }
 }
 
@@ -188,8 +189,8 @@ static bool walk_span(struct walk *walk)
     return true;
 }
 
-static bool visit_span(void *context, uint64_t index, uint64_t address,
-                       const void *record)
+static bool walk_visit_span(void *context, uint64_t index, uint64_t address,
+                            const void *record)
 {
     struct walk *walk = context;
     struct mt_model *model = walk->snapshot->model;
@@ -224,7 +225,7 @@ bool mt_model_each_block(struct mt_model *model,
     if (model->source->process.kind == MT_SOURCE_LIVE)
         mt_snapshot_sections(snapshot);
     if (!mt_snapshot_each(snapshot, MT_SECTION_SPANS, MT_RECORD_span_record, 1,
-                          UINT64_MAX, visit_span, &walk))
+                          UINT64_MAX, walk_visit_span, &walk))
         return mt_fail(error, "out of memory while reading the blocks");
     return !walk.stopped || mt_fail(error, "the walk over the blocks stopped");
 }

@@ -61,8 +61,8 @@ static bool load_bits(struct mt_index *index, const struct mt_span_record *s,
     return true;
 }
 
-static bool visit_span(void *context, uint64_t id, uint64_t address,
-                       const void *record)
+static bool find_visit_span(void *context, uint64_t id, uint64_t address,
+                            const void *record)
 {
     struct mt_index *index = context;
     struct mt_span_record s;
@@ -115,7 +115,7 @@ static bool load_slice_maps(struct mt_index *index)
     return true;
 }
 
-static struct mt_index *build(struct mt_snapshot *snapshot)
+static struct mt_index *find_build(struct mt_snapshot *snapshot)
 {
     struct mt_index *index = calloc(1, sizeof *index);
 
@@ -130,7 +130,7 @@ static struct mt_index *build(struct mt_snapshot *snapshot)
         snapshot->index = index;
     if (index->spans == NULL || snapshot->index == NULL ||
         !mt_snapshot_each(snapshot, MT_SECTION_SPANS, MT_RECORD_span_record, 1,
-                          UINT64_MAX, visit_span, index) ||
+                          UINT64_MAX, find_visit_span, index) ||
         index->out_of_memory) {
         mt_index_free(index);
         return snapshot->index = NULL;
@@ -179,8 +179,8 @@ static uint32_t owner_of(const struct mt_model *model, uint32_t owner)
     return 0;
 }
 
-static void fill(struct mt_index *index, const struct indexed_span *span,
-                 uint32_t id, uint64_t i, struct mt_block *block)
+static void find_fill(struct mt_index *index, const struct indexed_span *span,
+                      uint32_t id, uint64_t i, struct mt_block *block)
 {
     struct mt_model *model = index->snapshot->model;
     uint64_t tag = 0;
@@ -198,9 +198,10 @@ static void fill(struct mt_index *index, const struct indexed_span *span,
     mt_snapshot_tag(index->snapshot, tag, span->requested, block);
 }
 
-static enum mt_place find_in_region(struct mt_index *index,
-                                    const struct mt_region *region,
-                                    uint64_t address, struct mt_block *block)
+static enum mt_address_kind find_in_region(struct mt_index *index,
+                                           const struct mt_region *region,
+                                           uint64_t address,
+                                           struct mt_block *block)
 {
     uint64_t slice = (address - region->base) / index->snapshot->slice_bytes;
     const uint32_t *map =
@@ -226,18 +227,18 @@ static enum mt_place find_in_region(struct mt_index *index,
     if (i >= span->n_blocks)
         return MT_PLACE_SLACK;
     if (block)
-        fill(index, span, id, i, block);
+        find_fill(index, span, id, i, block);
     return index->bits[span->bits + i / 64] >> (i % 64) & 1 ? MT_PLACE_FREED
                                                             : MT_PLACE_LIVE;
 }
 
 struct mt_index *mt_snapshot_index(struct mt_snapshot *snapshot)
 {
-    return snapshot->index ? snapshot->index : build(snapshot);
+    return snapshot->index ? snapshot->index : find_build(snapshot);
 }
 
-enum mt_place mt_model_find(struct mt_model *model, uint64_t address,
-                            struct mt_block *block)
+enum mt_address_kind mt_model_find(struct mt_model *model, uint64_t address,
+                                   struct mt_block *block)
 {
     struct mt_snapshot *snapshot = model->snapshot;
     const struct mt_region *region;

@@ -24,8 +24,8 @@ static bool is_own(const struct mt_snapshot *snapshot, const uint64_t *words)
     return false;
 }
 
-static bool search(const struct mt_snapshot *snapshot,
-                   const struct mt_mapping *m, uint64_t *found)
+static bool own_search(const struct mt_snapshot *snapshot,
+                       const struct mt_mapping *m, uint64_t *found)
 {
     uint64_t words[CHUNK_WORDS], step = (CHUNK_WORDS - OWN_WORDS) * 8;
 
@@ -54,7 +54,7 @@ bool mt_model_own(const struct mt_model *model, uint64_t *start,
         const struct mt_mapping *m = &source->mappings[i];
         if ((m->flags & MT_MAP_READ) && (m->flags & MT_MAP_WRITE) &&
             mt_source_module(source, m->start) &&
-            search(model->snapshot, m, start))
+            own_search(model->snapshot, m, start))
             return true;
     }
     return false;

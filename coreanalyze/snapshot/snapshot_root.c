@@ -28,7 +28,7 @@ struct search {
 
 /* Looks at a possible root.  The fields up to `flags` never move within a
  * major version, and the magic, self and version never do. */
-static void consider(struct search *search, uint64_t address)
+static void root_consider(struct search *search, uint64_t address)
 {
     const struct mt_process *process = &search->source->process;
     struct mt_root root;
@@ -69,7 +69,7 @@ static void by_pointer(struct search *search, uint64_t symbol)
     if (pointer == 0)
         search->unused = true;
     else
-        consider(search, pointer);
+        root_consider(search, pointer);
 }
 
 static void by_symbol(struct search *search)
@@ -86,7 +86,7 @@ static void by_symbol(struct search *search)
     }
 }
 
-static bool writable(const struct mt_mapping *m)
+static bool root_writable(const struct mt_mapping *m)
 {
     return (m->flags & MT_MAP_WRITE) && m->present > 0;
 }
@@ -96,12 +96,12 @@ static void by_mapping(struct search *search)
     const struct mt_source *source = search->source;
 
     for (size_t i = 0; i < source->n_mappings; i++)
-        if (writable(&source->mappings[i]))
-            consider(search, source->mappings[i].start);
+        if (root_writable(&source->mappings[i]))
+            root_consider(search, source->mappings[i].start);
 }
 
-static void scan(struct search *search, uint64_t start, uint64_t bytes,
-                 uint8_t *buffer)
+static void root_scan(struct search *search, uint64_t start, uint64_t bytes,
+                      uint8_t *buffer)
 {
     static const uint64_t magic = MT_MAGIC;
 
@@ -112,7 +112,7 @@ static void scan(struct search *search, uint64_t start, uint64_t bytes,
             uint64_t self = start + at + page;
             if (memcmp(buffer + page, &magic, 8) == 0 &&
                 memcmp(buffer + page + 8, &self, 8) == 0)
-                consider(search, self);
+                root_consider(search, self);
         }
     }
 }
@@ -125,16 +125,17 @@ static void by_scan(struct search *search)
     uint8_t *buffer = malloc(SCAN_BYTES);
 
     for (size_t i = 0; i < source->n_mappings; i++)
-        total +=
-            writable(&source->mappings[i]) ? source->mappings[i].present : 0;
+        total += root_writable(&source->mappings[i])
+                     ? source->mappings[i].present
+                     : 0;
     for (size_t i = 0; buffer && i < source->n_mappings; i++) {
         const struct mt_mapping *m = &source->mappings[i];
-        if (!writable(m))
+        if (!root_writable(m))
             continue;
         if (progress && !progress->report(progress->context,
                                           "searching the trace", done, total))
             break;
-        scan(search, m->start, m->present, buffer);
+        root_scan(search, m->start, m->present, buffer);
         done += m->present;
     }
     free(buffer);

@@ -49,7 +49,7 @@ void mt_schema_own(struct mt_record_map maps[MT_N_RECORDS])
 }
 
 /* All of the target's records start out with no field that we know. */
-static void forget(struct mt_record_map maps[MT_N_RECORDS])
+static void schema_forget(struct mt_record_map maps[MT_N_RECORDS])
 {
     mt_schema_own(maps);
     for (unsigned r = 0; r < MT_N_RECORDS; r++) {
@@ -82,8 +82,8 @@ static void set_field(struct mt_record_map *map, unsigned record,
     }
 }
 
-static void parse_line(const char *line, struct mt_record_map *maps,
-                       int *record)
+static void schema_parse_line(const char *line, struct mt_record_map *maps,
+                              int *record)
 {
     char name[64];
     unsigned place[3];
@@ -121,7 +121,7 @@ bool mt_schema_parse(const char *text, size_t bytes,
     *remapped = false;
     if (bytes < sizeof head || memcmp(text, head, sizeof head - 1) != 0)
         return false;
-    forget(maps);
+    schema_forget(maps);
     while (text < end) {
         char line[160];
         const char *stop = memchr(text, '\n', (size_t)(end - text));
@@ -129,7 +129,7 @@ bool mt_schema_parse(const char *text, size_t bytes,
         size_t n = length < sizeof line ? length : sizeof line - 1;
         memcpy(line, text, n);
         line[n] = '\0';
-        parse_line(line, maps, &record);
+        schema_parse_line(line, maps, &record);
         text += length + 1;
     }
     for (unsigned r = 0; r < MT_N_RECORDS; r++) {

@@ -18,8 +18,9 @@ const struct mt_region *mt_snapshot_region(const struct mt_snapshot *snapshot,
 
 /* The slice map must name the span at its first and last slice: no other
  * span can then claim them. */
-static bool mapped(struct mt_snapshot *snapshot, const struct mt_region *region,
-                   uint64_t slice, uint64_t id)
+static bool spans_mapped(struct mt_snapshot *snapshot,
+                         const struct mt_region *region, uint64_t slice,
+                         uint64_t id)
 {
     const struct mt_index *index = snapshot->index;
     const uint32_t *map =
@@ -64,8 +65,9 @@ static bool tags_ok(const struct mt_snapshot *snapshot, uint64_t tags,
                                              (uint64_t)n_blocks * 8);
 }
 
-static bool check(struct mt_snapshot *snapshot, const struct mt_span_record *s,
-                  uint64_t id, uint64_t address)
+static bool spans_check(struct mt_snapshot *snapshot,
+                        const struct mt_span_record *s, uint64_t id,
+                        uint64_t address)
 {
     const struct mt_region *region = mt_snapshot_region(snapshot, s->region);
     uint64_t slice = snapshot->slice_bytes, start, end;
@@ -85,14 +87,14 @@ static bool check(struct mt_snapshot *snapshot, const struct mt_span_record *s,
            bits_ok(snapshot, s->remote, s->n_blocks, address,
                    offsetof(struct mt_span_record, inline_remote)) &&
            tags_ok(snapshot, s->tags, s->n_blocks, address) &&
-           mapped(snapshot, region, s->first_slice, id) &&
-           mapped(snapshot, region, s->first_slice + s->n_slices - 1, id);
+           spans_mapped(snapshot, region, s->first_slice, id) &&
+           spans_mapped(snapshot, region, s->first_slice + s->n_slices - 1, id);
 }
 
 /* A live target may have been read between two of its stores, or the span's
  * bits and tags lie in what a section has grown by since. */
-static bool reread(struct mt_snapshot *snapshot, struct mt_span_record *record,
-                   uint64_t address)
+static bool spans_reread(struct mt_snapshot *snapshot,
+                         struct mt_span_record *record, uint64_t address)
 {
     const struct mt_section *spans = &snapshot->sections[MT_SECTION_SPANS];
     const void *raw;
@@ -116,8 +118,8 @@ bool mt_snapshot_span_ok(struct mt_snapshot *snapshot,
     bool live = snapshot->model->source->process.kind == MT_SOURCE_LIVE;
     unsigned tries = live ? 3 : 0;
 
-    while (!check(snapshot, record, id, address))
-        if (tries-- == 0 || !reread(snapshot, record, address))
+    while (!spans_check(snapshot, record, id, address))
+        if (tries-- == 0 || !spans_reread(snapshot, record, address))
             return false;
     return true;
 }

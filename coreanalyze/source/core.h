@@ -39,8 +39,8 @@ int mt_core_open_file(const char *path, struct mt_error *);
 #define MT_CORE_MAX_THREADS (1u << 20)
 
 /* The source's operation: see source.h. */
-bool mt_core_freeze(struct mt_source *, const struct mt_keeper *, bool stop,
-                    struct mt_error *);
+bool mt_core_capture(struct mt_source *, const struct mt_word_filter *,
+                     bool stop, struct mt_error *);
 /* From now on its memory is read, not looked at in place. */
 void mt_core_unmap(struct core *);
 

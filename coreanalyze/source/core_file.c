@@ -26,7 +26,8 @@ struct output {
     struct mt_error *error;
 };
 
-static bool write_all(struct output *out, const uint8_t *data, size_t bytes)
+static bool core_file_write_all(struct output *out, const uint8_t *data,
+                                size_t bytes)
 {
     while (bytes > 0) {
         size_t n = bytes < 4096 ? bytes : 4096;
@@ -97,8 +98,9 @@ static bool step_xz(void *state, const uint8_t *in, size_t *in_bytes,
 
 /* Stops quietly at the end of the input: a cut-off file gives a cut-off core,
  * and the reader counts what it lacks. */
-static bool decompress(int file, const struct decompressor *d, uint8_t *in,
-                       uint8_t *out, struct output *output)
+static bool core_file_decompress(int file, const struct decompressor *d,
+                                 uint8_t *in, uint8_t *out,
+                                 struct output *output)
 {
     bool done = false;
     ssize_t got;
@@ -114,7 +116,7 @@ static bool decompress(int file, const struct decompressor *d, uint8_t *in,
                                    d->name);
                 return true;
             }
-            if (!write_all(output, out, gave))
+            if (!core_file_write_all(output, out, gave))
                 return false;
             at += took;
             if (took == 0 && gave == 0)
@@ -170,7 +172,7 @@ static bool run_decompressor(int file, const uint8_t magic[4],
         d = (struct decompressor){"xz", step_xz, &xz};
     }
     if (in && out && d.state)
-        ok = decompress(file, &d, in, out, output);
+        ok = core_file_decompress(file, &d, in, out, output);
     else
         mt_fail(output->error, "out of memory for decompression");
     ZSTD_freeDStream(zstd);
@@ -181,8 +183,8 @@ static bool run_decompressor(int file, const uint8_t magic[4],
     return ok;
 }
 
-static int decompressed(int file, const uint8_t magic[4],
-                        struct mt_error *error)
+static int core_file_decompressed(int file, const uint8_t magic[4],
+                                  struct mt_error *error)
 {
     struct output output = {temporary_file(error), 0, error};
 
@@ -216,7 +218,7 @@ int mt_core_open_file(const char *path, struct mt_error *error)
             if (memcmp(magic, magics[i], 4) != 0)
                 continue;
             struct mt_error inner = {0};
-            int plain = decompressed(file, magic, &inner);
+            int plain = core_file_decompressed(file, magic, &inner);
             if (plain < 0)
                 mt_fail(error, "cannot decompress %s: %s", path, inner.text);
             close(file);

@@ -26,7 +26,7 @@ enum {
     PRPSINFO_BYTES = 136,
 };
 
-static uint64_t get64(const uint8_t *p)
+static uint64_t core_notes_get64(const uint8_t *p)
 {
     uint64_t value;
 
@@ -34,7 +34,7 @@ static uint64_t get64(const uint8_t *p)
     return value;
 }
 
-static uint32_t get32(const uint8_t *p)
+static uint32_t core_notes_get32(const uint8_t *p)
 {
     uint32_t value;
 
@@ -44,7 +44,7 @@ static uint32_t get32(const uint8_t *p)
 
 /* --- mappings --- */
 
-static int by_start(const void *a, const void *b)
+static int core_notes_by_start(const void *a, const void *b)
 {
     const struct mt_mapping *x = a, *y = b;
 
@@ -61,7 +61,7 @@ static void sort_mappings(struct mt_source *source)
     if (source->n_mappings == 0)
         return;
     qsort(source->mappings, source->n_mappings, sizeof *source->mappings,
-          by_start);
+          core_notes_by_start);
     for (size_t i = 0; i < source->n_mappings; i++) {
         struct mt_mapping m = source->mappings[i];
         if (m.start < end) {
@@ -132,17 +132,17 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
     size_t n = 0, capacity = 0;
     bool ok = true;
 
-    if (bytes < 16 || (count = get64(data)) > (bytes - 16) / 24) {
+    if (bytes < 16 || (count = core_notes_get64(data)) > (bytes - 16) / 24) {
         source->coverage.bad_notes++;
         return true;
     }
-    page = get64(data + 8);
+    page = core_notes_get64(data + 8);
     text = (const char *)data + 16 + count * 24;
     for (uint64_t i = 0; ok && i < count; i++, entry += 24) {
         const char *stop = memchr(text, '\0', (size_t)(end - text));
-        struct mt_mapping m = {get64(entry),
-                               get64(entry + 8),
-                               get64(entry + 16) * page,
+        struct mt_mapping m = {core_notes_get64(entry),
+                               core_notes_get64(entry + 8),
+                               core_notes_get64(entry + 16) * page,
                                0,
                                NULL,
                                MT_MAP_READ | MT_MAP_PRIVATE | MT_MAP_ASSUMED};
@@ -169,7 +169,7 @@ static bool note_thread(struct core *core, const uint8_t *data,
                         size_t *capacity)
 {
     struct mt_source *source = &core->source;
-    struct mt_thread thread = {.tid = get32(data + PRSTATUS_PID),
+    struct mt_thread thread = {.tid = core_notes_get32(data + PRSTATUS_PID),
                                .has_registers = true};
 
     if (source->n_threads >= MT_CORE_MAX_THREADS) {
@@ -194,7 +194,8 @@ static void note_process(struct core *core, const uint8_t *data)
     const char *arguments = (const char *)data + PRPSINFO_ARGUMENTS;
     size_t length = strnlen(arguments, 80);
 
-    process->pid = process->namespace_pid = get32(data + PRPSINFO_PID);
+    process->pid = process->namespace_pid =
+        core_notes_get32(data + PRPSINFO_PID);
     while (length > 0 && arguments[length - 1] == ' ')
         length--;
     process->command =
@@ -261,7 +262,8 @@ static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
     source->auxv = data;
     source->auxv_bytes = bytes;
     for (size_t at = 0; at + 16 <= bytes; at += 16) {
-        uint64_t type = get64(data + at), value = get64(data + at + 8);
+        uint64_t type = core_notes_get64(data + at),
+                 value = core_notes_get64(data + at + 8);
         struct mt_mapping *m = mapping_at(source, value);
         if (m == NULL)
             continue;

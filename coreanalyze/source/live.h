@@ -27,8 +27,8 @@ void mt_live_pages(struct mt_source *, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats);
 bool mt_live_stop(struct mt_source *, struct mt_error *);
 void mt_live_go(struct mt_source *);
-bool mt_live_freeze(struct mt_source *, const struct mt_keeper *, bool stop,
-                    struct mt_error *);
+bool mt_live_capture(struct mt_source *, const struct mt_word_filter *,
+                     bool stop, struct mt_error *);
 /* Reads memory as it is now; by many threads at once. */
 size_t mt_live_peek(struct live *, uint64_t address, void *buffer,
                     size_t bytes);

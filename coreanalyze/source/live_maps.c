@@ -36,8 +36,8 @@ static size_t clean_path(char *path)
     return length;
 }
 
-static bool parse_line(struct mt_source *source, char *line,
-                       struct mt_mapping *mapping)
+static bool live_maps_parse_line(struct mt_source *source, char *line,
+                                 struct mt_mapping *mapping)
 {
     char flags[5];
     int path = 0;
@@ -73,7 +73,7 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
         return mt_fail(error, "cannot read %s", path);
     while (ok && getline(&line, &line_bytes, file) > 0) {
         struct mt_mapping mapping = {0};
-        if (!parse_line(source, line, &mapping))
+        if (!live_maps_parse_line(source, line, &mapping))
             continue;
         /* The file changes while it is read: keep the order. */
         if (source->n_mappings > 0 &&

@@ -26,7 +26,7 @@ struct stopped {
     bool has_registers;
 };
 
-static bool already(const struct live *live, pid_t tid)
+static bool live_stop_already(const struct live *live, pid_t tid)
 {
     for (size_t i = 0; i < live->n_stopped; i++)
         if (live->stopped[i].tid == tid)
@@ -74,7 +74,7 @@ bool mt_live_stop(struct mt_source *source, struct mt_error *error)
             return false;
         for (size_t i = 0; i < source->n_threads; i++) {
             pid_t tid = (pid_t)source->threads[i].tid;
-            if (already(live, tid))
+            if (live_stop_already(live, tid))
                 continue;
             if (!stop_thread(live, tid, &capacity)) {
                 mt_fail(error, "cannot stop thread %d: %s", (int)tid,

@@ -29,9 +29,9 @@ struct dynamic {
     uint64_t symbols, strings, hash;
 };
 
-static bool find_dynamic(struct mt_source *source,
-                         const struct mt_module *module,
-                         struct dynamic *dynamic)
+static bool module_symbol_find_dynamic(struct mt_source *source,
+                                       const struct mt_module *module,
+                                       struct dynamic *dynamic)
 {
     Elf64_Ehdr header;
     Elf64_Phdr program = {0};
@@ -71,7 +71,7 @@ static bool find_dynamic(struct mt_source *source,
     return dynamic->symbols && dynamic->strings && dynamic->hash;
 }
 
-static bool defines(const Elf64_Sym *symbol)
+static bool module_symbol_defines(const Elf64_Sym *symbol)
 {
     return symbol->st_shndx != SHN_UNDEF && symbol->st_value != 0 &&
            ELF64_ST_TYPE(symbol->st_info) != STT_TLS;
@@ -84,7 +84,7 @@ static uint64_t in_memory(struct mt_source *source,
     uint32_t head[4], index = 0, hash = gnu_hash(name);
     uint64_t buckets, chain;
 
-    if (!find_dynamic(source, module, &dynamic) ||
+    if (!module_symbol_find_dynamic(source, module, &dynamic) ||
         !mt_source_read(source, dynamic.hash, head, sizeof head) ||
         head[0] == 0)
         return 0;
@@ -108,7 +108,7 @@ static uint64_t in_memory(struct mt_source *source,
                            &symbol, sizeof symbol) &&
             mt_source_read_string(source, dynamic.strings + symbol.st_name,
                                   text, sizeof text) &&
-            strcmp(text, name) == 0 && defines(&symbol))
+            strcmp(text, name) == 0 && module_symbol_defines(&symbol))
             return module->load_bias + symbol.st_value;
         if (link & 1)
             return 0;
@@ -156,9 +156,10 @@ static bool same_build_id(const struct file *file, const Elf64_Ehdr *header,
     return false;
 }
 
-static uint64_t in_section(const struct file *file, const uint8_t *sections,
-                           unsigned n, const Elf64_Shdr *table,
-                           const char *name)
+static uint64_t module_symbol_in_section(const struct file *file,
+                                         const uint8_t *sections, unsigned n,
+                                         const Elf64_Shdr *table,
+                                         const char *name)
 {
     Elf64_Shdr strings;
     const uint8_t *symbols, *text;
@@ -177,7 +178,7 @@ static uint64_t in_section(const struct file *file, const uint8_t *sections,
         if (symbol.st_name < strings.sh_size &&
             strings.sh_size - symbol.st_name >= length &&
             memcmp(text + symbol.st_name, name, length) == 0 &&
-            defines(&symbol))
+            module_symbol_defines(&symbol))
             return symbol.st_value;
     }
     return 0;
@@ -203,7 +204,8 @@ static uint64_t in_mapped_file(const struct file *file,
         Elf64_Shdr table;
         memcpy(&table, sections + i * sizeof table, sizeof table);
         if (table.sh_type == SHT_DYNSYM || table.sh_type == SHT_SYMTAB)
-            value = in_section(file, sections, header.e_shnum, &table, name);
+            value = module_symbol_in_section(file, sections, header.e_shnum,
+                                             &table, name);
     }
     return value;
 }

@@ -35,7 +35,7 @@ static bool image_read(struct image *image, uint64_t offset, void *buffer,
     return mt_source_read(image->source, image->start + offset, buffer, bytes);
 }
 
-static bool read_header(struct image *image, Elf64_Ehdr *header)
+static bool modules_read_header(struct image *image, Elf64_Ehdr *header)
 {
     return image_read(image, 0, header, sizeof *header) &&
            memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
@@ -89,8 +89,9 @@ static uint64_t segments_end(const struct mt_module *module,
 
 /* Fills all of the module but its end; `end` is the address where its memory
  * should end by its headers. */
-static bool describe(struct mt_source *source, const struct mt_mapping *mapping,
-                     struct mt_module *module, uint64_t *end)
+static bool modules_describe(struct mt_source *source,
+                             const struct mt_mapping *mapping,
+                             struct mt_module *module, uint64_t *end)
 {
     struct image image = {source, mapping->start, -1};
     Elf64_Ehdr header;
@@ -98,7 +99,7 @@ static bool describe(struct mt_source *source, const struct mt_mapping *mapping,
     size_t n;
     bool ok, biased = false;
 
-    if (!read_header(&image, &header)) {
+    if (!modules_read_header(&image, &header)) {
         /* Only code is worth a look at the disk. */
         if (mapping->present >= sizeof header || mapping->path[0] != '/')
             return false;
@@ -106,7 +107,8 @@ static bool describe(struct mt_source *source, const struct mt_mapping *mapping,
         if (image.file < 0)
             return false;
     }
-    n = image.file < 0 || read_header(&image, &header) ? header.e_phnum : 0;
+    n = image.file < 0 || modules_read_header(&image, &header) ? header.e_phnum
+                                                               : 0;
     n = n < MAX_PROGRAM_HEADERS ? n : MAX_PROGRAM_HEADERS;
     ok = n > 0 &&
          image_read(&image, header.e_phoff, program, n * sizeof *program);
@@ -144,7 +146,7 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
                                    .path = mapping->path};
         uint64_t end;
         if (mapping->path == NULL || mapping->file_offset != 0 ||
-            !describe(source, mapping, &module, &end))
+            !modules_describe(source, mapping, &module, &end))
             continue;
         /* Its other mappings follow; a hole or .bss may lie between, and .bss
          * behind them. */

@@ -4,7 +4,7 @@
  */
 #include "coreanalyze/source/source.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ void mt_source_free(struct mt_source *source)
     free(source->threads);
     free(source->modules);
     mt_string_pool_free(source->strings);
-    mt_store_free(source->store);
+    mt_word_copy_free(source->store);
     source->ops->destroy(source);
 }
 

@@ -83,7 +83,7 @@ struct mt_page_stats {
 struct mt_source;
 
 /* Says what to keep of memory when a target is frozen; mark_keep.h has it. */
-struct mt_keeper {
+struct mt_word_filter {
     /* Called once the target stands still, and while it is read in place. */
     bool (*begin)(void *context, struct mt_source *, struct mt_error *);
     /* Sets the bits of those words of n whole pages that must be kept; what is
@@ -114,15 +114,15 @@ struct mt_source_ops {
     /* Stops all threads of a live target and fills in their registers; go
      * lets them run again.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
-    void (*go)(struct mt_source *);
+    void (*resume)(struct mt_source *);
     /* Reads all writable memory once, and keeps in `store` what the keeper
      * wants of it: of a live target, so that reports are of one moment, and it
      * is stopped only as long as that takes if `stop`; of a core that memory
      * or address space has no room for, because it can be read in order.  If
      * there is no room for what is wanted, a live target stays stopped, until
      * go, and is read in place.  May be NULL. */
-    bool (*freeze)(struct mt_source *, const struct mt_keeper *, bool stop,
-                   struct mt_error *);
+    bool (*capture)(struct mt_source *, const struct mt_word_filter *,
+                    bool stop, struct mt_error *);
     void (*destroy)(struct mt_source *);
 };
 
@@ -135,7 +135,7 @@ struct mt_source_coverage {
 };
 
 /* What `freeze` did. */
-struct mt_frozen {
+struct mt_captured {
     bool copied;         /* what is wanted of memory is in the store */
     bool stopped;        /* all threads stood still meanwhile */
     uint64_t bytes, ns;  /* that were read, and how long it took */
@@ -164,8 +164,8 @@ struct mt_source {
     const uint8_t *auxv; /* the auxiliary vector as it is, or NULL */
     size_t auxv_bytes;
     struct mt_source_coverage coverage;
-    struct mt_frozen frozen;        /* all 0 unless it was */
-    struct mt_store *store;         /* of frozen memory, or NULL */
+    struct mt_captured captured;    /* all 0 unless it was */
+    struct mt_word_copy *store;     /* of frozen memory, or NULL */
     struct mt_string_pool *strings; /* owner of all strings above */
 };
 

@@ -42,24 +42,25 @@ static bool callbacks_write(struct mt_source *source, uint64_t address,
     return c->target.write(c->target.context, address, buffer, bytes) == 1;
 }
 
-static size_t core_read(struct mt_source *source, uint64_t address,
-                        void *buffer, size_t bytes)
+static size_t callbacks_core_read(struct mt_source *source, uint64_t address,
+                                  void *buffer, size_t bytes)
 {
     struct callbacks *c = (struct callbacks *)source;
 
     return c->core->ops->read(c->core, address, buffer, bytes);
 }
 
-static const void *core_view(struct mt_source *source, uint64_t address,
-                             size_t bytes)
+static const void *callbacks_core_view(struct mt_source *source,
+                                       uint64_t address, size_t bytes)
 {
     struct callbacks *c = (struct callbacks *)source;
 
     return c->core->ops->view(c->core, address, bytes);
 }
 
-static const void *core_extent(struct mt_source *source, uint64_t address,
-                               uint64_t *start, uint64_t *bytes)
+static const void *callbacks_core_extent(struct mt_source *source,
+                                         uint64_t address, uint64_t *start,
+                                         uint64_t *bytes)
 {
     struct callbacks *c = (struct callbacks *)source;
 
@@ -88,9 +89,9 @@ static void callbacks_destroy(struct mt_source *source)
 }
 
 static const struct mt_source_ops core_ops = {
-    .read = core_read,
-    .view = core_view,
-    .extent = core_extent,
+    .read = callbacks_core_read,
+    .view = callbacks_core_view,
+    .extent = callbacks_core_extent,
     .pages = callbacks_pages,
     .destroy = callbacks_destroy,
 };
@@ -168,7 +169,7 @@ static bool take_process(struct callbacks *c, struct mt_error *error)
     return true;
 }
 
-static const char *keep(struct mt_source *source, const char *text)
+static const char *callbacks_keep(struct mt_source *source, const char *text)
 {
     return text ? mt_string_pool_add(source->strings, text, strlen(text))
                 : NULL;
@@ -188,7 +189,7 @@ static int module_order(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static void take_mappings(struct callbacks *c)
+static void callbacks_take_mappings(struct callbacks *c)
 {
     struct mt_source *source = &c->source;
     uint64_t end = 0;
@@ -203,7 +204,7 @@ static void take_mappings(struct callbacks *c)
             .end = m->end,
             .file_offset = m->file_offset,
             .present = m->end - m->start,
-            .path = keep(source, m->path),
+            .path = callbacks_keep(source, m->path),
             .flags = m->flags,
         };
     }
@@ -228,7 +229,7 @@ static void take_modules(struct callbacks *c)
         m->start = from->start;
         m->end = from->end;
         m->load_bias = from->load_bias;
-        m->path = keep(source, from->path);
+        m->path = callbacks_keep(source, from->path);
         if (from->build_id && from->build_id_bytes <= sizeof m->build_id) {
             memcpy(m->build_id, from->build_id, from->build_id_bytes);
             m->build_id_bytes = from->build_id_bytes;
@@ -245,14 +246,14 @@ static bool take_tables(struct callbacks *c, struct mt_error *error)
 
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = target->pid;
-    source->process.exe = keep(source, target->exe);
+    source->process.exe = callbacks_keep(source, target->exe);
     source->coverage.tables_incomplete = target->tables_incomplete != 0;
     source->mappings = calloc(target->n_mappings + 1, sizeof *source->mappings);
     source->modules = calloc(target->n_modules + 1, sizeof *source->modules);
     source->threads = calloc(target->n_threads + 1, sizeof *source->threads);
     if (!source->mappings || !source->modules || !source->threads)
         return mt_fail(error, "out of memory");
-    take_mappings(c);
+    callbacks_take_mappings(c);
     take_modules(c);
     for (uint32_t i = 0; i < target->n_threads; i++) {
         const struct memtrace_reader_thread *from = &target->threads[i];

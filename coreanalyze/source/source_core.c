@@ -10,7 +10,7 @@
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/modules.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -47,8 +47,8 @@ static const struct core_segment *find_segment(const struct core *core,
 }
 
 /* False, and `bytes` that could be read, if it is not all there. */
-static bool read_file(const struct core *core, uint64_t offset, void *buffer,
-                      size_t *bytes)
+static bool core_read_file(const struct core *core, uint64_t offset,
+                           void *buffer, size_t *bytes)
 {
     size_t done = 0;
 
@@ -82,22 +82,22 @@ const uint8_t *mt_core_piece(struct core *core, uint64_t offset, uint64_t bytes)
                  sizeof *core->pieces))
         return NULL;
     piece = malloc(n + 1);
-    if (piece == NULL || !read_file(core, offset, piece, &n)) {
+    if (piece == NULL || !core_read_file(core, offset, piece, &n)) {
         free(piece);
         return NULL;
     }
     return core->pieces[core->n_pieces++] = piece;
 }
 
-static size_t core_read(struct mt_source *source, uint64_t address,
-                        void *buffer, size_t bytes)
+static size_t core_source_read(struct mt_source *source, uint64_t address,
+                               void *buffer, size_t bytes)
 {
     struct core *core = (struct core *)source;
     size_t done = 0, kept;
 
     while (done < bytes) {
-        if (source->store &&
-            (kept = mt_store_read(source->store, address + done,
+        if (source->store && (kept = mt_word_copy_read(
+                                  source->store, address + done,
                                   (char *)buffer + done, bytes - done)) > 0) {
             done += kept;
             continue;
@@ -110,18 +110,18 @@ static size_t core_read(struct mt_source *source, uint64_t address,
         if (n > s->bytes - skip)
             n = (size_t)(s->bytes - skip);
         if (source->store) {
-            uint64_t gap = mt_store_gap(source->store, address + done);
+            uint64_t gap = mt_word_copy_gap(source->store, address + done);
             n = n < gap ? n : (size_t)gap;
         }
-        if (!read_file(core, s->offset + skip, (char *)buffer + done, &n))
+        if (!core_read_file(core, s->offset + skip, (char *)buffer + done, &n))
             return done + n;
         done += n;
     }
     return done;
 }
 
-static const void *core_view(struct mt_source *source, uint64_t address,
-                             size_t bytes)
+static const void *core_source_view(struct mt_source *source, uint64_t address,
+                                    size_t bytes)
 {
     struct core *core = (struct core *)source;
     const struct core_segment *s = find_segment(core, address);
@@ -131,8 +131,9 @@ static const void *core_view(struct mt_source *source, uint64_t address,
     return core->data + s->offset + (address - s->address);
 }
 
-static const void *core_extent(struct mt_source *source, uint64_t address,
-                               uint64_t *start, uint64_t *bytes)
+static const void *source_core_core_extent(struct mt_source *source,
+                                           uint64_t address, uint64_t *start,
+                                           uint64_t *bytes)
 {
     struct core *core = (struct core *)source;
     const struct core_segment *s = find_segment(core, address);
@@ -181,19 +182,19 @@ static void core_destroy(struct mt_source *source)
 }
 
 static const struct mt_source_ops core_ops = {
-    .read = core_read,
-    .view = core_view,
-    .extent = core_extent,
+    .read = core_source_read,
+    .view = core_source_view,
+    .extent = source_core_core_extent,
     .pages = core_pages,
-    .freeze = mt_core_freeze,
+    .capture = mt_core_capture,
     .destroy = core_destroy,
 };
 
 /* Where memory is not at hand. */
 static const struct mt_source_ops unmapped_core_ops = {
-    .read = core_read,
+    .read = core_source_read,
     .pages = core_pages,
-    .freeze = mt_core_freeze,
+    .capture = mt_core_capture,
     .destroy = core_destroy,
 };
 
@@ -233,12 +234,12 @@ static bool map_file(struct core *core, const char *path,
     return true;
 }
 
-static bool check_header(const struct core *core, const char *path,
-                         Elf64_Ehdr *header, struct mt_error *error)
+static bool core_check_header(const struct core *core, const char *path,
+                              Elf64_Ehdr *header, struct mt_error *error)
 {
     size_t bytes = sizeof *header;
 
-    if (!read_file(core, 0, header, &bytes))
+    if (!core_read_file(core, 0, header, &bytes))
         return mt_fail(error, "cannot read %s: %s", path, strerror(errno));
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return mt_fail(error, "%s is not an ELF file", path);
@@ -263,7 +264,7 @@ static uint64_t count_headers(const struct core *core, const Elf64_Ehdr *header)
     size_t bytes = sizeof first;
 
     if (n == PN_XNUM && header->e_shoff <= core->bytes - sizeof first &&
-        read_file(core, header->e_shoff, &first, &bytes))
+        core_read_file(core, header->e_shoff, &first, &bytes))
         n = first.sh_info;
     if (header->e_phoff > core->bytes)
         return 0;
@@ -272,7 +273,7 @@ static uint64_t count_headers(const struct core *core, const Elf64_Ehdr *header)
 }
 
 /* The part of a segment that the file has; 0 if it is cut off before. */
-static uint64_t clip(const struct core *core, const Elf64_Phdr *program)
+static uint64_t core_clip(const struct core *core, const Elf64_Phdr *program)
 {
     uint64_t bytes = program->p_filesz;
 
@@ -285,11 +286,11 @@ static uint64_t clip(const struct core *core, const Elf64_Phdr *program)
     return bytes;
 }
 
-static bool add_segment(struct core *core, const Elf64_Phdr *program,
-                        size_t *mappings, size_t *segments)
+static bool core_add_segment(struct core *core, const Elf64_Phdr *program,
+                             size_t *mappings, size_t *segments)
 {
     struct mt_source *source = &core->source;
-    uint64_t bytes = clip(core, program);
+    uint64_t bytes = core_clip(core, program);
     struct mt_mapping mapping = {
         .start = program->p_vaddr,
         .end = program->p_vaddr + program->p_memsz,
@@ -315,7 +316,7 @@ static bool add_segment(struct core *core, const Elf64_Phdr *program,
     return true;
 }
 
-static int by_address(const void *a, const void *b)
+static int core_by_address(const void *a, const void *b)
 {
     const struct core_segment *x = a, *y = b;
 
@@ -329,7 +330,8 @@ static void sort_segments(struct core *core)
 
     if (core->n_segments == 0)
         return;
-    qsort(core->segments, core->n_segments, sizeof *core->segments, by_address);
+    qsort(core->segments, core->n_segments, sizeof *core->segments,
+          core_by_address);
     for (size_t i = 0; i < core->n_segments; i++) {
         struct core_segment s = core->segments[i];
         if (s.address < end) {
@@ -346,8 +348,8 @@ static void sort_segments(struct core *core)
     core->n_segments = kept;
 }
 
-static bool read_headers(struct core *core, const Elf64_Ehdr *header,
-                         struct mt_error *error)
+static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
+                              struct mt_error *error)
 {
     uint64_t n = count_headers(core, header);
     const uint8_t *table;
@@ -367,7 +369,7 @@ static bool read_headers(struct core *core, const Elf64_Ehdr *header,
     for (uint64_t i = 0; i < n; i++) {
         memcpy(&program, table + i * sizeof program, sizeof program);
         if (program.p_type == PT_LOAD &&
-            !add_segment(core, &program, &mappings, &segments))
+            !core_add_segment(core, &program, &mappings, &segments))
             return mt_fail(error, "out of memory for the segments");
     }
     sort_segments(core);
@@ -411,8 +413,9 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
             mt_string_pool_add(source->strings, absolute, strlen(absolute));
     free(absolute);
     if (source->strings && map_file(core, path, error) &&
-        check_header(core, path, &header, error) &&
-        read_headers(core, &header, error) && mt_modules_scan(source, error))
+        core_check_header(core, path, &header, error) &&
+        core_read_headers(core, &header, error) &&
+        mt_modules_scan(source, error))
         return source;
     mt_source_free(source);
     return NULL;

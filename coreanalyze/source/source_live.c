@@ -9,7 +9,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/modules.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -53,12 +53,12 @@ static size_t live_read(struct mt_source *source, uint64_t address,
 
     while (source->store && done < bytes) {
         uint64_t gap;
-        size_t n = mt_store_read(source->store, address + done,
-                                 (char *)buffer + done, bytes - done);
+        size_t n = mt_word_copy_read(source->store, address + done,
+                                     (char *)buffer + done, bytes - done);
         done += n;
         if (n > 0)
             continue;
-        gap = mt_store_gap(source->store, address + done);
+        gap = mt_word_copy_gap(source->store, address + done);
         gap = gap < bytes - done ? gap : bytes - done;
         n = mt_live_peek((struct live *)source, address + done,
                          (char *)buffer + done, (size_t)gap);
@@ -100,8 +100,8 @@ static const struct mt_source_ops live_ops = {
     .write = live_write,
     .pages = mt_live_pages,
     .stop = mt_live_stop,
-    .go = mt_live_go,
-    .freeze = mt_live_freeze,
+    .resume = mt_live_go,
+    .capture = mt_live_capture,
     .destroy = live_destroy,
 };
 

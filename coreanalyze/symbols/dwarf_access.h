@@ -101,7 +101,7 @@ static const Dwarf_Obj_Access_Methods methods = {
     .load_section = load_section,
 };
 
-static void finish(struct mt_dwarf_file *file)
+static void dwarf_access_finish(struct mt_dwarf_file *file)
 {
 
     file->access.object = NULL;
@@ -129,7 +129,7 @@ static const Dwarf_Obj_Access_Methods_a methods = {
     .om_load_section = load_section,
 };
 
-static void finish(struct mt_dwarf_file *file)
+static void dwarf_access_finish(struct mt_dwarf_file *file)
 {
     dwarf_object_finish(file->debug);
 }

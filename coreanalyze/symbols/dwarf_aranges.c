@@ -8,7 +8,7 @@ struct cursor {
     const uint8_t *at, *end;
 };
 
-static bool take(struct cursor *cursor, size_t bytes, uint64_t *out)
+static bool aranges_take(struct cursor *cursor, size_t bytes, uint64_t *out)
 {
     *out = 0;
     if ((size_t)(cursor->end - cursor->at) < bytes)
@@ -26,18 +26,19 @@ static bool read_set(struct cursor body, const uint8_t *start,
 {
     uint64_t version, unit, address_bytes, segment_bytes, low, length;
 
-    if (!take(&body, 2, &version) || !take(&body, offset_bytes, &unit) ||
-        !take(&body, 1, &address_bytes) || !take(&body, 1, &segment_bytes) ||
-        version != 2 || segment_bytes != 0 ||
-        (address_bytes != 4 && address_bytes != 8))
+    if (!aranges_take(&body, 2, &version) ||
+        !aranges_take(&body, offset_bytes, &unit) ||
+        !aranges_take(&body, 1, &address_bytes) ||
+        !aranges_take(&body, 1, &segment_bytes) || version != 2 ||
+        segment_bytes != 0 || (address_bytes != 4 && address_bytes != 8))
         return true; /* a set that we cannot read; the next may be fine */
     /* Tuples are aligned to their size, from the start of the set. */
     size_t pad = (size_t) - (body.at - start) & (2 * address_bytes - 1);
     if ((size_t)(body.end - body.at) < pad)
         return true;
     body.at += pad;
-    while (take(&body, address_bytes, &low) &&
-           take(&body, address_bytes, &length)) {
+    while (aranges_take(&body, address_bytes, &low) &&
+           aranges_take(&body, address_bytes, &length)) {
         if (low == 0 && length == 0)
             break;
         if (length != 0 && !visit(context, unit, low, low + length))
@@ -58,11 +59,11 @@ void mt_aranges_read(const uint8_t *data, size_t bytes,
         const uint8_t *start = cursor.at;
         size_t offset_bytes = 4;
 
-        if (!take(&cursor, 4, &length))
+        if (!aranges_take(&cursor, 4, &length))
             return;
         if (length == 0xffffffffu) {
             offset_bytes = 8;
-            if (!take(&cursor, 8, &length))
+            if (!aranges_take(&cursor, 8, &length))
                 return;
         }
         if (length > (uint64_t)(cursor.end - cursor.at))

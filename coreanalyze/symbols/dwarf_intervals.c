@@ -4,26 +4,26 @@
 
 #include <stdlib.h>
 
-bool mt_spans_add(struct mt_spans *spans, uint64_t low, uint64_t high,
-                  uint64_t value)
+bool mt_intervals_add(struct mt_intervals *spans, uint64_t low, uint64_t high,
+                      uint64_t value)
 {
     if (spans->n == spans->room) {
         size_t room = spans->room == 0 ? 64 : spans->room * 2;
-        struct mt_span *more = realloc(spans->at, room * sizeof(*more));
+        struct mt_interval *more = realloc(spans->at, room * sizeof(*more));
 
         if (more == NULL)
             return false;
         spans->at = more;
         spans->room = room;
     }
-    spans->at[spans->n++] = (struct mt_span){low, high, 0, value};
+    spans->at[spans->n++] = (struct mt_interval){low, high, 0, value};
     return true;
 }
 
 /* By start; of those with one start the best last. */
-static int compare(const void *a, const void *b)
+static int intervals_compare(const void *a, const void *b)
 {
-    const struct mt_span *one = a, *other = b;
+    const struct mt_interval *one = a, *other = b;
 
     if (one->low != other->low)
         return one->low < other->low ? -1 : 1;
@@ -34,12 +34,12 @@ static int compare(const void *a, const void *b)
     return 0;
 }
 
-void mt_spans_sort(struct mt_spans *spans)
+void mt_intervals_sort(struct mt_intervals *spans)
 {
     uint64_t max = 0;
 
     if (spans->n != 0)
-        qsort(spans->at, spans->n, sizeof(*spans->at), compare);
+        qsort(spans->at, spans->n, sizeof(*spans->at), intervals_compare);
     for (size_t i = 0; i < spans->n; i++) {
         if (spans->at[i].high > max)
             max = spans->at[i].high;
@@ -47,9 +47,9 @@ void mt_spans_sort(struct mt_spans *spans)
     }
 }
 
-const struct mt_span *mt_spans_find(const struct mt_spans *spans,
-                                    uint64_t address,
-                                    const struct mt_span *before)
+const struct mt_interval *mt_intervals_find(const struct mt_intervals *spans,
+                                            uint64_t address,
+                                            const struct mt_interval *before)
 {
     size_t low = 0, high = spans->n;
 
@@ -71,8 +71,8 @@ const struct mt_span *mt_spans_find(const struct mt_spans *spans,
     return NULL;
 }
 
-void mt_spans_free(struct mt_spans *spans)
+void mt_intervals_free(struct mt_intervals *spans)
 {
     free(spans->at);
-    *spans = (struct mt_spans){NULL, 0, 0};
+    *spans = (struct mt_intervals){NULL, 0, 0};
 }

@@ -30,7 +30,7 @@ struct program {
     size_t sequence; /* its first row */
 };
 
-static uint64_t take(struct program *program, size_t bytes)
+static uint64_t lines_take(struct program *program, size_t bytes)
 {
     uint64_t value = 0;
 
@@ -44,14 +44,14 @@ static uint64_t take(struct program *program, size_t bytes)
     return value;
 }
 
-static uint64_t take_leb(struct program *program, bool is_signed)
+static uint64_t lines_take_leb(struct program *program, bool is_signed)
 {
     uint64_t value = 0;
     unsigned shift = 0;
     uint8_t byte;
 
     do {
-        byte = (uint8_t)take(program, 1);
+        byte = (uint8_t)lines_take(program, 1);
         if (shift < 64)
             value |= (uint64_t)(byte & 0x7f) << shift;
         shift += 7;
@@ -62,34 +62,35 @@ static uint64_t take_leb(struct program *program, bool is_signed)
 }
 
 /* The header, up to the names of files: libdwarf reads those. */
-static bool read_header(struct program *program)
+static bool lines_read_header(struct program *program)
 {
     size_t offset_bytes = 4;
-    uint64_t length = take(program, 4);
+    uint64_t length = lines_take(program, 4);
 
     if (length == 0xffffffffu) {
         offset_bytes = 8;
-        length = take(program, 8);
+        length = lines_take(program, 8);
     }
     if (program->broken || length > (uint64_t)(program->end - program->at))
         return false;
     program->end = program->at + length;
-    unsigned version = (unsigned)take(program, 2);
+    unsigned version = (unsigned)lines_take(program, 2);
     if (version < 2 || version > 5)
         return false;
-    if (version >= 5 && (take(program, 1) != 8 || take(program, 1) != 0))
+    if (version >= 5 &&
+        (lines_take(program, 1) != 8 || lines_take(program, 1) != 0))
         return false; /* sizes of addresses, segments */
-    length = take(program, offset_bytes);
+    length = lines_take(program, offset_bytes);
     if (program->broken || length > (uint64_t)(program->end - program->at))
         return false;
     const uint8_t *code = program->at + length;
-    program->instruction_bytes = (uint8_t)take(program, 1);
+    program->instruction_bytes = (uint8_t)lines_take(program, 1);
     if (version >= 4)
-        take(program, 1); /* operations per instruction: for VLIW */
-    take(program, 1);     /* whether rows start statements */
-    program->line_base = (int8_t)take(program, 1);
-    program->line_range = (uint8_t)take(program, 1);
-    program->opcode_base = (uint8_t)take(program, 1);
+        lines_take(program, 1); /* operations per instruction: for VLIW */
+    lines_take(program, 1);     /* whether rows start statements */
+    program->line_base = (int8_t)lines_take(program, 1);
+    program->line_range = (uint8_t)lines_take(program, 1);
+    program->opcode_base = (uint8_t)lines_take(program, 1);
     program->operands = program->at - 1;
     if (program->opcode_base == 0 || program->line_range == 0 ||
         code - program->at < program->opcode_base - 1)
@@ -142,8 +143,8 @@ static bool finish_sequence(struct program *program)
     /* Low ones are of code that the linker dropped. */
     if (rows[0].address <= 1 || !rows[n - 1].end)
         return true;
-    return mt_spans_add(&table->sequences, rows[0].address, rows[n - 1].address,
-                        first | (uint64_t)n << 32);
+    return mt_intervals_add(&table->sequences, rows[0].address,
+                            rows[n - 1].address, first | (uint64_t)n << 32);
 }
 
 static void start_sequence(struct mt_line_row *row)
@@ -151,19 +152,19 @@ static void start_sequence(struct mt_line_row *row)
     *row = (struct mt_line_row){.file = 1, .line = 1};
 }
 
-static bool extended(struct program *program, struct mt_line_row *row)
+static bool lines_extended(struct program *program, struct mt_line_row *row)
 {
-    uint64_t bytes = take_leb(program, false);
+    uint64_t bytes = lines_take_leb(program, false);
 
     if (bytes == 0 || bytes > (uint64_t)(program->end - program->at)) {
         program->broken = true;
         return true;
     }
     const uint8_t *next = program->at + bytes;
-    unsigned opcode = (unsigned)take(program, 1);
+    unsigned opcode = (unsigned)lines_take(program, 1);
 
     if (opcode == LNE_SET_ADDRESS && bytes == 9) {
-        row->address = take(program, 8);
+        row->address = lines_take(program, 8);
     } else if (opcode == LNE_END_SEQUENCE) {
         row->end = true;
         if (!add_row(program, row) || !finish_sequence(program))
@@ -174,20 +175,21 @@ static bool extended(struct program *program, struct mt_line_row *row)
     return true;
 }
 
-static bool standard(struct program *program, unsigned opcode,
-                     struct mt_line_row *row)
+static bool lines_standard(struct program *program, unsigned opcode,
+                           struct mt_line_row *row)
 {
     switch (opcode) {
     case LNS_COPY:
         return add_row(program, row);
     case LNS_ADVANCE_PC:
-        row->address += take_leb(program, false) * program->instruction_bytes;
+        row->address +=
+            lines_take_leb(program, false) * program->instruction_bytes;
         break;
     case LNS_ADVANCE_LINE:
-        row->line += (uint32_t)take_leb(program, true);
+        row->line += (uint32_t)lines_take_leb(program, true);
         break;
     case LNS_SET_FILE:
-        row->file = (uint32_t)take_leb(program, false);
+        row->file = (uint32_t)lines_take_leb(program, false);
         break;
     case LNS_CONST_ADD_PC:
         row->address +=
@@ -195,17 +197,17 @@ static bool standard(struct program *program, unsigned opcode,
             program->instruction_bytes;
         break;
     case LNS_FIXED_ADVANCE_PC:
-        row->address += take(program, 2);
+        row->address += lines_take(program, 2);
         break;
     default: /* of no interest, or unknown: its operands are skipped */
         for (unsigned i = program->operands[opcode]; i > 0; i--)
-            take_leb(program, false);
+            lines_take_leb(program, false);
     }
     return true;
 }
 
-static bool special(struct program *program, unsigned opcode,
-                    struct mt_line_row *row)
+static bool lines_special(struct program *program, unsigned opcode,
+                          struct mt_line_row *row)
 {
     unsigned adjusted = opcode - program->opcode_base;
 
@@ -227,34 +229,35 @@ bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
         return false;
     program.at = section + offset;
     program.end = section + bytes;
-    if (!read_header(&program))
+    if (!lines_read_header(&program))
         return false;
     start_sequence(&row);
     while (memory && !program.broken && program.at < program.end) {
-        unsigned opcode = (unsigned)take(&program, 1);
+        unsigned opcode = (unsigned)lines_take(&program, 1);
 
         if (opcode >= program.opcode_base)
-            memory = special(&program, opcode, &row);
+            memory = lines_special(&program, opcode, &row);
         else if (opcode != 0)
-            memory = standard(&program, opcode, &row);
+            memory = lines_standard(&program, opcode, &row);
         else
-            memory = extended(&program, &row);
+            memory = lines_extended(&program, &row);
     }
-    mt_spans_sort(&table->sequences);
+    mt_intervals_sort(&table->sequences);
     return memory;
 }
 
 void mt_lines_free(struct mt_line_table *table)
 {
     free(table->rows);
-    mt_spans_free(&table->sequences);
+    mt_intervals_free(&table->sequences);
     *table = (struct mt_line_table){0};
 }
 
 const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,
                                         uint64_t pc)
 {
-    const struct mt_span *span = mt_spans_find(&table->sequences, pc, NULL);
+    const struct mt_interval *span =
+        mt_intervals_find(&table->sequences, pc, NULL);
 
     if (span == NULL)
         return NULL;

@@ -12,7 +12,7 @@
 /* What libdwarf keeps of a unit that was read, about. */
 #define UNIT_BYTES 2048
 
-static bool list_units(struct mt_dwarf_side *side)
+static bool list_units(struct mt_debug_file *side)
 {
     struct mt_unit_header header;
     size_t room = 0;
@@ -32,7 +32,7 @@ static bool list_units(struct mt_dwarf_side *side)
     return true;
 }
 
-bool mt_dwarf_side_open(struct mt_dwarf_side *side, struct mt_elf *elf,
+bool mt_debug_file_open(struct mt_debug_file *side, struct mt_elf *elf,
                         struct mt_dwarf_file *tie, struct mt_error *error)
 {
     side->file = mt_dwarf_file_open(elf, error);
@@ -62,7 +62,7 @@ static void forget_unit(struct mt_dwarf *dwarf, struct mt_unit *unit)
     unit->tables_read = unit->lines_read = false;
 }
 
-void mt_dwarf_side_close(struct mt_dwarf *dwarf, struct mt_dwarf_side *side)
+void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *side)
 {
     for (size_t i = 0; i < side->n_units; i++)
         forget_unit(dwarf, &side->units[i]);
@@ -71,7 +71,7 @@ void mt_dwarf_side_close(struct mt_dwarf *dwarf, struct mt_dwarf_side *side)
 }
 
 /* The unit that an offset of .debug_info lies in. */
-struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *side, uint64_t offset)
+struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *side, uint64_t offset)
 {
     size_t low = 0, high = side->n_units;
 
@@ -89,7 +89,7 @@ struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *side, uint64_t offset)
 }
 
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
-                                       struct mt_dwarf_side *side,
+                                       struct mt_debug_file *side,
                                        struct mt_unit *unit,
                                        struct mt_die *skeleton)
 {
@@ -139,8 +139,8 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
         mt_code_ranges(&code, &space, &ranges);
     }
     for (size_t i = 0; i < ranges.n; i++)
-        mt_spans_add(&dwarf->index, ranges.at[i].low, ranges.at[i].high,
-                     number);
+        mt_intervals_add(&dwarf->index, ranges.at[i].low, ranges.at[i].high,
+                         number);
     free(ranges.at);
     mt_die_free(die);
     return partial || ranges.n > 0;
@@ -155,14 +155,14 @@ static bool add_arange(void *context, uint64_t offset, uint64_t low,
                        uint64_t high)
 {
     struct aranges_visit *visit = context;
-    struct mt_dwarf_side *side = &visit->dwarf->main;
+    struct mt_debug_file *side = &visit->dwarf->main;
     struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
 
     if (unit == NULL || unit->header.offset != offset || low <= 1 ||
         high <= low || visit->indexed[unit - side->units])
         return true;
-    return mt_spans_add(&visit->dwarf->index, low, high,
-                        (uint64_t)(unit - side->units));
+    return mt_intervals_add(&visit->dwarf->index, low, high,
+                            (uint64_t)(unit - side->units));
 }
 
 /*
@@ -171,7 +171,7 @@ static bool add_arange(void *context, uint64_t offset, uint64_t low,
  */
 static bool build_index(struct mt_dwarf *dwarf)
 {
-    struct mt_dwarf_side *side = &dwarf->main;
+    struct mt_debug_file *side = &dwarf->main;
     const struct mt_elf_section *section =
         mt_elf_find(side->elf, ".debug_aranges");
     bool *indexed = calloc(side->n_units + 1, sizeof(*indexed));
@@ -193,15 +193,15 @@ static bool build_index(struct mt_dwarf *dwarf)
 
             if (indexed[i])
                 continue;
-            const struct mt_spans *functions =
+            const struct mt_intervals *functions =
                 &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
             for (size_t j = 0; j < functions->n; j++)
-                mt_spans_add(&dwarf->index, functions->at[j].low,
-                             functions->at[j].high, i);
+                mt_intervals_add(&dwarf->index, functions->at[j].low,
+                                 functions->at[j].high, i);
         }
     }
     free(indexed);
-    mt_spans_sort(&dwarf->index);
+    mt_intervals_sort(&dwarf->index);
     return true;
 }
 
@@ -217,9 +217,9 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
     }
     dwarf->options = *options;
     if (options->supplement != NULL)
-        mt_dwarf_side_open(&dwarf->supplement, options->supplement, NULL,
+        mt_debug_file_open(&dwarf->supplement, options->supplement, NULL,
                            &ignored);
-    if (!mt_dwarf_side_open(&dwarf->main, options->elf, dwarf->supplement.file,
+    if (!mt_debug_file_open(&dwarf->main, options->elf, dwarf->supplement.file,
                             error) ||
         !build_index(dwarf)) {
         mt_dwarf_free(dwarf);
@@ -233,21 +233,21 @@ void mt_dwarf_free(struct mt_dwarf *dwarf)
     if (dwarf == NULL)
         return;
     while (dwarf->splits != NULL) {
-        struct mt_dwarf_side *side = dwarf->splits;
+        struct mt_debug_file *side = dwarf->splits;
 
         dwarf->splits = side->next;
-        mt_dwarf_side_close(dwarf, side);
+        mt_debug_file_close(dwarf, side);
         mt_elf_close(side->elf);
         free(side->path);
         free(side);
     }
-    mt_dwarf_side_close(dwarf, &dwarf->main);
-    mt_dwarf_side_close(dwarf, &dwarf->supplement);
-    mt_spans_free(&dwarf->index);
+    mt_debug_file_close(dwarf, &dwarf->main);
+    mt_debug_file_close(dwarf, &dwarf->supplement);
+    mt_intervals_free(&dwarf->index);
     free(dwarf);
 }
 
-static void trim_side(struct mt_dwarf *dwarf, struct mt_dwarf_side *side)
+static void trim_side(struct mt_dwarf *dwarf, struct mt_debug_file *side)
 {
     for (size_t i = 0; i < side->n_units; i++)
         forget_unit(dwarf, &side->units[i]);
@@ -257,7 +257,7 @@ void mt_dwarf_trim(struct mt_dwarf *dwarf)
 {
     trim_side(dwarf, &dwarf->main);
     trim_side(dwarf, &dwarf->supplement);
-    for (struct mt_dwarf_side *s = dwarf->splits; s != NULL; s = s->next)
+    for (struct mt_debug_file *s = dwarf->splits; s != NULL; s = s->next)
         trim_side(dwarf, s);
 }
 
@@ -268,7 +268,7 @@ size_t mt_dwarf_bytes(const struct mt_dwarf *dwarf)
                    dwarf->index.room * sizeof(*dwarf->index.at) +
                    dwarf->main.elf->inflated_total;
 
-    for (struct mt_dwarf_side *s = dwarf->splits; s != NULL; s = s->next) {
+    for (struct mt_debug_file *s = dwarf->splits; s != NULL; s = s->next) {
         units += s->n_units;
         bytes += s->elf->inflated_total;
     }
@@ -281,7 +281,7 @@ const char *mt_dwarf_missing_split(const struct mt_dwarf *dwarf)
 }
 
 /* DIRECTORY/NAME, or NAME if that is absolute or DIRECTORY unknown. */
-static char *join(const char *directory, const char *name)
+static char *dwarf_join(const char *directory, const char *name)
 {
     char *path = NULL;
 
@@ -303,8 +303,8 @@ static const char *read_file_name(struct mt_dwarf *dwarf, struct mt_die *die,
     if (!mt_dwarf_line_file(file, die, index, &name, &directory))
         return NULL;
     const char *compiled_in = mt_die_text(file, die, MT_DIE_COMP_DIR);
-    char *in = directory != NULL ? join(compiled_in, directory) : NULL;
-    char *path = join(in != NULL ? in : compiled_in, name);
+    char *in = directory != NULL ? dwarf_join(compiled_in, directory) : NULL;
+    char *path = dwarf_join(in != NULL ? in : compiled_in, name);
     free(in);
     return mt_strings_take(dwarf->options.strings, path);
 }
@@ -331,8 +331,8 @@ static const char *file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
     return unit->files[index];
 }
 
-static void read_lines(struct mt_dwarf *dwarf, struct mt_unit *unit,
-                       struct mt_die *die)
+static void dwarf_read_lines(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                             struct mt_die *die)
 {
     struct mt_elf *elf = dwarf->main.elf;
     const struct mt_elf_section *section = mt_elf_find(elf, ".debug_line");
@@ -353,7 +353,7 @@ static const struct mt_line_row *find_row(struct mt_dwarf *dwarf,
                                           struct mt_die *die, uint64_t pc)
 {
     if (!unit->lines_read)
-        read_lines(dwarf, unit, die);
+        dwarf_read_lines(dwarf, unit, die);
     unit->lines_read = true;
     return mt_lines_find(&unit->lines, pc);
 }
@@ -368,7 +368,7 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
     if (unit->header.dwo_id != 0 && !unit->split_sought)
         mt_dwarf_find_split(dwarf, unit, die);
     bool split = unit->split != NULL;
-    struct mt_dwarf_side *side = split ? unit->split_side : &dwarf->main;
+    struct mt_debug_file *side = split ? unit->split_side : &dwarf->main;
     struct mt_unit_tables *tables = mt_dwarf_tables(
         dwarf, side, split ? unit->split : unit, split ? die : NULL);
     size_t n = mt_unit_find(tables, pc, scopes,
@@ -401,7 +401,7 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
 size_t mt_dwarf_find(struct mt_dwarf *dwarf, uint64_t pc,
                      struct mt_symbol_frame *out, size_t max)
 {
-    const struct mt_span *span = NULL;
+    const struct mt_interval *span = NULL;
     struct mt_symbol_frame line_alone = {0};
     bool have_line = false;
 
@@ -409,7 +409,7 @@ size_t mt_dwarf_find(struct mt_dwarf *dwarf, uint64_t pc,
         return 0;
     /* Units may overlap, and a unit may claim what it does not explain. */
     for (int tries = 0; tries < 8; tries++) {
-        span = mt_spans_find(&dwarf->index, pc, span);
+        span = mt_intervals_find(&dwarf->index, pc, span);
         if (span == NULL)
             break;
         struct mt_unit *unit = &dwarf->main.units[span->value];

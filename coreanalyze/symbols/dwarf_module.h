@@ -45,7 +45,7 @@ const char *mt_dwarf_missing_split(const struct mt_dwarf *);
 struct mt_unit {
     struct mt_unit_header header;
     bool tables_read, lines_read, split_sought;
-    struct mt_dwarf_side *split_side; /* where its other half is */
+    struct mt_debug_file *split_side; /* where its other half is */
     struct mt_unit *split;
     struct mt_unit_tables tables;
     struct mt_line_table lines;
@@ -53,8 +53,8 @@ struct mt_unit {
     size_t n_files;
 };
 /* One file with DWARF. */
-struct mt_dwarf_side {
-    struct mt_dwarf_side *next; /* the next one of split units */
+struct mt_debug_file {
+    struct mt_debug_file *next; /* the next one of split units */
     struct mt_elf *elf;
     char *path; /* of a file of split units */
     struct mt_dwarf_file *file;
@@ -63,27 +63,27 @@ struct mt_dwarf_side {
 };
 struct mt_dwarf {
     struct mt_dwarf_options options;
-    struct mt_dwarf_side main, supplement;
-    struct mt_dwarf_side *splits; /* these own their ELF file */
+    struct mt_debug_file main, supplement;
+    struct mt_debug_file *splits; /* these own their ELF file */
     const char *missing_split;
-    struct mt_spans index; /* values: index of a unit of `main` */
-    size_t table_bytes;    /* of units, their lines and functions */
+    struct mt_intervals index; /* values: index of a unit of `main` */
+    size_t table_bytes;        /* of units, their lines and functions */
 };
 
-bool mt_dwarf_side_open(struct mt_dwarf_side *, struct mt_elf *,
+bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *,
                         struct mt_dwarf_file *tie, struct mt_error *);
-void mt_dwarf_side_close(struct mt_dwarf *, struct mt_dwarf_side *);
-struct mt_unit *mt_dwarf_unit_at(struct mt_dwarf_side *, uint64_t offset);
+void mt_debug_file_close(struct mt_dwarf *, struct mt_debug_file *);
+struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *, uint64_t offset);
 /* The tables of a unit, read if they are not yet.  Those of a split unit need
  * its skeleton, else NULL, for their addresses. */
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *,
-                                       struct mt_dwarf_side *, struct mt_unit *,
+                                       struct mt_debug_file *, struct mt_unit *,
                                        struct mt_die *skeleton);
 /* Finds the other half of a skeleton unit of the main file. */
 void mt_dwarf_find_split(struct mt_dwarf *, struct mt_unit *,
                          struct mt_die *skeleton);
 /* The name of the function at a DIE, kept; NULL if it has none. */
-const char *mt_dwarf_function_name(struct mt_dwarf *, struct mt_dwarf_side *,
+const char *mt_dwarf_function_name(struct mt_dwarf *, struct mt_debug_file *,
                                    uint64_t die);
 
 #endif

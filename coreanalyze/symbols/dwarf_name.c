@@ -11,8 +11,9 @@
 #define MAX_CONTAINERS 64
 
 /* NS::CLS::NAME by the namespaces and types around the DIE at OFFSET. */
-static char *qualified(struct mt_dwarf *dwarf, struct mt_dwarf_side *side,
-                       uint64_t offset, const char *name, bool *has_prefix)
+static char *dwarf_name_qualified(struct mt_dwarf *dwarf,
+                                  struct mt_debug_file *side, uint64_t offset,
+                                  const char *name, bool *has_prefix)
 {
     const char *parts[MAX_CONTAINERS];
     size_t n = 0, bytes = strlen(name) + 1;
@@ -46,7 +47,7 @@ static char *qualified(struct mt_dwarf *dwarf, struct mt_dwarf_side *side,
 }
 
 const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
-                                   struct mt_dwarf_side *side, uint64_t offset)
+                                   struct mt_debug_file *side, uint64_t offset)
 {
     const char *linkage = NULL, *name = NULL;
     struct mt_strings *strings = dwarf->options.strings;
@@ -82,7 +83,7 @@ const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
     if (name == NULL)
         return mt_strings_keep(strings, linkage);
     bool has_prefix = false;
-    char *text = qualified(dwarf, side, offset, name, &has_prefix);
+    char *text = dwarf_name_qualified(dwarf, side, offset, name, &has_prefix);
     /* Of C, whose linkage names are labels set by hand; else of a language
      * whose mangling we do not know, and its scopes tell more. */
     if (linkage != NULL && !has_prefix) {

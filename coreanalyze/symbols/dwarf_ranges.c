@@ -36,7 +36,7 @@ static struct cursor cursor_at(struct mt_bytes section, uint64_t offset)
     return cursor;
 }
 
-static uint64_t take(struct cursor *cursor, size_t bytes)
+static uint64_t rnglists_take(struct cursor *cursor, size_t bytes)
 {
     uint64_t value = 0;
 
@@ -49,14 +49,14 @@ static uint64_t take(struct cursor *cursor, size_t bytes)
     return value;
 }
 
-static uint64_t take_leb(struct cursor *cursor)
+static uint64_t rnglists_take_leb(struct cursor *cursor)
 {
     uint64_t value = 0;
     unsigned shift = 0;
     uint8_t byte;
 
     do {
-        byte = (uint8_t)take(cursor, 1);
+        byte = (uint8_t)rnglists_take(cursor, 1);
         if (shift < 64)
             value |= (uint64_t)(byte & 0x7f) << shift;
         shift += 7;
@@ -64,7 +64,7 @@ static uint64_t take_leb(struct cursor *cursor)
     return value;
 }
 
-static bool add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
+static bool rnglists_add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
 {
     /* Linkers leave 0, 1 or -1 for code that they dropped. */
     if (low >= high || low <= 1)
@@ -82,8 +82,8 @@ static bool add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
     return true;
 }
 
-static bool address(const struct mt_address_space *space, uint64_t index,
-                    uint64_t *out)
+static bool rnglists_address(const struct mt_address_space *space,
+                             uint64_t index, uint64_t *out)
 {
     uint64_t offset;
 
@@ -91,7 +91,7 @@ static bool address(const struct mt_address_space *space, uint64_t index,
         __builtin_add_overflow(offset, space->addr_base, &offset))
         return false;
     struct cursor cursor = cursor_at(space->addresses, offset);
-    *out = take(&cursor, 8);
+    *out = rnglists_take(&cursor, 8);
     return !cursor.broken;
 }
 
@@ -99,7 +99,7 @@ bool mt_code_low(const struct mt_code *code,
                  const struct mt_address_space *space, uint64_t *low)
 {
     if (code->has_low && code->low_indexed)
-        return address(space, code->low, low);
+        return rnglists_address(space, code->low, low);
     *low = code->low;
     return code->has_low;
 }
@@ -111,11 +111,11 @@ static bool add_low_and_high(const struct mt_code *code,
     uint64_t low, high = code->high;
 
     if (!code->has_high || !mt_code_low(code, space, &low) ||
-        (code->high_indexed && !address(space, code->high, &high)))
+        (code->high_indexed && !rnglists_address(space, code->high, &high)))
         return true;
     if (code->high_is_length)
         high += low;
-    return add(out, low, high);
+    return rnglists_add(out, low, high);
 }
 
 /* DWARF 3 and 4: pairs of addresses, up to one of zeros. */
@@ -128,13 +128,14 @@ static bool add_pairs(const struct mt_code *code,
     uint64_t base = space->low;
 
     for (size_t n = 0; n < MAX_ENTRIES; n++) {
-        uint64_t low = take(&cursor, 8), high = take(&cursor, 8);
+        uint64_t low = rnglists_take(&cursor, 8),
+                 high = rnglists_take(&cursor, 8);
 
         if (cursor.broken || (low == 0 && high == 0))
             break;
         if (low == UINT64_MAX)
             base = high;
-        else if (!add(out, base + low, base + high))
+        else if (!rnglists_add(out, base + low, base + high))
             return false;
     }
     return true;
@@ -148,30 +149,30 @@ static bool take_entry(struct cursor *cursor,
     *low = *high = 0;
     switch (code) {
     case RLE_BASE_ADDRESSX:
-        return address(space, take_leb(cursor), base);
+        return rnglists_address(space, rnglists_take_leb(cursor), base);
     case RLE_STARTX_ENDX:
-        if (!address(space, take_leb(cursor), low))
+        if (!rnglists_address(space, rnglists_take_leb(cursor), low))
             return false;
-        return address(space, take_leb(cursor), high);
+        return rnglists_address(space, rnglists_take_leb(cursor), high);
     case RLE_STARTX_LENGTH:
-        if (!address(space, take_leb(cursor), low))
+        if (!rnglists_address(space, rnglists_take_leb(cursor), low))
             return false;
-        *high = *low + take_leb(cursor);
+        *high = *low + rnglists_take_leb(cursor);
         return true;
     case RLE_OFFSET_PAIR:
-        *low = *base + take_leb(cursor);
-        *high = *base + take_leb(cursor);
+        *low = *base + rnglists_take_leb(cursor);
+        *high = *base + rnglists_take_leb(cursor);
         return true;
     case RLE_BASE_ADDRESS:
-        *base = take(cursor, 8);
+        *base = rnglists_take(cursor, 8);
         return true;
     case RLE_START_END:
-        *low = take(cursor, 8);
-        *high = take(cursor, 8);
+        *low = rnglists_take(cursor, 8);
+        *high = rnglists_take(cursor, 8);
         return true;
     case RLE_START_LENGTH:
-        *low = take(cursor, 8);
-        *high = *low + take_leb(cursor);
+        *low = rnglists_take(cursor, 8);
+        *high = *low + rnglists_take_leb(cursor);
         return true;
     default:
         return false;
@@ -190,19 +191,19 @@ static bool add_list(const struct mt_code *code,
             cursor_at(space->lists,
                       space->lists_base + code->ranges * space->offset_bytes);
 
-        offset = space->lists_base + take(&table, space->offset_bytes);
+        offset = space->lists_base + rnglists_take(&table, space->offset_bytes);
         if (table.broken)
             return true;
     }
     struct cursor cursor = cursor_at(space->lists, offset);
     for (size_t n = 0; n < MAX_ENTRIES && !cursor.broken; n++) {
-        unsigned kind = (unsigned)take(&cursor, 1);
+        unsigned kind = (unsigned)rnglists_take(&cursor, 1);
 
         if (kind == RLE_END_OF_LIST ||
             !take_entry(&cursor, space, kind, &base, &low, &high) ||
             cursor.broken)
             break;
-        if (!add(out, low, high))
+        if (!rnglists_add(out, low, high))
             return false;
     }
     return true;
@@ -235,6 +236,6 @@ const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
         __builtin_add_overflow(offset, base, &offset))
         return NULL;
     struct cursor cursor = cursor_at(table, offset);
-    offset = take(&cursor, offset_bytes);
+    offset = rnglists_take(&cursor, offset_bytes);
     return cursor.broken ? NULL : mt_string_at(strings, offset);
 }

@@ -13,18 +13,18 @@
 #include <string.h>
 #include "coreanalyze/symbols/dwarf_access.h"
 
-static Dwarf_Die raw(struct mt_die *die)
+static Dwarf_Die unwrap_die(struct mt_die *die)
 {
     return (Dwarf_Die)(void *)die;
 }
 
-static struct mt_die *cooked(Dwarf_Die die)
+static struct mt_die *wrap_die(Dwarf_Die die)
 {
     return (struct mt_die *)(void *)die;
 }
 
 /* Of a call with &file->error: true for DW_DLV_OK; frees the error else. */
-static bool ok(struct mt_dwarf_file *file, int result)
+static bool dwarf_read_ok(struct mt_dwarf_file *file, int result)
 {
     if (result == DW_DLV_ERROR && file->error != NULL)
         dwarf_dealloc_error(file->debug, file->error);
@@ -125,7 +125,7 @@ void mt_dwarf_file_close(struct mt_dwarf_file *file)
 {
     if (file == NULL)
         return;
-    finish(file);
+    dwarf_access_finish(file);
     free(file);
 }
 
@@ -140,13 +140,15 @@ static bool unsigned_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Attribute attribute = NULL;
     Dwarf_Unsigned value = 0;
 
-    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return false;
-    bool got = ok(file, dwarf_formudata(attribute, &value, &file->error));
+    bool got =
+        dwarf_read_ok(file, dwarf_formudata(attribute, &value, &file->error));
     if (!got) {
         Dwarf_Signed number = 0;
 
-        got = ok(file, dwarf_formsdata(attribute, &number, &file->error));
+        got = dwarf_read_ok(file,
+                            dwarf_formsdata(attribute, &number, &file->error));
         value = (Dwarf_Unsigned)number;
     }
     dwarf_dealloc_attribute(attribute);
@@ -165,13 +167,15 @@ bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
 
     memset(out, 0, sizeof(*out));
     memset(&signature, 0, sizeof(signature));
-    if (!ok(file, dwarf_next_cu_header_d(
-                      file->debug, 1, &length, &version, &abbreviations,
-                      &address_bytes, &offset_bytes, &extension, &signature,
-                      &type_offset, &next, &unit_type, &file->error)) ||
-        !ok(file, dwarf_siblingof_b(file->debug, NULL, 1, &die, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_next_cu_header_d(
+                                 file->debug, 1, &length, &version,
+                                 &abbreviations, &address_bytes, &offset_bytes,
+                                 &extension, &signature, &type_offset, &next,
+                                 &unit_type, &file->error)) ||
+        !dwarf_read_ok(
+            file, dwarf_siblingof_b(file->debug, NULL, 1, &die, &file->error)))
         return false;
-    if (ok(file, dwarf_dieoffset(die, &offset, &file->error)) &&
+    if (dwarf_read_ok(file, dwarf_dieoffset(die, &offset, &file->error)) &&
         next > file->next_header) {
         out->offset = file->next_header;
         out->end = next;
@@ -192,34 +196,36 @@ struct mt_die *mt_die_at(struct mt_dwarf_file *file, uint64_t offset)
 {
     Dwarf_Die die = NULL;
 
-    if (!ok(file, dwarf_offdie_b(file->debug, offset, 1, &die, &file->error)))
+    if (!dwarf_read_ok(
+            file, dwarf_offdie_b(file->debug, offset, 1, &die, &file->error)))
         return NULL;
-    return cooked(die);
+    return wrap_die(die);
 }
 
 struct mt_die *mt_die_child(struct mt_dwarf_file *file, struct mt_die *parent)
 {
     Dwarf_Die die = NULL;
 
-    if (!ok(file, dwarf_child(raw(parent), &die, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_child(unwrap_die(parent), &die, &file->error)))
         return NULL;
-    return cooked(die);
+    return wrap_die(die);
 }
 
 struct mt_die *mt_die_sibling(struct mt_dwarf_file *file, struct mt_die *before)
 {
     Dwarf_Die die = NULL;
 
-    if (!ok(file,
-            dwarf_siblingof_b(file->debug, raw(before), 1, &die, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_siblingof_b(file->debug, unwrap_die(before),
+                                               1, &die, &file->error)))
         return NULL;
-    return cooked(die);
+    return wrap_die(die);
 }
 
 void mt_die_free(struct mt_die *die)
 {
     if (die != NULL)
-        dwarf_dealloc_die(raw(die));
+        dwarf_dealloc_die(unwrap_die(die));
 }
 
 uint64_t mt_die_offset(struct mt_die *die)
@@ -228,7 +234,7 @@ uint64_t mt_die_offset(struct mt_die *die)
     Dwarf_Off offset = 0;
 
     /* Fails only for a DIE that is none. */
-    if (dwarf_dieoffset(raw(die), &offset, &error) != DW_DLV_OK)
+    if (dwarf_dieoffset(unwrap_die(die), &offset, &error) != DW_DLV_OK)
         return 0;
     return offset;
 }
@@ -238,7 +244,7 @@ enum mt_die_kind mt_die_kind(struct mt_die *die)
     Dwarf_Error error = NULL;
     Dwarf_Half tag = 0;
 
-    if (dwarf_tag(raw(die), &tag, &error) != DW_DLV_OK)
+    if (dwarf_tag(unwrap_die(die), &tag, &error) != DW_DLV_OK)
         return MT_DIE_OTHER;
     switch (tag) {
     case DW_TAG_compile_unit:
@@ -281,16 +287,18 @@ static bool offset_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Off offset = 0;
     Dwarf_Unsigned number = 0;
 
-    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return false;
-    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got =
+        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
     /* 20210528 misreads an index as a reference of fixed size. */
     *indexed = form == DW_FORM_rnglistx;
     if (*indexed)
-        got = ok(file, dwarf_formudata(attribute, &number, &file->error));
+        got = dwarf_read_ok(file,
+                            dwarf_formudata(attribute, &number, &file->error));
     else
-        got = got &&
-              ok(file, dwarf_global_formref(attribute, &offset, &file->error));
+        got = got && dwarf_read_ok(file, dwarf_global_formref(
+                                             attribute, &offset, &file->error));
     dwarf_dealloc_attribute(attribute);
     *out = *indexed ? number : offset;
     return got;
@@ -314,7 +322,8 @@ static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
     struct Dwarf_Debug_Fission_Per_CU_s parts;
 
     memset(&parts, 0, sizeof(parts));
-    if (!ok(file, dwarf_get_debugfission_for_die(die, &parts, &file->error)) ||
+    if (!dwarf_read_ok(
+            file, dwarf_get_debugfission_for_die(die, &parts, &file->error)) ||
         parts.pcu_type == NULL)
         return 0;
     return parts.pcu_offset[which];
@@ -336,12 +345,13 @@ static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
     struct mt_bytes strings =
         section_bytes(file, split ? ".debug_str.dwo" : ".debug_str");
 
-    if (!ok(file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
-        !ok(file,
-            dwarf_CU_dieoffset_given_die(die, &unit_offset, &file->error)) ||
+    if (!dwarf_read_ok(
+            file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
+        !dwarf_read_ok(file, dwarf_CU_dieoffset_given_die(die, &unit_offset,
+                                                          &file->error)) ||
         dwarf_get_version_of_die(die, &version, &offset_bytes) != DW_DLV_OK ||
-        !ok(file,
-            dwarf_offdie_b(file->debug, unit_offset, 1, &unit, &file->error)))
+        !dwarf_read_ok(file, dwarf_offdie_b(file->debug, unit_offset, 1, &unit,
+                                            &file->error)))
         return NULL;
     if (!offset_attribute(file, unit, DW_AT_str_offsets_base, &base, &indexed))
         base = part_start(file, unit, DW_SECT_STR_OFFSETS) +
@@ -360,7 +370,8 @@ static const char *supplement_text(struct mt_dwarf_file *file,
     Dwarf_Off offset = 0;
 
     if (file->supplement == NULL ||
-        !ok(file, dwarf_global_formref(attribute, &offset, &file->error)))
+        !dwarf_read_ok(file,
+                       dwarf_global_formref(attribute, &offset, &file->error)))
         return NULL;
     return mt_string_at(section_bytes(file->supplement, ".debug_str"), offset);
 }
@@ -373,15 +384,16 @@ static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     const char *result = NULL;
     char *text = NULL;
 
-    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return NULL;
-    if (ok(file, dwarf_whatform(attribute, &form, &file->error))) {
+    if (dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error))) {
         if (form == DW_FORM_GNU_str_index || form == DW_FORM_strx ||
             (form >= DW_FORM_strx1 && form <= DW_FORM_strx4))
             result = indexed_text(file, die, attribute);
         else if (form == DW_FORM_GNU_strp_alt || form == DW_FORM_strp_sup)
             result = supplement_text(file, attribute);
-        else if (ok(file, dwarf_formstring(attribute, &text, &file->error)))
+        else if (dwarf_read_ok(
+                     file, dwarf_formstring(attribute, &text, &file->error)))
             result = text;
     }
     dwarf_dealloc_attribute(attribute);
@@ -397,34 +409,38 @@ const char *mt_die_text(struct mt_dwarf_file *file, struct mt_die *die,
         [MT_DIE_COMP_DIR] = {DW_AT_comp_dir, 0},
         [MT_DIE_DWO_NAME] = {DW_AT_dwo_name, DW_AT_GNU_dwo_name},
     };
-    const char *text = text_attribute(file, raw(die), attributes[which][0]);
+    const char *text =
+        text_attribute(file, unwrap_die(die), attributes[which][0]);
 
     if (text == NULL && attributes[which][1] != 0)
-        text = text_attribute(file, raw(die), attributes[which][1]);
+        text = text_attribute(file, unwrap_die(die), attributes[which][1]);
     return text;
 }
 
-static bool reference(struct mt_dwarf_file *file, Dwarf_Die die,
-                      Dwarf_Half which, uint64_t *offset, bool *in_supplement)
+static bool dwarf_read_reference(struct mt_dwarf_file *file, Dwarf_Die die,
+                                 Dwarf_Half which, uint64_t *offset,
+                                 bool *in_supplement)
 {
     Dwarf_Attribute attribute = NULL;
     Dwarf_Half form = 0;
     Dwarf_Off value = 0;
 
-    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return false;
-    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got =
+        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
     *in_supplement = form == DW_FORM_GNU_ref_alt || form == DW_FORM_ref_sup4 ||
                      form == DW_FORM_ref_sup8;
     if (form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
         /* No libdwarf reads these as references, some as constants. */
         Dwarf_Unsigned number = 0;
 
-        got = ok(file, dwarf_formudata(attribute, &number, &file->error));
+        got = dwarf_read_ok(file,
+                            dwarf_formudata(attribute, &number, &file->error));
         value = number;
     } else {
-        got = got &&
-              ok(file, dwarf_global_formref(attribute, &value, &file->error));
+        got = got && dwarf_read_ok(file, dwarf_global_formref(attribute, &value,
+                                                              &file->error));
     }
     dwarf_dealloc_attribute(attribute);
     *offset = value;
@@ -434,10 +450,10 @@ static bool reference(struct mt_dwarf_file *file, Dwarf_Die die,
 bool mt_die_origin(struct mt_dwarf_file *file, struct mt_die *die,
                    uint64_t *offset, bool *in_supplement)
 {
-    return reference(file, raw(die), DW_AT_abstract_origin, offset,
-                     in_supplement) ||
-           reference(file, raw(die), DW_AT_specification, offset,
-                     in_supplement);
+    return dwarf_read_reference(file, unwrap_die(die), DW_AT_abstract_origin,
+                                offset, in_supplement) ||
+           dwarf_read_reference(file, unwrap_die(die), DW_AT_specification,
+                                offset, in_supplement);
 }
 
 void mt_die_call(struct mt_dwarf_file *file, struct mt_die *die,
@@ -445,12 +461,14 @@ void mt_die_call(struct mt_dwarf_file *file, struct mt_die *die,
 {
     uint64_t value;
 
-    *call_file = unsigned_attribute(file, raw(die), DW_AT_call_file, &value)
-                     ? (uint32_t)value
-                     : UINT32_MAX;
-    *call_line = unsigned_attribute(file, raw(die), DW_AT_call_line, &value)
-                     ? (uint32_t)value
-                     : 0;
+    *call_file =
+        unsigned_attribute(file, unwrap_die(die), DW_AT_call_file, &value)
+            ? (uint32_t)value
+            : UINT32_MAX;
+    *call_line =
+        unsigned_attribute(file, unwrap_die(die), DW_AT_call_line, &value)
+            ? (uint32_t)value
+            : 0;
 }
 
 /* An address, or the index of one. */
@@ -463,17 +481,18 @@ static bool address_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Addr address = 0;
     Dwarf_Unsigned number = 0;
 
-    if (!ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
         return false;
-    bool got = ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got =
+        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
     *indexed = dwarf_addr_form_is_indexed(form);
     *is_number = !*indexed && form != DW_FORM_addr;
     if (*indexed)
-        got = got && ok(file, dwarf_get_debug_addr_index(attribute, &number,
-                                                         &file->error));
+        got = got && dwarf_read_ok(file, dwarf_get_debug_addr_index(
+                                             attribute, &number, &file->error));
     else if (form == DW_FORM_addr)
-        got =
-            got && ok(file, dwarf_formaddr(attribute, &address, &file->error));
+        got = got && dwarf_read_ok(file, dwarf_formaddr(attribute, &address,
+                                                        &file->error));
     dwarf_dealloc_attribute(attribute);
     *out = *indexed ? number : address;
     if (got && *is_number)
@@ -486,13 +505,13 @@ struct mt_code mt_die_code(struct mt_dwarf_file *file, struct mt_die *die)
     struct mt_code code = {0};
     bool number;
 
-    code.has_ranges = offset_attribute(file, raw(die), DW_AT_ranges,
+    code.has_ranges = offset_attribute(file, unwrap_die(die), DW_AT_ranges,
                                        &code.ranges, &code.ranges_indexed);
-    code.has_low = address_attribute(file, raw(die), DW_AT_low_pc, &code.low,
-                                     &code.low_indexed, &number);
+    code.has_low = address_attribute(file, unwrap_die(die), DW_AT_low_pc,
+                                     &code.low, &code.low_indexed, &number);
     if (code.has_low && !code.has_ranges)
         code.has_high =
-            address_attribute(file, raw(die), DW_AT_high_pc, &code.high,
+            address_attribute(file, unwrap_die(die), DW_AT_high_pc, &code.high,
                               &code.high_indexed, &code.high_is_length);
     return code;
 }
@@ -505,7 +524,7 @@ struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
     struct mt_code code = mt_die_code(file, unit);
     bool indexed;
 
-    dwarf_get_version_of_die(raw(unit), &version, &offset_bytes);
+    dwarf_get_version_of_die(unwrap_die(unit), &version, &offset_bytes);
     space.version = version;
     space.offset_bytes = offset_bytes == 8 ? 8 : 4;
     space.addresses = section_bytes(file, ".debug_addr");
@@ -513,16 +532,17 @@ struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
     space.lists = section_bytes(file, ".debug_rnglists");
     if (space.lists.bytes == 0)
         space.lists = section_bytes(file, ".debug_rnglists.dwo");
-    if (!offset_attribute(file, raw(unit), DW_AT_addr_base, &space.addr_base,
-                          &indexed))
-        offset_attribute(file, raw(unit), DW_AT_GNU_addr_base, &space.addr_base,
-                         &indexed);
-    offset_attribute(file, raw(unit), DW_AT_GNU_ranges_base, &space.ranges_base,
-                     &indexed);
+    if (!offset_attribute(file, unwrap_die(unit), DW_AT_addr_base,
+                          &space.addr_base, &indexed))
+        offset_attribute(file, unwrap_die(unit), DW_AT_GNU_addr_base,
+                         &space.addr_base, &indexed);
+    offset_attribute(file, unwrap_die(unit), DW_AT_GNU_ranges_base,
+                     &space.ranges_base, &indexed);
     if (version >= 5)
-        space.lists_start = part_start(file, raw(unit), DW_SECT_RNGLISTS);
+        space.lists_start =
+            part_start(file, unwrap_die(unit), DW_SECT_RNGLISTS);
     /* Split units have no base: their table follows the section's header. */
-    if (!offset_attribute(file, raw(unit), DW_AT_rnglists_base,
+    if (!offset_attribute(file, unwrap_die(unit), DW_AT_rnglists_base,
                           &space.lists_base, &indexed))
         space.lists_base =
             space.lists_start + (space.offset_bytes == 8 ? 20 : 12);
@@ -537,8 +557,8 @@ static Dwarf_Line_Context line_context(struct mt_dwarf_file *file,
     Dwarf_Line_Context context = NULL;
     Dwarf_Small tables = 0;
 
-    if (!ok(file, dwarf_srclines_b(raw(unit), version, &tables, &context,
-                                   &file->error)))
+    if (!dwarf_read_ok(file, dwarf_srclines_b(unwrap_die(unit), version,
+                                              &tables, &context, &file->error)))
         return NULL;
     return context;
 }
@@ -548,7 +568,8 @@ bool mt_die_line_table(struct mt_dwarf_file *file, struct mt_die *unit,
 {
     bool in_supplement;
 
-    return reference(file, raw(unit), DW_AT_stmt_list, offset, &in_supplement);
+    return dwarf_read_reference(file, unwrap_die(unit), DW_AT_stmt_list, offset,
+                                &in_supplement);
 }
 
 bool mt_dwarf_line_file(struct mt_dwarf_file *file, struct mt_die *unit,
@@ -562,12 +583,13 @@ bool mt_dwarf_line_file(struct mt_dwarf_file *file, struct mt_die *unit,
     *name = *directory = NULL;
     if (context == NULL)
         return false;
-    if (ok(file,
-           dwarf_srclines_files_data_b(context, index, name, &number, &time,
-                                       &bytes, &digest, &file->error)) &&
+    if (dwarf_read_ok(file, dwarf_srclines_files_data_b(
+                                context, index, name, &number, &time, &bytes,
+                                &digest, &file->error)) &&
         (version >= 5 || number != 0))
-        ok(file, dwarf_srclines_include_dir_data(context, (Dwarf_Signed)number,
-                                                 directory, &file->error));
+        dwarf_read_ok(
+            file, dwarf_srclines_include_dir_data(context, (Dwarf_Signed)number,
+                                                  directory, &file->error));
     dwarf_srclines_dealloc_b(context);
     return *name != NULL;
 }

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct mt_dwarf_side *open_side(struct mt_dwarf *dwarf, const char *path)
+static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
+                                                   const char *path)
 {
-    struct mt_dwarf_side *side;
+    struct mt_debug_file *side;
     struct mt_error error;
 
     for (side = dwarf->splits; side != NULL; side = side->next)
@@ -21,7 +22,7 @@ static struct mt_dwarf_side *open_side(struct mt_dwarf *dwarf, const char *path)
     if (side != NULL)
         side->path = strdup(path);
     if (side == NULL || side->path == NULL ||
-        !mt_dwarf_side_open(side, elf, NULL, &error)) {
+        !mt_debug_file_open(side, elf, NULL, &error)) {
         mt_elf_close(elf);
         if (side != NULL)
             free(side->path);
@@ -34,7 +35,7 @@ static struct mt_dwarf_side *open_side(struct mt_dwarf *dwarf, const char *path)
     return side;
 }
 
-static bool match(struct mt_unit *unit, struct mt_dwarf_side *side)
+static bool dwarf_split_match(struct mt_unit *unit, struct mt_debug_file *side)
 {
     for (size_t i = 0; side != NULL && i < side->n_units; i++)
         if (side->units[i].header.dwo_id == unit->header.dwo_id) {
@@ -56,7 +57,7 @@ static bool try_path(struct mt_dwarf *dwarf, struct mt_unit *unit,
     if (asprintf(&path, "%s%.*s%s%s", root, (int)directory_bytes, directory,
                  directory_bytes != 0 ? "/" : "", name) < 0)
         return false;
-    bool found = match(unit, open_side(dwarf, path));
+    bool found = dwarf_split_match(unit, dwarf_split_open_side(dwarf, path));
     free(path);
     return found;
 }
@@ -78,7 +79,7 @@ static bool in_package(struct mt_dwarf *dwarf, struct mt_unit *unit)
 
         if (paths[i] == NULL || asprintf(&package, "%s.dwp", paths[i]) < 0)
             continue;
-        found = match(unit, open_side(dwarf, package));
+        found = dwarf_split_match(unit, dwarf_split_open_side(dwarf, package));
         free(package);
     }
     return found;

@@ -72,8 +72,8 @@ static void add_scope(struct walk *walk, struct level *level,
         return;
     }
     for (size_t i = before; i < tables->ranges.n; i++)
-        if (!mt_spans_add(&tables->functions, tables->ranges.at[i].low,
-                          tables->ranges.at[i].high, level->scope))
+        if (!mt_intervals_add(&tables->functions, tables->ranges.at[i].low,
+                              tables->ranges.at[i].high, level->scope))
             walk->memory = false;
 }
 
@@ -101,7 +101,7 @@ static void add_container(struct walk *walk, struct level *level,
 }
 
 /* Notes what the top level's DIE opens; false if nothing in it can matter. */
-static bool enter(struct walk *walk)
+static bool dwarf_unit_enter(struct walk *walk)
 {
     struct level *level = &walk->levels[walk->depth];
     enum mt_die_kind kind = mt_die_kind(level->die);
@@ -127,7 +127,7 @@ static bool enter(struct walk *walk)
 
 /* The top level's DIE and all in it are done; NEXT is where it ends, or 0 if it
  * is the last in its parent, and ends where that does. */
-static void leave(struct walk *walk, uint64_t next)
+static void dwarf_unit_leave(struct walk *walk, uint64_t next)
 {
     struct level *level = &walk->levels[walk->depth];
     struct mt_unit_tables *tables = walk->tables;
@@ -152,7 +152,7 @@ static void leave(struct walk *walk, uint64_t next)
 
 /* To the next DIE on the top level.  Offsets only grow: a broken file cannot
  * send the walk round in circles. */
-static bool advance(struct walk *walk)
+static bool dwarf_unit_advance(struct walk *walk)
 {
     struct level *level = &walk->levels[walk->depth];
     struct mt_die *next = mt_die_sibling(walk->file, level->die);
@@ -161,13 +161,13 @@ static bool advance(struct walk *walk)
         mt_die_free(next);
         next = NULL;
     }
-    leave(walk, next != NULL ? mt_die_offset(next) : 0);
+    dwarf_unit_leave(walk, next != NULL ? mt_die_offset(next) : 0);
     mt_die_free(level->die);
     level->die = next;
     return next != NULL;
 }
 
-static bool descend(struct walk *walk)
+static bool dwarf_unit_descend(struct walk *walk)
 {
     struct level *level = &walk->levels[walk->depth];
     struct mt_die *child;
@@ -201,17 +201,17 @@ bool mt_unit_read(struct mt_dwarf_file *file, struct mt_die *unit,
     bool more = walk->levels[0].die != NULL;
 
     while (more && walk->memory) {
-        if (enter(walk) && descend(walk))
+        if (dwarf_unit_enter(walk) && dwarf_unit_descend(walk))
             continue;
-        while (!(more = advance(walk)) && walk->depth > 0)
+        while (!(more = dwarf_unit_advance(walk)) && walk->depth > 0)
             walk->depth--;
     }
     for (unsigned i = 0; i <= walk->depth; i++)
         mt_die_free(walk->levels[i].die);
     walk->depth = 0;
     walk->levels[0].scope = walk->levels[0].container = NONE;
-    leave(walk, UINT64_MAX);
-    mt_spans_sort(&tables->functions);
+    dwarf_unit_leave(walk, UINT64_MAX);
+    mt_intervals_sort(&tables->functions);
     bool memory = walk->memory;
     free(walk);
     return memory;
@@ -222,7 +222,7 @@ void mt_unit_tables_free(struct mt_unit_tables *tables)
     free(tables->scopes);
     free(tables->ranges.at);
     free(tables->containers);
-    mt_spans_free(&tables->functions);
+    mt_intervals_free(&tables->functions);
     *tables = (struct mt_unit_tables){0};
 }
 
@@ -234,8 +234,8 @@ size_t mt_unit_tables_bytes(const struct mt_unit_tables *tables)
            tables->containers_room * sizeof(*tables->containers);
 }
 
-static bool holds(const struct mt_unit_tables *tables,
-                  const struct mt_scope *scope, uint64_t pc)
+static bool dwarf_unit_holds(const struct mt_unit_tables *tables,
+                             const struct mt_scope *scope, uint64_t pc)
 {
     const struct mt_range *range = tables->ranges.at + scope->first_range;
 
@@ -248,7 +248,8 @@ static bool holds(const struct mt_unit_tables *tables,
 size_t mt_unit_find(const struct mt_unit_tables *tables, uint64_t pc,
                     const struct mt_scope **out, size_t max, uint64_t *low)
 {
-    const struct mt_span *span = mt_spans_find(&tables->functions, pc, NULL);
+    const struct mt_interval *span =
+        mt_intervals_find(&tables->functions, pc, NULL);
     size_t n = 0;
 
     if (span == NULL || max == 0)
@@ -261,7 +262,7 @@ size_t mt_unit_find(const struct mt_unit_tables *tables, uint64_t pc,
     while (at < end && n < max) {
         const struct mt_scope *scope = &tables->scopes[at];
 
-        if (scope->inlined && holds(tables, scope, pc)) {
+        if (scope->inlined && dwarf_unit_holds(tables, scope, pc)) {
             out[n++] = scope;
             end = scope->end;
             at++;

@@ -29,7 +29,7 @@ struct mt_unit_tables {
     struct mt_scope *scopes;
     size_t n_scopes, scopes_room;
     struct mt_ranges ranges;
-    struct mt_spans functions; /* values: indexes of scopes not inlined */
+    struct mt_intervals functions; /* values: indexes of scopes not inlined */
     struct mt_container *containers;
     size_t n_containers, containers_room;
 };
@@ -42,7 +42,7 @@ struct mt_line_row {
 struct mt_line_table {
     struct mt_line_row *rows;
     size_t n_rows, rows_room;
-    struct mt_spans sequences; /* values: first row, and
+    struct mt_intervals sequences; /* values: first row, and
                                    their number << 32 */
 };
 

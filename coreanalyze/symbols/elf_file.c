@@ -22,7 +22,8 @@
 #define ELFCOMPRESS_ZSTD 2
 #endif
 
-static bool within(const struct mt_elf *elf, uint64_t offset, uint64_t bytes)
+static bool elf_within(const struct mt_elf *elf, uint64_t offset,
+                       uint64_t bytes)
 {
     return offset <= elf->bytes && bytes <= elf->bytes - offset;
 }
@@ -47,8 +48,8 @@ static Elf64_Shdr section_header(const struct mt_elf *elf, uint64_t table,
     return header;
 }
 
-static bool check_header(const struct mt_elf *elf, Elf64_Ehdr *header,
-                         struct mt_error *error)
+static bool elf_check_header(const struct mt_elf *elf, Elf64_Ehdr *header,
+                             struct mt_error *error)
 {
     if (elf->bytes < sizeof(*header) || memcmp(elf->data, ELFMAG, SELFMAG) != 0)
         return mt_fail(error, "not an ELF file");
@@ -78,7 +79,7 @@ static void fill_section(struct mt_elf *elf, struct mt_elf_section *section,
     section->entry_bytes = raw->sh_entsize;
     /* A debug file keeps the headers of what it left out. */
     if (raw->sh_type == SHT_NOBITS ||
-        !within(elf, raw->sh_offset, raw->sh_size))
+        !elf_within(elf, raw->sh_offset, raw->sh_size))
         section->bytes = 0;
 }
 
@@ -92,14 +93,15 @@ static bool read_sections(struct mt_elf *elf, const Elf64_Ehdr *header,
     const Elf64_Shdr *names_or_null = NULL;
 
     if (table == 0 || header->e_shentsize != sizeof(Elf64_Shdr) ||
-        !within(elf, table, sizeof(Elf64_Shdr)))
+        !elf_within(elf, table, sizeof(Elf64_Shdr)))
         return true;
     Elf64_Shdr first = section_header(elf, table, 0);
     if (count == 0)
         count = first.sh_size;
     if (names_index == SHN_XINDEX)
         names_index = first.sh_link;
-    if (count > MAX_SECTIONS || !within(elf, table, count * sizeof(Elf64_Shdr)))
+    if (count > MAX_SECTIONS ||
+        !elf_within(elf, table, count * sizeof(Elf64_Shdr)))
         return true;
     elf->sections = calloc(count + 1, sizeof(*elf->sections));
     elf->inflated = calloc(count + 1, sizeof(*elf->inflated));
@@ -110,7 +112,7 @@ static bool read_sections(struct mt_elf *elf, const Elf64_Ehdr *header,
     if (names_index < count) {
         names = section_header(elf, table, names_index);
         if (names.sh_type == SHT_STRTAB &&
-            within(elf, names.sh_offset, names.sh_size))
+            elf_within(elf, names.sh_offset, names.sh_size))
             names_or_null = &names;
     }
     for (size_t i = 0; i < count; i++) {
@@ -126,7 +128,7 @@ static struct mt_elf *open_elf(struct mt_elf *elf, struct mt_error *error)
 {
     Elf64_Ehdr header;
 
-    if (!check_header(elf, &header, error) ||
+    if (!elf_check_header(elf, &header, error) ||
         !read_sections(elf, &header, error)) {
         mt_elf_close(elf);
         return NULL;
@@ -209,8 +211,8 @@ const struct mt_elf_section *mt_elf_find(const struct mt_elf *elf,
     return NULL;
 }
 
-static bool decompress(uint32_t type, uint8_t *out, size_t out_bytes,
-                       const uint8_t *in, size_t in_bytes)
+static bool elf_decompress(uint32_t type, uint8_t *out, size_t out_bytes,
+                           const uint8_t *in, size_t in_bytes)
 {
     if (type == ELFCOMPRESS_ZLIB) {
         uLongf got = out_bytes;
@@ -254,7 +256,7 @@ static bool inflate_section(struct mt_elf *elf, size_t index)
     uint8_t *out = malloc(out_bytes);
     if (out == NULL)
         return false;
-    if (!decompress(type, out, out_bytes, in, in_bytes)) {
+    if (!elf_decompress(type, out, out_bytes, in, in_bytes)) {
         free(out);
         return false;
     }
@@ -321,7 +323,7 @@ static bool build_id_in_segments(const struct mt_elf *elf, const uint8_t **id,
 
     memcpy(&header, elf->data, sizeof(header));
     if (header.e_phentsize != sizeof(Elf64_Phdr) ||
-        !within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
+        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
         return false;
     for (size_t i = 0; i < header.e_phnum; i++) {
         Elf64_Phdr segment;
@@ -329,7 +331,7 @@ static bool build_id_in_segments(const struct mt_elf *elf, const uint8_t **id,
         memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
                sizeof(segment));
         if (segment.p_type == PT_NOTE &&
-            within(elf, segment.p_offset, segment.p_filesz) &&
+            elf_within(elf, segment.p_offset, segment.p_filesz) &&
             build_id_in_notes(elf->data + segment.p_offset, segment.p_filesz,
                               segment.p_align == 8 ? 8 : 4, id, bytes))
             return true;

@@ -95,7 +95,7 @@ mt_symbolizer_new(const struct mt_symbolizer_options *options)
     return symbolizer;
 }
 
-static void unload(struct module *module)
+static void symbolize_unload(struct module *module)
 {
     for (size_t i = 0; module->cache != NULL && i < CACHE_SLOTS; i++)
         while (module->cache[i] != NULL) {
@@ -122,7 +122,7 @@ void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
     if (symbolizer == NULL)
         return;
     for (size_t i = 0; i < symbolizer->n_modules; i++) {
-        unload(symbolizer->modules[i]);
+        symbolize_unload(symbolizer->modules[i]);
         free(symbolizer->modules[i]);
     }
     free(symbolizer->modules);
@@ -136,8 +136,8 @@ void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
     free(symbolizer);
 }
 
-static const char *hexadecimal(struct mt_strings *strings, const uint8_t *bytes,
-                               size_t n)
+static const char *symbolize_hexadecimal(struct mt_strings *strings,
+                                         const uint8_t *bytes, size_t n)
 {
     char *text = malloc(2 * n + 1);
 
@@ -156,7 +156,7 @@ static struct module *find_module(struct mt_symbolizer *symbolizer,
     size_t bytes = recorded->build_id != NULL ? recorded->build_id_bytes : 0;
     const char *path = mt_strings_keep(symbolizer->strings, recorded->path);
     const char *build_id =
-        hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+        symbolize_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
     struct module *module;
 
     for (size_t i = 0; i < symbolizer->n_modules; i++) {
@@ -183,8 +183,8 @@ static struct module *find_module(struct mt_symbolizer *symbolizer,
     return module;
 }
 
-static void add_table(struct module *module, size_t index, struct mt_elf *elf,
-                      bool dynamic)
+static void symbolize_add_table(struct module *module, size_t index,
+                                struct mt_elf *elf, bool dynamic)
 {
     if (elf == NULL)
         return;
@@ -200,10 +200,10 @@ static void add_table(struct module *module, size_t index, struct mt_elf *elf,
  * stripped, then those of its debug file. */
 static void load_tables(struct module *module)
 {
-    add_table(module, 0, module->files.module, false);
+    symbolize_add_table(module, 0, module->files.module, false);
     if (module->tables[0] == NULL)
-        add_table(module, 1, module->files.module, true);
-    add_table(module, 2, module->files.debug, false);
+        symbolize_add_table(module, 1, module->files.module, true);
+    symbolize_add_table(module, 2, module->files.debug, false);
 }
 
 static void load_dwarf(struct mt_symbolizer *symbolizer, struct module *module)
@@ -227,8 +227,9 @@ static void load_dwarf(struct mt_symbolizer *symbolizer, struct module *module)
         module->dwarf = mt_dwarf_new(&options, &error);
 }
 
-static bool load(struct mt_symbolizer *symbolizer, struct module *module,
-                 const struct mt_symbol_module *recorded)
+static bool symbolize_load(struct mt_symbolizer *symbolizer,
+                           struct module *module,
+                           const struct mt_symbol_module *recorded)
 {
     module->cache = calloc(CACHE_SLOTS, sizeof(*module->cache));
     if (module->cache == NULL)
@@ -288,7 +289,7 @@ static void keep_budget(struct mt_symbolizer *symbolizer,
                 mt_dwarf_trim(current->dwarf);
             break;
         }
-        unload(oldest);
+        symbolize_unload(oldest);
     }
 }
 
@@ -333,9 +334,10 @@ static const char *symbol_name(struct mt_symbolizer *symbolizer,
     return mt_strings_take(symbolizer->strings, name);
 }
 
-static size_t look_up(struct mt_symbolizer *symbolizer, struct module *module,
-                      uint64_t address, struct mt_symbol_frame *frames,
-                      enum mt_symbol_quality *quality)
+static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
+                                struct module *module, uint64_t address,
+                                struct mt_symbol_frame *frames,
+                                enum mt_symbol_quality *quality)
 {
     size_t n = 0;
 
@@ -382,7 +384,7 @@ static struct answer *answer_for(struct mt_symbolizer *symbolizer,
     for (struct answer *answer = *slot; answer != NULL; answer = answer->next)
         if (answer->address == address)
             return answer;
-    size_t n = look_up(symbolizer, module, address, frames, &quality);
+    size_t n = symbolize_look_up(symbolizer, module, address, frames, &quality);
     size_t bytes = sizeof(struct answer) + n * sizeof(*frames);
     struct answer *answer = malloc(bytes);
 
@@ -400,13 +402,13 @@ static struct answer *answer_for(struct mt_symbolizer *symbolizer,
 }
 
 /* The module, its files read. */
-static struct module *loaded(struct mt_symbolizer *symbolizer,
-                             const struct mt_symbol_module *recorded)
+static struct module *symbolize_loaded(struct mt_symbolizer *symbolizer,
+                                       const struct mt_symbol_module *recorded)
 {
     struct module *module = find_module(symbolizer, recorded);
 
     if (module == NULL ||
-        (!module->loaded && !load(symbolizer, module, recorded)))
+        (!module->loaded && !symbolize_load(symbolizer, module, recorded)))
         return NULL;
     module->last_use = ++symbolizer->clock;
     return module;
@@ -417,7 +419,7 @@ size_t mt_symbolize(struct mt_symbolizer *symbolizer,
                     bool is_return_address, struct mt_symbol_frame *out,
                     size_t max, enum mt_symbol_quality *quality)
 {
-    struct module *module = loaded(symbolizer, recorded);
+    struct module *module = symbolize_loaded(symbolizer, recorded);
     uint64_t address = is_return_address ? pc - 1 : pc;
     const struct answer *answer = NULL;
 
@@ -444,7 +446,7 @@ bool mt_symbolize_code(struct mt_symbolizer *symbolizer,
                        const struct mt_symbol_module *recorded,
                        uint64_t address, void *buffer, size_t bytes)
 {
-    struct module *module = loaded(symbolizer, recorded);
+    struct module *module = symbolize_loaded(symbolizer, recorded);
 
     return module != NULL && module->files.module != NULL &&
            mt_elf_code(module->files.module, address, buffer, bytes);

@@ -19,7 +19,7 @@ static struct {
     void (*end)(client *);
 } library;
 
-static bool load(void)
+static bool debuginfod_load(void)
 {
     void *handle;
 
@@ -51,7 +51,7 @@ struct mt_elf *mt_debuginfod_find(const uint8_t *build_id, size_t bytes,
     size_t id_bytes;
 
     *path = NULL;
-    if (urls == NULL || urls[0] == 0 || bytes > 64 || !load())
+    if (urls == NULL || urls[0] == 0 || bytes > 64 || !debuginfod_load())
         return NULL;
     client *session = library.begin();
     if (session == NULL)

@@ -20,7 +20,7 @@ struct sink {
 
 /* libiberty has no other way to make a demangler stop.  Those that call back
  * allocate nothing that could leak, but for Rust's names beyond ASCII. */
-static void collect(const char *text, size_t bytes, void *data)
+static void demangle_collect(const char *text, size_t bytes, void *data)
 {
     struct sink *sink = data;
 
@@ -30,19 +30,20 @@ static void collect(const char *text, size_t bytes, void *data)
     sink->used += bytes;
 }
 
-static bool run(const char *mangled, bool parameters, struct sink *sink)
+static bool demangle_run(const char *mangled, bool parameters,
+                         struct sink *sink)
 {
     int options = DMGL_ANSI | (parameters ? DMGL_PARAMS : 0);
 
     if (setjmp(sink->full) != 0)
         return false;
     /* Rust's older names are C++ names that end in a hash. */
-    if (rust_demangle_callback(mangled, options, collect, sink) != 0)
+    if (rust_demangle_callback(mangled, options, demangle_collect, sink) != 0)
         return true;
     sink->used = 0;
     /* std::string by its full name, as GDB has it. */
-    return cplus_demangle_v3_callback(mangled, options | DMGL_VERBOSE, collect,
-                                      sink) != 0;
+    return cplus_demangle_v3_callback(mangled, options | DMGL_VERBOSE,
+                                      demangle_collect, sink) != 0;
 }
 
 char *mt_demangle(const char *mangled, bool parameters)
@@ -59,7 +60,7 @@ char *mt_demangle(const char *mangled, bool parameters)
     if (sink == NULL)
         return NULL;
     sink->used = 0;
-    if (run(mangled, parameters, sink) && sink->used > 0) {
+    if (demangle_run(mangled, parameters, sink) && sink->used > 0) {
         sink->text[sink->used] = 0;
         text = strdup(sink->text);
     }

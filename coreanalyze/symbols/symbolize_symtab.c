@@ -14,7 +14,7 @@ struct mt_symtab {
     size_t n;
 };
 
-static bool is_code(const struct mt_elf *elf, uint32_t section)
+static bool symtab_is_code(const struct mt_elf *elf, uint32_t section)
 {
     const uint64_t code = SHF_ALLOC | SHF_EXECINSTR;
 
@@ -24,8 +24,8 @@ static bool is_code(const struct mt_elf *elf, uint32_t section)
 
 /* A symbol that names code, as GDB takes them: labels too, but not the
  * assembler's own. */
-static bool usable(const struct mt_elf *elf, const Elf64_Sym *symbol,
-                   const char *name)
+static bool symtab_usable(const struct mt_elf *elf, const Elf64_Sym *symbol,
+                          const char *name)
 {
     unsigned type = ELF64_ST_TYPE(symbol->st_info);
 
@@ -35,12 +35,12 @@ static bool usable(const struct mt_elf *elf, const Elf64_Sym *symbol,
     if (name[0] == 0 || strncmp(name, ".L", 2) == 0 ||
         (name[0] == '$' && ELF64_ST_BIND(symbol->st_info) == STB_LOCAL))
         return false;
-    return is_code(elf, symbol->st_shndx);
+    return symtab_is_code(elf, symbol->st_shndx);
 }
 
 /* Of several names for one address GDB takes the last in the order of strcmp,
  * and so do we. */
-static int compare(const void *a, const void *b)
+static int symtab_compare(const void *a, const void *b)
 {
     const struct mt_symtab_entry *one = a, *other = b;
 
@@ -49,15 +49,15 @@ static int compare(const void *a, const void *b)
     return strcmp(one->name, other->name);
 }
 
-static void fill(struct mt_symtab *table, const uint8_t *symbols, size_t n,
-                 const char *names, size_t names_bytes)
+static void symtab_fill(struct mt_symtab *table, const uint8_t *symbols,
+                        size_t n, const char *names, size_t names_bytes)
 {
     for (size_t i = 0; i < n; i++) {
         Elf64_Sym symbol;
 
         memcpy(&symbol, symbols + i * sizeof(symbol), sizeof(symbol));
         if (symbol.st_name >= names_bytes ||
-            !usable(table->elf, &symbol, names + symbol.st_name))
+            !symtab_usable(table->elf, &symbol, names + symbol.st_name))
             continue;
         table->entries[table->n++] = (struct mt_symtab_entry){
             .address = symbol.st_value,
@@ -67,7 +67,8 @@ static void fill(struct mt_symtab *table, const uint8_t *symbols, size_t n,
         };
     }
     if (table->n != 0)
-        qsort(table->entries, table->n, sizeof(*table->entries), compare);
+        qsort(table->entries, table->n, sizeof(*table->entries),
+              symtab_compare);
 }
 
 static const struct mt_elf_section *find_table(const struct mt_elf *elf,
@@ -103,7 +104,7 @@ struct mt_symtab *mt_symtab_read(struct mt_elf *elf, bool dynamic)
         free(table);
         return NULL;
     }
-    fill(table, symbols, n, (const char *)names, names_bytes);
+    symtab_fill(table, symbols, n, (const char *)names, names_bytes);
     /* Most symbols of a large program are data, or undefined. */
     struct mt_symtab_entry *fit =
         realloc(table->entries, (table->n + 1) * sizeof(*fit));
@@ -128,13 +129,14 @@ size_t mt_symtab_bytes(const struct mt_symtab *table)
 static uint32_t section_of(const struct mt_elf *elf, uint64_t pc)
 {
     for (size_t i = 0; i < elf->n_sections; i++)
-        if (is_code(elf, (uint32_t)i) && pc >= elf->sections[i].address &&
+        if (symtab_is_code(elf, (uint32_t)i) &&
+            pc >= elf->sections[i].address &&
             pc - elf->sections[i].address < elf->sections[i].memory_bytes)
             return (uint32_t)i;
     return NO_SECTION;
 }
 
-static bool covers(const struct mt_symtab_entry *entry, uint64_t pc)
+static bool symtab_covers(const struct mt_symtab_entry *entry, uint64_t pc)
 {
     return pc - entry->address < entry->bytes;
 }
@@ -170,10 +172,10 @@ const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
                 label = entry;
             continue;
         }
-        if (covers(entry, pc))
+        if (symtab_covers(entry, pc))
             return entry;
         if (i > 1 && entries[i - 2].section == section &&
-            covers(&entries[i - 2], pc))
+            symtab_covers(&entries[i - 2], pc))
             return &entries[i - 2];
         break;
     }

@@ -59,7 +59,7 @@ static struct mt_capture *all;
 /* 0 not started, 1 being started, 2 started */
 static uint32_t started;
 
-static MT_COLD void start(void)
+static MT_COLD void capture_start(void)
 {
     uint32_t state = 0;
     if (__atomic_compare_exchange_n(&started, &state, 1, false,
@@ -73,7 +73,7 @@ static MT_COLD void start(void)
 void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread)
 {
     if (mt_load_acquire(&started) != 2)
-        start();
+        capture_start();
     mt_memo_init(&c->memo, thread);
     c->next = mt_load_relaxed(&all);
     while (!__atomic_compare_exchange_n(&all, &c->next, c, false,
@@ -97,9 +97,9 @@ static void add_total(uint64_t *total, uint64_t *part)
     *part = 0;
 }
 
-void mt_capture_fold(struct mt_capture *c)
+void mt_capture_merge_counts(struct mt_capture *c)
 {
-    mt_memo_fold(&c->memo);
+    mt_memo_merge_counts(&c->memo);
     mt_memo_end_round(&c->memo);
     add_total(&mt_capture_totals.hits, &c->memo.all_hits);
     add_total(&mt_capture_totals.misses, &c->memo.all_misses);
@@ -107,7 +107,7 @@ void mt_capture_fold(struct mt_capture *c)
 
 void mt_capture_detach(struct mt_capture *c)
 {
-    mt_capture_fold(c);
+    mt_capture_merge_counts(c);
     /* In the child of a fork it may be the memo of a thread that was caught
      * while it was changing it. */
     if (c->under_way[0])
@@ -181,19 +181,19 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
 /* The memo was made under other circumstances. */
 static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
 {
-    uint64_t generation = mt_modules_generation();
-    uint32_t era = mt_modules_era(generation);
+    uint64_t load_count = mt_modules_load_count();
+    uint32_t unload_count = mt_modules_unload_count(load_count);
     uint32_t depth = mt_load_relaxed(&memtrace_root->depth);
-    if (m->era != era || m->depth != depth || m->has_guesses)
+    if (m->unload_count != unload_count || m->depth != depth || m->has_guesses)
         mt_memo_clear(m);
-    m->era = era;
+    m->unload_count = unload_count;
     m->depth = depth;
-    m->generation = generation;
+    m->load_count = load_count;
 }
 
 /* Unwinds in spite of a hit, and compares. */
-static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
-                                       const struct mt_regs *regs)
+static MT_COLD MT_NOINLINE void
+capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
 {
     const struct mt_stack_record *s = mt_stacks_record(id);
     struct mt_unwinding u = {.frames = c->frames[0],
@@ -210,36 +210,38 @@ static MT_COLD MT_NOINLINE void verify(struct mt_capture *c, uint32_t id,
 }
 
 /* Ends what mt_capture_stack() began. */
-static inline uint32_t finish(struct mt_capture *c, uint32_t id)
+static inline uint32_t capture_finish(struct mt_capture *c, uint32_t id)
 {
     mt_capture_end(c);
     return id;
 }
 
-static uint32_t hit(struct mt_capture *c, const struct mt_memo_slot *slot,
-                    const struct mt_regs *regs, uint64_t bytes)
+static uint32_t capture_hit(struct mt_capture *c,
+                            const struct mt_memo_slot *slot,
+                            const struct mt_regs *regs, uint64_t bytes)
 {
     bool is_plain = mt_capture_is_plain(c, slot);
     struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
     if (MT_UNLIKELY(!is_plain) && counter->allocs >= MT_COUNTER_FULL)
-        mt_memo_fold_one(counter);
+        mt_memo_merge_one(counter);
     uint32_t id = mt_capture_hit(c, slot, bytes);
     if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
-        verify(c, id, regs);
-    return finish(c, id);
+        capture_verify(c, id, regs);
+    return capture_finish(c, id);
 }
 
-static MT_NOINLINE uint32_t miss(struct mt_capture *c,
-                                 const struct mt_regs *regs, uint64_t bytes)
+static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
+                                         const struct mt_regs *regs,
+                                         uint64_t bytes)
 {
     struct mt_memo *m = &c->memo;
-    struct mt_trail trail = {.addresses = c->trail_addresses,
-                             .values = c->trail_values,
-                             .max_words = MT_MEMO_WORDS};
+    struct mt_read_log read_log = {.addresses = c->read_log_addresses,
+                                   .values = c->read_log_values,
+                                   .max_words = MT_MEMO_WORDS};
     struct mt_unwinding u = {.frames = c->frames[0],
                              .max_frames = depth_within(MT_DEPTH_MAX),
                              .ranges = &c->ranges,
-                             .trail = &trail};
+                             .read_log = &read_log};
     struct mt_walk w;
     uint64_t room = mt_capture_room(c, regs->rsp);
     mt_walk_begin(&w, &u, regs);
@@ -250,7 +252,7 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c,
         struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
         if (slot) {
             mt_memo_expect(m, slot);
-            return hit(c, slot, regs, bytes);
+            return capture_hit(c, slot, regs, bytes);
         }
     }
     bool known;
@@ -258,21 +260,21 @@ static MT_NOINLINE uint32_t miss(struct mt_capture *c,
     struct mt_memo_slot *slot = NULL;
     m->misses++;
     m->known_misses += known;
-    if (!trail.overflow && !(trail.registers & ~(1u << 6)) &&
+    if (!read_log.overflow && !(read_log.registers & ~(1u << 6)) &&
         id >= MT_STACK_FIRST && mt_memo_wants(m))
-        slot = mt_memo_add(m, regs, &trail, id);
+        slot = mt_memo_add(m, regs, &read_log, id);
     if (u.flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;
     if (!slot) {
         mt_stacks_count(id, 1, bytes);
-        return finish(c, id);
+        return capture_finish(c, id);
     }
     struct mt_counter_record *counter = &m->counters[slot - m->slots];
     mt_memo_expect(m, slot);
     mt_memo_found(m, slot);
     counter->bytes += bytes;
     counter->allocs++;
-    return finish(c, id);
+    return capture_finish(c, id);
 }
 
 struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
@@ -299,6 +301,6 @@ uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
     const struct mt_memo_slot *slot = mt_capture_expected(c, regs);
     if (!slot)
         slot = mt_capture_find(c, regs->rip, regs->rsp, regs->rbp);
-    return MT_LIKELY(slot != NULL) ? hit(c, slot, regs, bytes)
-                                   : miss(c, regs, bytes);
+    return MT_LIKELY(slot != NULL) ? capture_hit(c, slot, regs, bytes)
+                                   : capture_miss(c, regs, bytes);
 }

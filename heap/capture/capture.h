@@ -16,8 +16,8 @@ extern uint32_t mt_memo_kib;
  * exit says what came of it. */
 extern uint32_t mt_capture_verify;
 
-/* Hits and misses of memos that were folded (mt_capture_fold); what came of
- * verification, at once. */
+/* Hits and misses of memos that were folded (mt_capture_merge_counts); what
+ * came of verification, at once. */
 extern struct mt_capture_totals {
     uint64_t hits, misses, verified, mismatches;
 } mt_capture_totals;

@@ -21,7 +21,7 @@ struct mt_capture {
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
     struct timespec now; /* what the last traced allocation was told */
-    uint64_t trail_addresses[MT_MEMO_WORDS], trail_values[MT_MEMO_WORDS];
+    uint64_t read_log_addresses[MT_MEMO_WORDS], read_log_values[MT_MEMO_WORDS];
     uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
 };
 
@@ -52,7 +52,7 @@ static inline uint64_t mt_capture_room(const struct mt_capture *c, uint64_t sp)
 /* Was the memo made under the present circumstances? */
 static inline bool mt_capture_is_current(const struct mt_capture *c)
 {
-    return c->memo.generation == mt_modules_generation() &&
+    return c->memo.load_count == mt_modules_load_count() &&
            c->memo.depth == mt_load_relaxed(&memtrace_root->depth);
 }
 

@@ -5,7 +5,7 @@
 #include "heap/capture/capture.h"
 #include "heap/raw_print.h"
 
-static __attribute__((destructor)) void report(void)
+static __attribute__((destructor)) void capture_report_print(void)
 {
     char text[300];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};

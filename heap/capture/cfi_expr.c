@@ -64,7 +64,7 @@ struct machine {
     uint64_t stack[MAX_DEPTH]; /* the top is stack[depth - 1] */
 };
 
-static bool push(struct machine *m, uint64_t value)
+static bool expr_push(struct machine *m, uint64_t value)
 {
     if (m->depth == MAX_DEPTH)
         return false;
@@ -77,11 +77,11 @@ static bool push_register(struct machine *m, uint64_t reg, int64_t offset)
     uint64_t value;
     return reg < MT_CFI_REGS &&
            m->env->get_register(m->env->context, (unsigned)reg, &value) &&
-           push(m, value + (uint64_t)offset);
+           expr_push(m, value + (uint64_t)offset);
 }
 
 /* Replaces the top by the `bytes` that it points to. */
-static bool dereference(struct machine *m, unsigned bytes)
+static bool expr_dereference(struct machine *m, unsigned bytes)
 {
     uint64_t value;
     if (m->depth == 0 || bytes == 0 || bytes > 8)
@@ -104,7 +104,7 @@ static bool dereference(struct machine *m, unsigned bytes)
     return true;
 }
 
-static bool jump(struct machine *m, int64_t offset)
+static bool expr_jump(struct machine *m, int64_t offset)
 {
     int64_t at = m->code.at - m->begin + offset;
     if (m->code.bad || at < 0 || at > m->code.end - m->begin)
@@ -123,15 +123,15 @@ static bool run_stack(struct machine *m, uint8_t op)
         return false;
     switch (op) {
     case OP_DUP:
-        return push(m, *top);
+        return expr_push(m, *top);
     case OP_DROP:
         m->depth--;
         return true;
     case OP_OVER:
-        return push(m, top[-1]);
+        return expr_push(m, top[-1]);
     case OP_PICK: {
         unsigned index = mt_read_u8(&m->code);
-        return index < m->depth && push(m, m->stack[m->depth - 1 - index]);
+        return index < m->depth && expr_push(m, m->stack[m->depth - 1 - index]);
     }
     case OP_SWAP:
         kept = top[0];
@@ -161,7 +161,7 @@ static bool run_unary(struct machine *m, uint8_t op)
     return true;
 }
 
-static bool divide(uint64_t *a, uint64_t b, bool modulo)
+static bool expr_divide(uint64_t *a, uint64_t b, bool modulo)
 {
     if (b == 0 || (!modulo && *a == UINT64_C(1) << 63 && b == ~UINT64_C(0)))
         return false;
@@ -181,12 +181,12 @@ static bool run_binary(struct machine *m, uint8_t op)
         *a &= b;
         return true;
     case OP_DIV:
-        return divide(a, b, false);
+        return expr_divide(a, b, false);
     case OP_MINUS:
         *a -= b;
         return true;
     case OP_MOD:
-        return divide(a, b, true);
+        return expr_divide(a, b, true);
     case OP_MUL:
         *a *= b;
         return true;
@@ -235,15 +235,15 @@ static bool run_constant(struct machine *m, uint8_t op)
 {
     unsigned bytes = 1u << (op - OP_CONST1U) / 2;
     if (op & 1)
-        return push(m, (uint64_t)mt_read_signed(&m->code, bytes));
-    return push(m, mt_read_unsigned(&m->code, bytes));
+        return expr_push(m, (uint64_t)mt_read_signed(&m->code, bytes));
+    return expr_push(m, mt_read_unsigned(&m->code, bytes));
 }
 
 static bool run_op(struct machine *m, uint8_t op)
 {
     uint64_t reg;
     if (op >= OP_LIT0 && op < OP_REG0)
-        return push(m, op - OP_LIT0);
+        return expr_push(m, op - OP_LIT0);
     if (op >= OP_REG0 && op < OP_BREG0)
         return push_register(m, op - OP_REG0, 0);
     if (op >= OP_BREG0 && op < OP_REGX)
@@ -254,27 +254,27 @@ static bool run_op(struct machine *m, uint8_t op)
         return run_stack(m, op);
     switch (op) {
     case OP_ADDR:
-        return push(m, mt_read_unsigned(&m->code, 8));
+        return expr_push(m, mt_read_unsigned(&m->code, 8));
     case OP_DEREF:
-        return dereference(m, 8);
+        return expr_dereference(m, 8);
     case OP_DEREF_SIZE:
-        return dereference(m, mt_read_u8(&m->code));
+        return expr_dereference(m, mt_read_u8(&m->code));
     case OP_CONSTU:
-        return push(m, mt_read_uleb(&m->code));
+        return expr_push(m, mt_read_uleb(&m->code));
     case OP_CONSTS:
-        return push(m, (uint64_t)mt_read_sleb(&m->code));
+        return expr_push(m, (uint64_t)mt_read_sleb(&m->code));
     case OP_ABS:
     case OP_NEG:
     case OP_NOT:
     case OP_PLUS_UCONST:
         return run_unary(m, op);
     case OP_SKIP:
-        return jump(m, mt_read_signed(&m->code, 2));
+        return expr_jump(m, mt_read_signed(&m->code, 2));
     case OP_BRA: {
         int64_t offset = mt_read_signed(&m->code, 2);
         if (m->depth == 0)
             return false;
-        return m->stack[--m->depth] == 0 || jump(m, offset);
+        return m->stack[--m->depth] == 0 || expr_jump(m, offset);
     }
     case OP_REGX:
         return push_register(m, mt_read_uleb(&m->code), 0);
@@ -299,7 +299,7 @@ bool mt_expr_evaluate(const uint8_t *expression, const uint64_t *initial,
     m.env = env;
     m.depth = 0;
     if (initial)
-        push(&m, *initial);
+        expr_push(&m, *initial);
     for (unsigned steps = 0; m.code.at < m.code.end; steps++) {
         uint8_t op = mt_read_u8(&m.code);
         if (steps == MAX_STEPS || !run_op(&m, op) || m.code.bad)

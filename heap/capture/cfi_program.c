@@ -71,7 +71,7 @@ static const uint8_t *read_expression(struct state *s)
     return begin;
 }
 
-static bool remember(struct state *s)
+static bool cfi_remember(struct state *s)
 {
     if (s->n_remembered == MAX_REMEMBERED)
         return false;
@@ -79,7 +79,7 @@ static bool remember(struct state *s)
     return true;
 }
 
-static bool restore(struct state *s)
+static bool cfi_restore(struct state *s)
 {
     if (s->n_remembered == 0)
         return false;
@@ -170,7 +170,7 @@ static bool run_rule(struct state *s, uint8_t op)
     }
 }
 
-static void advance(struct state *s, uint64_t delta)
+static void cfi_advance(struct state *s, uint64_t delta)
 {
     s->location += delta * s->cie->code_align;
 }
@@ -183,7 +183,7 @@ static bool run_one(struct state *s)
     uint8_t low = op & 0x3f;
     switch (op & 0xc0) {
     case CFA_ADVANCE_LOC:
-        advance(s, low);
+        cfi_advance(s, low);
         return true;
     case CFA_OFFSET:
         set_rule(s, low, MT_CFI_OFFSET,
@@ -200,18 +200,18 @@ static bool run_one(struct state *s)
         s->location = mt_cfi_pointer(c, s->cie->pointer_encoding, 0);
         return true;
     case CFA_ADVANCE_LOC1:
-        advance(s, mt_read_unsigned(c, 1));
+        cfi_advance(s, mt_read_unsigned(c, 1));
         return true;
     case CFA_ADVANCE_LOC2:
-        advance(s, mt_read_unsigned(c, 2));
+        cfi_advance(s, mt_read_unsigned(c, 2));
         return true;
     case CFA_ADVANCE_LOC4:
-        advance(s, mt_read_unsigned(c, 4));
+        cfi_advance(s, mt_read_unsigned(c, 4));
         return true;
     case CFA_REMEMBER_STATE:
-        return remember(s);
+        return cfi_remember(s);
     case CFA_RESTORE_STATE:
-        return restore(s);
+        return cfi_restore(s);
     case CFA_GNU_ARGS_SIZE:
         mt_read_uleb(c);
         return true;

@@ -48,13 +48,13 @@ static uint32_t entry_size(unsigned n_words)
     return (uint32_t)((bytes + 7) / 8);
 }
 
-static bool alive(const struct mt_memo *m, const struct mt_memo_entry *e)
+static bool memo_alive(const struct mt_memo *m, const struct mt_memo_entry *e)
 {
     return m->slots[e->slot].at != 0 &&
            mt_memo_at(m, m->slots[e->slot].at) == e;
 }
 
-void mt_memo_fold_one(struct mt_counter_record *counter)
+void mt_memo_merge_one(struct mt_counter_record *counter)
 {
     if (counter->allocs)
         mt_stacks_count(counter->stack, counter->allocs, counter->bytes);
@@ -62,16 +62,16 @@ void mt_memo_fold_one(struct mt_counter_record *counter)
     counter->bytes = 0;
 }
 
-void mt_memo_fold(struct mt_memo *m)
+void mt_memo_merge_counts(struct mt_memo *m)
 {
     for (uint32_t i = 0; i < m->n_slots; i++)
-        mt_memo_fold_one(&m->counters[i]);
+        mt_memo_merge_one(&m->counters[i]);
 }
 
 /* Every slot's counter is folded before the slot is given another stack. */
-static void drop(struct mt_memo *m, uint32_t slot)
+static void memo_drop(struct mt_memo *m, uint32_t slot)
 {
-    mt_memo_fold_one(&m->counters[slot]);
+    mt_memo_merge_one(&m->counters[slot]);
     m->counters[slot].stack = 0;
     m->slots[slot].at = 0;
 }
@@ -79,7 +79,7 @@ static void drop(struct mt_memo *m, uint32_t slot)
 void mt_memo_clear(struct mt_memo *m)
 {
     for (uint32_t i = 0; i < m->n_slots; i++)
-        drop(m, i);
+        memo_drop(m, i);
     for (uint32_t i = 0; i < m->n_segments; i++)
         m->segments[i].filled = 0;
     m->current = m->head = m->victim = 0;
@@ -129,7 +129,7 @@ static void point_slot(struct mt_memo *m, uint32_t slot,
 /* Gives the slot to an entry. */
 static void lead_to(struct mt_memo *m, uint32_t slot, struct mt_memo_entry *e)
 {
-    drop(m, slot);
+    memo_drop(m, slot);
     m->counters[slot].stack = e->id;
     m->slots[slot].next = m->slots[slot].next_at = 0;
     point_slot(m, slot, e);
@@ -154,7 +154,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
             : NULL;
     if (!counters)
         return false;
-    mt_memo_fold(m);
+    mt_memo_merge_counts(m);
     struct mt_memo old = *m;
     m->slots = slots;
     m->counters = counters;
@@ -169,7 +169,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
         for (uint32_t at = segment->at; at < segment->at + segment->filled;) {
             struct mt_memo_entry *e = mt_memo_at(m, at);
             at += entry_size(e->n_words);
-            if (!alive(&old, e))
+            if (!memo_alive(&old, e))
                 continue;
             lead_to(m, choose_slot(m, e->key), e);
         }
@@ -183,7 +183,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     return true;
 }
 
-static bool add_segment(struct mt_memo *m, uint32_t bytes)
+static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
 {
     uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
     if (m->n_segments == MT_MEMO_SEGMENTS || m->bytes + MIN_SEGMENT > limit)
@@ -217,7 +217,7 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
     struct mt_counter_record *counters =
         (struct mt_counter_record *)(uintptr_t)thread->counters;
     for (uint32_t i = 0; counters && i < thread->n_counters; i++)
-        mt_memo_fold_one(&counters[i]);
+        mt_memo_merge_one(&counters[i]);
     __atomic_fetch_sub(&all_bytes, m->bytes, __ATOMIC_RELAXED);
     *m = (struct mt_memo){
         .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
@@ -225,7 +225,7 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         .slots = nothing,
     };
     if (add_index(m, FIRST_SLOTS))
-        add_segment(m, FIRST_BYTES);
+        memo_add_segment(m, FIRST_BYTES);
 }
 
 /* --- the ring --- */
@@ -255,7 +255,7 @@ static void next_segment(struct mt_memo *m)
     m->current = 0;
     m->pass_over = m->rarely = 0;
     if (m->known_misses > m->misses / GROWTH_SHARE) {
-        if (add_segment(m, m->bytes))
+        if (memo_add_segment(m, m->bytes))
             m->current = m->n_segments - 1;
         else if (m->hits < m->known_misses)
             m->pass_over = PASS_OVER;
@@ -264,16 +264,16 @@ static void next_segment(struct mt_memo *m)
 }
 
 /* Makes room behind `head` by the entry at `victim`. */
-static void evict(struct mt_memo *m, unsigned *slides)
+static void memo_evict(struct mt_memo *m, unsigned *slides)
 {
     const struct mt_memo_segment *segment = &m->segments[m->current];
     struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
     uint32_t size = entry_size(e->n_words);
     m->victim += size;
-    if (!alive(m, e))
+    if (!memo_alive(m, e))
         return;
     if (!e->hit || *slides == MAX_SLIDES) {
-        drop(m, e->slot);
+        memo_drop(m, e->slot);
         return;
     }
     ++*slides;
@@ -285,13 +285,13 @@ static void evict(struct mt_memo *m, unsigned *slides)
 }
 
 /* Memory for `size` units, or NULL. */
-static struct mt_memo_entry *take(struct mt_memo *m, uint32_t size)
+static struct mt_memo_entry *memo_take(struct mt_memo *m, uint32_t size)
 {
     unsigned slides = 0;
     for (unsigned tries = 0; tries < 2 * MT_MEMO_SEGMENTS; tries++) {
         struct mt_memo_segment *segment = &m->segments[m->current];
         while (m->head + size > m->victim && m->victim < segment->filled)
-            evict(m, &slides);
+            memo_evict(m, &slides);
         /* All of the round before is gone: the rest is free. */
         if (m->victim >= segment->filled && m->head + size <= segment->size)
             m->victim = segment->size;
@@ -309,7 +309,7 @@ static struct mt_memo_entry *take(struct mt_memo *m, uint32_t size)
 
 /* --- the tree --- */
 
-static const uint16_t *offsets(const struct mt_memo_entry *e)
+static const uint16_t *memo_offsets(const struct mt_memo_entry *e)
 {
     return (const uint16_t *)(e->values + e->n_words);
 }
@@ -318,13 +318,13 @@ static const uint16_t *offsets(const struct mt_memo_entry *e)
 
 /* Where two unwindings from one place part: up to that word they are the same.
  * SAME if they don't (or rbp parts them). */
-static uint32_t parting(const struct mt_memo_entry *a,
-                        const struct mt_memo_entry *b)
+static uint32_t memo_parting(const struct mt_memo_entry *a,
+                             const struct mt_memo_entry *b)
 {
     uint32_t n = a->n_words < b->n_words ? a->n_words : b->n_words;
     if (a->rip != b->rip || a->rsp != b->rsp)
         return SAME; /* nothing but their keys */
-    for (uint32_t i = 0; i < n && offsets(a)[i] == offsets(b)[i]; i++)
+    for (uint32_t i = 0; i < n && memo_offsets(a)[i] == memo_offsets(b)[i]; i++)
         if (a->values[i] != b->values[i])
             return i;
     return SAME;
@@ -332,20 +332,20 @@ static uint32_t parting(const struct mt_memo_entry *a,
 
 /* Makes a branch at word `at` of a slot that leads to `e`, and a slot behind
  * it for that. */
-static void split(struct mt_memo *m, struct mt_memo_slot *slot,
-                  struct mt_memo_entry *e, uint32_t at)
+static void memo_split(struct mt_memo *m, struct mt_memo_slot *slot,
+                       struct mt_memo_entry *e, uint32_t at)
 {
     uint32_t key = slot->key;
-    drop(m, (uint32_t)(slot - m->slots));
+    memo_drop(m, (uint32_t)(slot - m->slots));
     slot->at = MT_MEMO_BRANCH;
     slot->position = at | MT_MEMO_USED;
-    slot->offset = offsets(e)[at];
+    slot->offset = memo_offsets(e)[at];
     e->key = mt_memo_key_of(key, e->values[at]);
     lead_to(m, choose_slot(m, e->key), e);
 }
 
 /* The slot for a new entry: its place in the tree, where that has one. */
-static uint32_t place(struct mt_memo *m, struct mt_memo_entry *e)
+static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
 {
     struct mt_memo_slot *slot;
     for (unsigned level = 0; (slot = mt_memo_slot_of(m, e->key)); level++) {
@@ -354,14 +354,14 @@ static uint32_t place(struct mt_memo *m, struct mt_memo_entry *e)
             break;
         if (slot->at == MT_MEMO_BRANCH) {
             at = slot->position & ~MT_MEMO_USED;
-            if (at >= e->n_words || offsets(e)[at] != slot->offset)
+            if (at >= e->n_words || memo_offsets(e)[at] != slot->offset)
                 break;
         } else {
             struct mt_memo_entry *other = mt_memo_at(m, slot->at);
-            at = parting(other, e);
+            at = memo_parting(other, e);
             if (at == SAME)
                 break;
-            split(m, slot, other, at);
+            memo_split(m, slot, other, at);
         }
         e->key = mt_memo_key_of(e->key, e->values[at]);
     }
@@ -369,20 +369,22 @@ static uint32_t place(struct mt_memo *m, struct mt_memo_entry *e)
 }
 
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
-                                 const struct mt_trail *trail, uint32_t id)
+                                 const struct mt_read_log *read_log,
+                                 uint32_t id)
 {
-    uint32_t n = (trail->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
+    uint32_t n =
+        (read_log->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
     uint64_t extent = 0;
     if (m->n_segments == 0)
         return NULL;
-    for (uint32_t i = 0; i < trail->n_words; i++) {
-        uint64_t offset = trail->addresses[i] - regs->rsp;
+    for (uint32_t i = 0; i < read_log->n_words; i++) {
+        uint64_t offset = read_log->addresses[i] - regs->rsp;
         if (offset > 8 * (uint64_t)UINT16_MAX || (offset & 7))
             return NULL;
         if (offset + 8 > extent)
             extent = offset + 8;
     }
-    struct mt_memo_entry *e = take(m, entry_size(n));
+    struct mt_memo_entry *e = memo_take(m, entry_size(n));
     if (!e)
         return NULL;
     *e = (struct mt_memo_entry){
@@ -393,15 +395,15 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
         .id = id,
         .extent = (uint32_t)extent,
         .n_words = (uint16_t)n,
-        .uses_rbp = trail->registers != 0,
+        .uses_rbp = read_log->registers != 0,
     };
     uint16_t *where = (uint16_t *)(e->values + n);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t word = i < trail->n_words ? i : trail->n_words - 1;
-        e->values[i] = trail->values[word];
-        where[i] = (uint16_t)((trail->addresses[word] - regs->rsp) / 8);
+        uint32_t word = i < read_log->n_words ? i : read_log->n_words - 1;
+        e->values[i] = read_log->values[word];
+        where[i] = (uint16_t)((read_log->addresses[word] - regs->rsp) / 8);
     }
-    uint32_t slot = place(m, e);
+    uint32_t slot = memo_place(m, e);
     lead_to(m, slot, e);
     return &m->slots[slot];
 }

@@ -52,8 +52,8 @@ struct mt_memo {
     struct mt_memo_slot *slots;
     struct mt_counter_record *counters; /* of the entries in the same slots */
     uint64_t set_mask;
-    uint64_t generation; /* mt_modules_generation() that it holds for */
-    uint64_t era;
+    uint64_t load_count; /* mt_modules_load_count() that it holds for */
+    uint64_t unload_count;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
     uint32_t last;          /* the slot found last */
@@ -77,7 +77,7 @@ struct mt_memo {
 /* An empty memo, in memory of its own; what was in `m` is forgotten. */
 void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread);
 /* Adds all of its counters to the stack table. */
-void mt_memo_fold(struct mt_memo *m);
+void mt_memo_merge_counts(struct mt_memo *m);
 /* Forgets all entries. */
 void mt_memo_clear(struct mt_memo *m);
 /* Is this miss to be remembered?  Not every one is while there are far more
@@ -86,9 +86,10 @@ bool mt_memo_wants(struct mt_memo *m);
 /* Remembers where an unwinding with `trail` led. Returns the entry's slot, or
  * NULL if there is no room. */
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
-                                 const struct mt_trail *trail, uint32_t id);
+                                 const struct mt_read_log *read_log,
+                                 uint32_t id);
 void mt_memo_end_round(struct mt_memo *m);
-MT_COLD void mt_memo_fold_one(struct mt_counter_record *counter);
+MT_COLD void mt_memo_merge_one(struct mt_counter_record *counter);
 
 static inline uint32_t mt_memo_key(const struct mt_regs *regs)
 {

@@ -156,19 +156,20 @@ static __attribute__((constructor)) void settle_count(void)
 
 /* --- the list --- */
 
-static struct mt_section_record *section(void)
+static struct mt_section_record *modules_section(void)
 {
     return &memtrace_root->sections[MT_SECTION_MODULES];
 }
 
 static struct mt_module_record *record_at(uint32_t index)
 {
-    return (struct mt_module_record *)(uintptr_t)section()->base + index;
+    return (struct mt_module_record *)(uintptr_t)modules_section()->base +
+           index;
 }
 
 uint32_t mt_modules_count(void)
 {
-    return (uint32_t)(mt_load_acquire(&section()->used) /
+    return (uint32_t)(mt_load_acquire(&modules_section()->used) /
                       sizeof(struct mt_module_record));
 }
 
@@ -243,7 +244,7 @@ static uint32_t add_path(const struct link_map *map)
 
 /* Of what identifies an object without a build-id: its first page, with the
  * program headers, and its table of functions. */
-static uint64_t fingerprint(const struct mt_object *object)
+static uint64_t modules_fingerprint(const struct mt_object *object)
 {
     const uint8_t *table = object->eh_frame_hdr;
     uint64_t room = table ? object->end - (uint64_t)(uintptr_t)table : 0;
@@ -263,8 +264,8 @@ static uint64_t fingerprint(const struct mt_object *object)
     return h;
 }
 
-static bool same_module(const struct mt_module_record *m,
-                        const struct mt_object *object)
+static bool modules_same_module(const struct mt_module_record *m,
+                                const struct mt_object *object)
 {
     uint8_t id[32] = {0};
     const struct link_map *map = object->link_map;
@@ -274,7 +275,7 @@ static bool same_module(const struct mt_module_record *m,
     if (n || m->build_id_bytes)
         return n == m->build_id_bytes && memcmp(id, m->build_id, n) == 0;
     return m->link_map == (uint64_t)(uintptr_t)map &&
-           m->fingerprint == fingerprint(object);
+           m->fingerprint == modules_fingerprint(object);
 }
 
 static bool reuses_addresses(const struct mt_object *object, uint32_t n)
@@ -287,7 +288,7 @@ static bool reuses_addresses(const struct mt_object *object, uint32_t n)
     return false;
 }
 
-static void raise(uint32_t *word, uint32_t value)
+static void modules_raise(uint32_t *word, uint32_t value)
 {
     uint32_t old = mt_load_relaxed(word);
     while (old < value &&
@@ -315,16 +316,17 @@ static MT_COLD void add_module(const struct mt_object *object)
     m->loaded_ns = mt_os_monotonic_ns();
     m->link_map = (uint64_t)(uintptr_t)map;
     if (m->build_id_bytes == 0)
-        m->fingerprint = fingerprint(object);
+        m->fingerprint = modules_fingerprint(object);
     mt_store_release(&m->end, object->end); /* from now on it holds frames */
     if (reuses_addresses(object, n))
-        raise(&last_reuse, record_at(0) ? (uint32_t)(m - record_at(0)) + 1 : 0);
+        modules_raise(&last_reuse,
+                      record_at(0) ? (uint32_t)(m - record_at(0)) + 1 : 0);
 }
 
-static uint64_t checked_generation;
+static uint64_t checked_load_count;
 
 /* Marks what is gone. */
-static MT_COLD void check_modules(uint64_t generation)
+static MT_COLD void check_modules(uint64_t load_count)
 {
     uint32_t n = mt_modules_count();
     for (uint32_t i = 0; i < n; i++) {
@@ -332,12 +334,13 @@ static MT_COLD void check_modules(uint64_t generation)
         struct mt_object object;
         if (mt_load_acquire(&m->end) == 0 || mt_load_relaxed(&m->unloaded_ns))
             continue;
-        if (mt_object_find(m->start, &object) && same_module(m, &object))
+        if (mt_object_find(m->start, &object) &&
+            modules_same_module(m, &object))
             continue;
         mt_store_relaxed(&m->unloaded_ns, mt_os_monotonic_ns());
         __atomic_fetch_add(&unloads, 1, __ATOMIC_RELEASE);
     }
-    mt_store_release(&checked_generation, generation);
+    mt_store_release(&checked_load_count, load_count);
 }
 
 static bool in_live_module(uint64_t pc, uint32_t *hint)
@@ -367,10 +370,10 @@ void mt_modules_note(const uint64_t *frames, unsigned n)
     }
 }
 
-uint32_t mt_modules_era(uint64_t generation)
+uint32_t mt_modules_unload_count(uint64_t load_count)
 {
-    if (MT_UNLIKELY(mt_load_acquire(&checked_generation) != generation))
-        check_modules(generation);
+    if (MT_UNLIKELY(mt_load_acquire(&checked_load_count) != load_count))
+        check_modules(load_count);
     return mt_load_acquire(&unloads);
 }
 

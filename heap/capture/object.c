@@ -42,12 +42,12 @@ bool mt_object_find(uint64_t address, struct mt_object *object)
 static struct mt_object objects[MAX_OBJECTS];
 static uint32_t n_objects;
 static uint32_t version; /* odd while the table is changed */
-static uint64_t table_generation;
+static uint64_t table_load_count;
 static bool have_table;
 
 /* Fills in `object` from its program headers. */
-static bool read_headers(const ElfW(Phdr) * p, unsigned n, uint64_t bias,
-                         struct mt_object *object)
+static bool object_read_headers(const ElfW(Phdr) * p, unsigned n, uint64_t bias,
+                                struct mt_object *object)
 {
     object->start = UINT64_MAX;
     object->end = 0;
@@ -69,14 +69,15 @@ static bool read_object(const struct link_map *map, struct mt_object *object)
 {
     object->link_map = map;
     if (map == _r_debug.r_map) /* the program */
-        return read_headers((const void *)getauxval(AT_PHDR),
-                            (unsigned)getauxval(AT_PHNUM), map->l_addr, object);
+        return object_read_headers((const void *)getauxval(AT_PHDR),
+                                   (unsigned)getauxval(AT_PHNUM), map->l_addr,
+                                   object);
     const ElfW(Ehdr) *e = (const void *)map->l_addr;
     if (!mt_os_readable(e, 4096) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
         e->e_phoff + e->e_phnum * sizeof(ElfW(Phdr)) > 4096)
         return false;
-    return read_headers((const void *)(map->l_addr + e->e_phoff), e->e_phnum,
-                        map->l_addr, object);
+    return object_read_headers((const void *)(map->l_addr + e->e_phoff),
+                               e->e_phnum, map->l_addr, object);
 }
 
 /* The linker's own: a program may have a copy of `_r_debug` from the time when
@@ -90,9 +91,9 @@ static const struct r_debug *linker_state(void)
     return &_r_debug;
 }
 
-static MT_COLD void refresh(void)
+static MT_COLD void object_refresh(void)
 {
-    uint64_t generation = mt_modules_generation();
+    uint64_t load_count = mt_modules_load_count();
     uint32_t even = mt_load_relaxed(&version) & ~1u;
     if (!_r_debug.r_map || linker_state()->r_state != RT_CONSISTENT ||
         !__atomic_compare_exchange_n(&version, &even, even + 1, false,
@@ -105,7 +106,7 @@ static MT_COLD void refresh(void)
         map = map->l_next;
     }
     mt_store_relaxed(&n_objects, n);
-    table_generation = generation;
+    table_load_count = load_count;
     mt_store_release(&have_table, true);
     mt_store_release(&version, even + 2);
 }
@@ -113,8 +114,8 @@ static MT_COLD void refresh(void)
 bool mt_object_find(uint64_t address, struct mt_object *object)
 {
     if (!mt_load_acquire(&have_table) ||
-        table_generation != mt_modules_generation())
-        refresh();
+        table_load_count != mt_modules_load_count())
+        object_refresh();
     for (unsigned tries = 0; tries < 1000; tries++) {
         uint32_t before = mt_load_acquire(&version);
         bool found = false;

@@ -31,19 +31,20 @@ static uint32_t wanted; /* how often a larger table was wanted */
  * believed any more; if others came, only those that had no unwind data. In
  * place: a thread that still compiles a rule does so for code that is on its
  * stack, which is loaded; what it adds is right after this, too. */
-static MT_COLD void refresh(struct mt_rule_table *table, uint64_t generation)
+static MT_COLD void rules_refresh(struct mt_rule_table *table,
+                                  uint64_t load_count)
 {
     uint64_t n = (table->group_mask + 1) * MT_RULE_GROUP;
-    uint32_t era = mt_modules_era(generation);
-    bool all = mt_load_relaxed(&table->era) != era;
+    uint32_t unload_count = mt_modules_unload_count(load_count);
+    bool all = mt_load_relaxed(&table->unload_count) != unload_count;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t word = mt_load_relaxed(&table->words[i]);
         mt_rule rule = (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
         if (all || mt_rule_kind(rule) == MT_RULE_NO_DATA)
             mt_store_relaxed(&table->words[i], 0);
     }
-    mt_store_relaxed(&table->era, era);
-    mt_store_release(&table->generation, generation);
+    mt_store_relaxed(&table->unload_count, unload_count);
+    mt_store_release(&table->load_count, load_count);
 }
 
 const struct mt_rule_table *mt_rules_current(void)
@@ -51,13 +52,13 @@ const struct mt_rule_table *mt_rules_current(void)
     struct mt_rule_table *table = mt_load_acquire(&current);
     if (MT_UNLIKELY(!table))
         return NULL;
-    uint64_t generation = mt_modules_generation();
-    if (MT_UNLIKELY(mt_load_acquire(&table->generation) != generation))
-        refresh(table, generation);
+    uint64_t load_count = mt_modules_load_count();
+    if (MT_UNLIKELY(mt_load_acquire(&table->load_count) != load_count))
+        rules_refresh(table, load_count);
     return table;
 }
 
-static mt_rule pack(enum mt_rule_kind kind, unsigned slot, int64_t offset)
+static mt_rule rules_pack(enum mt_rule_kind kind, unsigned slot, int64_t offset)
 {
     int64_t limit = INT64_C(8) << (MT_RULE_OFFSET_BITS - 1);
     uint32_t mask = (1u << MT_RULE_OFFSET_BITS) - 1;
@@ -94,7 +95,7 @@ static mt_rule pack_realigned(const struct mt_cfi_row *row)
         row->how[MT_REG_RBP] != MT_CFI_EXPRESSION ||
         !based_expression(rbp, MT_REG_RBP, false, &saved) || saved != 0)
         return MT_RULE_BARE(MT_RULE_FULL);
-    return pack(MT_RULE_REALIGNED, 0, offset);
+    return rules_pack(MT_RULE_REALIGNED, 0, offset);
 }
 
 static mt_rule pack_row(const struct mt_cfi_row *row)
@@ -116,9 +117,9 @@ static mt_rule pack_row(const struct mt_cfi_row *row)
         return MT_RULE_BARE(MT_RULE_FULL);
     }
     if (row->cfa_register == MT_REG_RSP && row->cfa_offset >= 8)
-        return pack(MT_RULE_RSP, slot, row->cfa_offset);
+        return rules_pack(MT_RULE_RSP, slot, row->cfa_offset);
     if (row->cfa_register == MT_REG_RBP)
-        return pack(MT_RULE_RBP, slot, row->cfa_offset);
+        return rules_pack(MT_RULE_RBP, slot, row->cfa_offset);
     return MT_RULE_BARE(MT_RULE_FULL);
 }
 
@@ -132,8 +133,8 @@ static struct mt_rule_table *new_table(uint64_t groups)
 }
 
 /* False: the group is full. */
-static bool insert(struct mt_rule_table *table, uint64_t group, uint64_t word,
-                   bool replace)
+static bool rules_insert(struct mt_rule_table *table, uint64_t group,
+                         uint64_t word, bool replace)
 {
     uint64_t *words = &table->words[group * MT_RULE_GROUP];
     for (unsigned i = 0; i < MT_RULE_GROUP; i++) {
@@ -160,12 +161,12 @@ static void copy_rules(struct mt_rule_table *to,
          * for those bits exclusive-ored in. */
         uint64_t pc = word >> MT_RULE_BITS << MT_RULE_LOW_BITS;
         pc |= (mt_rule_group(pc, low_mask) ^ (i / MT_RULE_GROUP)) & low_mask;
-        insert(to, mt_rule_group(pc, to->group_mask), word, true);
+        rules_insert(to, mt_rule_group(pc, to->group_mask), word, true);
     }
 }
 
 /* Replaces `old` by a larger one, unless that is being done already. */
-static void grow(struct mt_rule_table *old)
+static void rules_grow(struct mt_rule_table *old)
 {
     uint64_t groups = old ? 2 * (old->group_mask + 1) : FIRST_GROUPS;
     if (!memtrace_root ||
@@ -177,8 +178,8 @@ static void grow(struct mt_rule_table *old)
     /* Read before the rules are: if they are cleared meanwhile, the new
      * table is of the old generation, and is cleared when it is used. */
     if (old) {
-        table->generation = mt_load_acquire(&old->generation);
-        table->era = mt_load_relaxed(&old->era);
+        table->load_count = mt_load_acquire(&old->load_count);
+        table->unload_count = mt_load_relaxed(&old->unload_count);
         copy_rules(table, old);
     }
     if (__atomic_compare_exchange_n(&current, &old, table, false,
@@ -248,13 +249,13 @@ mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used)
         rule = MT_RULE_BARE(mt_rules_outermost(pc) ? MT_RULE_OUTERMOST
                                                    : MT_RULE_NO_DATA);
     if (!table) {
-        grow(NULL);
+        rules_grow(NULL);
         return rule;
     }
     uint64_t group = mt_rule_group(pc, table->group_mask);
     uint64_t word = pc >> MT_RULE_LOW_BITS << MT_RULE_BITS | rule;
     bool largest = table->group_mask + 1 >= MAX_GROUPS;
-    if (!insert(table, group, word, largest))
-        grow(table);
+    if (!rules_insert(table, group, word, largest))
+        rules_grow(table);
     return rule;
 }

@@ -69,7 +69,7 @@ bool mt_stacks_start(void)
     return index != NULL;
 }
 
-static inline uint64_t mix(uint64_t h)
+static inline uint64_t stacks_mix(uint64_t h)
 {
     h ^= h >> 32;
     h *= UINT64_C(0xd6e8feb86659fd93);
@@ -77,7 +77,7 @@ static inline uint64_t mix(uint64_t h)
     return h;
 }
 
-static inline uint64_t chain(uint64_t h, uint64_t frame)
+static inline uint64_t stacks_chain(uint64_t h, uint64_t frame)
 {
     h = (h ^ frame) * UINT64_C(0x9fb21c651e98df25);
     return h << 31 | h >> 33;
@@ -89,17 +89,17 @@ static uint64_t hash_frames(const uint64_t *frames, unsigned n, unsigned flags)
     uint64_t a = n, b = flags, c = 1, d = 2;
     unsigned i = 0;
     for (; i + 3 < n; i += 4) {
-        a = chain(a, frames[i]);
-        b = chain(b, frames[i + 1]);
-        c = chain(c, frames[i + 2]);
-        d = chain(d, frames[i + 3]);
+        a = stacks_chain(a, frames[i]);
+        b = stacks_chain(b, frames[i + 1]);
+        c = stacks_chain(c, frames[i + 2]);
+        d = stacks_chain(d, frames[i + 3]);
     }
     for (; i < n; i++)
-        a = chain(a, frames[i]);
-    return mix(mix(mix(mix(a) + b) + c) + d);
+        a = stacks_chain(a, frames[i]);
+    return stacks_mix(stacks_mix(stacks_mix(stacks_mix(a) + b) + c) + d);
 }
 
-static bool matches(uint32_t id, const struct probe *p)
+static bool stacks_matches(uint32_t id, const struct probe *p)
 {
     const struct mt_stack_record *s = mt_stacks_record(id);
     const void *frames = (const void *)(uintptr_t)s->frames;
@@ -119,7 +119,7 @@ static enum outcome probe_index(struct index **where, const struct probe *p,
     for (struct index *index = *where; index;
          index = mt_load_acquire(&index->next)) {
         *where = index;
-        uint64_t slot = mix(p->hash) & index->mask;
+        uint64_t slot = stacks_mix(p->hash) & index->mask;
         for (uint64_t n = 0; n <= index->mask; n++) {
             uint64_t *at = &index->slots[(slot + n) & index->mask];
             uint64_t word = mt_load_acquire(at);
@@ -134,7 +134,7 @@ static enum outcome probe_index(struct index **where, const struct probe *p,
             if (word == FROZEN)
                 break;
             uint32_t there = (uint32_t)(word & ID_MASK);
-            if ((word & ~ID_MASK) == tag && matches(there, p)) {
+            if ((word & ~ID_MASK) == tag && stacks_matches(there, p)) {
                 *id = there;
                 return FOUND;
             }
@@ -147,7 +147,7 @@ static enum outcome probe_index(struct index **where, const struct probe *p,
 static void copy_slot(struct index *to, uint64_t word)
 {
     const struct mt_stack_record *s = mt_stacks_record(word & ID_MASK);
-    uint64_t slot = mix(s->hash) & to->mask;
+    uint64_t slot = stacks_mix(s->hash) & to->mask;
     for (uint64_t n = 0; n <= to->mask; n++) {
         uint64_t there = EMPTY;
         if (__atomic_compare_exchange_n(&to->slots[(slot + n) & to->mask],
@@ -162,7 +162,7 @@ static void copy_slot(struct index *to, uint64_t word)
 }
 
 /* The index that replaces `old`, or NULL if there is no memory for it. */
-static struct index *successor(struct index *old)
+static struct index *stacks_successor(struct index *old)
 {
     struct index *next = mt_load_acquire(&old->next), *none = NULL;
     if (next)
@@ -176,11 +176,12 @@ static struct index *successor(struct index *old)
 }
 
 /* Replaces the current index, and those after it up to `crowded`. */
-static MT_COLD void replace(const struct index *crowded)
+static MT_COLD void stacks_replace(const struct index *crowded)
 {
     for (;;) {
         struct index *old = mt_load_acquire(&current);
-        struct index *next = old->mask <= crowded->mask ? successor(old) : NULL;
+        struct index *next =
+            old->mask <= crowded->mask ? stacks_successor(old) : NULL;
         if (!next)
             return;
         for (uint64_t i = 0; i <= old->mask; i++) {
@@ -197,14 +198,14 @@ static MT_COLD void replace(const struct index *crowded)
 }
 
 /* After something was added to `index`. */
-static inline void make_room(struct index *index)
+static inline void stacks_make_room(struct index *index)
 {
     uint64_t used = mt_load_relaxed(&index->used);
     if (MT_LIKELY(2 * used <= index->mask))
         return;
     if (!__atomic_exchange_n(&index->claimed, 1, __ATOMIC_RELAXED) ||
         4 * used > 3 * index->mask)
-        replace(index);
+        stacks_replace(index);
 }
 
 /* A finished record, or 0. */
@@ -239,7 +240,7 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
     *known = true;
     if (MT_UNLIKELY(!index))
         return MT_STACK_OVERFLOW;
-    if (MT_UNLIKELY(mt_modules_era(mt_modules_generation()) != 0))
+    if (MT_UNLIKELY(mt_modules_unload_count(mt_modules_load_count()) != 0))
         mt_modules_note(frames, n);
     if (MT_LIKELY(probe_index(&index, &p, &id) == FOUND))
         return id;
@@ -255,7 +256,7 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
     }
     if (outcome == NO_ROOM)
         return MT_STACK_OVERFLOW;
-    make_room(index);
+    stacks_make_room(index);
     return id;
 }
 

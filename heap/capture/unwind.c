@@ -27,7 +27,7 @@
 #define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go */
 #define MAX_STACK_GAP (UINT64_C(1) << 24)   /* between frames of a stack */
 
-static bool readable(uint64_t address, uint64_t bytes)
+static bool unwind_readable(uint64_t address, uint64_t bytes)
 {
     return mt_os_readable((const void *)(uintptr_t)address, bytes);
 }
@@ -37,7 +37,7 @@ void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
     struct mt_stack_ranges *s = w->u->ranges;
     w->low = sp & ~(PAGE - 1); /* the page that holds a live frame */
     w->high = w->low + PAGE;
-    if (!readable(sp, 8))
+    if (!unwind_readable(sp, 8))
         w->high = w->low;
     if (!s)
         return;
@@ -50,7 +50,8 @@ void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
             return;
         }
         /* The same stack, deeper than before, if nothing lies between. */
-        if (sp < low && low - sp <= MAX_DEEPER && readable(sp, low - sp)) {
+        if (sp < low && low - sp <= MAX_DEEPER &&
+            unwind_readable(sp, low - sp)) {
             s->last = i;
             s->range[i].low = w->low;
             w->high = high;
@@ -66,7 +67,7 @@ void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
 bool mt_walk_admit(struct mt_walk *w, uint64_t address)
 {
     uint64_t page = address & ~(PAGE - 1);
-    if ((address & 7) || (page != w->page && !readable(address, 8))) {
+    if ((address & 7) || (page != w->page && !unwind_readable(address, 8))) {
         w->left_range = true; /* it may be readable the next time */
         return false;
     }
@@ -124,7 +125,7 @@ static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
 
 /* To the caller of the frame at w->pc by any rule; MT_WALK_GOES_ON means to go
  * on. */
-static MT_NOINLINE enum mt_walk_end step(struct mt_walk *w, mt_rule rule)
+static MT_NOINLINE enum mt_walk_end unwind_step(struct mt_walk *w, mt_rule rule)
 {
     unsigned slot = mt_rule_rbp_slot(rule);
     uint64_t cfa;
@@ -178,10 +179,10 @@ rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
     const struct mt_rule_table *table = w->table;
     const uint64_t high = w->high;
     const size_t first = w->u->n_frames;
-    struct mt_trail *trail = w->u->trail;
+    struct mt_read_log *read_log = w->u->read_log;
     uint64_t *const frame = w->u->frames;
     uint64_t *const addresses =
-        trailing ? trail->addresses + trail->n_words - first : NULL;
+        trailing ? read_log->addresses + read_log->n_words - first : NULL;
     uint64_t pc, sp, slot_at;
     size_t n;
     mt_rule rule;
@@ -228,9 +229,9 @@ again:
     w->rbp.slot = slot_at;
     w->u->n_frames = (unsigned)n;
     if (trailing) {
-        memcpy(trail->values + trail->n_words, frame + first,
+        memcpy(read_log->values + read_log->n_words, frame + first,
                (n - first) * sizeof *frame);
-        trail->n_words += (uint32_t)(n - first);
+        read_log->n_words += (uint32_t)(n - first);
     }
     return rule;
 }
@@ -240,15 +241,15 @@ static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w)
 {
     enum mt_walk_end end = MT_WALK_GOES_ON;
     while (end == MT_WALK_GOES_ON)
-        end = step(w, mt_rules_compile(w->pc, NULL));
+        end = unwind_step(w, mt_rules_compile(w->pc, NULL));
     return end;
 }
 
-static MT_NOINLINE mt_rule steps_with_trail(struct mt_walk *w)
+static MT_NOINLINE mt_rule steps_with_read_log(struct mt_walk *w)
 {
-    const struct mt_trail *trail = w->u->trail;
+    const struct mt_read_log *read_log = w->u->read_log;
     unsigned frames = w->u->max_frames;
-    unsigned room = trail->max_words - trail->n_words;
+    unsigned room = read_log->max_words - read_log->n_words;
     if (frames > w->u->n_frames + room)
         frames = w->u->n_frames + room;
     return rsp_steps(w, frames, true);
@@ -266,7 +267,7 @@ MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
                                                     size_t frames)
 {
     const struct mt_rule_table *table = w->table;
-    struct mt_trail *trail = w->u->trail;
+    struct mt_read_log *read_log = w->u->read_log;
     const uint64_t low = w->low, size = w->high - low;
     uint64_t *const frame = w->u->frames;
     size_t n = w->u->n_frames;
@@ -287,17 +288,17 @@ MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
         uint64_t next = *((const mt_any_word *)(uintptr_t)at - 1);
         if (!mt_plausible_pc(next))
             break;
-        if (trail) {
-            if (trail->n_words + 2 > trail->max_words)
+        if (read_log) {
+            if (read_log->n_words + 2 > read_log->max_words)
                 break;
             if (slot_at) {
-                trail->addresses[trail->n_words] = slot_at;
-                trail->values[trail->n_words++] = base;
+                read_log->addresses[read_log->n_words] = slot_at;
+                read_log->values[read_log->n_words++] = base;
             } else if (w->rbp.of_start) {
                 mt_walk_use_register(w, 6);
             }
-            trail->addresses[trail->n_words] = at - 8;
-            trail->values[trail->n_words++] = next;
+            read_log->addresses[read_log->n_words] = at - 8;
+            read_log->values[read_log->n_words++] = next;
         }
         if (slot_at)
             w->rbp.of_start = false;
@@ -324,14 +325,14 @@ enum mt_walk_end mt_walk_fast(struct mt_walk *w)
     if (!w->table)
         return walk_slowly(w);
     while (end == MT_WALK_GOES_ON) {
-        mt_rule rule = u->trail ? steps_with_trail(w) : steps_alone(w);
+        mt_rule rule = u->read_log ? steps_with_read_log(w) : steps_alone(w);
         if (mt_rule_kind(rule) == MT_RULE_RBP) {
             unsigned before = u->n_frames;
             rule = rbp_steps(w, u->max_frames);
             if (u->n_frames > before && mt_rule_kind(rule) == MT_RULE_RSP)
                 continue;
         }
-        end = step(w, rule ? rule : mt_rule_of(w->pc, w->table));
+        end = unwind_step(w, rule ? rule : mt_rule_of(w->pc, w->table));
     }
     return end;
 }
@@ -350,10 +351,10 @@ void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
     w->table = mt_rules_current();
     u->n_frames = 1;
     u->flags = 0;
-    if (u->trail) {
-        u->trail->n_words = 0;
-        u->trail->registers = 0;
-        u->trail->overflow = false;
+    if (u->read_log) {
+        u->read_log->n_words = 0;
+        u->read_log->registers = 0;
+        u->read_log->overflow = false;
     }
     struct mt_stack_ranges *s = u->ranges;
     if (s && start->rsp - s->range[s->last].low <
@@ -374,7 +375,7 @@ static MT_COLD void extend_range(struct mt_walk *w)
         w->low != s->range[s->last].low)
         return;
     uint64_t high = s->range[s->last].high;
-    if (w->top > high && readable(high, w->top - high))
+    if (w->top > high && unwind_readable(high, w->top - high))
         s->range[s->last].high = w->top;
     else if (w->top > high)
         w->left_range = true;
@@ -393,8 +394,8 @@ void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end)
         u->flags |= MT_STACK_INCOMPLETE;
     if (MT_UNLIKELY(w->top) && end != MT_WALK_INCOMPLETE)
         extend_range(w);
-    if (MT_UNLIKELY(w->left_range) && u->trail)
-        u->trail->overflow = true;
+    if (MT_UNLIKELY(w->left_range) && u->read_log)
+        u->read_log->overflow = true;
 }
 
 void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs)

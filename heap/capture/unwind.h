@@ -24,7 +24,7 @@ struct mt_stack_ranges {
 
 /* What an unwinding depended on: the words it read, in order, and the start
  * registers other than rip and rsp whose values it used. */
-struct mt_trail {
+struct mt_read_log {
     uint64_t *addresses, *values;
     uint32_t n_words, max_words;
     uint32_t registers; /* bit r: DWARF register r at the start */
@@ -37,7 +37,7 @@ struct mt_unwinding {
     unsigned n_frames;              /* out: at least 1 */
     unsigned flags;                 /* out: MT_STACK_* */
     struct mt_stack_ranges *ranges; /* or NULL: nothing is known */
-    struct mt_trail *trail;         /* or NULL: not wanted */
+    struct mt_read_log *read_log;   /* or NULL: not wanted */
 };
 
 /* Unwinds the calling thread from `regs`. */
@@ -83,9 +83,9 @@ static inline int64_t mt_rule_offset(mt_rule rule)
  * its address; the group holds the rest of the address. A word is written
  * and read whole, so that the table needs no lock. */
 struct mt_rule_table {
-    uint64_t generation; /* mt_modules_generation() its rules are right for */
-    uint64_t era;        /* mt_modules_era() at that */
-    uint64_t group_mask; /* groups - 1, at least 127 */
+    uint64_t load_count;   /* mt_modules_load_count() its rules are right for */
+    uint64_t unload_count; /* mt_modules_unload_count() at that */
+    uint64_t group_mask;   /* groups - 1, at least 127 */
     uint64_t words[];
 };
 #define MT_RULE_GROUP 4

@@ -20,7 +20,7 @@ struct full {
     struct tracked reg[MT_CFI_REGS];
 };
 
-static bool get(void *context, unsigned r, uint64_t *value)
+static bool full_get(void *context, unsigned r, uint64_t *value)
 {
     struct full *f = context;
     struct tracked *reg = &f->reg[r];
@@ -43,7 +43,7 @@ static bool read_word(void *context, uint64_t address, uint64_t *value)
     return mt_walk_read(f->w, address, value);
 }
 
-static void set(struct full *f, unsigned r, int where, uint64_t at)
+static void full_set(struct full *f, unsigned r, int where, uint64_t at)
 {
     f->reg[r].where = where;
     f->reg[r].at = at;
@@ -52,21 +52,21 @@ static void set(struct full *f, unsigned r, int where, uint64_t at)
 static void set_start(struct full *f, const struct mt_regs *regs)
 {
     memset(f->reg, 0, sizeof f->reg);
-    set(f, MT_REG_RIP, VALUE, regs->rip); /* these two are in every key */
-    set(f, MT_REG_RSP, VALUE, regs->rsp);
-    set(f, MT_REG_RBP, START, regs->rbp);
-    set(f, MT_REG_RBX, START, regs->rbx);
-    set(f, MT_REG_R12, START, regs->r12);
-    set(f, MT_REG_R13, START, regs->r13);
-    set(f, MT_REG_R14, START, regs->r14);
-    set(f, MT_REG_R15, START, regs->r15);
+    full_set(f, MT_REG_RIP, VALUE, regs->rip); /* these two are in every key */
+    full_set(f, MT_REG_RSP, VALUE, regs->rsp);
+    full_set(f, MT_REG_RBP, START, regs->rbp);
+    full_set(f, MT_REG_RBX, START, regs->rbx);
+    full_set(f, MT_REG_R12, START, regs->r12);
+    full_set(f, MT_REG_R13, START, regs->r13);
+    full_set(f, MT_REG_R14, START, regs->r14);
+    full_set(f, MT_REG_R15, START, regs->r15);
 }
 
 /* The caller's register `r`, by `row`, from the callee's in `f`. */
-static bool restore(struct full *f, const struct mt_cfi_row *row, unsigned r,
-                    uint64_t cfa, struct tracked *out)
+static bool full_restore(struct full *f, const struct mt_cfi_row *row,
+                         unsigned r, uint64_t cfa, struct tracked *out)
 {
-    struct mt_expr_env env = {get, read_word, f};
+    struct mt_expr_env env = {full_get, read_word, f};
     const uint8_t *expression = (const uint8_t *)(uintptr_t)row->value[r];
     *out = f->reg[r];
     switch (row->how[r]) {
@@ -107,24 +107,24 @@ static bool compute_cfa(struct full *f, const struct mt_cfi_row *row,
                         uint64_t *cfa)
 {
     if (row->cfa_expression) {
-        struct mt_expr_env env = {get, read_word, f};
+        struct mt_expr_env env = {full_get, read_word, f};
         return mt_expr_evaluate(row->cfa_expression, NULL, &env, cfa);
     }
-    if (!get(f, row->cfa_register, cfa))
+    if (!full_get(f, row->cfa_register, cfa))
         return false;
     *cfa += (uint64_t)row->cfa_offset;
     return true;
 }
 
 /* To the caller by `row`; false if its registers can't be had. */
-static bool apply(struct full *f, const struct mt_cfi_row *row)
+static bool full_apply(struct full *f, const struct mt_cfi_row *row)
 {
     struct tracked caller[MT_CFI_REGS];
     uint64_t cfa;
     if (!compute_cfa(f, row, &cfa))
         return false;
     for (unsigned r = 0; r < MT_CFI_REGS; r++)
-        if (!restore(f, row, r, cfa, &caller[r]))
+        if (!full_restore(f, row, r, cfa, &caller[r]))
             caller[r].where = LOST;
     memcpy(f->reg, caller, sizeof caller);
     return true;
@@ -134,14 +134,14 @@ static bool apply(struct full *f, const struct mt_cfi_row *row)
 static bool apply_frame_pointer(struct full *f)
 {
     uint64_t rip, rsp, rbp;
-    if (!get(f, MT_REG_RSP, &rsp) || !get(f, MT_REG_RBP, &rbp) ||
+    if (!full_get(f, MT_REG_RSP, &rsp) || !full_get(f, MT_REG_RBP, &rbp) ||
         !mt_walk_frame_pointer(f->w, &rip, &rsp, &rbp))
         return false;
     for (unsigned r = 0; r < MT_CFI_REGS; r++)
         f->reg[r].where = LOST;
-    set(f, MT_REG_RIP, VALUE, rip);
-    set(f, MT_REG_RSP, VALUE, rsp);
-    set(f, MT_REG_RBP, VALUE, rbp);
+    full_set(f, MT_REG_RIP, VALUE, rip);
+    full_set(f, MT_REG_RSP, VALUE, rsp);
+    full_set(f, MT_REG_RBP, VALUE, rbp);
     return true;
 }
 
@@ -150,7 +150,7 @@ static void change_stack(struct full *f)
 {
     struct mt_walk *w = f->w;
     uint64_t sp = f->reg[MT_REG_RSP].at;
-    if (get(f, MT_REG_RSP, &sp) && sp - w->low >= w->high - w->low) {
+    if (full_get(f, MT_REG_RSP, &sp) && sp - w->low >= w->high - w->low) {
         w->left_range = true;
         mt_walk_enter_stack(w, sp);
     }
@@ -165,7 +165,7 @@ enum mt_walk_end mt_walk_full(struct mt_walk *w)
     set_start(&f, w->start);
     for (;;) {
         enum mt_cfi_status status = mt_cfi_row_at(pc - called, &row);
-        if (!get(&f, MT_REG_RSP, &sp))
+        if (!full_get(&f, MT_REG_RSP, &sp))
             return MT_WALK_INCOMPLETE;
         if (status == MT_CFI_UNSUPPORTED)
             return MT_WALK_INCOMPLETE;
@@ -173,10 +173,12 @@ enum mt_walk_end mt_walk_full(struct mt_walk *w)
             return MT_WALK_COMPLETE;
         if (status == MT_CFI_NONE && called && mt_rules_outermost(pc))
             return MT_WALK_COMPLETE;
-        if (status == MT_CFI_OK ? !apply(&f, &row) : !apply_frame_pointer(&f))
+        if (status == MT_CFI_OK ? !full_apply(&f, &row)
+                                : !apply_frame_pointer(&f))
             return MT_WALK_INCOMPLETE;
         called = !(status == MT_CFI_OK && row.signal_frame);
-        if (!get(&f, MT_REG_RIP, &pc) || !get(&f, MT_REG_RSP, &next_sp))
+        if (!full_get(&f, MT_REG_RIP, &pc) ||
+            !full_get(&f, MT_REG_RSP, &next_sp))
             return MT_WALK_INCOMPLETE;
         if (pc == 0)
             return MT_WALK_COMPLETE;

@@ -73,13 +73,13 @@ mt_walk_read(struct mt_walk *w, uint64_t address, uint64_t *value)
         if (!mt_walk_admit(w, address))
             return false;
     *value = *(const volatile uint64_t *)(uintptr_t)address;
-    struct mt_trail *trail = w->u->trail;
-    if (trail) {
-        if (MT_LIKELY(trail->n_words < trail->max_words)) {
-            trail->addresses[trail->n_words] = address;
-            trail->values[trail->n_words++] = *value;
+    struct mt_read_log *read_log = w->u->read_log;
+    if (read_log) {
+        if (MT_LIKELY(read_log->n_words < read_log->max_words)) {
+            read_log->addresses[read_log->n_words] = address;
+            read_log->values[read_log->n_words++] = *value;
         } else {
-            trail->overflow = true;
+            read_log->overflow = true;
         }
     }
     return true;
@@ -87,8 +87,8 @@ mt_walk_read(struct mt_walk *w, uint64_t address, uint64_t *value)
 
 static inline void mt_walk_use_register(struct mt_walk *w, unsigned reg)
 {
-    if (w->u->trail)
-        w->u->trail->registers |= 1u << reg;
+    if (w->u->read_log)
+        w->u->read_log->registers |= 1u << reg;
 }
 
 /* False: there is no room for it. */

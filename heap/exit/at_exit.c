@@ -15,20 +15,20 @@ static struct {
     bool wanted, core;
     char pattern[MAX_NAME];
     uint32_t done; /* the file is being written, or was */
-} atend;
+} at_exit;
 
-bool mt_atend_set(bool core, const char *pattern, size_t length)
+bool mt_exit_set(bool core, const char *pattern, size_t length)
 {
-    if (length == 0 || length >= sizeof atend.pattern)
+    if (length == 0 || length >= sizeof at_exit.pattern)
         return false;
-    memcpy(atend.pattern, pattern, length);
-    atend.pattern[length] = '\0';
-    atend.core = core;
-    atend.wanted = true;
+    memcpy(at_exit.pattern, pattern, length);
+    at_exit.pattern[length] = '\0';
+    at_exit.core = core;
+    at_exit.wanted = true;
     return true;
 }
 
-static void say(const char *name, const char *what, int number)
+static void at_exit_say(const char *name, const char *what, int number)
 {
     char text[MAX_NAME + 200];
     struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
@@ -48,17 +48,17 @@ static void say(const char *name, const char *what, int number)
 }
 
 /* The pattern with the process's id for %p and its name for %n. */
-static bool expand(char name[MAX_NAME], const char *end)
+static bool at_exit_expand(char name[MAX_NAME], const char *end)
 {
     struct mt_print out = {.text = name, .size = MAX_NAME - 1};
     char own[32];
-    size_t length = mt_atend_read_file("/proc/self/comm", own, sizeof own - 1);
+    size_t length = mt_exit_read_file("/proc/self/comm", own, sizeof own - 1);
     if (length && own[length - 1] == '\n')
         length--;
     for (size_t i = 0; i < length; i++)
         if (own[i] == '/')
             own[i] = '_';
-    for (const char *p = atend.pattern; *p; p++) {
+    for (const char *p = at_exit.pattern; *p; p++) {
         char key = p[0] == '%' ? p[1] : '\0';
         if (key == 'p')
             mt_print_u64(&out, memtrace_root->pid);
@@ -75,18 +75,18 @@ static bool expand(char name[MAX_NAME], const char *end)
     return true;
 }
 
-void mt_atend_begin(void)
+void mt_exit_begin(void)
 {
     char part[MAX_NAME];
-    atend.done = 0;
-    if (!atend.wanted || !atend.core || !expand(part, ".part"))
+    at_exit.done = 0;
+    if (!at_exit.wanted || !at_exit.core || !at_exit_expand(part, ".part"))
         return;
     int file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file >= 0)
         close(file);
 }
 
-static bool write_file(struct mt_atend *a, const char *part)
+static bool at_exit_write_file(struct mt_exit *a, const char *part)
 {
     unlink(part);
     a->file = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -95,7 +95,7 @@ static bool write_file(struct mt_atend *a, const char *part)
     if (!ok)
         a->problem = errno;
     else
-        ok = mt_atend_core(a);
+        ok = mt_exit_core(a);
     if (a->memory >= 0)
         close(a->memory);
     if (a->file >= 0 && close(a->file) != 0 && ok) {
@@ -105,33 +105,33 @@ static bool write_file(struct mt_atend *a, const char *part)
     return ok;
 }
 
-void mt_atend_write(uint64_t sp, uint64_t pc)
+void mt_exit_write(uint64_t sp, uint64_t pc)
 {
     char name[MAX_NAME], part[MAX_NAME];
     int saved = errno;
     /* A child of vfork is not the process whose trace this is. */
-    if (!atend.wanted || !mt_started() ||
+    if (!at_exit.wanted || !mt_started() ||
         memtrace_root->pid != (uint32_t)getpid() ||
-        __atomic_exchange_n(&atend.done, 1, __ATOMIC_ACQ_REL))
+        __atomic_exchange_n(&at_exit.done, 1, __ATOMIC_ACQ_REL))
         return;
-    if (!expand(name, "") || !expand(part, ".part")) {
-        say(atend.pattern, ": not written: the name is too long", 0);
+    if (!at_exit_expand(name, "") || !at_exit_expand(part, ".part")) {
+        at_exit_say(at_exit.pattern, ": not written: the name is too long", 0);
         return;
     }
-    struct mt_atend *a = mt_os_reserve(sizeof *a, 0);
+    struct mt_exit *a = mt_os_reserve(sizeof *a, 0);
     if (a == NULL || !mt_os_commit_undumped(a, sizeof *a)) {
-        say(name, ": not written", errno);
+        at_exit_say(name, ": not written", errno);
     } else {
-        a->core = atend.core;
+        a->core = at_exit.core;
         a->sp = sp;
         a->pc = pc;
-        bool ok = write_file(a, part);
+        bool ok = at_exit_write_file(a, part);
         if (ok && syscall(SYS_rename, part, name) != 0) {
             a->problem = errno;
             ok = false;
         }
         if (!ok) {
-            say(name, ": not written", a->problem);
+            at_exit_say(name, ": not written", a->problem);
             if (a->file >= 0)
                 unlink(part);
         }

@@ -27,34 +27,34 @@ struct mt_self_note {
 };
 
 /* What the process is to leave; false if the name is too long or empty. */
-bool mt_atend_set(bool core, const char *pattern, size_t length);
+bool mt_exit_set(bool core, const char *pattern, size_t length);
 /* At start-up, and in the child of a fork: makes the empty file of a core, so
  * that its absence at the end can be noticed. */
-void mt_atend_begin(void);
+void mt_exit_begin(void);
 /* Writes the file, once, if one is wanted and this is the process whose trace
  * it is. `sp` is the caller's stack pointer, `pc` where it goes on. */
-void mt_atend_write(uint64_t sp, uint64_t pc);
+void mt_exit_write(uint64_t sp, uint64_t pc);
 
 /* --- below: shared by the atend_*.c files --- */
 
-struct mt_atend_map {
+struct mt_exit_map {
     uint64_t start, end, offset;
     const char *path; /* ends in a newline; empty if there is none */
     size_t path_length;
     bool readable, writable, executable, shared;
 };
 
-struct mt_atend_range {
+struct mt_exit_range {
     uint64_t start, end;
 };
 
-#define MT_ATEND_CHUNK 65536u
-#define MT_ATEND_MAPS (4u << 20)
-#define MT_ATEND_PROGRAMS 65535u
-#define MT_ATEND_RANGES 8192u
+#define MT_EXIT_CHUNK 65536u
+#define MT_EXIT_MAPS (4u << 20)
+#define MT_EXIT_PROGRAMS 65535u
+#define MT_EXIT_RANGES 8192u
 
 /* All that the writing needs; mapped for it, and not in the file. */
-struct mt_atend {
+struct mt_exit {
     bool core;   /* all memory, else the trace */
     int file;    /* being written */
     int memory;  /* /proc/self/mem */
@@ -64,26 +64,26 @@ struct mt_atend {
     uint64_t sp, pc;
     size_t maps_bytes;
     size_t n_programs, n_ranges;
-    char maps[MT_ATEND_MAPS]; /* /proc/self/maps */
-    struct mt_atend_range ranges[MT_ATEND_RANGES];
-    Elf64_Phdr programs[MT_ATEND_PROGRAMS];
-    char chunk[MT_ATEND_CHUNK];
+    char maps[MT_EXIT_MAPS]; /* /proc/self/maps */
+    struct mt_exit_range ranges[MT_EXIT_RANGES];
+    Elf64_Phdr programs[MT_EXIT_PROGRAMS];
+    char chunk[MT_EXIT_CHUNK];
 };
 
 /* atend_maps.c: the next line of the maps at *at; false at the end. */
-bool mt_atend_next_map(const struct mt_atend *, size_t *at,
-                       struct mt_atend_map *map);
+bool mt_exit_next_map(const struct mt_exit *, size_t *at,
+                      struct mt_exit_map *map);
 /* Reads a whole file of /proc; returns the bytes, 0 if it cannot. */
-size_t mt_atend_read_file(const char *path, char *buffer, size_t bytes);
+size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes);
 /* Fills in the program headers and the places of the contents. */
-void mt_atend_find(struct mt_atend *);
+void mt_exit_find(struct mt_exit *);
 
 /* atend_notes.c: writes the notes at the end of the file. */
-void mt_atend_notes(struct mt_atend *);
+void mt_exit_notes(struct mt_exit *);
 /* Writes bytes at the end of the file. */
-void mt_atend_put(struct mt_atend *, const void *data, size_t bytes);
+void mt_exit_put(struct mt_exit *, const void *data, size_t bytes);
 
 /* atend_core.c */
-bool mt_atend_core(struct mt_atend *);
+bool mt_exit_core(struct mt_exit *);
 
 #endif

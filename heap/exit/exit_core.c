@@ -12,7 +12,7 @@
 
 #define PAGE 4096u
 
-static bool write_at(struct mt_atend *a, const void *data, size_t bytes,
+static bool write_at(struct mt_exit *a, const void *data, size_t bytes,
                      uint64_t offset)
 {
     const char *p = data;
@@ -31,7 +31,7 @@ static bool write_at(struct mt_atend *a, const void *data, size_t bytes,
     return a->problem == 0;
 }
 
-void mt_atend_put(struct mt_atend *a, const void *data, size_t bytes)
+void mt_exit_put(struct mt_exit *a, const void *data, size_t bytes)
 {
     write_at(a, data, bytes, a->offset);
     a->offset += bytes;
@@ -44,7 +44,7 @@ static bool is_zero(const char *data, size_t bytes)
 }
 
 /* Reads into the chunk; pages that cannot be read are zeros. */
-static void read_chunk(struct mt_atend *a, uint64_t address, size_t bytes)
+static void read_chunk(struct mt_exit *a, uint64_t address, size_t bytes)
 {
     for (size_t at = 0; at < bytes;) {
         ssize_t n =
@@ -62,16 +62,16 @@ static void read_chunk(struct mt_atend *a, uint64_t address, size_t bytes)
     }
 }
 
-static void write_contents(struct mt_atend *a)
+static void exit_core_write_contents(struct mt_exit *a)
 {
     for (size_t i = 1; i < a->n_programs && a->problem == 0; i++) {
         Elf64_Phdr *p = &a->programs[i];
         /* As aligned as the address: a reader takes words where they are. */
         a->offset += (p->p_vaddr - a->offset) & 7;
         p->p_offset = a->offset;
-        for (uint64_t at = 0; at < p->p_filesz; at += MT_ATEND_CHUNK) {
+        for (uint64_t at = 0; at < p->p_filesz; at += MT_EXIT_CHUNK) {
             uint64_t left = p->p_filesz - at;
-            size_t n = left < MT_ATEND_CHUNK ? (size_t)left : MT_ATEND_CHUNK;
+            size_t n = left < MT_EXIT_CHUNK ? (size_t)left : MT_EXIT_CHUNK;
             read_chunk(a, p->p_vaddr + at, n);
             if (!is_zero(a->chunk, n) &&
                 !write_at(a, a->chunk, n, a->offset + at))
@@ -82,7 +82,7 @@ static void write_contents(struct mt_atend *a)
 }
 
 /* A limit on the size of files is an error, no signal. */
-static bool write_all(struct mt_atend *a)
+static bool exit_core_write_all(struct mt_exit *a)
 {
     Elf64_Ehdr header = {
         .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
@@ -94,13 +94,13 @@ static bool write_all(struct mt_atend *a)
         .e_ehsize = sizeof header,
         .e_phentsize = sizeof(Elf64_Phdr),
     };
-    mt_atend_find(a);
+    mt_exit_find(a);
     header.e_phnum = (Elf64_Half)a->n_programs;
     a->offset = sizeof header + a->n_programs * sizeof(Elf64_Phdr);
-    write_contents(a);
+    exit_core_write_contents(a);
     a->offset = (a->offset + 7) & ~UINT64_C(7);
     uint64_t notes = a->offset;
-    mt_atend_notes(a);
+    mt_exit_notes(a);
     a->programs[0] = (Elf64_Phdr){.p_type = PT_NOTE,
                                   .p_offset = notes,
                                   .p_filesz = a->offset - notes,
@@ -110,11 +110,11 @@ static bool write_all(struct mt_atend *a)
            write_at(a, &header, sizeof header, 0);
 }
 
-bool mt_atend_core(struct mt_atend *a)
+bool mt_exit_core(struct mt_exit *a)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigaction(SIGXFSZ, &ignore, &before);
-    bool ok = write_all(a);
+    bool ok = exit_core_write_all(a);
     sigaction(SIGXFSZ, &before, NULL);
     return ok;
 }

@@ -13,7 +13,7 @@
 
 #define PAGE UINT64_C(4096)
 
-size_t mt_atend_read_file(const char *path, char *buffer, size_t bytes)
+size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes)
 {
     size_t length = 0;
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -30,7 +30,7 @@ size_t mt_atend_read_file(const char *path, char *buffer, size_t bytes)
 
 /* --- lines of /proc/self/maps --- */
 
-static uint64_t hex(const char **at)
+static uint64_t exit_maps_hex(const char **at)
 {
     uint64_t value = 0;
     for (;; (*at)++) {
@@ -44,23 +44,23 @@ static uint64_t hex(const char **at)
     }
 }
 
-bool mt_atend_next_map(const struct mt_atend *a, size_t *at,
-                       struct mt_atend_map *map)
+bool mt_exit_next_map(const struct mt_exit *a, size_t *at,
+                      struct mt_exit_map *map)
 {
     const char *p = a->maps + *at;
     const char *end = memchr(p, '\n', a->maps_bytes - *at);
     if (end == NULL) /* also of a line that did not fit */
         return false;
-    map->start = hex(&p);
+    map->start = exit_maps_hex(&p);
     p++;
-    map->end = hex(&p);
+    map->end = exit_maps_hex(&p);
     p++;
     map->readable = p[0] == 'r';
     map->writable = p[1] == 'w';
     map->executable = p[2] == 'x';
     map->shared = p[3] == 's';
     p += 5;
-    map->offset = hex(&p);
+    map->offset = exit_maps_hex(&p);
     /* device, inode, spaces */
     for (unsigned field = 0; field < 2; field++) {
         while (p < end && *p == ' ')
@@ -76,13 +76,13 @@ bool mt_atend_next_map(const struct mt_atend *a, size_t *at,
     return true;
 }
 
-static bool is(const struct mt_atend_map *map, const char *path)
+static bool exit_maps_is(const struct mt_exit_map *map, const char *path)
 {
     size_t n = strlen(path);
     return map->path_length == n && memcmp(map->path, path, n) == 0;
 }
 
-static bool begins(const struct mt_atend_map *map, const char *path)
+static bool exit_maps_begins(const struct mt_exit_map *map, const char *path)
 {
     size_t n = strlen(path);
     return map->path_length >= n && memcmp(map->path, path, n) == 0;
@@ -90,44 +90,44 @@ static bool begins(const struct mt_atend_map *map, const char *path)
 
 /* --- ranges --- */
 
-static void add(struct mt_atend *a, uint64_t start, uint64_t bytes)
+static void exit_maps_add(struct mt_exit *a, uint64_t start, uint64_t bytes)
 {
-    if (bytes == 0 || start + bytes < start || a->n_ranges == MT_ATEND_RANGES)
+    if (bytes == 0 || start + bytes < start || a->n_ranges == MT_EXIT_RANGES)
         return;
-    a->ranges[a->n_ranges++] = (struct mt_atend_range){start, start + bytes};
+    a->ranges[a->n_ranges++] = (struct mt_exit_range){start, start + bytes};
 }
 
-static void add_trace(struct mt_atend *a)
+static void add_trace(struct mt_exit *a)
 {
     const struct mt_root *root = memtrace_root;
     const struct mt_section_record *s = root->sections;
-    add(a, (uintptr_t)root, sizeof *root);
-    add(a, (uintptr_t)&memtrace_root, sizeof memtrace_root);
+    exit_maps_add(a, (uintptr_t)root, sizeof *root);
+    exit_maps_add(a, (uintptr_t)&memtrace_root, sizeof memtrace_root);
     for (unsigned i = 0; i < MT_N_SECTIONS; i++)
         if (i != MT_SECTION_PRIVATE && i != MT_SECTION_SLICE_MAPS)
-            add(a, s[i].base, s[i].used);
+            exit_maps_add(a, s[i].base, s[i].used);
     const struct mt_section_record *regions = &s[MT_SECTION_REGIONS];
     for (uint64_t at = 0; at < regions->used; at += regions->entry_bytes) {
         const struct mt_region_record *r =
             (const void *)(uintptr_t)(regions->base + at);
         if (r->state)
-            add(a, r->slice_map, r->top * sizeof(uint32_t));
+            exit_maps_add(a, r->slice_map, r->top * sizeof(uint32_t));
     }
 }
 
 /* What debuggers find the modules by. */
-static void add_links(struct mt_atend *a)
+static void exit_maps_add_links(struct mt_exit *a)
 {
-    add(a, (uintptr_t)&_r_debug, sizeof _r_debug);
+    exit_maps_add(a, (uintptr_t)&_r_debug, sizeof _r_debug);
     for (size_t i = 0; _DYNAMIC[i].d_tag != DT_NULL; i++)
-        add(a, (uintptr_t)&_DYNAMIC[i], 2 * sizeof _DYNAMIC[i]);
+        exit_maps_add(a, (uintptr_t)&_DYNAMIC[i], 2 * sizeof _DYNAMIC[i]);
     for (struct link_map *link = _r_debug.r_map; link; link = link->l_next) {
-        add(a, (uintptr_t)link, sizeof *link);
+        exit_maps_add(a, (uintptr_t)link, sizeof *link);
         if (link->l_name)
-            add(a, (uintptr_t)link->l_name, strlen(link->l_name) + 1);
+            exit_maps_add(a, (uintptr_t)link->l_name, strlen(link->l_name) + 1);
         /* The program's own has the address of _r_debug. */
         for (ElfW(Dyn) *d = link->l_ld; d && link == _r_debug.r_map; d++) {
-            add(a, (uintptr_t)d, sizeof *d);
+            exit_maps_add(a, (uintptr_t)d, sizeof *d);
             if (d->d_tag == DT_NULL)
                 break;
         }
@@ -135,10 +135,10 @@ static void add_links(struct mt_atend *a)
 }
 
 /* By heaps: few, and sorted in part. */
-static void sort(struct mt_atend *a)
+static void exit_maps_sort(struct mt_exit *a)
 {
     for (size_t i = 1; i < a->n_ranges; i++) {
-        struct mt_atend_range range = a->ranges[i];
+        struct mt_exit_range range = a->ranges[i];
         size_t j = i;
         for (; j > 0 && a->ranges[j - 1].start > range.start; j--)
             a->ranges[j] = a->ranges[j - 1];
@@ -148,12 +148,13 @@ static void sort(struct mt_atend *a)
 
 /* --- program headers --- */
 
-static void add_program(struct mt_atend *a, const struct mt_atend_map *map,
-                        uint64_t start, uint64_t end, uint64_t bytes)
+static void exit_maps_add_program(struct mt_exit *a,
+                                  const struct mt_exit_map *map, uint64_t start,
+                                  uint64_t end, uint64_t bytes)
 {
     if (end <= start)
         return;
-    if (a->n_programs == MT_ATEND_PROGRAMS - 1) {
+    if (a->n_programs == MT_EXIT_PROGRAMS - 1) {
         a->missing_bytes += bytes;
         return;
     }
@@ -170,24 +171,26 @@ static void add_program(struct mt_atend *a, const struct mt_atend_map *map,
 
 /* Is all of it in a core?  As the kernel has it by default: what is no copy of
  * a file. */
-static bool is_whole(const struct mt_atend *a, const struct mt_atend_map *map)
+static bool is_whole(const struct mt_exit *a, const struct mt_exit_map *map)
 {
-    if (!map->readable || begins(map, "[vvar") || is(map, "[vsyscall]"))
+    if (!map->readable || exit_maps_begins(map, "[vvar") ||
+        exit_maps_is(map, "[vsyscall]"))
         return false;
-    if (is(map, "[vdso]"))
+    if (exit_maps_is(map, "[vdso]"))
         return true;
     if (!a->core)
         return false;
     if (map->path_length == 0 || map->path[0] == '[')
         return true;
     if (map->shared)
-        return map->writable && (begins(map, "/memfd:") ||
-                                 begins(map, "/SYSV") || is(map, "/dev/zero"));
+        return map->writable && (exit_maps_begins(map, "/memfd:") ||
+                                 exit_maps_begins(map, "/SYSV") ||
+                                 exit_maps_is(map, "/dev/zero"));
     return map->writable;
 }
 
 /* Cuts a mapping at the ranges in it. */
-static void cut(struct mt_atend *a, const struct mt_atend_map *map)
+static void exit_maps_cut(struct mt_exit *a, const struct mt_exit_map *map)
 {
     uint64_t at = map->start, bytes = 0;
     for (size_t i = 0; i < a->n_ranges && map->readable; i++) {
@@ -202,35 +205,36 @@ static void cut(struct mt_atend *a, const struct mt_atend_map *map)
             bytes += end - start;
             continue;
         }
-        add_program(a, map, at, start, bytes);
+        exit_maps_add_program(a, map, at, start, bytes);
         at = start;
         bytes = end - start;
     }
-    add_program(a, map, at, map->end, bytes);
+    exit_maps_add_program(a, map, at, map->end, bytes);
 }
 
-void mt_atend_find(struct mt_atend *a)
+void mt_exit_find(struct mt_exit *a)
 {
-    struct mt_atend_map map;
+    struct mt_exit_map map;
     a->maps_bytes =
-        mt_atend_read_file("/proc/self/maps", a->maps, sizeof a->maps);
+        mt_exit_read_file("/proc/self/maps", a->maps, sizeof a->maps);
     if (!a->core) {
         add_trace(a);
-        add_links(a);
+        exit_maps_add_links(a);
     }
     /* The headers of modules, with their build-ids. */
-    for (size_t at = 0; mt_atend_next_map(a, &at, &map);)
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);)
         if (map.readable && map.offset == 0 && map.path_length &&
             map.path[0] == '/' && !map.shared)
-            add(a, map.start, PAGE);
-    sort(a);
+            exit_maps_add(a, map.start, PAGE);
+    exit_maps_sort(a);
     a->n_programs = 1; /* the notes */
-    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);) {
         if (map.start >= (uintptr_t)a && map.end <= (uintptr_t)(a + 1) + PAGE)
             continue;
         if (is_whole(a, &map))
-            add_program(a, &map, map.start, map.end, map.end - map.start);
+            exit_maps_add_program(a, &map, map.start, map.end,
+                                  map.end - map.start);
         else
-            cut(a, &map);
+            exit_maps_cut(a, &map);
     }
 }

@@ -16,27 +16,27 @@
 /* Of struct user_regs_struct. */
 enum { RIP = 16, CS = 17, RSP = 19, SS = 20, FS_BASE = 21 };
 
-static void begin(struct mt_atend *a, const char *name, uint32_t type,
-                  size_t bytes)
+static void exit_notes_begin(struct mt_exit *a, const char *name, uint32_t type,
+                             size_t bytes)
 {
     char text[12] = {0};
     size_t length = strlen(name) + 1;
     Elf64_Nhdr note = {(uint32_t)length, (uint32_t)bytes, type};
     memcpy(text, name, length);
-    mt_atend_put(a, &note, sizeof note);
-    mt_atend_put(a, text, (length + 3) & ~(size_t)3);
+    mt_exit_put(a, &note, sizeof note);
+    mt_exit_put(a, text, (length + 3) & ~(size_t)3);
 }
 
-static void put(struct mt_atend *a, const char *name, uint32_t type,
-                const void *data, size_t bytes)
+static void exit_notes_put(struct mt_exit *a, const char *name, uint32_t type,
+                           const void *data, size_t bytes)
 {
-    begin(a, name, type, bytes);
-    mt_atend_put(a, data, bytes);
-    mt_atend_put(a, "\0\0\0", -bytes & 3);
+    exit_notes_begin(a, name, type, bytes);
+    mt_exit_put(a, data, bytes);
+    mt_exit_put(a, "\0\0\0", -bytes & 3);
 }
 
 /* Registers that calls keep are on the stack, in the frames below `sp`. */
-static void put_thread(struct mt_atend *a)
+static void exit_notes_put_thread(struct mt_exit *a)
 {
     struct elf_prstatus status;
     uint64_t fs_base;
@@ -48,63 +48,63 @@ static void put_thread(struct mt_atend *a)
     status.pr_reg[CS] = 0x33;
     status.pr_reg[SS] = 0x2b;
     status.pr_reg[FS_BASE] = fs_base;
-    put(a, "CORE", NT_PRSTATUS, &status, sizeof status);
+    exit_notes_put(a, "CORE", NT_PRSTATUS, &status, sizeof status);
 }
 
-static void put_process(struct mt_atend *a)
+static void exit_notes_put_process(struct mt_exit *a)
 {
     struct elf_prpsinfo info;
     memset(&info, 0, sizeof info);
     info.pr_sname = 'R';
     info.pr_pid = (pid_t)memtrace_root->pid;
     info.pr_ppid = getppid();
-    size_t n = mt_atend_read_file("/proc/self/comm", info.pr_fname,
-                                  sizeof info.pr_fname - 1);
+    size_t n = mt_exit_read_file("/proc/self/comm", info.pr_fname,
+                                 sizeof info.pr_fname - 1);
     if (n && info.pr_fname[n - 1] == '\n')
         info.pr_fname[n - 1] = '\0';
-    n = mt_atend_read_file("/proc/self/cmdline", info.pr_psargs,
-                           sizeof info.pr_psargs - 1);
+    n = mt_exit_read_file("/proc/self/cmdline", info.pr_psargs,
+                          sizeof info.pr_psargs - 1);
     for (size_t i = 0; i + 1 < n; i++)
         if (info.pr_psargs[i] == '\0')
             info.pr_psargs[i] = ' ';
-    put(a, "CORE", NT_PRPSINFO, &info, sizeof info);
+    exit_notes_put(a, "CORE", NT_PRPSINFO, &info, sizeof info);
 }
 
-static bool is_file(const struct mt_atend_map *map)
+static bool exit_notes_is_file(const struct mt_exit_map *map)
 {
     return map->path_length && map->path[0] == '/';
 }
 
-static void put_files(struct mt_atend *a)
+static void exit_notes_put_files(struct mt_exit *a)
 {
     uint64_t head[2] = {0, 4096};
-    struct mt_atend_map map;
+    struct mt_exit_map map;
     size_t text = 0;
-    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
-        if (!is_file(&map))
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);) {
+        if (!exit_notes_is_file(&map))
             continue;
         head[0]++;
         text += map.path_length + 1;
     }
     size_t bytes = sizeof head + head[0] * 24 + text;
-    begin(a, "CORE", NT_FILE, bytes);
-    mt_atend_put(a, head, sizeof head);
-    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
+    exit_notes_begin(a, "CORE", NT_FILE, bytes);
+    mt_exit_put(a, head, sizeof head);
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);) {
         uint64_t entry[3] = {map.start, map.end, map.offset / 4096};
-        if (is_file(&map))
-            mt_atend_put(a, entry, sizeof entry);
+        if (exit_notes_is_file(&map))
+            mt_exit_put(a, entry, sizeof entry);
     }
-    for (size_t at = 0; mt_atend_next_map(a, &at, &map);) {
-        if (!is_file(&map))
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);) {
+        if (!exit_notes_is_file(&map))
             continue;
-        mt_atend_put(a, map.path, map.path_length);
-        mt_atend_put(a, "", 1);
+        mt_exit_put(a, map.path, map.path_length);
+        mt_exit_put(a, "", 1);
     }
-    mt_atend_put(a, "\0\0\0", -bytes & 3);
+    mt_exit_put(a, "\0\0\0", -bytes & 3);
 }
 
 /* Threads besides this one, which have no registers here. */
-static uint32_t other_threads(struct mt_atend *a)
+static uint32_t other_threads(struct mt_exit *a)
 {
     struct entry {
         uint64_t inode, offset;
@@ -128,17 +128,17 @@ static uint32_t other_threads(struct mt_atend *a)
     return n > 0 ? n - 1 : 0;
 }
 
-void mt_atend_notes(struct mt_atend *a)
+void mt_exit_notes(struct mt_exit *a)
 {
-    put_thread(a);
-    put_process(a);
-    size_t n = mt_atend_read_file("/proc/self/auxv", a->chunk, sizeof a->chunk);
+    exit_notes_put_thread(a);
+    exit_notes_put_process(a);
+    size_t n = mt_exit_read_file("/proc/self/auxv", a->chunk, sizeof a->chunk);
     if (n)
-        put(a, "CORE", NT_AUXV, a->chunk, n);
-    put_files(a);
+        exit_notes_put(a, "CORE", NT_AUXV, a->chunk, n);
+    exit_notes_put_files(a);
     struct mt_self_note note = {.version = 1,
                                 .mini = !a->core,
                                 .threads_missing = other_threads(a),
                                 .missing_bytes = a->missing_bytes};
-    put(a, "memtrace", MT_NOTE_SELF, &note, sizeof note);
+    exit_notes_put(a, "memtrace", MT_NOTE_SELF, &note, sizeof note);
 }

@@ -262,17 +262,17 @@ static void information(void)
     struct mallinfo old = mallinfo();
     fact("mallinfo2 counts what is in use",
          info.uordblks + info.hblkhd >= 1001000);
-    fact("mallinfo agrees", (size_t)(unsigned)old.uordblks +
-                                    (size_t)(unsigned)old.hblkhd >=
-                                1001000);
+    fact("mallinfo agrees",
+         (size_t)(unsigned)old.uordblks + (size_t)(unsigned)old.hblkhd >=
+             1001000);
     fact("mallopt takes M_ARENA_MAX", mallopt(M_ARENA_MAX, 4) == 1);
     char *text = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&text, &length);
     fact("malloc_info writes XML", malloc_info(0, stream) == 0);
     fclose(stream);
-    fact("which is one element", text && !strncmp(text, "<malloc", 7) &&
-                                     strstr(text, "</malloc>"));
+    fact("which is one element",
+         text && !strncmp(text, "<malloc", 7) && strstr(text, "</malloc>"));
     f_free(text);
     fact("malloc_info(1) fails", malloc_info(1, stdout) != 0);
     f_free(p);

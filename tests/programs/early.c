@@ -35,8 +35,8 @@ static int holds(const unsigned char *p, size_t size, int byte)
 static void say(const char *what, int good)
 {
     char line[200];
-    const int n = snprintf(line, sizeof(line), "%s %s\n", good ? "ok " : "bad",
-                           what);
+    const int n =
+        snprintf(line, sizeof(line), "%s %s\n", good ? "ok " : "bad", what);
     if (write(1, line, (size_t)n) < 0)
         _exit(3);
 }
@@ -71,8 +71,8 @@ static void before_everything(void)
     from_constructor = made(10, 2);
     free(from_constructor);
 }
-__attribute__((section(".preinit_array"), used)) static void (
-    *preinit)(void) = before_everything;
+__attribute__((section(".preinit_array"),
+               used)) static void (*preinit)(void) = before_everything;
 
 static void *short_life(void *p)
 {

@@ -88,8 +88,7 @@ static int plant_command(struct context *context, struct string **argv,
     return run(context, argv, argc, plant_leak);
 }
 
-static int keep_command(struct context *context, struct string **argv,
-                        int argc)
+static int keep_command(struct context *context, struct string **argv, int argc)
 {
     return run(context, argv, argc, keep);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * store.h - what an analysis wants of a target's memory, as of one moment: of
- * most pages a few words, which are the pointers; of others all.
+ * word_copy.h - what an analysis wants of a target's memory, as of one moment:
+ * of most pages a few words, which are the pointers; of others all.
  *
  * Memory is read once, in order; a page of which nothing is wanted takes 8
  * bytes, and a wanted word one byte for its place and as many for its value as
@@ -9,8 +9,8 @@
  * it is filled, each piece of work has a writer of its own; a store that is
  * complete does not change, and is read by any number of threads.
  */
-#ifndef MT_STORE_H
-#define MT_STORE_H
+#ifndef MT_WORD_COPY_H
+#define MT_WORD_COPY_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,52 +23,53 @@
 #define MT_STORE_SMALL UINT64_C(65536)
 
 /* Memory that the store knows: [start, start + bytes). */
-struct mt_store_piece {
+struct mt_word_copy_piece {
     uint64_t start, bytes; /* start: a multiple of 8 */
     const uint8_t **pages; /* records by page of the piece; NULL: all 0 */
     uint64_t mapped_bytes; /* of that table */
 };
 
-struct mt_store {
-    struct mt_store_piece *pieces; /* by address, no overlaps */
+struct mt_word_copy {
+    struct mt_word_copy_piece *pieces; /* by address, no overlaps */
     size_t n_pieces;
     pthread_mutex_t lock;
-    struct mt_store_chunk *chunks, *spare; /* of memory for records */
+    struct mt_word_copy_chunk *chunks, *spare; /* of memory for records */
     uint64_t bytes, limit; /* that the first take, and may take */
 };
 
 /* A store that takes at most `limit` bytes for records; NULL when out of
  * memory. */
-struct mt_store *mt_store_new(uint64_t limit);
-void mt_store_free(struct mt_store *); /* takes NULL */
+struct mt_word_copy *mt_word_copy_new(uint64_t limit);
+void mt_word_copy_free(struct mt_word_copy *); /* takes NULL */
 /* Gets so much memory, as far as there is some, before it is needed; and gives
  * back what was not. */
-void mt_store_reserve(struct mt_store *store, uint64_t bytes);
-void mt_store_trim(struct mt_store *store);
+void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes);
+void mt_word_copy_trim(struct mt_word_copy *store);
 /* What it is a store of: called once; of the pieces start and bytes count.
  * False when out of memory. */
-bool mt_store_pieces(struct mt_store *store,
-                     const struct mt_store_piece *pieces, size_t n);
+bool mt_word_copy_pieces(struct mt_word_copy *store,
+                         const struct mt_word_copy_piece *pieces, size_t n);
 
 /* Memory for the records of one thread. */
-struct mt_store_writer {
-    struct mt_store *store;
+struct mt_word_copy_writer {
+    struct mt_word_copy *store;
     uint8_t *at, *end;
 };
 /* Keeps the words whose bits are set of a page of a piece.  May be called by
  * several threads at once, for different pages.  False: no memory is left. */
-bool mt_store_put(struct mt_store_writer *writer, struct mt_store_piece *piece,
-                  uint64_t page, const uint64_t words[MT_STORE_WORDS],
-                  const uint64_t bits[MT_STORE_WORDS / 64]);
+bool mt_word_copy_put(struct mt_word_copy_writer *writer,
+                      struct mt_word_copy_piece *piece, uint64_t page,
+                      const uint64_t words[MT_STORE_WORDS],
+                      const uint64_t bits[MT_STORE_WORDS / 64]);
 
 /* The piece that holds an address, or NULL. */
-const struct mt_store_piece *mt_store_find(const struct mt_store *store,
-                                           uint64_t address);
+const struct mt_word_copy_piece *
+mt_word_copy_find(const struct mt_word_copy *store, uint64_t address);
 /* From an address in no piece, how far it is to the next one. */
-uint64_t mt_store_gap(const struct mt_store *store, uint64_t address);
+uint64_t mt_word_copy_gap(const struct mt_word_copy *store, uint64_t address);
 /* Copies memory; bytes from the start that the piece around `address` has. */
-size_t mt_store_read(const struct mt_store *store, uint64_t address,
-                     void *buffer, size_t bytes);
+size_t mt_word_copy_read(const struct mt_word_copy *store, uint64_t address,
+                         void *buffer, size_t bytes);
 
 /* --- records: made for loops over the words that were kept --- */
 
@@ -91,7 +92,7 @@ enum {
 };
 #define MT_STORE_COLUMNS 16u
 #define MT_STORE_ROWS (MT_STORE_WORDS / MT_STORE_COLUMNS)
-struct mt_store_record {
+struct mt_word_copy_record {
     uint64_t base; /* whole: the bytes that are the same */
     uint16_t n;    /* words */
     uint8_t form;
@@ -101,22 +102,22 @@ struct mt_store_record {
 };
 
 /* A walk over the words of a page that were kept, from a place on. */
-struct mt_store_walk {
-    struct mt_store_record head;
+struct mt_word_copy_walk {
+    struct mt_word_copy_record head;
     const uint8_t *places, *values;
     uint64_t mask;
     unsigned index, place; /* of the word at hand; place >= 512: none */
 };
 
 /* A word of a record in columns. */
-uint64_t mt_store_cell(const uint8_t *columns, unsigned place);
+uint64_t mt_word_copy_cell(const uint8_t *columns, unsigned place);
 
-static inline uint64_t mt_store_value(const struct mt_store_walk *walk)
+static inline uint64_t mt_word_copy_value(const struct mt_word_copy_walk *walk)
 {
     uint64_t value = 0;
 
     if (walk->head.form == MT_RECORD_COLUMNS)
-        return mt_store_cell(walk->values, walk->place);
+        return mt_word_copy_cell(walk->values, walk->place);
     if (walk->head.form != MT_RECORD_WHOLE) {
         /* Chunks have room for this behind the last record. */
         memcpy(&value, walk->values + (size_t)walk->index * walk->head.width,
@@ -133,7 +134,8 @@ static inline uint64_t mt_store_value(const struct mt_store_walk *walk)
 }
 
 /* Sets the place by the index, or by the next bit. */
-static inline void mt_store_settle(struct mt_store_walk *walk, unsigned from)
+static inline void mt_word_copy_settle(struct mt_word_copy_walk *walk,
+                                       unsigned from)
 {
     uint64_t bits;
 
@@ -160,17 +162,17 @@ static inline void mt_store_settle(struct mt_store_walk *walk, unsigned from)
     walk->place = MT_STORE_WORDS;
 }
 
-static inline void mt_store_next(struct mt_store_walk *walk)
+static inline void mt_word_copy_next(struct mt_word_copy_walk *walk)
 {
     walk->index++;
-    mt_store_settle(walk, walk->place + 1);
+    mt_word_copy_settle(walk, walk->place + 1);
 }
 
 /* Begins with the first word at the place or behind it. */
-static inline void mt_store_begin(struct mt_store_walk *walk,
-                                  const uint8_t *record, unsigned place)
+static inline void mt_word_copy_begin(struct mt_word_copy_walk *walk,
+                                      const uint8_t *record, unsigned place)
 {
-    const struct mt_store_record *head = &walk->head;
+    const struct mt_word_copy_record *head = &walk->head;
     unsigned i = 0;
 
     memcpy(&walk->head, record, sizeof walk->head);
@@ -196,7 +198,7 @@ static inline void mt_store_begin(struct mt_store_walk *walk,
                                                 ~(UINT64_MAX << place % 64));
     }
     walk->index = i;
-    mt_store_settle(walk, place);
+    mt_word_copy_settle(walk, place);
 }
 
 #endif

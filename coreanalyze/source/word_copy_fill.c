@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * store_fill.c - parts of a store's pieces are taken one by one by a team.
+ * word_copy_fill.c - parts of a store's pieces are taken one by one by a team.
  * Each thread reads into one small buffer, again and again, so that memory is
  * written to in the processor's cache alone.
  */
-#include "coreanalyze/source/store_fill.h"
+#include "coreanalyze/source/word_copy_fill.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -24,27 +24,27 @@ struct team {
 
 struct member {
     struct team *team;
-    struct mt_store_writer writer;
+    struct mt_word_copy_writer writer;
     uint64_t (*words)[MT_STORE_WORDS]; /* of READ_PAGES pages */
 };
 
-static void keep(struct member *m, struct mt_store_piece *piece, uint64_t page,
-                 size_t n)
+static void fill_keep(struct member *m, struct mt_word_copy_piece *piece,
+                      uint64_t page, size_t n)
 {
-    const struct mt_keeper *keeper = m->team->fill->keeper;
+    const struct mt_word_filter *filter = m->team->fill->filter;
     uint64_t bits[READ_PAGES * MT_STORE_WORDS / 64];
 
-    keeper->choose(keeper->context, piece->start + page * MT_STORE_PAGE,
+    filter->choose(filter->context, piece->start + page * MT_STORE_PAGE,
                    m->words[0], n, bits);
     for (size_t i = 0; i < n; i++)
-        if (!mt_store_put(&m->writer, piece, page + i, m->words[i],
-                          bits + i * (MT_STORE_WORDS / 64)))
+        if (!mt_word_copy_put(&m->writer, piece, page + i, m->words[i],
+                              bits + i * (MT_STORE_WORDS / 64)))
             __atomic_store_n(&m->team->failed, true, __ATOMIC_RELAXED);
 }
 
 /* Pages [page, page + n), which are all wanted. */
-static void take_run(struct member *m, struct mt_store_piece *piece,
-                     uint64_t page, size_t n)
+static void fill_take_run(struct member *m, struct mt_word_copy_piece *piece,
+                          uint64_t page, size_t n)
 {
     struct mt_fill *fill = m->team->fill;
 
@@ -70,7 +70,7 @@ static void take_run(struct member *m, struct mt_store_piece *piece,
             got += hole;
         }
         memset((char *)m->words + bytes, 0, pages * MT_STORE_PAGE - bytes);
-        keep(m, piece, page, pages);
+        fill_keep(m, piece, page, pages);
         page += pages;
         n -= pages;
     }
@@ -82,7 +82,7 @@ static void take_part(struct member *m, uint64_t part)
     struct mt_fill *fill = team->fill;
     bool present[MT_FILL_PAGES];
     size_t low = 0, high = fill->store->n_pieces, n, run = 0;
-    struct mt_store_piece *piece;
+    struct mt_word_copy_piece *piece;
     uint64_t page, pages;
 
     while (high - low > 1) {
@@ -104,12 +104,12 @@ static void take_part(struct member *m, uint64_t part)
         if (i < n && present[i])
             continue;
         if (i > run)
-            take_run(m, piece, page + run, i - run);
+            fill_take_run(m, piece, page + run, i - run);
         run = i + 1;
     }
 }
 
-static bool report(struct team *team, uint64_t part)
+static bool fill_report(struct team *team, uint64_t part)
 {
     const struct mt_progress *progress = team->fill->progress;
 
@@ -118,7 +118,7 @@ static bool report(struct team *team, uint64_t part)
                             team->n_parts);
 }
 
-static void work(struct team *team, bool leader)
+static void fill_work(struct team *team, bool leader)
 {
     struct member m = {.team = team, .writer = {.store = team->fill->store}};
     uint64_t part, n = 0;
@@ -131,7 +131,7 @@ static void work(struct team *team, bool leader)
            (part = __atomic_fetch_add(&team->cursor, 1, __ATOMIC_RELAXED)) <
                team->n_parts) {
         take_part(&m, part);
-        if (leader && ++n % REPORT_PARTS == 0 && !report(team, part))
+        if (leader && ++n % REPORT_PARTS == 0 && !fill_report(team, part))
             __atomic_store_n(&team->stopped, true, __ATOMIC_RELAXED);
     }
     free(m.words);
@@ -139,13 +139,13 @@ static void work(struct team *team, bool leader)
 
 static void *run_member(void *team)
 {
-    work(team, false);
+    fill_work(team, false);
     return NULL;
 }
 
-bool mt_store_fill(struct mt_fill *fill)
+bool mt_word_copy_fill(struct mt_fill *fill)
 {
-    struct mt_store *store = fill->store;
+    struct mt_word_copy *store = fill->store;
     struct team team = {.fill = fill};
     pthread_t threads[MAX_THREADS];
     long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -161,7 +161,7 @@ bool mt_store_fill(struct mt_fill *fill)
     while (started < MAX_THREADS && started + 1 < online &&
            pthread_create(&threads[started], NULL, run_member, &team) == 0)
         started++;
-    work(&team, true);
+    fill_work(&team, true);
     while (started > 0)
         pthread_join(threads[--started], NULL);
     free(team.first);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "coreanalyze/commands/meter.h"
+#include "coreanalyze/commands/progress_bar.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -26,19 +26,19 @@ static double seconds_since(const struct timespec *start)
 }
 
 /* What is done in a second shows nothing. */
-static bool report(void *context, const char *step, uint64_t done,
-                   uint64_t total)
+static bool bar_report(void *context, const char *step, uint64_t done,
+                       uint64_t total)
 {
-    struct mt_meter *meter = context;
+    struct mt_progress_bar *progress = context;
     unsigned percent =
         total ? (unsigned)((double)done / (double)total * 100) : 0;
     char bar[WIDTH + 1];
 
-    if (!meter->on_terminal || seconds_since(&meter->start) < 1 ||
-        (meter->shown && percent == meter->percent))
+    if (!progress->on_terminal || seconds_since(&progress->start) < 1 ||
+        (progress->shown && percent == progress->percent))
         return !interrupted;
-    meter->shown = true;
-    meter->percent = percent = percent < 100 ? percent : 100;
+    progress->shown = true;
+    progress->percent = percent = percent < 100 ? percent : 100;
     memset(bar, ' ', WIDTH);
     memset(bar, '#', percent * WIDTH / 100);
     bar[WIDTH] = '\0';
@@ -46,33 +46,33 @@ static bool report(void *context, const char *step, uint64_t done,
     return !interrupted;
 }
 
-void mt_meter_begin(struct mt_meter *meter)
+void mt_progress_bar_begin(struct mt_progress_bar *progress)
 {
     struct sigaction action = {.sa_handler = on_interrupt,
                                .sa_flags = SA_RESTART | (int)SA_RESETHAND};
     struct sigaction before;
 
-    *meter = (struct mt_meter){.progress = {report, meter},
-                               .on_terminal = isatty(STDERR_FILENO)};
-    clock_gettime(CLOCK_MONOTONIC, &meter->start);
+    *progress = (struct mt_progress_bar){.progress = {bar_report, progress},
+                                         .on_terminal = isatty(STDERR_FILENO)};
+    clock_gettime(CLOCK_MONOTONIC, &progress->start);
     /* A job in the background of a shell without job control ignores it. */
     if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
         sigaction(SIGINT, &action, NULL);
 }
 
-void mt_meter_end(struct mt_meter *meter)
+void mt_progress_bar_end(struct mt_progress_bar *progress)
 {
-    if (meter->shown)
+    if (progress->shown)
         fputs("\r\033[K", stderr);
-    meter->shown = false;
+    progress->shown = false;
 }
 
-bool mt_meter_interrupted(void)
+bool mt_progress_bar_interrupted(void)
 {
     return interrupted;
 }
 
-void mt_meter_exit_by_signal(void)
+void mt_progress_bar_exit_by_signal(void)
 {
     if (!interrupted)
         return;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * core_freeze.c - a core that memory or address space has no room for is read
+ * core_capture.c - a core that memory or address space has no room for is read
  * once, from its beginning to its end, and of it is kept what is wanted.
  */
 #include "coreanalyze/source/core.h"
-#include "coreanalyze/source/store_fill.h"
+#include "coreanalyze/source/word_copy_fill.h"
 
 #include <stdlib.h>
 
@@ -17,9 +17,10 @@ static size_t read_core(void *context, uint64_t address, void *buffer,
 }
 
 /* Segments that are writable, and begin with a page. */
-static bool add_pieces(const struct core *core, struct mt_store *store)
+static bool core_capture_add_pieces(const struct core *core,
+                                    struct mt_word_copy *store)
 {
-    struct mt_store_piece *pieces =
+    struct mt_word_copy_piece *pieces =
         calloc(core->n_segments + 1, sizeof *pieces);
     size_t n = 0;
     bool ok;
@@ -29,20 +30,21 @@ static bool add_pieces(const struct core *core, struct mt_store *store)
         const struct mt_mapping *m =
             mt_source_mapping(&core->source, s->address);
         if (m && (m->flags & MT_MAP_WRITE) && s->address % MT_STORE_PAGE == 0)
-            pieces[n++] =
-                (struct mt_store_piece){.start = s->address, .bytes = s->bytes};
+            pieces[n++] = (struct mt_word_copy_piece){.start = s->address,
+                                                      .bytes = s->bytes};
     }
-    ok = pieces && mt_store_pieces(store, pieces, n);
+    ok = pieces && mt_word_copy_pieces(store, pieces, n);
     free(pieces);
     return ok;
 }
 
-bool mt_core_freeze(struct mt_source *source, const struct mt_keeper *keeper,
-                    bool stop, struct mt_error *error)
+bool mt_core_capture(struct mt_source *source,
+                     const struct mt_word_filter *filter, bool stop,
+                     struct mt_error *error)
 {
     struct core *core = (struct core *)source;
     uint64_t room = mt_available_bytes();
-    struct mt_fill fill = {.keeper = keeper,
+    struct mt_fill fill = {.filter = filter,
                            .read = read_core,
                            .context = source,
                            .strict = true,
@@ -52,17 +54,18 @@ bool mt_core_freeze(struct mt_source *source, const struct mt_keeper *keeper,
     (void)stop;
     if (source->ops->view && core->bytes <= room)
         return true;
-    if (!keeper->begin(keeper->context, source, error))
+    if (!filter->begin(filter->context, source, error))
         return false;
-    fill.store = mt_store_new(room / 2);
-    if (fill.store && add_pieces(core, fill.store) && mt_store_fill(&fill)) {
+    fill.store = mt_word_copy_new(room / 2);
+    if (fill.store && core_capture_add_pieces(core, fill.store) &&
+        mt_word_copy_fill(&fill)) {
         source->store = fill.store;
-        source->frozen.copied = true;
-        source->frozen.bytes = fill.read_bytes;
-        source->frozen.kept_bytes = fill.store->bytes;
+        source->captured.copied = true;
+        source->captured.bytes = fill.read_bytes;
+        source->captured.kept_bytes = fill.store->bytes;
         mt_core_unmap(core);
         return true;
     }
-    mt_store_free(fill.store);
+    mt_word_copy_free(fill.store);
     return !fill.stopped || mt_fail(error, "the reading was stopped");
 }

@@ -3,8 +3,8 @@
  * What is kept of memory reads as it was, and all else as zeros; and the test
  * that picks words finds those in its ranges.
  */
-#include "coreanalyze/reach/mark_pick.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/reach/range_filter.h"
+#include "coreanalyze/source/word_copy.h"
 #include "tests/unit.h"
 
 #include <stdlib.h>
@@ -44,21 +44,21 @@ static uint64_t some_word(unsigned page)
 }
 
 struct sample {
-    struct mt_store *store;
+    struct mt_word_copy *store;
     uint64_t (*words)[MT_STORE_WORDS], (*bits)[MT_STORE_WORDS / 64];
 };
 
 static void make_sample(struct sample *s)
 {
-    const struct mt_store_piece piece = {.start = BASE,
-                                         .bytes = PAGES * MT_STORE_PAGE - 16};
-    struct mt_store_writer writer;
+    const struct mt_word_copy_piece piece = {
+        .start = BASE, .bytes = PAGES * MT_STORE_PAGE - 16};
+    struct mt_word_copy_writer writer;
 
-    s->store = mt_store_new(UINT64_C(16) << 20);
+    s->store = mt_word_copy_new(UINT64_C(16) << 20);
     s->words = calloc(PAGES, sizeof *s->words);
     s->bits = calloc(PAGES, sizeof *s->bits);
-    CU_ASSERT_TRUE_FATAL(mt_store_pieces(s->store, &piece, 1));
-    writer = (struct mt_store_writer){.store = s->store};
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(s->store, &piece, 1));
+    writer = (struct mt_word_copy_writer){.store = s->store};
     for (unsigned p = 0; p < PAGES; p++) {
         /* None, one, few, many, all. */
         static const unsigned of_1000[] = {0, 2, 40, 126, 300, 900, 1000, 1000};
@@ -73,8 +73,8 @@ static void make_sample(struct sample *s)
             if (next_random() % 1000 < of_1000[p % 8])
                 s->bits[p][w / 64] |= UINT64_C(1) << w % 64;
         }
-        CU_ASSERT_TRUE(mt_store_put(&writer, &s->store->pieces[0], p,
-                                    s->words[p], s->bits[p]));
+        CU_ASSERT_TRUE(mt_word_copy_put(&writer, &s->store->pieces[0], p,
+                                        s->words[p], s->bits[p]));
         /* From now on as it must be read. */
         for (unsigned w = 0; w < MT_STORE_WORDS; w++)
             if (!(s->bits[p][w / 64] >> w % 64 & 1))
@@ -84,7 +84,7 @@ static void make_sample(struct sample *s)
 
 static void free_sample(struct sample *s)
 {
-    mt_store_free(s->store);
+    mt_word_copy_free(s->store);
     free(s->words);
     free(s->bits);
 }
@@ -100,12 +100,12 @@ static void reads_back(void)
         size_t at = next_random() % all, n = next_random() % sizeof buffer;
         size_t got;
         n = i % 3 ? n % 17 : n;
-        got = mt_store_read(s.store, BASE + at, buffer, n);
+        got = mt_word_copy_read(s.store, BASE + at, buffer, n);
         CU_ASSERT_EQUAL(got, n < all - at ? n : all - at);
         CU_ASSERT_EQUAL(memcmp(buffer, (char *)s.words + at, got), 0);
     }
-    CU_ASSERT_EQUAL(mt_store_read(s.store, BASE - 1, buffer, 8), 0);
-    CU_ASSERT_EQUAL(mt_store_read(s.store, BASE + all, buffer, 8), 0);
+    CU_ASSERT_EQUAL(mt_word_copy_read(s.store, BASE - 1, buffer, 8), 0);
+    CU_ASSERT_EQUAL(mt_word_copy_read(s.store, BASE + all, buffer, 8), 0);
     free_sample(&s);
 }
 
@@ -124,17 +124,17 @@ static void walks(void)
             continue;
         }
         for (unsigned from = 0; from < MT_STORE_WORDS; from++) {
-            struct mt_store_walk walk;
+            struct mt_word_copy_walk walk;
             unsigned place = from;
-            mt_store_begin(&walk, record, from);
-            for (;; mt_store_next(&walk), place++) {
+            mt_word_copy_begin(&walk, record, from);
+            for (;; mt_word_copy_next(&walk), place++) {
                 while (place < MT_STORE_WORDS &&
                        !(s.bits[p][place / 64] >> place % 64 & 1))
                     place++;
                 CU_ASSERT_EQUAL(walk.place, place);
                 if (walk.place >= MT_STORE_WORDS || walk.place != place)
                     break;
-                CU_ASSERT_EQUAL(mt_store_value(&walk), s.words[p][place]);
+                CU_ASSERT_EQUAL(mt_word_copy_value(&walk), s.words[p][place]);
                 if (place > from + 20)
                     break;
             }
@@ -146,75 +146,78 @@ static void walks(void)
 /* A page of pointers to near by takes few bytes, and no pages none. */
 static void is_small(void)
 {
-    const struct mt_store_piece piece = {.start = BASE,
-                                         .bytes = 100000 * MT_STORE_PAGE};
-    struct mt_store *store = mt_store_new(UINT64_C(64) << 20);
-    struct mt_store_writer writer = {.store = store};
+    const struct mt_word_copy_piece piece = {.start = BASE,
+                                             .bytes = 100000 * MT_STORE_PAGE};
+    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(64) << 20);
+    struct mt_word_copy_writer writer = {.store = store};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64] = {0};
 
-    CU_ASSERT_TRUE_FATAL(mt_store_pieces(store, &piece, 1));
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, &piece, 1));
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = BASE + i * 4096;
     for (unsigned i = 0; i < 8; i++)
         bits[i] = 0x0101; /* 16 of them */
     for (unsigned i = 0; i < 100000; i++)
         CU_ASSERT_TRUE(
-            mt_store_put(&writer, &store->pieces[0], i, words, bits));
+            mt_word_copy_put(&writer, &store->pieces[0], i, words, bits));
     /* 16 bytes, and 4 for each of 16 words. */
     CU_ASSERT(store->bytes <= 100000 * (16 + 16 * 4) + (UINT64_C(4) << 20));
-    mt_store_free(store);
+    mt_word_copy_free(store);
 }
 
 /* Of rows of 16 words what differs takes bytes alone. */
 static void tables_are_small(void)
 {
-    const struct mt_store_piece piece = {.start = BASE,
-                                         .bytes = 10000 * MT_STORE_PAGE};
-    struct mt_store *store = mt_store_new(UINT64_C(64) << 20);
-    struct mt_store_writer writer = {.store = store};
+    const struct mt_word_copy_piece piece = {.start = BASE,
+                                             .bytes = 10000 * MT_STORE_PAGE};
+    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(64) << 20);
+    struct mt_word_copy_writer writer = {.store = store};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64], back = 0;
 
     memset(bits, 0xff, sizeof bits);
-    CU_ASSERT_TRUE_FATAL(mt_store_pieces(store, &piece, 1));
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, &piece, 1));
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = i % 16 == 2 ? BASE + i * 64 : i % 16 == 15 ? i : i % 16;
     for (unsigned i = 0; i < 10000; i++)
         CU_ASSERT_TRUE(
-            mt_store_put(&writer, &store->pieces[0], i, words, bits));
+            mt_word_copy_put(&writer, &store->pieces[0], i, words, bits));
     /* Two columns of two bytes. */
     CU_ASSERT(store->bytes <= 10000 * (160 + 4 * 32) + (UINT64_C(4) << 20));
-    CU_ASSERT_EQUAL(mt_store_read(store, BASE + 4096 * 77 + 18 * 8, &back, 8),
-                    8);
+    CU_ASSERT_EQUAL(
+        mt_word_copy_read(store, BASE + 4096 * 77 + 18 * 8, &back, 8), 8);
     CU_ASSERT_EQUAL(back, BASE + 18 * 64);
-    mt_store_free(store);
+    mt_word_copy_free(store);
 }
 
 static void is_full(void)
 {
-    const struct mt_store_piece pieces[2] = {
+    const struct mt_word_copy_piece pieces[2] = {
         {.start = BASE, .bytes = 4096 * MT_STORE_PAGE},
         {.start = BASE + 8192 * MT_STORE_PAGE, .bytes = 8}};
-    struct mt_store *store = mt_store_new(UINT64_C(8) << 20);
-    struct mt_store_writer writer = {.store = store};
+    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(8) << 20);
+    struct mt_word_copy_writer writer = {.store = store};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64];
     unsigned n = 0;
 
     memset(bits, 0xff, sizeof bits);
-    CU_ASSERT_TRUE_FATAL(mt_store_pieces(store, pieces, 2));
-    mt_store_reserve(store, UINT64_C(100) << 20);
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, pieces, 2));
+    mt_word_copy_reserve(store, UINT64_C(100) << 20);
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = next_random() << 8 ^ next_random();
-    while (n < 4096 && mt_store_put(&writer, &store->pieces[0], n, words, bits))
+    while (n < 4096 &&
+           mt_word_copy_put(&writer, &store->pieces[0], n, words, bits))
         n++;
     CU_ASSERT(n > 1900 && n < 2048);
     CU_ASSERT(store->bytes <= store->limit);
-    CU_ASSERT_EQUAL(mt_store_gap(store, BASE + 5000 * MT_STORE_PAGE),
+    CU_ASSERT_EQUAL(mt_word_copy_gap(store, BASE + 5000 * MT_STORE_PAGE),
                     3192 * MT_STORE_PAGE);
-    CU_ASSERT_EQUAL(mt_store_gap(store, BASE - 8), 8);
-    CU_ASSERT_PTR_EQUAL(mt_store_find(store, BASE + 8192 * MT_STORE_PAGE + 7),
-                        &store->pieces[1]);
-    CU_ASSERT_PTR_NULL(mt_store_find(store, BASE + 8192 * MT_STORE_PAGE + 8));
-    mt_store_free(store);
+    CU_ASSERT_EQUAL(mt_word_copy_gap(store, BASE - 8), 8);
+    CU_ASSERT_PTR_EQUAL(
+        mt_word_copy_find(store, BASE + 8192 * MT_STORE_PAGE + 7),
+        &store->pieces[1]);
+    CU_ASSERT_PTR_NULL(
+        mt_word_copy_find(store, BASE + 8192 * MT_STORE_PAGE + 8));
+    mt_word_copy_free(store);
 }
 
 static void picks(void)
@@ -239,8 +242,8 @@ static void picks(void)
                        : i % 8 < 5  ? low + n - 2 + next_random() % 4
                                     : low - 2 + next_random() % 4;
         }
-        mt_pick_plain(c, words, 16, plain);
-        mt_pick(c, words, 16, fast);
+        mt_range_filter_plain(c, words, 16, plain);
+        mt_range_filter(c, words, 16, fast);
         CU_ASSERT_EQUAL(memcmp(plain, fast, sizeof fast), 0);
         for (unsigned i = 0; i < 1024; i++) {
             uint64_t word = words[i] & c->keep;

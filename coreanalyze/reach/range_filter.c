@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "coreanalyze/reach/mark_pick.h"
+#include "coreanalyze/reach/range_filter.h"
 
 #include <immintrin.h>
 
-void mt_pick_plain(const struct mt_clusters *clusters, const uint64_t *words,
-                   size_t n, uint64_t *bits)
+void mt_range_filter_plain(const struct mt_clusters *clusters,
+                           const uint64_t *words, size_t n, uint64_t *bits)
 {
     const struct mt_clusters c = *clusters;
 
@@ -49,11 +49,11 @@ pick_avx2(const struct mt_clusters *c, const uint64_t *words, size_t n,
     }
 }
 
-void mt_pick(const struct mt_clusters *clusters, const uint64_t *words,
-             size_t n, uint64_t *bits)
+void mt_range_filter(const struct mt_clusters *clusters, const uint64_t *words,
+                     size_t n, uint64_t *bits)
 {
     if (__builtin_cpu_supports("avx2"))
         pick_avx2(clusters, words, n, bits);
     else
-        mt_pick_plain(clusters, words, n, bits);
+        mt_range_filter_plain(clusters, words, n, bits);
 }

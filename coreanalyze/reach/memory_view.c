@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "coreanalyze/reach/mark_peek.h"
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/reach/memory_view.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void mt_peek_init(struct mt_peek *peek, struct mt_source *source,
-                  unsigned n_chunks)
+void mt_memory_view_init(struct mt_memory_view *peek, struct mt_source *source,
+                         unsigned n_chunks)
 {
-    *peek = (struct mt_peek){.source = source, .n_chunks = n_chunks};
+    *peek = (struct mt_memory_view){.source = source, .n_chunks = n_chunks};
 }
 
-void mt_peek_done(struct mt_peek *peek)
+void mt_memory_view_done(struct mt_memory_view *peek)
 {
     for (unsigned i = 0; peek->chunks && i < peek->n_chunks; i++)
         free(peek->chunks[i].data);
@@ -19,26 +19,26 @@ void mt_peek_done(struct mt_peek *peek)
     peek->chunks = NULL;
 }
 
-bool mt_peek_is_shared(const struct mt_source *source)
+bool mt_memory_view_is_shared(const struct mt_source *source)
 {
     return source->ops->extent != NULL || source->store != NULL;
 }
 
 /* Fills a chunk with the memory around `address`: from the chunk's start, or
  * where that has a hole before `address`, from there. */
-static bool load(struct mt_peek *peek, struct mt_peek_chunk *chunk,
-                 uint64_t address)
+static bool view_load(struct mt_memory_view *peek,
+                      struct mt_memory_view_chunk *chunk, uint64_t address)
 {
-    uint64_t start = address & ~(MT_PEEK_CHUNK_BYTES - 1);
-    uint64_t end = start + MT_PEEK_CHUNK_BYTES;
+    uint64_t start = address & ~(MT_MEMORY_VIEW_CHUNK_BYTES - 1);
+    uint64_t end = start + MT_MEMORY_VIEW_CHUNK_BYTES;
 
     if (chunk->data == NULL)
-        chunk->data = malloc(MT_PEEK_CHUNK_BYTES);
+        chunk->data = malloc(MT_MEMORY_VIEW_CHUNK_BYTES);
     if (chunk->data == NULL || end < start)
         return false;
     chunk->start = start;
     chunk->bytes = mt_source_read_part(peek->source, start, chunk->data,
-                                       MT_PEEK_CHUNK_BYTES);
+                                       MT_MEMORY_VIEW_CHUNK_BYTES);
     if (address - start >= chunk->bytes && address > start) {
         chunk->start = address;
         chunk->bytes = mt_source_read_part(peek->source, address, chunk->data,
@@ -47,11 +47,11 @@ static bool load(struct mt_peek *peek, struct mt_peek_chunk *chunk,
     return address - chunk->start < chunk->bytes;
 }
 
-const uint8_t *mt_peek_miss(struct mt_peek *peek, uint64_t address,
-                            uint64_t *bytes)
+const uint8_t *mt_memory_view_miss(struct mt_memory_view *peek,
+                                   uint64_t address, uint64_t *bytes)
 {
     struct mt_source *source = peek->source;
-    struct mt_peek_chunk *chunk;
+    struct mt_memory_view_chunk *chunk;
     uint64_t wanted = *bytes, base, extent;
 
     *bytes = 0;
@@ -63,30 +63,33 @@ const uint8_t *mt_peek_miss(struct mt_peek *peek, uint64_t address,
             peek->start = base;
             peek->bytes = extent;
             *bytes = wanted;
-            return mt_peek(peek, address, bytes);
+            return mt_memory_view(peek, address, bytes);
         }
     }
     if (peek->chunks == NULL)
         peek->chunks = calloc(peek->n_chunks, sizeof *peek->chunks);
     if (peek->chunks == NULL)
         return NULL;
-    chunk = &peek->chunks[address / MT_PEEK_CHUNK_BYTES & (peek->n_chunks - 1)];
-    if (address - chunk->start >= chunk->bytes && !load(peek, chunk, address))
+    chunk = &peek->chunks[address / MT_MEMORY_VIEW_CHUNK_BYTES &
+                          (peek->n_chunks - 1)];
+    if (address - chunk->start >= chunk->bytes &&
+        !view_load(peek, chunk, address))
         return NULL;
     extent = chunk->bytes - (address - chunk->start);
     *bytes = wanted < extent ? wanted : extent;
     return chunk->data + (address - chunk->start);
 }
 
-bool mt_peek_word(struct mt_peek *peek, uint64_t address, uint64_t *word)
+bool mt_memory_view_word(struct mt_memory_view *peek, uint64_t address,
+                         uint64_t *word)
 {
-    const struct mt_store *store = peek->source->store;
+    const struct mt_word_copy *store = peek->source->store;
     uint64_t bytes = sizeof *word;
     const uint8_t *data;
 
-    if (store && mt_store_read(store, address, word, bytes) == bytes)
+    if (store && mt_word_copy_read(store, address, word, bytes) == bytes)
         return true;
-    data = mt_peek(peek, address, &bytes);
+    data = mt_memory_view(peek, address, &bytes);
     if (data && bytes == sizeof *word) {
         memcpy(word, data, sizeof *word);
         return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * store.c - chunks that records lie in, and their making.
+ * word_copy.c - chunks that records lie in, and their making.
  */
-#include "coreanalyze/source/store.h"
+#include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,11 +14,11 @@
 /* Before the rows of a record in columns. */
 #define COLUMN_HEADS (MT_STORE_COLUMNS + MT_STORE_COLUMNS * 8u)
 
-struct mt_store_chunk {
-    struct mt_store_chunk *next;
+struct mt_word_copy_chunk {
+    struct mt_word_copy_chunk *next;
 };
 
-static void *map(uint64_t bytes)
+static void *copy_map(uint64_t bytes)
 {
     void *place = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -26,18 +26,18 @@ static void *map(uint64_t bytes)
     return place == MAP_FAILED ? NULL : place;
 }
 
-static void free_chunks(struct mt_store_chunk **list)
+static void free_chunks(struct mt_word_copy_chunk **list)
 {
     while (*list) {
-        struct mt_store_chunk *chunk = *list;
+        struct mt_word_copy_chunk *chunk = *list;
         *list = chunk->next;
         munmap(chunk, CHUNK_BYTES);
     }
 }
 
-struct mt_store *mt_store_new(uint64_t limit)
+struct mt_word_copy *mt_word_copy_new(uint64_t limit)
 {
-    struct mt_store *store = calloc(1, sizeof *store);
+    struct mt_word_copy *store = calloc(1, sizeof *store);
 
     if (store == NULL)
         return NULL;
@@ -46,11 +46,11 @@ struct mt_store *mt_store_new(uint64_t limit)
     return store;
 }
 
-void mt_store_reserve(struct mt_store *store, uint64_t bytes)
+void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes)
 {
     bytes = bytes < store->limit ? bytes : store->limit;
     for (uint64_t n = bytes / CHUNK_BYTES; n > 0; n--) {
-        struct mt_store_chunk *chunk = map(CHUNK_BYTES);
+        struct mt_word_copy_chunk *chunk = copy_map(CHUNK_BYTES);
         if (chunk == NULL)
             return;
 #ifdef MADV_POPULATE_WRITE
@@ -61,25 +61,25 @@ void mt_store_reserve(struct mt_store *store, uint64_t bytes)
     }
 }
 
-void mt_store_trim(struct mt_store *store)
+void mt_word_copy_trim(struct mt_word_copy *store)
 {
     free_chunks(&store->spare);
 }
 
-bool mt_store_pieces(struct mt_store *store,
-                     const struct mt_store_piece *pieces, size_t n)
+bool mt_word_copy_pieces(struct mt_word_copy *store,
+                         const struct mt_word_copy_piece *pieces, size_t n)
 {
     store->pieces = calloc(n + 1, sizeof *store->pieces);
     if (store->pieces == NULL)
         return false;
     for (size_t i = 0; i < n; i++) {
-        struct mt_store_piece piece = {.start = pieces[i].start,
-                                       .bytes = pieces[i].bytes};
+        struct mt_word_copy_piece piece = {.start = pieces[i].start,
+                                           .bytes = pieces[i].bytes};
         if (piece.bytes == 0)
             continue;
         piece.mapped_bytes =
             ((piece.bytes - 1) / MT_STORE_PAGE + 1) * sizeof *piece.pages;
-        piece.pages = map(piece.mapped_bytes);
+        piece.pages = copy_map(piece.mapped_bytes);
         if (piece.pages == NULL)
             return false;
         store->pieces[store->n_pieces++] = piece;
@@ -87,7 +87,7 @@ bool mt_store_pieces(struct mt_store *store,
     return true;
 }
 
-void mt_store_free(struct mt_store *store)
+void mt_word_copy_free(struct mt_word_copy *store)
 {
     if (store == NULL)
         return;
@@ -100,14 +100,14 @@ void mt_store_free(struct mt_store *store)
     free(store);
 }
 
-const struct mt_store_piece *mt_store_find(const struct mt_store *store,
-                                           uint64_t address)
+const struct mt_word_copy_piece *
+mt_word_copy_find(const struct mt_word_copy *store, uint64_t address)
 {
     size_t low = 0, high = store->n_pieces;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct mt_store_piece *piece = &store->pieces[middle];
+        const struct mt_word_copy_piece *piece = &store->pieces[middle];
         if (piece->start <= address && address - piece->start < piece->bytes)
             return piece;
         if (piece->start > address)
@@ -118,7 +118,7 @@ const struct mt_store_piece *mt_store_find(const struct mt_store *store,
     return NULL;
 }
 
-uint64_t mt_store_gap(const struct mt_store *store, uint64_t address)
+uint64_t mt_word_copy_gap(const struct mt_word_copy *store, uint64_t address)
 {
     uint64_t gap = UINT64_MAX - address;
 
@@ -132,9 +132,9 @@ uint64_t mt_store_gap(const struct mt_store *store, uint64_t address)
 
 /* --- records --- */
 
-static struct mt_store_chunk *take_chunk(struct mt_store *store)
+static struct mt_word_copy_chunk *take_chunk(struct mt_word_copy *store)
 {
-    struct mt_store_chunk *chunk = NULL;
+    struct mt_word_copy_chunk *chunk = NULL;
 
     pthread_mutex_lock(&store->lock);
     if (store->limit - store->bytes >= CHUNK_BYTES) {
@@ -142,7 +142,7 @@ static struct mt_store_chunk *take_chunk(struct mt_store *store)
         if (chunk)
             store->spare = chunk->next;
         else
-            chunk = map(CHUNK_BYTES);
+            chunk = copy_map(CHUNK_BYTES);
     }
     if (chunk) {
         store->bytes += CHUNK_BYTES;
@@ -154,9 +154,9 @@ static struct mt_store_chunk *take_chunk(struct mt_store *store)
 }
 
 /* Room for a record; what is left of the last chunk is lost. */
-static uint8_t *take(struct mt_store_writer *writer, size_t bytes)
+static uint8_t *copy_take(struct mt_word_copy_writer *writer, size_t bytes)
 {
-    struct mt_store_chunk *chunk;
+    struct mt_word_copy_chunk *chunk;
     uint8_t *place;
 
     if ((size_t)(writer->end - writer->at) < bytes + OVERREAD) {
@@ -193,13 +193,13 @@ static size_t measure_columns(const uint64_t *words,
     return COLUMN_HEADS + n * MT_STORE_ROWS;
 }
 
-static bool put_columns(struct mt_store_writer *writer, const uint8_t **page,
-                        const uint64_t *words, const uint64_t *differ,
-                        size_t bytes)
+static bool put_columns(struct mt_word_copy_writer *writer,
+                        const uint8_t **page, const uint64_t *words,
+                        const uint64_t *differ, size_t bytes)
 {
-    const struct mt_store_record head = {.n = MT_STORE_WORDS,
-                                         .form = MT_RECORD_COLUMNS};
-    uint8_t *to = take(writer, sizeof head + bytes), *masks, *rows;
+    const struct mt_word_copy_record head = {.n = MT_STORE_WORDS,
+                                             .form = MT_RECORD_COLUMNS};
+    uint8_t *to = copy_take(writer, sizeof head + bytes), *masks, *rows;
 
     if (to == NULL)
         return false;
@@ -223,11 +223,11 @@ static bool put_columns(struct mt_store_writer *writer, const uint8_t **page,
     return true;
 }
 
-static bool put_whole(struct mt_store_writer *writer, const uint8_t **page,
+static bool put_whole(struct mt_word_copy_writer *writer, const uint8_t **page,
                       const uint64_t words[MT_STORE_WORDS])
 {
-    struct mt_store_record head = {.n = MT_STORE_WORDS,
-                                   .form = MT_RECORD_WHOLE};
+    struct mt_word_copy_record head = {.n = MT_STORE_WORDS,
+                                       .form = MT_RECORD_WHOLE};
     uint64_t differ[MT_STORE_COLUMNS], all = 0;
     size_t n = 0, bytes = measure_columns(words, differ);
     uint8_t *to;
@@ -245,7 +245,7 @@ static bool put_whole(struct mt_store_writer *writer, const uint8_t **page,
         }
     if (bytes < n * MT_STORE_WORDS)
         return put_columns(writer, page, words, differ, bytes);
-    to = take(writer, sizeof head + n * MT_STORE_WORDS);
+    to = copy_take(writer, sizeof head + n * MT_STORE_WORDS);
     if (to == NULL)
         return false;
     *page = to;
@@ -273,8 +273,8 @@ struct chosen {
     uint64_t values[MT_STORE_WORDS];
 };
 
-static void gather(const uint64_t *words, const uint64_t *bits,
-                   struct chosen *chosen)
+static void copy_gather(const uint64_t *words, const uint64_t *bits,
+                        struct chosen *chosen)
 {
     uint64_t least = UINT64_MAX, most = 0, small = 0;
     unsigned n = 0;
@@ -302,13 +302,13 @@ static void gather(const uint64_t *words, const uint64_t *bits,
     chosen->small = small;
 }
 
-static bool put_some(struct mt_store_writer *writer, const uint8_t **page,
+static bool put_some(struct mt_word_copy_writer *writer, const uint8_t **page,
                      const struct chosen *chosen, const uint64_t *bits)
 {
     unsigned n = chosen->n;
     bool list = n <= LIST_WORDS;
     size_t of_places = list ? n : MT_STORE_WORDS / 8;
-    struct mt_store_record head = {
+    struct mt_word_copy_record head = {
         .base = chosen->most ? chosen->least - MT_STORE_SMALL : 0,
         .n = (uint16_t)n,
         .form = list ? MT_RECORD_LIST : MT_RECORD_BITS,
@@ -318,7 +318,7 @@ static bool put_some(struct mt_store_writer *writer, const uint8_t **page,
 
     head.width =
         bytes_of(chosen->most ? chosen->most - head.base : chosen->small);
-    to = take(writer, sizeof head + of_places + (size_t)n * head.width);
+    to = copy_take(writer, sizeof head + of_places + (size_t)n * head.width);
     if (to == NULL)
         return false;
     *page = to;
@@ -340,9 +340,10 @@ static bool put_some(struct mt_store_writer *writer, const uint8_t **page,
     return true;
 }
 
-bool mt_store_put(struct mt_store_writer *writer, struct mt_store_piece *piece,
-                  uint64_t page, const uint64_t words[MT_STORE_WORDS],
-                  const uint64_t bits[MT_STORE_WORDS / 64])
+bool mt_word_copy_put(struct mt_word_copy_writer *writer,
+                      struct mt_word_copy_piece *piece, uint64_t page,
+                      const uint64_t words[MT_STORE_WORDS],
+                      const uint64_t bits[MT_STORE_WORDS / 64])
 {
     uint64_t some = 0, all = UINT64_MAX;
     struct chosen chosen;
@@ -355,13 +356,13 @@ bool mt_store_put(struct mt_store_writer *writer, struct mt_store_piece *piece,
         return true;
     if (all == UINT64_MAX)
         return put_whole(writer, &piece->pages[page], words);
-    gather(words, bits, &chosen);
+    copy_gather(words, bits, &chosen);
     return put_some(writer, &piece->pages[page], &chosen, bits);
 }
 
 /* --- reading --- */
 
-uint64_t mt_store_cell(const uint8_t *columns, unsigned place)
+uint64_t mt_word_copy_cell(const uint8_t *columns, unsigned place)
 {
     unsigned column = place % MT_STORE_COLUMNS, row = place / MT_STORE_COLUMNS;
     const uint8_t *rows = columns + COLUMN_HEADS;
@@ -390,7 +391,7 @@ static void get_columns(const uint8_t *columns, unsigned from, unsigned to,
 
     if (to - from < MT_STORE_WORDS) {
         for (unsigned i = from; i < to; i++)
-            words[i - from] = mt_store_cell(columns, i);
+            words[i - from] = mt_word_copy_cell(columns, i);
         return;
     }
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
@@ -411,20 +412,20 @@ static void get_columns(const uint8_t *columns, unsigned from, unsigned to,
 static void get_words(const uint8_t *record, unsigned from, unsigned to,
                       uint64_t *words)
 {
-    struct mt_store_walk walk;
+    struct mt_word_copy_walk walk;
     const uint8_t *bytes;
 
     memset(words, 0, (to - from) * sizeof *words);
     if (record == NULL)
         return;
-    mt_store_begin(&walk, record, from);
+    mt_word_copy_begin(&walk, record, from);
     if (walk.head.form == MT_RECORD_COLUMNS) {
         get_columns(walk.values, from, to, words);
         return;
     }
     if (walk.head.form != MT_RECORD_WHOLE) {
-        for (; walk.place < to; mt_store_next(&walk))
-            words[walk.place - from] = mt_store_value(&walk);
+        for (; walk.place < to; mt_word_copy_next(&walk))
+            words[walk.place - from] = mt_word_copy_value(&walk);
         return;
     }
     for (unsigned i = from; i < to; i++)
@@ -439,10 +440,10 @@ static void get_words(const uint8_t *record, unsigned from, unsigned to,
     }
 }
 
-size_t mt_store_read(const struct mt_store *store, uint64_t address,
-                     void *buffer, size_t bytes)
+size_t mt_word_copy_read(const struct mt_word_copy *store, uint64_t address,
+                         void *buffer, size_t bytes)
 {
-    const struct mt_store_piece *piece = mt_store_find(store, address);
+    const struct mt_word_copy_piece *piece = mt_word_copy_find(store, address);
     uint64_t words[MT_STORE_WORDS], at;
     size_t done = 0;
 

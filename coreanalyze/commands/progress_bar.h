@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * meter.h - what a terminal shows of a long step, and the user's way to stop
- * it: SIGINT.
+ * progress_bar.h - what a terminal shows of a long step, and the user's way to
+ * stop it: SIGINT.
  */
-#ifndef MT_METER_H
-#define MT_METER_H
+#ifndef MT_PROGRESS_BAR_H
+#define MT_PROGRESS_BAR_H
 
 #include "coreanalyze/source/source.h"
 
 #include <time.h>
 
-struct mt_meter {
+struct mt_progress_bar {
     struct mt_progress progress; /* to be passed on; lives as long as this */
     struct timespec start;
     bool on_terminal, shown;
@@ -19,11 +19,11 @@ struct mt_meter {
 
 /* From now on SIGINT ends the step at hand, so that what was stopped is let
  * go; a second one ends the program.  Once in a process. */
-void mt_meter_begin(struct mt_meter *meter);
+void mt_progress_bar_begin(struct mt_progress_bar *progress);
 /* Clears the line. */
-void mt_meter_end(struct mt_meter *meter);
-bool mt_meter_interrupted(void);
+void mt_progress_bar_end(struct mt_progress_bar *progress);
+bool mt_progress_bar_interrupted(void);
 /* Ends the program as SIGINT does, if there was one. */
-void mt_meter_exit_by_signal(void);
+void mt_progress_bar_exit_by_signal(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ended.c - a process at its end, as a source.
+ * exited_process.c - a process at its end, as a source.
  */
 #include "coreanalyze/check/follow.h"
 
@@ -10,7 +10,7 @@
 
 /* The registers of those that were held; a thread that ended before has none
  * and needs none. */
-static bool set_threads(struct mt_source *source, const struct mt_ended *ended)
+static bool set_threads(struct mt_source *source, const struct mt_exited *ended)
 {
     struct mt_thread *threads = calloc(ended->n_threads, sizeof *threads);
 
@@ -28,8 +28,8 @@ static bool set_threads(struct mt_source *source, const struct mt_ended *ended)
     return true;
 }
 
-struct mt_source *mt_ended_open(const struct mt_ended *ended,
-                                struct mt_error *error)
+struct mt_source *mt_exited_open(const struct mt_exited *ended,
+                                 struct mt_error *error)
 {
     struct mt_source *source = mt_source_open_pid(ended->reader, error);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_pick.h - the test that every word of a target's memory goes through:
+ * range_filter.h - the test that every word of a target's memory goes through:
  * is it an address in one of two ranges?
  */
-#ifndef MT_MARK_PICK_H
-#define MT_MARK_PICK_H
+#ifndef MT_RANGE_FILTER_H
+#define MT_RANGE_FILTER_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,10 +16,10 @@ struct mt_clusters {
 
 /* Of 64 * n words: sets a bit in `bits` for each that is in a range, and
  * clears the others. */
-void mt_pick(const struct mt_clusters *clusters, const uint64_t *words,
-             size_t n, uint64_t *bits);
+void mt_range_filter(const struct mt_clusters *clusters, const uint64_t *words,
+                     size_t n, uint64_t *bits);
 /* The same without any instructions that not all processors have. */
-void mt_pick_plain(const struct mt_clusters *clusters, const uint64_t *words,
-                   size_t n, uint64_t *bits);
+void mt_range_filter_plain(const struct mt_clusters *clusters,
+                           const uint64_t *words, size_t n, uint64_t *bits);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_freeze.c - what is wanted of a process's writable memory, as of one
+ * live_capture.c - what is wanted of a process's writable memory, as of one
  * moment.
  *
  * The process stands still only while its pages are read, once and in order.
@@ -9,7 +9,7 @@
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/source/store_fill.h"
+#include "coreanalyze/source/word_copy_fill.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -64,9 +64,9 @@ static bool read_maps_again(struct live *live, struct mt_error *error)
 /* Most heaps have fewer pointers than that. */
 #define RESIDENT_BYTES_OF_KEPT 24u
 
-static struct mt_store *make_store(const struct live *live)
+static struct mt_word_copy *make_store(const struct live *live)
 {
-    struct mt_store *store = mt_store_new(mt_available_bytes() / 2);
+    struct mt_word_copy *store = mt_word_copy_new(mt_available_bytes() / 2);
     unsigned long long resident = 0;
     char path[64];
     FILE *file;
@@ -74,16 +74,17 @@ static struct mt_store *make_store(const struct live *live)
     snprintf(path, sizeof path, "/proc/%d/statm", (int)live->pid);
     file = fopen(path, "re");
     if (file && fscanf(file, "%*s %llu", &resident) == 1 && store)
-        mt_store_reserve(store,
-                         resident * MT_STORE_PAGE / RESIDENT_BYTES_OF_KEPT);
+        mt_word_copy_reserve(store,
+                             resident * MT_STORE_PAGE / RESIDENT_BYTES_OF_KEPT);
     if (file)
         fclose(file);
     return store;
 }
 
-static bool add_pieces(const struct mt_source *source, struct mt_store *store)
+static bool live_capture_add_pieces(const struct mt_source *source,
+                                    struct mt_word_copy *store)
 {
-    struct mt_store_piece *pieces =
+    struct mt_word_copy_piece *pieces =
         calloc(source->n_mappings + 1, sizeof *pieces);
     size_t n = 0;
     bool ok;
@@ -91,61 +92,64 @@ static bool add_pieces(const struct mt_source *source, struct mt_store *store)
     for (size_t i = 0; pieces && i < source->n_mappings; i++) {
         const struct mt_mapping *m = &source->mappings[i];
         if (is_wanted(m))
-            pieces[n++] = (struct mt_store_piece){.start = m->start,
-                                                  .bytes = m->end - m->start};
+            pieces[n++] = (struct mt_word_copy_piece){
+                .start = m->start, .bytes = m->end - m->start};
     }
-    ok = pieces && mt_store_pieces(store, pieces, n);
+    ok = pieces && mt_word_copy_pieces(store, pieces, n);
     free(pieces);
     return ok;
 }
 
 /* False if the user stopped it.  The store becomes the source's. */
-static bool fill(struct live *live, const struct mt_keeper *keeper,
-                 struct mt_store **store)
+static bool live_capture_fill(struct live *live,
+                              const struct mt_word_filter *filter,
+                              struct mt_word_copy **store)
 {
     struct mt_source *source = &live->source;
     struct mt_fill fill = {.store = *store,
-                           .keeper = keeper,
+                           .filter = filter,
                            .read = read_now,
                            .present = find_present,
                            .context = live,
                            .progress = source->progress,
                            .step = "reading the process"};
 
-    if (fill.store && add_pieces(source, fill.store) && mt_store_fill(&fill)) {
+    if (fill.store && live_capture_add_pieces(source, fill.store) &&
+        mt_word_copy_fill(&fill)) {
         source->store = fill.store;
         *store = NULL;
-        source->frozen.copied = true;
-        source->frozen.bytes = fill.read_bytes;
-        source->frozen.kept_bytes = fill.store->bytes;
+        source->captured.copied = true;
+        source->captured.bytes = fill.read_bytes;
+        source->captured.kept_bytes = fill.store->bytes;
         return true;
     }
     return !fill.stopped;
 }
 
-bool mt_live_freeze(struct mt_source *source, const struct mt_keeper *keeper,
-                    bool stop, struct mt_error *error)
+bool mt_live_capture(struct mt_source *source,
+                     const struct mt_word_filter *filter, bool stop,
+                     struct mt_error *error)
 {
     struct live *live = (struct live *)source;
-    struct mt_store *store = make_store(live);
+    struct mt_word_copy *store = make_store(live);
     uint64_t start = mt_clock_ns(CLOCK_MONOTONIC);
     bool ok;
 
     if (stop && !mt_live_stop(source, error)) {
-        mt_store_free(store);
+        mt_word_copy_free(store);
         return false;
     }
-    source->frozen.stopped = stop;
+    source->captured.stopped = stop;
     ok = read_maps_again(live, error) &&
-         keeper->begin(keeper->context, source, error) &&
-         (fill(live, keeper, &store) ||
+         filter->begin(filter->context, source, error) &&
+         (live_capture_fill(live, filter, &store) ||
           mt_fail(error, "the reading was stopped"));
-    source->frozen.ns =
-        source->frozen.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
-    if (stop && (!ok || source->frozen.copied))
+    source->captured.ns =
+        source->captured.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
+    if (stop && (!ok || source->captured.copied))
         mt_live_go(source);
-    mt_store_free(store);
+    mt_word_copy_free(store);
     if (source->store)
-        mt_store_trim(source->store);
+        mt_word_copy_trim(source->store);
     return ok;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * leaks_options.c - words of options, and targets that stand still.
+ * search_options.c - words of options, and targets that stand still.
  */
-#include "coreanalyze/commands/cmd_leaks.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/reach/mark_keep.h"
 
 #include <stdlib.h>
@@ -16,8 +16,9 @@ struct word {
 };
 
 /* Words with commas between them; the last entry of the table is {0}. */
-static bool take_words(const struct mt_args *args, const struct word *words,
-                       unsigned *bits, const char *what, struct mt_error *error)
+static bool search_take_words(const struct mt_args *args,
+                              const struct word *words, unsigned *bits,
+                              const char *what, struct mt_error *error)
 {
     const char *text = args->value;
 
@@ -37,8 +38,8 @@ static bool take_words(const struct mt_args *args, const struct word *words,
     }
 }
 
-bool mt_take_kinds(void *member, const struct mt_args *args,
-                   struct mt_error *error)
+bool mt_parse_kinds(void *member, const struct mt_args *args,
+                    struct mt_error *error)
 {
     static const struct word words[] = {
         {"definite", 1u << MT_LEAK_DEFINITE},
@@ -50,13 +51,13 @@ bool mt_take_kinds(void *member, const struct mt_args *args,
         {0},
     };
 
-    return take_words(args, words, member,
-                      "kind (definite, indirect, possible, reachable, all)",
-                      error);
+    return search_take_words(
+        args, words, member,
+        "kind (definite, indirect, possible, reachable, all)", error);
 }
 
-bool mt_take_heuristics(void *member, const struct mt_args *args,
-                        struct mt_error *error)
+bool mt_parse_heuristics(void *member, const struct mt_args *args,
+                         struct mt_error *error)
 {
     static const struct word words[] = {
         {"stdstring", MT_HEURISTIC_STDSTRING},
@@ -68,10 +69,10 @@ bool mt_take_heuristics(void *member, const struct mt_args *args,
         {0},
     };
 
-    return take_words(args, words, member,
-                      "heuristic (stdstring, length64, newarray, "
-                      "multipleinheritance, all, none)",
-                      error);
+    return search_take_words(args, words, member,
+                             "heuristic (stdstring, length64, newarray, "
+                             "multipleinheritance, all, none)",
+                             error);
 }
 
 bool mt_take_tag_bits(void *member, const struct mt_args *args,
@@ -103,7 +104,7 @@ bool mt_take_tag_bits(void *member, const struct mt_args *args,
     }
 }
 
-static bool report(void *context, uint64_t done, uint64_t total)
+static bool search_report(void *context, uint64_t done, uint64_t total)
 {
     const struct mt_progress *progress = context;
 
@@ -117,15 +118,15 @@ void mt_mark_defaults(struct mt_session *session,
     memset(options, 0, sizeof *options);
     options->scan.heuristics = MT_HEURISTICS_ALL;
     if (session->progress) {
-        options->progress = report;
+        options->progress = search_report;
         options->progress_context = (void *)(uintptr_t)session->progress;
     }
 }
 
-bool mt_target_frozen(struct mt_session *session, const char *command,
-                      const char *name, bool stop,
-                      const struct mt_scan_options *scan,
-                      struct mt_target *target, struct mt_error *error)
+bool mt_target_captured(struct mt_session *session, const char *command,
+                        const char *name, bool stop,
+                        const struct mt_scan_options *scan,
+                        struct mt_target *target, struct mt_error *error)
 {
     struct mt_snapshot_options options = {session->root_symbol,
                                           session->progress};
@@ -137,6 +138,6 @@ bool mt_target_frozen(struct mt_session *session, const char *command,
                        "%s: not checked: a mini-core has no memory of the "
                        "program to search",
                        command);
-    return mt_freeze(target->source, &options, scan, stop, error) &&
+    return mt_capture_memory(target->source, &options, scan, stop, error) &&
            mt_target_model(session, target, error);
 }

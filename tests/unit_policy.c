@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * unit_gate.c - patterns of suppressions, their files, fingerprints and
+ * unit_policy.c - patterns of suppressions, their files, fingerprints and
  * baselines, and the writers given names of any bytes.
  */
 #include "coreanalyze/ci/baseline.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct mt_loss_frame stack[] = {
+static struct mt_leak_frame stack[] = {
     {.function = "lose",
      .linkage = "lose",
      .module = "/opt/app/bin/app",
@@ -35,9 +35,9 @@ static struct mt_loss_frame stack[] = {
 };
 #define N_FRAMES (sizeof stack / sizeof *stack)
 
-static struct mt_loss a_loss(unsigned kind)
+static struct mt_leak a_loss(unsigned kind)
 {
-    return (struct mt_loss){.kind = kind,
+    return (struct mt_leak){.kind = kind,
                             .bytes = 300,
                             .count = 3,
                             .frames = stack,
@@ -56,11 +56,11 @@ static bool suppresses(const char *text, unsigned kind)
 {
     struct mt_suppressions set;
     struct mt_error error;
-    struct mt_loss loss = a_loss(kind);
+    struct mt_leak leak = a_loss(kind);
     bool found;
 
     CU_ASSERT_TRUE_FATAL(parse(&set, text, &error));
-    found = mt_suppress(&set, &loss) != NULL;
+    found = mt_suppress(&set, &leak) != NULL;
     mt_suppressions_free(&set);
     return found;
 }
@@ -203,8 +203,8 @@ static void long_patterns(void)
 {
     enum { STARS = 2000, NAME = 20000 };
     char *pattern = calloc(1, 2 * STARS + 20), *name = calloc(1, NAME + 1);
-    struct mt_loss_frame frame = {.function = name};
-    struct mt_loss loss = {.frames = &frame, .n_frames = 1};
+    struct mt_leak_frame frame = {.function = name};
+    struct mt_leak leak = {.frames = &frame, .n_frames = 1};
     struct mt_suppressions set;
     struct mt_error error;
 
@@ -214,7 +214,7 @@ static void long_patterns(void)
         memcpy(pattern + 6 + 2 * i, "a*", 2);
     strcat(pattern, "b$");
     CU_ASSERT_TRUE(parse(&set, pattern, &error));
-    CU_ASSERT_PTR_NULL(mt_suppress(&set, &loss));
+    CU_ASSERT_PTR_NULL(mt_suppress(&set, &leak));
     mt_suppressions_free(&set);
     free(pattern);
     free(name);
@@ -222,18 +222,18 @@ static void long_patterns(void)
 
 static void generated(void)
 {
-    struct mt_loss loss = a_loss(MT_LEAK_POSSIBLE), other = loss;
-    struct mt_loss_frame frames[N_FRAMES];
+    struct mt_leak leak = a_loss(MT_LEAK_POSSIBLE), other = leak;
+    struct mt_leak_frame frames[N_FRAMES];
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
     struct mt_suppressions set;
     struct mt_error error;
 
-    mt_print_suppression_of(&loss, out);
+    mt_print_suppression_of(&leak, out);
     fclose(out);
     CU_ASSERT_TRUE(parse(&set, text, &error));
-    CU_ASSERT_PTR_NOT_NULL(mt_suppress(&set, &loss));
+    CU_ASSERT_PTR_NOT_NULL(mt_suppress(&set, &leak));
     CU_ASSERT_EQUAL(set.all[0].blocks, 3);
     other.kind = MT_LEAK_DEFINITE;
     CU_ASSERT_PTR_NULL(mt_suppress(&set, &other));
@@ -249,7 +249,7 @@ static void generated(void)
     free(text);
 }
 
-static uint64_t print_of(struct mt_loss_frame *frames, size_t n)
+static uint64_t print_of(struct mt_leak_frame *frames, size_t n)
 {
     return mt_fingerprint(frames, n);
 }
@@ -257,7 +257,7 @@ static uint64_t print_of(struct mt_loss_frame *frames, size_t n)
 /* What a rebuild changes does not matter; what makes another leak does. */
 static void fingerprints(void)
 {
-    struct mt_loss_frame f[N_FRAMES + 1];
+    struct mt_leak_frame f[N_FRAMES + 1];
     uint64_t print = print_of(stack, N_FRAMES);
 
     memcpy(f, stack, sizeof stack);
@@ -312,7 +312,7 @@ static void baselines(void)
         "memtrace-baseline 1\ndefinite 3 300 00000000000000g0 lose\n",
         "memtrace-baseline 1\ndefinite x 300 000000000000000f lose\n",
         "memtrace-baseline 1\ndefinite 3 000000000000000f\n"};
-    struct mt_loss loss = {
+    struct mt_leak leak = {
         .kind = MT_LEAK_DEFINITE, .count = 3, .fingerprint = 0xf};
     struct mt_baseline baseline;
     struct mt_error error;
@@ -320,14 +320,14 @@ static void baselines(void)
 
     CU_ASSERT_TRUE(read_text(&baseline, text, &error));
     CU_ASSERT_EQUAL(baseline.n, 2);
-    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &loss, &count), MT_LOSS_KNOWN);
-    loss.count = 4;
-    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &loss, &count), MT_LOSS_GROWN);
+    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &leak, &count), MT_LEAK_KNOWN);
+    leak.count = 4;
+    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &leak, &count), MT_LEAK_GROWN);
     CU_ASSERT_EQUAL(count, 3);
-    loss.kind = MT_LEAK_POSSIBLE;
-    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &loss, &count), MT_LOSS_NEW);
-    loss.fingerprint = 0xff;
-    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &loss, &count), MT_LOSS_KNOWN);
+    leak.kind = MT_LEAK_POSSIBLE;
+    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &leak, &count), MT_LEAK_NEW);
+    leak.fingerprint = 0xff;
+    CU_ASSERT_EQUAL(mt_baseline_find(&baseline, &leak, &count), MT_LEAK_KNOWN);
     mt_baseline_free(&baseline);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CU_ASSERT_FALSE(read_text(&baseline, bad[i], &error));
