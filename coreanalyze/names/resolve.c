@@ -18,7 +18,8 @@ struct entry {
 };
 
 struct mt_resolver {
-    const struct mt_model *model;
+    const struct mt_model *model; /* or NULL */
+    struct mt_source *source;
     struct mt_symbolizer *symbolizer;
     struct mt_resolver_options options;
     struct entry *entries; /* open addressing */
@@ -26,8 +27,9 @@ struct mt_resolver {
     struct mt_frame fallback;
 };
 
-struct mt_resolver *mt_resolver_new(const struct mt_model *model,
-                                    const struct mt_resolver_options *options)
+struct mt_resolver *
+mt_resolver_of_source(struct mt_source *source,
+                      const struct mt_resolver_options *options)
 {
     struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
                                             .sysroot = options->sysroot,
@@ -37,7 +39,7 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
 
     if (resolver == NULL)
         return NULL;
-    resolver->model = model;
+    resolver->source = source;
     resolver->options = *options;
     resolver->symbolizer = mt_symbolizer_new(&symbols);
     if (resolver->symbolizer == NULL) {
@@ -45,6 +47,22 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
         return NULL;
     }
     return resolver;
+}
+
+struct mt_resolver *mt_resolver_new(const struct mt_model *model,
+                                    const struct mt_resolver_options *options)
+{
+    struct mt_resolver *resolver =
+        mt_resolver_of_source(model->source, options);
+
+    if (resolver)
+        resolver->model = model;
+    return resolver;
+}
+
+void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
+{
+    resolver->model = model;
 }
 
 void mt_resolver_free(struct mt_resolver *resolver)
@@ -130,7 +148,7 @@ static bool is_signal_frame(struct mt_resolver *resolver,
                                   pc - module->load_bias, code, sizeof code);
     }
     if (!known)
-        mt_source_read_part(resolver->model->source, pc, code, sizeof code);
+        mt_source_read_part(resolver->source, pc, code, sizeof code);
     return memcmp(code, rax, sizeof rax) == 0 ||
            memcmp(code, eax, sizeof eax) == 0;
 }
@@ -191,8 +209,10 @@ static bool resolve_fill(struct mt_resolver *resolver,
 struct mt_resolved mt_resolve(struct mt_resolver *resolver,
                               const struct mt_pc *at)
 {
-    const struct mt_module *module = mt_model_module(
-        resolver->model, at->exact ? at->pc : at->pc - 1, at->modules);
+    uint64_t pc = at->exact ? at->pc : at->pc - 1;
+    const struct mt_module *module =
+        resolver->model ? mt_model_module(resolver->model, pc, at->modules)
+                        : mt_source_module(resolver->source, pc);
     struct entry *entry;
 
     if (resolve_make_room(resolver)) {
@@ -204,6 +224,16 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
     }
     resolve_describe(module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
+}
+
+bool mt_resolver_bytes(struct mt_resolver *resolver,
+                       const struct mt_module *module, uint64_t address,
+                       void *buffer, size_t bytes)
+{
+    struct mt_symbol_module m = symbol_module(module);
+
+    return mt_symbolize_loaded(resolver->symbolizer, &m, address, buffer,
+                               bytes);
 }
 
 void mt_resolver_matches(const struct mt_resolver *resolver,

@@ -40,6 +40,12 @@ struct mt_resolver;
  * outlive it. */
 struct mt_resolver *mt_resolver_new(const struct mt_model *model,
                                     const struct mt_resolver_options *options);
+/* The same without a model: modules are those of the source alone, until
+ * mt_resolver_use gives it the model of that source. */
+struct mt_resolver *
+mt_resolver_of_source(struct mt_source *source,
+                      const struct mt_resolver_options *options);
+void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 
 /* A program counter and how it was met. */
@@ -58,6 +64,11 @@ struct mt_resolved {
 };
 /* The frames of a program counter, valid until the resolver is freed. */
 struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
+
+/* Bytes of a module's file by their address in memory less the load bias;
+ * false if there is no file that is known to be the one that ran. */
+bool mt_resolver_bytes(struct mt_resolver *, const struct mt_module *module,
+                       uint64_t address, void *buffer, size_t bytes);
 
 /* How the modules asked about so far were matched with files: calls `visit`
  * for each, in order of first use.  `match` is one of "build-id",

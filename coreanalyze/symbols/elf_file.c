@@ -427,3 +427,28 @@ bool mt_elf_code(struct mt_elf *elf, uint64_t address, void *buffer,
     }
     return false;
 }
+
+bool mt_elf_loaded(const struct mt_elf *elf, uint64_t address, void *buffer,
+                   size_t bytes)
+{
+    Elf64_Ehdr header;
+
+    memcpy(&header, elf->data, sizeof(header));
+    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
+        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
+        return false;
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
+               sizeof(segment));
+        uint64_t at = address - segment.p_vaddr;
+        if (segment.p_type != PT_LOAD || at > segment.p_filesz ||
+            bytes > segment.p_filesz - at ||
+            !elf_within(elf, segment.p_offset, segment.p_filesz))
+            continue;
+        memcpy(buffer, elf->data + segment.p_offset + at, bytes);
+        return true;
+    }
+    return false;
+}

@@ -57,6 +57,11 @@ bool mt_elf_section_data(struct mt_elf *, const struct mt_elf_section *,
  * section has them all. */
 bool mt_elf_code(struct mt_elf *, uint64_t address, void *buffer, size_t bytes);
 
+/* The bytes that are loaded at `address`, less the load bias; false if no
+ * segment has them all in the file. */
+bool mt_elf_loaded(const struct mt_elf *, uint64_t address, void *buffer,
+                   size_t bytes);
+
 /* From the GNU note, in a section or a segment. */
 bool mt_elf_build_id(const struct mt_elf *, const uint8_t **id, size_t *bytes);
 /* .gnu_debuglink: name of the separate debug file, and its CRC. */

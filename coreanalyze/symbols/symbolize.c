@@ -452,6 +452,16 @@ bool mt_symbolize_code(struct mt_symbolizer *symbolizer,
            mt_elf_code(module->files.module, address, buffer, bytes);
 }
 
+bool mt_symbolize_loaded(struct mt_symbolizer *symbolizer,
+                         const struct mt_symbol_module *recorded,
+                         uint64_t address, void *buffer, size_t bytes)
+{
+    struct module *module = symbolize_loaded(symbolizer, recorded);
+
+    return module != NULL && module->files.module != NULL &&
+           mt_elf_loaded(module->files.module, address, buffer, bytes);
+}
+
 size_t mt_symbolizer_n_modules(const struct mt_symbolizer *symbolizer)
 {
     return symbolizer->n_modules;

@@ -108,6 +108,11 @@ size_t mt_symbolize(struct mt_symbolizer *, const struct mt_symbol_module *,
 bool mt_symbolize_code(struct mt_symbolizer *, const struct mt_symbol_module *,
                        uint64_t address, void *buffer, size_t bytes);
 
+/* The same for all that is loaded: headers, code, unwind data. */
+bool mt_symbolize_loaded(struct mt_symbolizer *,
+                         const struct mt_symbol_module *, uint64_t address,
+                         void *buffer, size_t bytes);
+
 /* How a module that was asked about was matched with a file. */
 enum mt_symbol_match {
     MT_MATCH_BUILD_ID,   /* the file's build-id is the recorded one */
