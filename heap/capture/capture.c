@@ -44,6 +44,7 @@
  */
 #include "heap/capture/capture_fast.h"
 #include "heap/capture/stacks.h"
+#include "heap/capture/unwind.h"
 
 #include <string.h>
 

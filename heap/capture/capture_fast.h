@@ -10,6 +10,7 @@
 #include "heap/capture/capture.h"
 #include "heap/capture/memo.h"
 #include "heap/capture/module_table.h"
+#include "heap/capture/walk.h"
 
 #define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */
 #define MT_COUNTER_FULL (UINT32_C(1) << 31) /* to be folded before the next */

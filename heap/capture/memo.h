@@ -6,7 +6,7 @@
 #ifndef MT_MEMO_H
 #define MT_MEMO_H
 
-#include "heap/capture/walk.h"
+#include "heap/capture/read_log.h"
 
 #define MT_MEMO_WAYS 8
 #define MT_MEMO_WORDS 160   /* words of an entry at most */

@@ -11,9 +11,10 @@
  * one is lost, too. The thread that makes the larger table may never finish (a
  * signal handler can leave it by longjmp()): from time to time another tries.
  */
+#include "heap/capture/rules.h"
+
 #include "heap/capture/cfi.h"
 #include "heap/capture/module_table.h"
-#include "heap/capture/unwind.h"
 
 #include <elf.h>
 #include <link.h>

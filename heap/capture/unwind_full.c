@@ -5,8 +5,9 @@
  *
  * A register's value is followed lazily, as rbp's is in unwind.c.
  */
+#include "heap/capture/unwind_full.h"
+
 #include "heap/capture/cfi.h"
-#include "heap/capture/walk.h"
 
 #include <string.h>
 

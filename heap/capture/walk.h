@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * walk.h - the state of one unwinding, between unwind.c and unwind_full.c.
+ * walk.h - the state of one unwinding, and the steps that both ways to unwind
+ * share: which memory may be read, and what was read of it.
  */
 #ifndef MT_WALK_H
 #define MT_WALK_H
 
-#include "heap/capture/unwind.h"
+#include "heap/capture/read_log.h"
+#include "heap/capture/rules.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MT_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define MT_ASAN 1
-#endif
-/* The stack is read past the bounds of any variable. */
-#ifdef MT_ASAN
-#define MT_READS_STACK __attribute__((no_sanitize("address")))
-#else
-#define MT_READS_STACK
-#endif
+#define MT_DEPTH_MAX 1024 /* frames; mt_root.depth is at most this */
 
-/* A word of a stack, whatever is in it. */
-typedef uint64_t __attribute__((may_alias)) mt_any_word;
+/* Stacks that one thread runs on: its own, alternate ones for signals, those
+ * of coroutines. [low, high) is readable as long as the stack is in use. */
+#define MT_STACK_RANGES 4
+struct mt_stack_ranges {
+    struct {
+        uint64_t low, high;
+    } range[MT_STACK_RANGES];
+    unsigned last, replace; /* found last; replaced next */
+};
+
+struct mt_unwinding {
+    uint64_t *frames;               /* out: return addresses, innermost first */
+    unsigned max_frames;            /* at least 1 */
+    unsigned n_frames;              /* out: at least 1 */
+    unsigned flags;                 /* out: MT_STACK_* */
+    struct mt_stack_ranges *ranges; /* or NULL: nothing is known */
+    struct mt_read_log *read_log;   /* or NULL: not wanted */
+};
 
 /* Where rbp is: in `value`, or still in the slot where a callee saved it. */
 struct mt_lazy_rbp {
@@ -51,15 +56,12 @@ enum mt_walk_end {
     MT_WALK_GOES_ON     /* within unwind.c: there was another frame */
 };
 
-/* An unwinding in steps: begin, fast, finish. */
+/* Begins at `start`, with one frame. */
 void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
                    const struct mt_regs *start);
-enum mt_walk_end mt_walk_fast(struct mt_walk *w);
-void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end);
-
-/* unwind_full.c: with all registers, by interpreting the unwind data of every
- * frame. */
-enum mt_walk_end mt_walk_full(struct mt_walk *w);
+/* The unwinding ended well: what it found readable above the range of its
+ * stack belongs to that, if nothing was guessed. */
+MT_COLD void mt_walk_extend_range(struct mt_walk *w);
 
 /* Makes [low, high) the known range of the stack that `sp` is on. */
 void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
