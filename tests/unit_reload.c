@@ -4,6 +4,7 @@
  * code has the same layout but other frames.
  */
 #include "heap/capture/capture.h"
+#include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 #include "heap/trace_region.h"
 #include "heap/capture/stacks.h"

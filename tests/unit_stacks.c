@@ -2,6 +2,7 @@
  *
  * unit_stacks.c - the stack table, the module list, and a capture's result.
  */
+#include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 #include "heap/trace_region.h"
 #include "heap/capture/stacks.h"
@@ -204,7 +205,7 @@ static const struct unit_test tests[] = {
     {"threads that add the same stacks", by_many_threads},
     {"a capture counts on its stack", captured},
     {"modules of frames are listed", modules},
-    {"loading an object changes the generation", load_count},
+    {"loading an object changes the count of loads", load_count},
 };
 
 int main(int argc, char **argv)

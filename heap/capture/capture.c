@@ -17,9 +17,9 @@
  *
  * The rest of what it is a function of: an entry is used only while the depth
  * is the same, and while no module that had a frame in any stack is gone
- * (module_table.c: the generation changes before other code can run at the
+ * (load_count.c: the count of loads changes before other code can run at the
  * addresses of one; the list is then checked). Entries with frames that lie
- * in no module hold for one generation. Stacks that used other registers than
+ * in no module hold for one count. Stacks that used other registers than
  * rbp, or words outside of the known range of the current stack, are not
  * remembered.
  *
@@ -43,6 +43,7 @@
  * locks, and finished by others if it is left in the middle.
  */
 #include "heap/capture/capture_fast.h"
+#include "heap/capture/module_table.h"
 #include "heap/capture/stacks.h"
 #include "heap/capture/unwind.h"
 

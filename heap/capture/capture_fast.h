@@ -8,8 +8,8 @@
 #define MT_CAPTURE_FAST_H
 
 #include "heap/capture/capture.h"
+#include "heap/capture/load_count.h"
 #include "heap/capture/memo.h"
-#include "heap/capture/module_table.h"
 #include "heap/capture/walk.h"
 
 #define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */

@@ -8,6 +8,7 @@
  */
 #include "heap/capture/cfi.h"
 #include "heap/capture/cfi_read.h"
+#include "heap/capture/object.h"
 
 #define HDR_TABLE_ENCODING 0x3b /* datarel | sdata4: all linkers write it */
 

@@ -93,12 +93,4 @@ struct mt_expr_env {
 bool mt_expr_evaluate(const uint8_t *expression, const uint64_t *initial,
                       const struct mt_expr_env *env, uint64_t *result);
 
-/* object.c: the loaded object that an address lies in. */
-struct mt_object {
-    uint64_t start, end;         /* its mappings */
-    const uint8_t *eh_frame_hdr; /* or NULL */
-    const void *link_map;
-};
-bool mt_object_find(uint64_t address, struct mt_object *object);
-
 #endif

@@ -7,154 +7,15 @@
  * at its addresses now gets a record of its own, later in the list. A stack
  * record says how long the list was; a frame of it lies in the last module
  * before that point that holds its address.
- *
- * WHEN AN ADDRESS CHANGES ITS MEANING.  Code at an address can only change
- * after another object was loaded there. The dynamic linker counts the
- * objects it loads (dl_iterate_phdr reports the count as dlpi_adds), and
- * does so before any code of the object runs. dl_iterate_phdr takes the
- * linker's lock, so it can't be asked at a capture; but the count itself
- * is a word in the linker's data, which is found once: at start-up by its
- * value, the number of objects on the linker's list, and exactly from a
- * constructor on, where dl_iterate_phdr may be called. What was derived from
- * addresses is dropped when the word differs from what it was then. An
- * object that is unloaded, by anyone, needs no notice: until another is
- * loaded, no code runs at its addresses.
  */
 #include "heap/capture/module_table.h"
 
-#include "heap/capture/cfi.h"
-#include "heap/capture/stacks.h"
+#include "heap/capture/object.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const volatile uint64_t zero;
-const volatile uint64_t *mt_modules_loads[2] = {&zero, &zero};
-uint64_t mt_modules_events;
-
-/* --- the generation --- */
-
-static const uint64_t *linker_data; /* _rtld_global */
-static size_t linker_words;
-
-/* A dynamic section's pointer, which the linker may have relocated. */
-static const void *dynamic_pointer(const struct link_map *map, uint64_t value)
-{
-    return (const void *)(uintptr_t)(value < map->l_addr ? value + map->l_addr
-                                                         : value);
-}
-
-/* The number of symbols, by the old hash table or the new one. */
-static uint32_t symbol_count(const uint32_t *hash, const uint32_t *gnu_hash)
-{
-    if (hash)
-        return hash[1];
-    if (!gnu_hash)
-        return 0;
-    uint32_t n_buckets = gnu_hash[0], last = 0;
-    const uint32_t *buckets = gnu_hash + 4 + 2 * gnu_hash[2];
-    for (uint32_t i = 0; i < n_buckets; i++)
-        if (buckets[i] > last)
-            last = buckets[i];
-    if (last < gnu_hash[1])
-        return last;
-    const uint32_t *chain = buckets + n_buckets;
-    while (!(chain[last - gnu_hash[1]] & 1))
-        last++;
-    return last + 1;
-}
-
-static void find_linker_data(const struct link_map *map)
-{
-    const ElfW(Sym) *symbols = NULL;
-    const char *names = NULL;
-    const uint32_t *hash = NULL, *gnu_hash = NULL;
-    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
-        const void *p = dynamic_pointer(map, d->d_un.d_ptr);
-        if (d->d_tag == DT_SYMTAB)
-            symbols = p;
-        else if (d->d_tag == DT_STRTAB)
-            names = p;
-        else if (d->d_tag == DT_HASH)
-            hash = p;
-        else if (d->d_tag == DT_GNU_HASH)
-            gnu_hash = p;
-    }
-    if (!symbols || !names)
-        return;
-    uint32_t n = symbol_count(hash, gnu_hash);
-    for (uint32_t i = 0; i < n; i++) {
-        const ElfW(Sym) *s = &symbols[i];
-        if (strcmp(names + s->st_name, "_rtld_global") != 0)
-            continue;
-        linker_data = (const void *)(map->l_addr + s->st_value);
-        linker_words = s->st_size / sizeof *linker_data;
-        return;
-    }
-}
-
-/* The words of the linker's data that may be the count, the last two: the
- * first structure in it holds another number of loaded objects. */
-static unsigned find_count(uint64_t count, const volatile uint64_t *found[2])
-{
-    unsigned n = 0;
-    for (size_t i = linker_words; i > 2 && n < 2; i--)
-        if (linker_data[i - 1] == count)
-            found[n++] = &linker_data[i - 1];
-    for (unsigned i = n; i < 2; i++)
-        found[i] = &zero;
-    return n;
-}
-
-static void set_count(const volatile uint64_t *const found[2])
-{
-    /* The number of events makes every sum differ from those before. */
-    mt_store_relaxed(&mt_modules_loads[0], found[0]);
-    mt_store_relaxed(&mt_modules_loads[1], found[1]);
-    __atomic_fetch_add(&mt_modules_events, UINT64_C(1) << 48, __ATOMIC_RELAXED);
-}
-
-void mt_modules_start(void)
-{
-    uint64_t n = 0;
-    const volatile uint64_t *found[2];
-    const struct link_map *linker = NULL;
-    for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next) {
-        n++;
-        if (m->l_addr == _r_debug.r_ldbase && m->l_addr)
-            linker = m;
-    }
-    if (linker && !linker_data)
-        find_linker_data(linker);
-    if (linker_data && find_count(n, found) > 0)
-        set_count(found);
-}
-
-static int report_count(struct dl_phdr_info *info, size_t bytes, void *count)
-{
-    if (bytes >= sizeof *info)
-        *(uint64_t *)count = info->dlpi_adds;
-    return 1;
-}
-
-/* The exact count; a constructor may take the linker's lock. */
-static __attribute__((constructor)) void settle_count(void)
-{
-    uint64_t count = 0;
-    const volatile uint64_t *found[2];
-    if (!linker_data)
-        mt_modules_start();
-    dl_iterate_phdr(report_count, &count);
-    if (linker_data && count && find_count(count, found) > 0 &&
-        (found[0] != mt_modules_loads[0] || found[1] != mt_modules_loads[1]))
-        set_count(found);
-}
-
-/* --- the list --- */
 
 static struct mt_section_record *modules_section(void)
 {

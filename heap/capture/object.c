@@ -12,7 +12,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
-#include "heap/capture/cfi.h"
+#include "heap/capture/object.h"
 
 #ifdef HAVE__DL_FIND_OBJECT
 #include <dlfcn.h>
@@ -30,7 +30,7 @@ bool mt_object_find(uint64_t address, struct mt_object *object)
 }
 
 #else
-#include "heap/capture/module_table.h"
+#include "heap/capture/load_count.h"
 
 #include <elf.h>
 #include <link.h>

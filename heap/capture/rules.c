@@ -14,7 +14,9 @@
 #include "heap/capture/rules.h"
 
 #include "heap/capture/cfi.h"
+#include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
+#include "heap/capture/object.h"
 
 #include <elf.h>
 #include <link.h>
@@ -28,7 +30,7 @@
 static struct mt_rule_table *current;
 static uint32_t wanted; /* how often a larger table was wanted */
 
-/* Makes the table right for `generation`. If a module is gone, no rule is
+/* Makes the table right for `load_count`. If a module is gone, no rule is
  * believed any more; if others came, only those that had no unwind data. In
  * place: a thread that still compiles a rule does so for code that is on its
  * stack, which is loaded; what it adds is right after this, too. */
@@ -177,7 +179,7 @@ static void rules_grow(struct mt_rule_table *old)
     if (!table)
         return;
     /* Read before the rules are: if they are cleared meanwhile, the new
-     * table is of the old generation, and is cleared when it is used. */
+     * table has the old count, and is cleared when it is used. */
     if (old) {
         table->load_count = mt_load_acquire(&old->load_count);
         table->unload_count = mt_load_relaxed(&old->unload_count);

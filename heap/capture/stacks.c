@@ -23,6 +23,7 @@
  */
 #include "heap/capture/stacks.h"
 
+#include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 
 #include <string.h>

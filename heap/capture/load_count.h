@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * load_count.h - how often objects were loaded.  All of it is AS-safe and takes
+ * no lock.
+ */
+#ifndef MT_LOAD_COUNT_H
+#define MT_LOAD_COUNT_H
+
+#include "heap/internal.h"
+
+/* The count changes before code can run at an address that meant other code
+ * before, and before other code that is loaded can. What was derived from an
+ * address - a rule, a memo, a module - holds while it is the same. */
+extern const volatile uint64_t *mt_modules_loads[2];
+extern uint64_t mt_modules_events;
+static inline uint64_t mt_modules_load_count(void)
+{
+    return *mt_modules_loads[0] + (*mt_modules_loads[1] << 24) +
+           mt_load_relaxed(&mt_modules_events);
+}
+
+/* Finds where the count is. Once, before the first capture. */
+void mt_modules_start(void);
+
+#endif
