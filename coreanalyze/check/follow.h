@@ -6,17 +6,7 @@
 #ifndef MT_CHECK_H
 #define MT_CHECK_H
 
-#include "coreanalyze/source/source.h"
-
-/* A process at its end: all its threads stand still in the kernel. */
-struct mt_exited {
-    pid_t pid;
-    bool program;              /* it is the one that was started */
-    pid_t reader;              /* thread that its memory is read by */
-    int status;                /* as waitpid(2) will tell it */
-    struct mt_thread *threads; /* with the registers that they ended with */
-    size_t n_threads;
-};
+#include "coreanalyze/source/exited_process.h"
 
 struct mt_check_events {
     void (*ended)(void *context, const struct mt_exited *);
@@ -46,10 +36,5 @@ struct mt_check_end {
 bool mt_check_run(char *const *argv, const char *preload,
                   const struct mt_check_events *events,
                   struct mt_check_end *end, struct mt_error *error);
-
-/* The memory of such a process, with its threads as they ended; NULL with
- * `error` filled. */
-struct mt_source *mt_exited_open(const struct mt_exited *ended,
-                                 struct mt_error *error);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * exited_process.c - a process at its end, as a source.
  */
-#include "coreanalyze/check/follow.h"
+#include "coreanalyze/source/exited_process.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * exited_process.h - a process at its end, as a source.
+ */
+#ifndef MT_EXITED_PROCESS_H
+#define MT_EXITED_PROCESS_H
+
+#include "coreanalyze/source/source.h"
+
+/* A process at its end: all its threads stand still in the kernel. */
+struct mt_exited {
+    pid_t pid;
+    bool program;              /* it is the one that was started */
+    pid_t reader;              /* thread that its memory is read by */
+    int status;                /* as waitpid(2) will tell it */
+    struct mt_thread *threads; /* with the registers that they ended with */
+    size_t n_threads;
+};
+
+/* The memory of such a process, with its threads as they ended; NULL with
+ * `error` filled. */
+struct mt_source *mt_exited_open(const struct mt_exited *ended,
+                                 struct mt_error *error);
+
+#endif
