@@ -5,17 +5,9 @@
 #ifndef MT_LEAKS_H
 #define MT_LEAKS_H
 
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/analyses/show.h"
-
-/* The kinds of Memcheck; also mt_show_row.kind. */
-enum mt_leak_kind {
-    MT_LEAK_DEFINITE,  /* no pointer to it */
-    MT_LEAK_INDIRECT,  /* pointers from lost blocks only */
-    MT_LEAK_POSSIBLE,  /* no chain without a pointer to the inside */
-    MT_LEAK_REACHABLE, /* a chain of pointers to starts leads to it */
-    MT_N_LEAK_KINDS
-};
 
 struct mt_leaks_options {
     struct mt_show_options show; /* classify is set by mt_leaks_run */

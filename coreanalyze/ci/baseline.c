@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/ci/baseline.h"
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/reports/print_leaks.h"
 #include "coreanalyze/base/text.h"
 
 #include <ctype.h>

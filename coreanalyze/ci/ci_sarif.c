@@ -8,7 +8,7 @@
 
 #include "coreanalyze/ci/ci_formats.h"
 #include "coreanalyze/base/json.h"
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>

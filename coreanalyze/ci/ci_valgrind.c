@@ -7,7 +7,7 @@
  * ClientCheck, whose text says so.
  */
 #include "coreanalyze/ci/ci_formats.h"
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/base/xml.h"
 

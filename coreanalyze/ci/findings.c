@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/ci/findings.h"
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
 
@@ -116,17 +116,15 @@ const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak)
 
 void mt_leak_title(const struct mt_leak *leak, char *text, size_t bytes)
 {
-    static const char *const words[MT_N_LEAK_KINDS] = {
-        "definitely lost", "indirectly lost", "possibly lost",
-        "still reachable"};
+    const char *title = mt_leak_kind_titles[leak->kind];
 
     if (leak->indirect_count > 0)
         snprintf(text, bytes,
                  "%" PRIu64 " (%" PRIu64 " direct, %" PRIu64
                  " indirect) bytes in %" PRIu64 " blocks are %s",
                  mt_leak_bytes(leak), leak->bytes, leak->indirect_bytes,
-                 leak->count, words[leak->kind]);
+                 leak->count, title);
     else
         snprintf(text, bytes, "%" PRIu64 " bytes in %" PRIu64 " blocks are %s",
-                 leak->bytes, leak->count, words[leak->kind]);
+                 leak->bytes, leak->count, title);
 }

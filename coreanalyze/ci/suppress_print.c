@@ -2,7 +2,7 @@
  *
  * suppress_print.c - what suppressions did, and new ones.
  */
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/ci/suppress.h"
 #include "coreanalyze/base/text.h"
 
@@ -82,13 +82,10 @@ static void put_pattern(const char *prefix, const char *text, FILE *out)
 
 void mt_print_suppression_of(const struct mt_leak *leak, FILE *out)
 {
-    static const char *const kinds[MT_N_LEAK_KINDS] = {"definite", "indirect",
-                                                       "possible", "reachable"};
-
     fprintf(out,
             "{\n   memtrace %016" PRIx64 "\n   Memcheck:Leak\n"
             "   match-leak-kinds: %s\n   fun:*\n",
-            leak->fingerprint, kinds[leak->kind]);
+            leak->fingerprint, mt_leak_kind_names[leak->kind]);
     for (size_t i = 0; i < leak->n_frames && i + 1 < MAX_CALLERS; i++) {
         const struct mt_leak_frame *f = &leak->frames[i];
         if (f->linkage || f->function)

@@ -2,7 +2,7 @@
  *
  * suppress_read.c - the two formats of suppressions.
  */
-#include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/ci/suppress.h"
 

@@ -10,12 +10,6 @@
 
 #define FRAMES_INDENT 10
 
-const char *const mt_leak_kind_names[] = {"definite", "indirect", "possible",
-                                          "reachable"};
-
-static const char *const titles[] = {"definitely lost", "indirectly lost",
-                                     "possibly lost", "still reachable"};
-
 static void leaks_put_sum(const struct mt_report *report, const char *title,
                           const struct mt_show_sum *sum)
 {
@@ -36,7 +30,7 @@ static void leaks_put_sums(const struct mt_report *report,
 
     for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
         struct mt_show_sum left = mt_leaks_left(leaks, i);
-        leaks_put_sum(report, titles[i], &left);
+        leaks_put_sum(report, mt_leak_kind_titles[i], &left);
         add_sum(&suppressed, &leaks->suppressed[i]);
         add_sum(&known, &leaks->known[i]);
     }

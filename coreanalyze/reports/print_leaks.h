@@ -8,8 +8,6 @@
 #include "coreanalyze/analyses/leaks.h"
 #include "coreanalyze/reports/print.h"
 
-extern const char *const mt_leak_kind_names[];
-
 /* Each wants report->show to be &leaks->show, and report->kinds the names. */
 void mt_print_leaks(const struct mt_report *report,
                     const struct mt_leaks *leaks);
