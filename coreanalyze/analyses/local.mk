@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
-	%D%/diff.c %D%/diff.h %D%/dominators.c %D%/dominators.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c \
-	%D%/leaks.h %D%/refs.c %D%/refs.h %D%/retained.c %D%/retained.h \
-	%D%/retained_graph.c %D%/retained_graph.h %D%/show.c %D%/show.h \
-	%D%/when.c %D%/when.h
+	%D%/diff.c %D%/diff.h %D%/dominators.c %D%/dominators.h \
+	%D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h %D%/refs.c \
+	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
+	%D%/retained_graph.h %D%/show.c %D%/show.h %D%/when.c %D%/when.h

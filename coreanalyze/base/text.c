@@ -78,17 +78,3 @@ const char *mt_base_name(const char *path)
 
     return slash && slash[1] ? slash + 1 : path;
 }
-
-void mt_put_frame(FILE *out, const struct mt_frame *frame)
-{
-    if (frame->function) {
-        mt_put_text(out, frame->function);
-        if (!frame->inlined)
-            fprintf(out, " + 0x%" PRIx64, frame->offset);
-    } else if (frame->module) {
-        mt_put_text(out, mt_base_name(frame->module));
-        fprintf(out, " + 0x%" PRIx64, frame->module_offset);
-    } else {
-        fprintf(out, "0x%" PRIx64, frame->pc);
-    }
-}

@@ -6,8 +6,8 @@
 #ifndef MT_TEXT_H
 #define MT_TEXT_H
 
-#include "coreanalyze/names/resolve.h"
-
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -24,8 +24,5 @@ void mt_put_size(FILE *out, uint64_t bytes);
 
 /* The last part of a path. */
 const char *mt_base_name(const char *path);
-
-/* "function + 0x1e", or "module + 0x1234", or "0x7f...". */
-void mt_put_frame(FILE *out, const struct mt_frame *frame);
 
 #endif

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
-	%D%/backtrace.c %D%/backtrace.h %D%/namer.c %D%/namer.h %D%/resolve.c %D%/resolve.h \
-	%D%/stack_frames.c %D%/stack_frames.h %D%/variables.c %D%/variables.h
+	%D%/backtrace.c %D%/backtrace.h %D%/frame_text.c %D%/frame_text.h \
+	%D%/namer.c %D%/namer.h %D%/resolve.c %D%/resolve.h \
+	%D%/stack_frames.c %D%/stack_frames.h %D%/variables.c \
+	%D%/variables.h

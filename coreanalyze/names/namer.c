@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/names/namer.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/names/frame_text.h"
 #include "coreanalyze/names/stack_frames.h"
 
 #include <elf.h>

@@ -6,6 +6,7 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/names/frame_text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/names/frame_text.h"
 
 #include <inttypes.h>
 #include <string.h>
