@@ -135,17 +135,24 @@ bool mt_arguments_read(struct mt_session *session,
     return arguments_finish(arguments, &args, error);
 }
 
+struct mt_resolver_options
+mt_arguments_names(const struct mt_session *session,
+                   const struct mt_namer_context *places)
+{
+    return (struct mt_resolver_options){.debug_dirs = places->debug_dirs,
+                                        .sysroot = places->sysroot,
+                                        .hook = session->name_hook,
+                                        .context = session->name_context};
+}
+
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
                                           const struct mt_namer_context *places,
                                           const struct mt_model *model,
                                           struct mt_error *error)
 {
-    const struct mt_resolver_options options = {
-        .debug_dirs = places->debug_dirs,
-        .sysroot = places->sysroot,
-        .hook = session->name_hook,
-        .context = session->name_context};
-    struct mt_resolver *resolver = mt_resolver_new(model, &options);
+    const struct mt_resolver_options names =
+        mt_arguments_names(session, places);
+    struct mt_resolver *resolver = mt_resolver_new(model, &names);
 
     if (resolver == NULL)
         mt_fail(error, "out of memory");

@@ -85,6 +85,10 @@ bool mt_arguments_read(struct mt_session *session,
                        const char *const *argv, void *arguments, int *status,
                        struct mt_error *error);
 
+/* Where names come from.  `places` must outlive it. */
+struct mt_resolver_options
+mt_arguments_names(const struct mt_session *session,
+                   const struct mt_namer_context *places);
 /* Names for the model's frames: NULL with `error` filled on failure. */
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
                                           const struct mt_namer_context *places,

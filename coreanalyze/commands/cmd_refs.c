@@ -3,10 +3,9 @@
  * cmd_refs.c - memtrace refs: who holds a block.
  */
 #include "coreanalyze/commands/search_options.h"
-#include "coreanalyze/commands/cmd_whatis.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/analyses/refs.h"
-#include "coreanalyze/names/namer.h"
+#include "coreanalyze/reports/print_block.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,17 +49,17 @@ static char *name_ref(const struct mt_namer *namer, const struct mt_ref *ref)
     return mt_name_address(namer, ref->at);
 }
 
-static void put_block(const struct mt_whatis *w, uint64_t address)
+static void put_block(const struct mt_block_printer *w, uint64_t address)
 {
     struct mt_block block;
 
     if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
-        mt_whatis_block(w, &block, address);
+        mt_print_block(w, &block, address);
     else
         fputs("mapping\n", w->out);
 }
 
-static void put_ref(const struct mt_whatis *w, const struct mt_ref *ref)
+static void put_ref(const struct mt_block_printer *w, const struct mt_ref *ref)
 {
     char *name;
 
@@ -75,7 +74,7 @@ static void put_ref(const struct mt_whatis *w, const struct mt_ref *ref)
     }
 }
 
-static void cmd_refs_put_text(const struct mt_whatis *w,
+static void cmd_refs_put_text(const struct mt_block_printer *w,
                               const struct mt_refs *refs, uint64_t address)
 {
     FILE *out = w->out;
@@ -114,7 +113,7 @@ static void cmd_refs_put_text(const struct mt_whatis *w,
                 refs->roots.coverage.missing_bytes);
 }
 
-static void put_json_ref(struct mt_json *json, const struct mt_whatis *w,
+static void put_json_ref(struct mt_json *json, const struct mt_block_printer *w,
                          const struct mt_ref *ref)
 {
     struct mt_block block;
@@ -125,7 +124,7 @@ static void put_json_ref(struct mt_json *json, const struct mt_whatis *w,
     if (ref->from_block &&
         mt_model_find(w->namer.model, ref->at, &block) == MT_PLACE_LIVE) {
         mt_json_open(json, "block", '{');
-        mt_whatis_json_block(json, w, &block, ref->at);
+        mt_json_put_block(json, w, &block, ref->at);
         mt_json_close(json, '}');
     } else {
         name = name_ref(&w->namer, ref);
@@ -139,7 +138,7 @@ static void put_json_ref(struct mt_json *json, const struct mt_whatis *w,
     mt_json_close(json, '}');
 }
 
-static void cmd_refs_put_json(const struct mt_whatis *w,
+static void cmd_refs_put_json(const struct mt_block_printer *w,
                               const struct mt_refs *refs, uint64_t address)
 {
     struct mt_json json = {.out = w->out};
@@ -149,7 +148,7 @@ static void cmd_refs_put_json(const struct mt_whatis *w,
     mt_json_u64(&json, "version", 1);
     mt_json_open(&json, "block", '{');
     if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
-        mt_whatis_json_block(&json, w, &block, address);
+        mt_json_put_block(&json, w, &block, address);
     mt_json_close(&json, '}');
     mt_json_bool(&json, "reached", refs->n_chain > 0);
     mt_json_open(&json, "chain", '[');
@@ -173,7 +172,9 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
                                       struct mt_error *error)
 {
     struct mt_refs refs;
-    struct mt_whatis w;
+    struct mt_resolver_options names =
+        mt_arguments_names(session, &a->common.places);
+    struct mt_block_printer w;
     bool ok = mt_refs_run(target->model, a->address, &a->refs, &refs, error);
 
     if (ok && !refs.live)
@@ -181,14 +182,14 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
                      "refs: 0x%" PRIx64 " is in no live block (see whatis)",
                      a->address);
     if (ok)
-        ok = mt_whatis_begin(session, &a->common.places, target, &refs.roots,
-                             &w, error);
+        ok = mt_block_printer_begin(&w, target->model, &refs.roots, &names,
+                                    session->out, error);
     if (ok) {
         if (a->common.json)
             cmd_refs_put_json(&w, &refs, a->address);
         else
             cmd_refs_put_text(&w, &refs, a->address);
-        mt_whatis_end(&w);
+        mt_block_printer_end(&w);
     }
     mt_refs_free(&refs);
     return ok;

@@ -3,7 +3,6 @@
  * cmd_retained.c - memtrace retained: what roots, blocks and stacks hold alone.
  */
 #include "coreanalyze/commands/search_options.h"
-#include "coreanalyze/commands/cmd_whatis.h"
 #include "coreanalyze/reports/print_retained.h"
 
 struct arguments {
@@ -48,7 +47,9 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
                                           struct mt_error *error)
 {
     struct mt_retained retained = {0};
-    struct mt_whatis w;
+    struct mt_resolver_options names =
+        mt_arguments_names(session, &a->common.places);
+    struct mt_block_printer w;
     struct mt_retained_options retained_options = {
         .scan = a->scan,
         .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
@@ -58,8 +59,8 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
     struct mt_retained_report report = {&retained, &w, a->top};
     bool ok;
 
-    if (!mt_whatis_begin(session, &a->common.places, target, &retained.roots,
-                         &w, error))
+    if (!mt_block_printer_begin(&w, target->model, &retained.roots, &names,
+                                session->out, error))
         return false;
     ok = mt_retained_run(target->model, &retained_options, &retained, error);
     if (ok && target->source->ops->resume)
@@ -68,7 +69,7 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
         ok = a->common.json ? mt_print_retained_json(&report, error)
                             : mt_print_retained(&report, error);
     mt_retained_free(&retained);
-    mt_whatis_end(&w);
+    mt_block_printer_end(&w);
     return ok;
 }
 

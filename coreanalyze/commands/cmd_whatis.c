@@ -2,9 +2,9 @@
  *
  * cmd_whatis.c - memtrace whatis: what is at an address.
  */
-#include "coreanalyze/commands/cmd_whatis.h"
+#include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_block.h"
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
@@ -25,102 +25,6 @@ static const struct mt_option options[] = {
     MT_OPTION_SYSROOT,
     {0},
 };
-
-bool mt_whatis_begin(struct mt_session *session,
-                     const struct mt_namer_context *places,
-                     struct mt_target *target, const struct mt_roots *roots,
-                     struct mt_whatis *whatis, struct mt_error *error)
-{
-    *whatis = (struct mt_whatis){
-        .namer = {target->model,
-                  mt_arguments_resolver(session, places, target->model, error),
-                  roots, mt_variables_new(places->debug_dirs, places->sysroot)},
-        .out = session->out};
-    if (whatis->namer.resolver && whatis->namer.variables)
-        return true;
-    mt_whatis_end(whatis);
-    return mt_fail(error, "out of memory");
-}
-
-void mt_whatis_end(struct mt_whatis *whatis)
-{
-    mt_resolver_free(whatis->namer.resolver);
-    mt_variables_free(whatis->namer.variables);
-}
-
-/* A row of one block, for the printers of stacks. */
-static struct mt_show_row cmd_whatis_row_of(const struct mt_model *model,
-                                            const struct mt_block *block)
-{
-    return (struct mt_show_row){.heap = block->heap,
-                                .stack = block->stack,
-                                .oldest_epoch = block->epoch,
-                                .newest_epoch = block->epoch,
-                                .depth = model->stacks[block->stack].depth};
-}
-
-static void put_seconds(FILE *out, uint64_t ns)
-{
-    fprintf(out, "%" PRIu64 ".%03" PRIu64 " s", ns / 1000000000,
-            ns / 1000000 % 1000);
-}
-
-void mt_whatis_block(const struct mt_whatis *w, const struct mt_block *block,
-                     uint64_t address)
-{
-    struct mt_model *model = w->namer.model;
-    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
-    struct mt_show_row row = cmd_whatis_row_of(model, block);
-    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
-    FILE *out = w->out;
-
-    fprintf(out, "0x%" PRIx64 ": %s block of %" PRIu64 " bytes", address,
-            live ? "live" : "freed", block->bytes);
-    if (address != block->address)
-        fprintf(out, " at 0x%" PRIx64 " + 0x%" PRIx64, block->address,
-                address - block->address);
-    fprintf(out, " (takes %" PRIu64 "), ", block->block_bytes);
-    mt_put_text(out, model->heaps[block->heap].name);
-    fprintf(out, ", span %" PRIu32, block->span);
-    if (block->owner_tid) {
-        const char *name = mt_model_thread_name(model, block->owner_tid);
-        fprintf(out, " of thread %" PRIu32 "%s", block->owner_tid,
-                name[0] ? " " : "");
-        mt_put_text(out, name);
-    }
-    if (block->stack >= MT_ID_FIRST) {
-        fputs(live ? ", allocated " : ", last allocated ", out);
-        put_seconds(out, mt_model_age_ns(model, block->epoch));
-        fputs(" ago by", out);
-    }
-    fputs("\n    ", out);
-    mt_print_row_frames(&report, &row, 4);
-}
-
-void mt_whatis_json_block(struct mt_json *json, const struct mt_whatis *w,
-                          const struct mt_block *block, uint64_t address)
-{
-    struct mt_model *model = w->namer.model;
-    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
-    struct mt_show_row row = cmd_whatis_row_of(model, block);
-    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
-
-    mt_json_string(json, "state", live ? "live" : "freed");
-    mt_json_address(json, "start", block->address);
-    mt_json_u64(json, "offset", address - block->address);
-    mt_json_u64(json, "bytes", block->bytes);
-    mt_json_u64(json, "block_bytes", block->block_bytes);
-    mt_json_string(json, "heap", model->heaps[block->heap].name);
-    mt_json_u64(json, "heap_id", block->heap);
-    mt_json_u64(json, "span", block->span);
-    mt_json_u64(json, "owner_tid", block->owner_tid);
-    mt_json_string(json, "owner_name",
-                   mt_model_thread_name(model, block->owner_tid));
-    mt_json_bool(json, "traced", block->stack >= MT_ID_FIRST);
-    mt_json_seconds(json, "age_s",
-                    (double)mt_model_age_ns(model, block->epoch) / 1e9);
-    mt_json_put_frames(json, &report, &row);
-}
 
 static const char *place_name(enum mt_address_kind place)
 {
@@ -156,8 +60,8 @@ static bool cmd_whatis_neighbour(struct mt_model *model,
     return place == MT_PLACE_LIVE || place == MT_PLACE_FREED;
 }
 
-static void cmd_whatis_put_text(const struct mt_whatis *w, uint64_t address,
-                                bool verbose)
+static void cmd_whatis_put_text(const struct mt_block_printer *w,
+                                uint64_t address, bool verbose)
 {
     struct mt_model *model = w->namer.model;
     struct mt_block block, other;
@@ -165,12 +69,12 @@ static void cmd_whatis_put_text(const struct mt_whatis *w, uint64_t address,
     char *name;
 
     if (place == MT_PLACE_LIVE || place == MT_PLACE_FREED) {
-        mt_whatis_block(w, &block, address);
+        mt_print_block(w, &block, address);
         for (int before = 1; verbose && before >= 0; before--) {
             if (!cmd_whatis_neighbour(model, &block, before, &other))
                 continue;
             fputs(before ? "  before: " : "  after: ", w->out);
-            mt_whatis_block(w, &other, other.address);
+            mt_print_block(w, &other, other.address);
         }
         return;
     }
@@ -186,16 +90,17 @@ static void cmd_whatis_put_text(const struct mt_whatis *w, uint64_t address,
     putc('\n', w->out);
 }
 
-static void put_json_block(struct mt_json *json, const struct mt_whatis *w,
-                           const char *key, const struct mt_block *block,
-                           uint64_t address)
+static void put_json_block(struct mt_json *json,
+                           const struct mt_block_printer *w, const char *key,
+                           const struct mt_block *block, uint64_t address)
 {
     mt_json_open(json, key, '{');
-    mt_whatis_json_block(json, w, block, address);
+    mt_json_put_block(json, w, block, address);
     mt_json_close(json, '}');
 }
 
-static void cmd_whatis_put_json(struct mt_json *json, const struct mt_whatis *w,
+static void cmd_whatis_put_json(struct mt_json *json,
+                                const struct mt_block_printer *w,
                                 uint64_t address, bool verbose)
 {
     struct mt_model *model = w->namer.model;
@@ -252,7 +157,8 @@ static const char no_stacks[] =
     "a mini-core has no stacks and no data: of addresses in them it knows the "
     "mapping or the variable, not the thread or the frame";
 
-static bool is_limited(const struct mt_whatis *w, const struct arguments *a)
+static bool is_limited(const struct mt_block_printer *w,
+                       const struct arguments *a)
 {
     bool outside = false;
 
@@ -262,7 +168,7 @@ static bool is_limited(const struct mt_whatis *w, const struct arguments *a)
     return outside && w->namer.model->source->process.mini;
 }
 
-static void cmd_whatis_put_all(const struct mt_whatis *w,
+static void cmd_whatis_put_all(const struct mt_block_printer *w,
                                const struct arguments *a)
 {
     struct mt_json json = {.out = w->out};
@@ -295,7 +201,9 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
     struct arguments a = {0};
     struct mt_target target = {0};
     struct mt_roots roots = {0};
-    struct mt_whatis whatis;
+    struct mt_block_printer printer;
+    struct mt_resolver_options names =
+        mt_arguments_names(session, &a.common.places);
     int status;
 
     if (mt_arguments_read(session, &mt_command_whatis, argc, argv, &a, &status,
@@ -304,10 +212,10 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
         if ((a.n > 0 || mt_fail(error, "whatis: no ADDRESS")) &&
             open_target(session, &a, &target, error) &&
             mt_roots_find(target.model, &all, &roots, error) &&
-            mt_whatis_begin(session, &a.common.places, &target, &roots, &whatis,
-                            error)) {
-            cmd_whatis_put_all(&whatis, &a);
-            mt_whatis_end(&whatis);
+            mt_block_printer_begin(&printer, target.model, &roots, &names,
+                                   session->out, error)) {
+            cmd_whatis_put_all(&printer, &a);
+            mt_block_printer_end(&printer);
             status = MT_EXIT_OK;
         }
     }

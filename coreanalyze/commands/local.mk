@@ -3,7 +3,7 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/arguments.c %D%/arguments.h %D%/cmd_check.c %D%/cmd_diff.c \
 	%D%/cmd_gdb.c %D%/cmd_info.c %D%/cmd_leaks.c %D%/cmd_refs.c \
 	%D%/cmd_retained.c %D%/cmd_run.c %D%/cmd_save.c %D%/cmd_show.c \
-	%D%/cmd_trace.c %D%/cmd_whatis.c %D%/cmd_whatis.h %D%/command.c \
-	%D%/command.h %D%/installed.c %D%/installed.h %D%/options.c \
-	%D%/options.h %D%/run_save.c %D%/run_save.h %D%/search_options.c \
+	%D%/cmd_trace.c %D%/cmd_whatis.c %D%/command.c %D%/command.h \
+	%D%/installed.c %D%/installed.h %D%/options.c %D%/options.h \
+	%D%/run_save.c %D%/run_save.h %D%/search_options.c \
 	%D%/search_options.h

@@ -122,7 +122,7 @@ static char *name_place(const struct mt_retained_report *report,
                         const struct mt_holder *holder,
                         const struct mt_holder_slot *place)
 {
-    const struct mt_namer *namer = &report->whatis->namer;
+    const struct mt_namer *namer = &report->printer->namer;
     const struct mt_source *source = namer->model->source;
     uint64_t address = place->start, offset;
     const char *name;
@@ -140,7 +140,7 @@ static char *name_root(const struct mt_retained_report *report,
                        const struct root *root)
 {
     return root->place ? name_place(report, root->holder, root->place)
-                       : name_holder(&report->whatis->namer, root->holder);
+                       : name_holder(&report->printer->namer, root->holder);
 }
 
 /* --- rows of stacks --- */
@@ -162,7 +162,7 @@ retained_print_row_of(struct mt_model *model,
 
 static struct mt_report report_of(const struct mt_retained_report *report)
 {
-    const struct mt_whatis *w = report->whatis;
+    const struct mt_block_printer *w = report->printer;
 
     return (struct mt_report){w->namer.model, NULL, w->namer.resolver, w->out,
                               NULL};
@@ -196,14 +196,14 @@ static void retained_print_put_head(const struct mt_retained_report *report)
     };
 
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
-        fprintf(report->whatis->out,
+        fprintf(report->printer->out,
                 "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n", sums[i].text,
                 sums[i].sum.bytes, sums[i].sum.count);
 }
 
 static bool put_roots(const struct mt_retained_report *report)
 {
-    FILE *out = report->whatis->out;
+    FILE *out = report->printer->out;
     size_t n;
     struct root *roots = choose_roots(report, &n);
 
@@ -223,15 +223,15 @@ static bool put_roots(const struct mt_retained_report *report)
 static void put_blocks(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
-    FILE *out = report->whatis->out;
+    FILE *out = report->printer->out;
 
     fprintf(out, "\n%13s %9s Retained by block\n", "Bytes", "Blocks");
     for (size_t i = 0; i < r->n_blocks; i++) {
         struct mt_block block;
         retained_print_put_sum(out, &r->blocks[i].retained);
-        if (mt_model_find(report->whatis->namer.model, r->blocks[i].address,
+        if (mt_model_find(report->printer->namer.model, r->blocks[i].address,
                           &block) == MT_PLACE_LIVE)
-            mt_whatis_block(report->whatis, &block, block.address);
+            mt_print_block(report->printer, &block, block.address);
     }
 }
 
@@ -239,7 +239,7 @@ static void retained_print_put_stacks(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
     const struct mt_report frames = report_of(report);
-    FILE *out = report->whatis->out;
+    FILE *out = report->printer->out;
     size_t n = shown_stacks(report);
 
     fprintf(out, "\n%13s %9s Retained by all blocks of a stack\n", "Bytes",
@@ -263,7 +263,7 @@ static void retained_print_put_notes(const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
     const struct mt_report all = report_of(report);
-    FILE *out = report->whatis->out;
+    FILE *out = report->printer->out;
 
     putc('\n', out);
     if (r->missing_bytes)
@@ -330,9 +330,9 @@ static void put_json_blocks(struct mt_json *json,
         mt_json_open(json, NULL, '{');
         mt_json_u64(json, "retained_bytes", r->blocks[i].retained.bytes);
         mt_json_u64(json, "retained_count", r->blocks[i].retained.count);
-        if (mt_model_find(report->whatis->namer.model, address, &block) ==
+        if (mt_model_find(report->printer->namer.model, address, &block) ==
             MT_PLACE_LIVE)
-            mt_whatis_json_block(json, report->whatis, &block, address);
+            mt_json_put_block(json, report->printer, &block, address);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');
@@ -366,7 +366,7 @@ bool mt_print_retained_json(const struct mt_retained_report *report,
 {
     const struct mt_retained *r = report->retained;
     const struct mt_report all = report_of(report);
-    struct mt_json json = {.out = report->whatis->out};
+    struct mt_json json = {.out = report->printer->out};
     size_t n;
     struct root *roots = choose_roots(report, &n);
 

@@ -5,13 +5,13 @@
 #ifndef MT_PRINT_RETAINED_H
 #define MT_PRINT_RETAINED_H
 
-#include "coreanalyze/commands/cmd_whatis.h"
 #include "coreanalyze/analyses/retained.h"
+#include "coreanalyze/reports/print_block.h"
 
 struct mt_retained_report {
     const struct mt_retained *retained;
-    const struct mt_whatis *whatis; /* names, and where to write */
-    uint64_t top;                   /* rows of each kind at most; 0: all */
+    const struct mt_block_printer *printer; /* names, and where to write */
+    uint64_t top; /* rows of each kind at most; 0: all */
 };
 
 bool mt_print_retained(const struct mt_retained_report *report,

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_block.c - one block: what it is, its age and who allocated it.
+ */
+#include "coreanalyze/reports/print_block.h"
+#include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print.h"
+
+#include <inttypes.h>
+
+bool mt_block_printer_begin(struct mt_block_printer *printer,
+                            struct mt_model *model,
+                            const struct mt_roots *roots,
+                            const struct mt_resolver_options *names, FILE *out,
+                            struct mt_error *error)
+{
+    *printer = (struct mt_block_printer){
+        .namer = {model, mt_resolver_new(model, names), roots,
+                  mt_variables_new(names->debug_dirs, names->sysroot)},
+        .out = out};
+    if (printer->namer.resolver && printer->namer.variables)
+        return true;
+    mt_block_printer_end(printer);
+    return mt_fail(error, "out of memory");
+}
+
+void mt_block_printer_end(struct mt_block_printer *printer)
+{
+    mt_resolver_free(printer->namer.resolver);
+    mt_variables_free(printer->namer.variables);
+}
+
+/* A row of one block, for the printers of stacks. */
+static struct mt_show_row block_row(const struct mt_model *model,
+                                    const struct mt_block *block)
+{
+    return (struct mt_show_row){.heap = block->heap,
+                                .stack = block->stack,
+                                .oldest_epoch = block->epoch,
+                                .newest_epoch = block->epoch,
+                                .depth = model->stacks[block->stack].depth};
+}
+
+static void put_seconds(FILE *out, uint64_t ns)
+{
+    fprintf(out, "%" PRIu64 ".%03" PRIu64 " s", ns / 1000000000,
+            ns / 1000000 % 1000);
+}
+
+void mt_print_block(const struct mt_block_printer *w,
+                    const struct mt_block *block, uint64_t address)
+{
+    struct mt_model *model = w->namer.model;
+    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
+    struct mt_show_row row = block_row(model, block);
+    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
+    FILE *out = w->out;
+
+    fprintf(out, "0x%" PRIx64 ": %s block of %" PRIu64 " bytes", address,
+            live ? "live" : "freed", block->bytes);
+    if (address != block->address)
+        fprintf(out, " at 0x%" PRIx64 " + 0x%" PRIx64, block->address,
+                address - block->address);
+    fprintf(out, " (takes %" PRIu64 "), ", block->block_bytes);
+    mt_put_text(out, model->heaps[block->heap].name);
+    fprintf(out, ", span %" PRIu32, block->span);
+    if (block->owner_tid) {
+        const char *name = mt_model_thread_name(model, block->owner_tid);
+        fprintf(out, " of thread %" PRIu32 "%s", block->owner_tid,
+                name[0] ? " " : "");
+        mt_put_text(out, name);
+    }
+    if (block->stack >= MT_ID_FIRST) {
+        fputs(live ? ", allocated " : ", last allocated ", out);
+        put_seconds(out, mt_model_age_ns(model, block->epoch));
+        fputs(" ago by", out);
+    }
+    fputs("\n    ", out);
+    mt_print_row_frames(&report, &row, 4);
+}
+
+void mt_json_put_block(struct mt_json *json, const struct mt_block_printer *w,
+                       const struct mt_block *block, uint64_t address)
+{
+    struct mt_model *model = w->namer.model;
+    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
+    struct mt_show_row row = block_row(model, block);
+    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
+
+    mt_json_string(json, "state", live ? "live" : "freed");
+    mt_json_address(json, "start", block->address);
+    mt_json_u64(json, "offset", address - block->address);
+    mt_json_u64(json, "bytes", block->bytes);
+    mt_json_u64(json, "block_bytes", block->block_bytes);
+    mt_json_string(json, "heap", model->heaps[block->heap].name);
+    mt_json_u64(json, "heap_id", block->heap);
+    mt_json_u64(json, "span", block->span);
+    mt_json_u64(json, "owner_tid", block->owner_tid);
+    mt_json_string(json, "owner_name",
+                   mt_model_thread_name(model, block->owner_tid));
+    mt_json_bool(json, "traced", block->stack >= MT_ID_FIRST);
+    mt_json_seconds(json, "age_s",
+                    (double)mt_model_age_ns(model, block->epoch) / 1e9);
+    mt_json_put_frames(json, &report, &row);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_block.h - descriptions of single blocks, for whatis, refs and retained.
+ */
+#ifndef MT_PRINT_BLOCK_H
+#define MT_PRINT_BLOCK_H
+
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/names/namer.h"
+
+#include <stdio.h>
+
+struct mt_block_printer {
+    struct mt_namer namer;
+    FILE *out;
+};
+
+/* False with `error` filled: there is nothing to end.  What is given must
+ * outlive the printer. */
+bool mt_block_printer_begin(struct mt_block_printer *printer,
+                            struct mt_model *model,
+                            const struct mt_roots *roots,
+                            const struct mt_resolver_options *names, FILE *out,
+                            struct mt_error *error);
+void mt_block_printer_end(struct mt_block_printer *printer);
+
+/* "0x1234: live block ...", and its stack, one frame a line. */
+void mt_print_block(const struct mt_block_printer *printer,
+                    const struct mt_block *block, uint64_t address);
+/* Its members, without the braces. */
+void mt_json_put_block(struct mt_json *json,
+                       const struct mt_block_printer *printer,
+                       const struct mt_block *block, uint64_t address);
+
+#endif
