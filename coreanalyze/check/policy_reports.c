@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * policy_reports.c - the options of the gate, and what it writes.
+ * policy_reports.c - what a policy reads and writes: files of suppressions, the
+ * baseline, and reports for other tools.
  */
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/base/memory.h"
@@ -11,18 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-bool mt_parse_suppressions(void *member, const struct mt_args *args,
-                           struct mt_error *error)
-{
-    struct mt_policy *policy = member;
-
-    if (!mt_grow(&policy->files, &policy->files_capacity, policy->n_files + 1,
-                 sizeof *policy->files))
-        return mt_fail(error, "out of memory");
-    policy->files[policy->n_files++] = args->value;
-    return true;
-}
 
 /* --- beginning --- */
 

@@ -5,6 +5,7 @@
 #include "coreanalyze/check/check_report.h"
 #include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/installed.h"
+#include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/base/output.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * cmd_leaks.c - memtrace leaks: what nothing reaches any more.
  */
 #include "coreanalyze/commands/search_options.h"
-#include "coreanalyze/check/policy.h"
+#include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/reports/print_leaks.h"
 
 #include <string.h>

@@ -5,5 +5,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/cmd_retained.c %D%/cmd_run.c %D%/cmd_save.c %D%/cmd_show.c \
 	%D%/cmd_trace.c %D%/cmd_whatis.c %D%/command.c %D%/command.h \
 	%D%/installed.c %D%/installed.h %D%/options.c %D%/options.h \
-	%D%/run_save.c %D%/run_save.h %D%/search_options.c \
-	%D%/search_options.h
+	%D%/policy_options.c %D%/policy_options.h %D%/run_save.c \
+	%D%/run_save.h %D%/search_options.c %D%/search_options.h
