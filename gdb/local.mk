@@ -6,8 +6,9 @@ dist_gdbpackage_DATA = %D%/memtrace_gdb/__init__.py \
 	%D%/memtrace_gdb/inferior.py %D%/memtrace_gdb/library.py \
 	%D%/memtrace_gdb/readers.py %D%/memtrace_gdb/symbols.py \
 	%D%/memtrace_gdb/tables.py
-nodist_gdbpackage_DATA = %D%/memtrace_gdb/constants.py
-EXTRA_DIST += %D%/autoload.py.in
+nodist_gdbpackage_DATA = %D%/memtrace_gdb/constants.py \
+	%D%/memtrace_gdb/verbs.py
+EXTRA_DIST += %D%/autoload.py.in %D%/gdbinit.py.in
 
 # Structures and constants come out of the C headers.
 noinst_PROGRAMS += %D%/constants
@@ -17,13 +18,30 @@ noinst_PROGRAMS += %D%/constants
 	from=`$(PYTHON3) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' '$(libdir)' '$(gdbdir)'` && \
 	%D%/constants$(EXEEXT) '$(libdir)' "$$from" >$@.tmp && mv $@.tmp $@
 
-# GDB auto-loads OBJFILE-gdb.py where OBJFILE is a library that it sees: from
-# beside the library, and from below its own auto-load folder, which is that
-# of this prefix where both are installed alike.
+# The help of the verbs, for GDB to have before it loads the library.
+noinst_PROGRAMS += %D%/verbs
+%C%_verbs_SOURCES = %D%/verbs.c
+%C%_verbs_LDADD = coreanalyze/libread.la
+%D%/memtrace_gdb/verbs.py: %D%/verbs$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/memtrace_gdb && \
+	%D%/verbs$(EXEEXT) >$@.tmp && mv $@.tmp $@
+
+# GDB reads the files of one folder at its start, whatever it debugs: there the
+# commands are always defined. configure finds the folder, or has none.
+if GDBINIT
+gdbinitdir = @gdbinitdir@
+nodist_gdbinit_DATA = %D%/gdbinit/memtrace.py
+endif
+%D%/gdbinit/memtrace.py: %D%/gdbinit.py.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D%/gdbinit && \
+	$(SED) -e 's|@GDBDIR''@|$(gdbdir)|' $(srcdir)/%D%/gdbinit.py.in \
+		>$@.tmp && mv $@.tmp $@
+
+# GDB auto-loads OBJFILE-gdb.py for a library OBJFILE that it sees, from below
+# its own auto-load folder. A copy beside the library would be found first, and
+# refused wherever the folder is not on GDB's safe path.
 AUTOLOAD = %D%/libmemtrace-preload.so-gdb.py %D%/libmemtrace.so.0.0.0-gdb.py
-gdbbesidedir = $(libdir)
 gdbautoloaddir = $(datadir)/gdb/auto-load$(libdir)
-nodist_gdbbeside_DATA = $(AUTOLOAD)
 nodist_gdbautoload_DATA = $(AUTOLOAD)
 $(AUTOLOAD): %D%/autoload.py.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) %D% && \
@@ -35,6 +53,7 @@ $(AUTOLOAD): %D%/autoload.py.in Makefile
 GDB_MODULES = $(dist_gdb_DATA) $(dist_gdbpackage_DATA)
 noinst_DATA = %D%/copied
 %D%/copied: $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
+		%D%/memtrace_gdb/verbs.py \
 		preload/libmemtrace-preload.la heap/libmemtrace.la \
 		$(GDB_MODULES:%=$(srcdir)/%)
 	$(AM_V_GEN)for file in $(GDB_MODULES); do \
@@ -43,7 +62,8 @@ noinst_DATA = %D%/copied
 	done && \
 	cp -f %D%/libmemtrace-preload.so-gdb.py preload/.libs && \
 	cp -f %D%/libmemtrace.so.0.0.0-gdb.py heap/.libs && touch $@
-CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py %D%/copied
+CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
+	%D%/memtrace_gdb/verbs.py %D%/gdbinit/memtrace.py %D%/copied
 
 distclean-local:
 	for file in $(GDB_MODULES); do \

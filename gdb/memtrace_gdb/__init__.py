@@ -8,6 +8,7 @@
     completion  completion of a command line
     tables      mappings out of what GDB prints
     library     libmemtrace-read by ctypes
+    verbs       the verbs and their help; written by the build
     constants   what C headers say; written by the build
 
 The reader does the work.  It reads memory through functions of the inferior,

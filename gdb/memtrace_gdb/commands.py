@@ -5,14 +5,35 @@ Their help, options and output are the reader's, which the shell's `memtrace`
 has too: only TARGET is left out, which is the selected inferior.
 """
 
+import importlib
+import sys
+
 import gdb
 
-from . import completion, readers, tables
-from .library import LibraryError
+from .verbs import VERBS
 
 USUAL_DEBUG_DIR = "/usr/lib/debug"
 STOPS = "--no-stop"  # of verbs that look at one moment of the process
 STATUS = "_memtrace_status"  # a convenience variable, as $_exitcode is
+
+
+def part(name):
+    """A module of this package, which is loaded when it is first needed: GDB
+    defines the commands at each of its starts."""
+    full = __package__ + "." + name
+    if full in sys.modules:
+        return sys.modules[full]
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # the folder may be root's
+    try:
+        return importlib.import_module(full)
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def library():
+    """libmemtrace-read.  Raises gdb.GdbError if it cannot be used."""
+    return part("readers").library()
 
 
 class Memtrace(gdb.Command):
@@ -30,7 +51,7 @@ $_memtrace_status is the status of the last one, 0 if it did its work."""
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
-        readers.library()  # says what is wrong with it
+        library()  # says what is wrong with it
         words = argument.split()
         if words:
             raise gdb.GdbError("memtrace: no command %s (see help memtrace)"
@@ -51,13 +72,13 @@ class Verb(gdb.Command):
         words = gdb.string_to_argv(argument)
         gdb.set_convenience_variable(STATUS, 1)
         if set(words) & {"--help", "-h"}:
-            gdb.write(readers.library().help_text(self.verb))
+            gdb.write(library().help_text(self.verb))
             status = 0
         else:
             words = self._usual_options() + words
-            status, text, error = readers.use(
+            status, text, error = part("readers").use(
                 lambda reader: reader.run(self.verb, *words),
-                STOPS in readers.library().option_names(self.verb))
+                STOPS in library().option_names(self.verb))
             write(text)
             if error:
                 gdb.set_convenience_variable(STATUS, status)
@@ -65,8 +86,9 @@ class Verb(gdb.Command):
         gdb.set_convenience_variable(STATUS, status)
 
     def complete(self, text, word):
-        options = readers.library().option_names(self.verb)
-        found, raw = completion.complete(text, options, self._values)
+        options = library().option_names(self.verb)
+        found, raw = part("completion").complete(text, options,
+                                                  self._values)
         # What GDB takes for the word may start inside of it.
         cut = len(raw) - len(word or "")
         return [candidate[cut:] for candidate in found]
@@ -74,21 +96,22 @@ class Verb(gdb.Command):
     def _usual_options(self):
         """Where GDB looks for files, if that is not where everybody does; what
         the user gives comes later, and wins."""
-        options = readers.library().option_names(self.verb)
+        options = library().option_names(self.verb)
         words = []
         if "--debug-dir" in options:
             for folder in gdb.parameter("debug-file-directory").split(":"):
                 if folder not in ("", USUAL_DEBUG_DIR):
                     words += ["--debug-dir", folder]
         sysroot = gdb.parameter("sysroot")
-        if "--sysroot" in options and sysroot not in ("", "/", tables.REMOTE):
+        if "--sysroot" in options and sysroot not in (
+                "", "/", part("tables").REMOTE):
             words += ["--sysroot", sysroot]
         return words
 
     @staticmethod
     def _values(option):
         try:
-            return readers.use(lambda reader: reader.values(option))
+            return part("readers").use(lambda reader: reader.values(option))
         except gdb.GdbError:
             return None
 
@@ -120,15 +143,8 @@ def documentation(text):
 
 
 def register():
-    """Define the commands.  Without the library there is `memtrace` alone,
-    which says what is missing."""
+    """Define the commands.  Nothing is loaded before one is used."""
     Memtrace()
-    try:
-        library = readers.library()
-    except (gdb.GdbError, LibraryError):
-        return
-    for verb in library.verb_names():
+    for verb, text in VERBS.items():
         type("Memtrace" + verb.capitalize(), (Verb,), {
-            "verb": verb,
-            "__doc__": documentation(library.help_text(verb))})()
-    readers.watch()
+            "verb": verb, "__doc__": documentation(text)})()

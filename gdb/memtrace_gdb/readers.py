@@ -28,6 +28,7 @@ def library():
     if _library is None:
         try:
             _library = Library()
+            watch()
         except LibraryError as error:
             raise gdb.GdbError("memtrace: %s" % error) from None
     return _library
