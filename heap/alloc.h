@@ -121,7 +121,6 @@ struct mt_hot {
 };
 extern struct mt_hot mt_hot;
 extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
-extern struct memtrace_heap *mt_main;
 extern MT_TLS struct mt_cache *mt_tls;
 extern MT_TLS uint32_t mt_tls_id;   /* mt_tls->id */
 extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */
@@ -175,6 +174,34 @@ static inline uint64_t mt_block_index(const mt_span *span, uintptr_t p)
     return (uint64_t)(((unsigned __int128)(p - span->base) * span->recip) >>
                       64);
 }
+
+static inline unsigned char *mt_block_start(const mt_span *span, uint32_t index)
+{
+    return (unsigned char *)span->base + (uint64_t)index * span->block_bytes;
+}
+
+/* state.c */
+extern struct memtrace_heap *mt_main;
+extern struct memtrace_heap *mt_heaps[MT_MAX_HEAPS]; /* by id, or NULL */
+extern bool mt_has_started;                          /* start-up is done */
+struct mt_config {
+    bool trace;
+    bool abort_on_error;
+    bool abort_on_oom;
+    uint32_t depth;
+    uint64_t sample;
+    uint64_t limit;
+    uint32_t modes; /* MT_MODE_*, of every heap */
+    uint64_t quarantine;
+    uint64_t page_size; /* of the main heap, as the rest */
+    uint32_t thp;
+    bool page_fallback;
+    char numa[64];
+};
+extern struct mt_config mt_config;
+bool mt_started(void);
+/* The heap of that id, or NULL: then there is none of a larger id either. */
+struct memtrace_heap *mt_heap_at(uint32_t id);
 
 /* classes.c */
 void mt_classes_init(void);
@@ -293,7 +320,6 @@ struct mt_cache *mt_cache_of(uint32_t id);
 /* heap.c */
 /* Start-up; true once done. */
 bool mt_start(void);
-bool mt_started(void);
 /* A block of `size` at `align` (a power of two) from a heap; NULL with ENOMEM.
  * regs: the caller, or NULL for an allocation of nobody's. */
 void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
@@ -317,27 +343,30 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
  * block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
-/* Remembers the tag of the one block of a span that is released. */
-void mt_remember_free(uint64_t base, uint64_t tag);
 /* Bytes that the block may use; 0 for NULL, and for what is no live block,
  * which is reported. */
 size_t mt_usable_size_slow(const void *);
 
+/* recent_frees.c */
+/* Remembers the tag of the one block of a span that is released. */
+void mt_remember_free(uint64_t base, uint64_t tag);
+/* The tag of the block that was freed last at p, or 0. */
+uint64_t mt_recent_free_tag(uint64_t p);
+
 /* fork.c */
 void mt_fork_init(void);
 
-/* annotate.c */
+/* ignored.c */
 #define MT_TRACE_SCOPE 3u /* mt_cache.trace: on, and the blocks are ignored */
 /* The tag with the stack that is flagged as ignored, or with the other one. */
-uint64_t mt_annotate_tag(uint64_t tag, bool ignored);
+uint64_t mt_ignored_tag(uint64_t tag, bool ignored);
 /* Another thread has the cache: it is in no scope. */
-void mt_annotate_reset(struct mt_cache *);
+void mt_ignored_reset(struct mt_cache *);
 
 /* sample.c: true for an allocation that is not to be traced. */
 bool mt_sample_passes_over(struct mt_cache *, size_t size, uint64_t mean);
 
 /* heaps.c */
-struct memtrace_heap *mt_heap_at(uint32_t id);
 struct memtrace_heap *mt_heap_new(const char *name, uint32_t flags);
 /* The heap that a caller means (NULL: main), or NULL with EINVAL. */
 struct memtrace_heap *mt_heap_meant(struct memtrace_heap *);
@@ -357,21 +386,6 @@ void mt_error_at(uint32_t kind, const char *what, uintptr_t p, uint64_t tag,
 void *mt_out_of_memory(struct memtrace_heap *, size_t bytes);
 
 /* config.c */
-struct mt_config {
-    bool trace;
-    bool abort_on_error;
-    bool abort_on_oom;
-    uint32_t depth;
-    uint64_t sample;
-    uint64_t limit;
-    uint32_t modes; /* MT_MODE_*, of every heap */
-    uint64_t quarantine;
-    uint64_t page_size; /* of the main heap, as the rest */
-    uint32_t thp;
-    bool page_fallback;
-    char numa[64];
-};
-extern struct mt_config mt_config;
 void mt_config_read(const char *text);
 
 #endif

@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * annotate.c - blocks that the program wants no reports of leaks about.
- *
- * Such a block has the tag of a stack record that is flagged so: a twin of the
- * one that allocated it.  Nothing is listed, so nothing can be out of date when
- * the block is freed.
  */
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
-#include "heap/capture/stacks.h"
 
 static const uint32_t in_scope = MT_TRACE_SCOPE;
-
-/* The stack with the flag, or without; the same one if there is no room. */
-static uint32_t twin_of(uint32_t id, bool ignored)
-{
-    if (id < MT_STACK_FIRST)
-        return id;
-    const struct mt_stack_record *s = mt_stacks_record(id);
-    unsigned flags = s->flags & ~MT_STACK_IGNORED;
-    if (ignored)
-        flags |= MT_STACK_IGNORED;
-    if (flags == s->flags)
-        return id;
-    bool known;
-    uint32_t twin =
-        mt_stacks_intern((const uint64_t *)s->frames, s->depth, flags, &known);
-    return twin == MT_STACK_OVERFLOW ? id : twin;
-}
-
-uint64_t mt_annotate_tag(uint64_t tag, bool ignored)
-{
-    return MT_TAG(twin_of(MT_TAG_STACK(tag), ignored), MT_TAG_EPOCH(tag),
-                  MT_TAG_SLACK(tag));
-}
 
 /* The block that holds p; its end, or 0 if there is none. */
 static uintptr_t annotate_blocks(uintptr_t p, bool ignored)
@@ -50,7 +22,7 @@ static uintptr_t annotate_blocks(uintptr_t p, bool ignored)
         return end;
     uint64_t *at = &mt_tags(span)[i], tag = mt_load_acquire(at);
     /* If it is freed and taken again meanwhile, the tag is another one. */
-    while (!__atomic_compare_exchange_n(at, &tag, mt_annotate_tag(tag, ignored),
+    while (!__atomic_compare_exchange_n(at, &tag, mt_ignored_tag(tag, ignored),
                                         false, __ATOMIC_RELEASE,
                                         __ATOMIC_ACQUIRE))
         continue;
@@ -91,11 +63,5 @@ MT_EXPORT void memtrace_ignore_end(void)
 {
     struct mt_cache *cache = mt_cache_get();
     if (cache && cache->ignoring > 0 && --cache->ignoring == 0)
-        mt_annotate_reset(cache);
-}
-
-void mt_annotate_reset(struct mt_cache *cache)
-{
-    cache->ignoring = 0;
-    cache->trace = &cache->heap->record->trace;
+        mt_ignored_reset(cache);
 }

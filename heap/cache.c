@@ -5,7 +5,7 @@
  * The protocol between owner and other threads is at the head of heap.c.
  */
 #include "heap/alloc.h"
-#include "heap/safety.h"
+#include "heap/fill.h"
 
 #include <errno.h>
 

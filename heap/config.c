@@ -11,12 +11,6 @@
 
 #include <string.h>
 
-struct mt_config mt_config = {
-    .trace = true,
-    .abort_on_error = true,
-    .depth = 32,
-};
-
 static void config_complain(const char *item, size_t length, const char *why)
 {
     char text[200];

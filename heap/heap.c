@@ -57,10 +57,8 @@
 #include <errno.h>
 #include <string.h>
 
-struct memtrace_heap *mt_main;
-
 static struct mt_lock start_lock;
-static bool started, failed;
+static bool failed;
 
 /* The kernel may refuse what MEMTRACE asks for: said in one line. Pages that
  * are not there are then missing for good, unless page_fallback is set; a
@@ -129,17 +127,17 @@ static bool heap_start(void)
 
 bool mt_start(void)
 {
-    if (MT_LIKELY(mt_load_acquire(&started)))
+    if (MT_LIKELY(mt_started()))
         return true;
     mt_lock_acquire(&start_lock);
-    if (!started && !failed) {
+    if (!mt_started() && !failed) {
         failed = !heap_start();
-        mt_store_release(&started, !failed);
+        mt_store_release(&mt_has_started, !failed);
     }
     mt_lock_release(&start_lock);
     if (failed)
         errno = ENOMEM;
-    return started;
+    return mt_started();
 }
 
 /* --- allocation --- */
@@ -162,7 +160,7 @@ new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
 static MT_COLD uint64_t ignored_tag(struct mt_cache *cache, size_t size,
                                     const struct mt_regs *regs)
 {
-    return mt_annotate_tag(new_tag(cache, size, regs), true);
+    return mt_ignored_tag(new_tag(cache, size, regs), true);
 }
 
 /* As new_tag, 0 for an allocation that is not traced. */
@@ -345,36 +343,6 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
 
 /* --- which block is this? --- */
 
-/* Blocks with a span each that were freed last: their span records, and so
- * their tags, serve others at once.  Written and read without a lock: a torn
- * entry names a wrong stack in the report of an error, no more. */
-#define RECENT_FREES 1024u
-static struct recent_free {
-    uint64_t base, tag;
-} recent_frees[RECENT_FREES];
-static uint32_t next_recent_free;
-
-void mt_remember_free(uint64_t base, uint64_t tag)
-{
-    uint32_t i = __atomic_fetch_add(&next_recent_free, 1, __ATOMIC_RELAXED) %
-                 RECENT_FREES;
-    mt_store_relaxed(&recent_frees[i].base, base);
-    mt_store_relaxed(&recent_frees[i].tag, tag);
-}
-
-/* The tag of the block that was freed last at p, or 0. */
-static uint64_t recent_free_tag(uint64_t p)
-{
-    uint32_t newest = mt_load_relaxed(&next_recent_free);
-    for (uint32_t i = 1; i <= RECENT_FREES; i++) {
-        const struct recent_free *recent_free =
-            &recent_frees[(newest - i) % RECENT_FREES];
-        if (mt_load_relaxed(&recent_free->base) == p)
-            return mt_load_relaxed(&recent_free->tag);
-    }
-    return 0;
-}
-
 static bool is_free(const mt_span *span, uint32_t index)
 {
     uint64_t bits = mt_load_relaxed(&mt_local(span)[index / 64]) |
@@ -406,7 +374,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     if (span == NULL && mt_started() && mt_is_free_slice(p))
         state = MT_SPAN_FREE;
     if (state == MT_SPAN_FREE) {
-        mt_error(freed_kind, who, p, recent_free_tag(p));
+        mt_error(freed_kind, who, p, mt_recent_free_tag(p));
         return NULL;
     }
     if (state == MT_SPAN_UNUSED || p < span->base) {
@@ -422,11 +390,6 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     }
     *index = (uint32_t)i;
     return span;
-}
-
-bool mt_started(void)
-{
-    return mt_load_acquire(&started);
 }
 
 size_t mt_usable_size_slow(const void *p)

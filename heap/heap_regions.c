@@ -11,8 +11,6 @@
 
 #define MIB(n) ((uint64_t)(n) << 20)
 
-struct mt_hot mt_hot;
-
 struct mt_region_record *mt_region_at(uint32_t i)
 {
     return (struct mt_region_record *)memtrace_root

@@ -12,19 +12,13 @@
 #include <string.h>
 
 static struct mt_lock table_lock;
-static struct memtrace_heap *table[MT_MAX_HEAPS];
 static uint32_t n_heaps;
-
-struct memtrace_heap *mt_heap_at(uint32_t id)
-{
-    return id < MT_MAX_HEAPS ? mt_load_acquire(&table[id]) : NULL;
-}
 
 static struct memtrace_heap *unused_heap(void)
 {
     for (uint32_t i = 0; i < n_heaps; i++)
-        if (!(table[i]->record->flags & MT_HEAP_IN_USE))
-            return table[i];
+        if (!(mt_heaps[i]->record->flags & MT_HEAP_IN_USE))
+            return mt_heaps[i];
     if (n_heaps == MT_MAX_HEAPS)
         return NULL;
     struct memtrace_heap *heap =
@@ -35,7 +29,7 @@ static struct memtrace_heap *unused_heap(void)
         return NULL;
     heap->record = record;
     heap->id = n_heaps;
-    mt_store_release(&table[n_heaps], heap);
+    mt_store_release(&mt_heaps[n_heaps], heap);
     n_heaps++;
     return heap;
 }
@@ -117,7 +111,7 @@ static void heaps_forget(struct memtrace_heap *heap)
 static bool is_heap(const struct memtrace_heap *heap)
 {
     for (uint32_t i = 0; heap && i < n_heaps; i++)
-        if (table[i] == heap)
+        if (mt_heaps[i] == heap)
             return heap->record->flags & MT_HEAP_IN_USE;
     return false;
 }
@@ -229,8 +223,9 @@ MT_EXPORT memtrace_heap *memtrace_heap_find(const char *name)
 {
     if (mt_start())
         for (uint32_t i = 0; i < n_heaps; i++)
-            if (is_heap(table[i]) && strcmp(table[i]->record->name, name) == 0)
-                return table[i];
+            if (is_heap(mt_heaps[i]) &&
+                strcmp(mt_heaps[i]->record->name, name) == 0)
+                return mt_heaps[i];
     errno = ENOENT;
     return NULL;
 }
@@ -245,19 +240,19 @@ void mt_heaps_fork_prepare(void)
 {
     mt_lock_acquire(&table_lock);
     for (uint32_t i = 0; i < n_heaps; i++)
-        mt_lock_acquire(&table[i]->cache_lock);
+        mt_lock_acquire(&mt_heaps[i]->cache_lock);
     mt_threads_fork_prepare();
     for (uint32_t i = 0; i < n_heaps; i++)
-        mt_lock_acquire(&table[i]->lock);
+        mt_lock_acquire(&mt_heaps[i]->lock);
 }
 
 void mt_heaps_fork_parent(void)
 {
     for (uint32_t i = n_heaps; i-- > 0;)
-        mt_lock_release(&table[i]->lock);
+        mt_lock_release(&mt_heaps[i]->lock);
     mt_threads_fork_parent();
     for (uint32_t i = n_heaps; i-- > 0;)
-        mt_lock_release(&table[i]->cache_lock);
+        mt_lock_release(&mt_heaps[i]->cache_lock);
     mt_lock_release(&table_lock);
 }
 
@@ -265,7 +260,7 @@ void mt_heaps_fork_child(void)
 {
     mt_lock_reset(&table_lock);
     for (uint32_t i = 0; i < n_heaps; i++) {
-        mt_lock_reset(&table[i]->cache_lock);
-        mt_lock_reset(&table[i]->lock);
+        mt_lock_reset(&mt_heaps[i]->cache_lock);
+        mt_lock_reset(&mt_heaps[i]->lock);
     }
 }

@@ -23,30 +23,13 @@
 #ifndef MT_SAFETY_H
 #define MT_SAFETY_H
 
-#include "heap/alloc.h"
-
-#define MT_FILL_FREED 0xfd
-#define MT_FILL_ALLOCATED 0xba
+#include "heap/fill.h"
 
 /* Gives a new heap its modes, those of MEMTRACE added; false with ENOMEM. */
 bool mt_safety_setup(struct memtrace_heap *, uint32_t modes,
                      uint64_t quarantine);
 /* A destroyed heap has none. */
 void mt_safety_forget(struct memtrace_heap *);
-
-/* Something wrote to a freed block. */
-struct mt_finding {
-    uintptr_t block; /* 0: nothing found */
-    uint64_t tag;    /* of its last allocation */
-    size_t offset;   /* of the first byte that differs */
-};
-/* Compares a free block with its fill; refills what differs. */
-void mt_fill_check(const mt_span *, uint32_t index, struct mt_finding *);
-/* Compares all free blocks of a small span. */
-void mt_fill_check_span(const mt_span *, struct mt_finding *);
-/* Fills all blocks of a new small span. */
-void mt_fill_span(const mt_span *);
-void mt_finding_report(const struct mt_finding *, const char *who);
 
 /* Frees a live block of a heap that has modes; its cache_lock is held. */
 void mt_safe_free(struct memtrace_heap *, mt_span *, uint32_t index,

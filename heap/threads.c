@@ -200,7 +200,7 @@ struct mt_cache *mt_cache_get(void)
     prctl(PR_GET_NAME, record->name);
     mt_store_relaxed(&record->state, MT_THREAD_LIVE);
     mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
-    mt_annotate_reset(cache);
+    mt_ignored_reset(cache);
     mt_tls = cache;
     mt_tls_id = cache->id;
     if (have_key && !exiting)
