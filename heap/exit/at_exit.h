@@ -35,7 +35,7 @@ void mt_exit_begin(void);
  * it is. `sp` is the caller's stack pointer, `pc` where it goes on. */
 void mt_exit_write(uint64_t sp, uint64_t pc);
 
-/* --- below: shared by the atend_*.c files --- */
+/* --- below: shared by the exit_*.c files --- */
 
 struct mt_exit_map {
     uint64_t start, end, offset;
@@ -70,7 +70,13 @@ struct mt_exit {
     char chunk[MT_EXIT_CHUNK];
 };
 
-/* atend_maps.c: the next line of the maps at *at; false at the end. */
+/* exit_write.c: writes bytes at `offset`; false after the first failure. */
+bool mt_exit_write_at(struct mt_exit *, const void *data, size_t bytes,
+                      uint64_t offset);
+/* Writes bytes at the end of the file. */
+void mt_exit_put(struct mt_exit *, const void *data, size_t bytes);
+
+/* exit_maps.c: the next line of the maps at *at; false at the end. */
 bool mt_exit_next_map(const struct mt_exit *, size_t *at,
                       struct mt_exit_map *map);
 /* Reads a whole file of /proc; returns the bytes, 0 if it cannot. */
@@ -78,12 +84,10 @@ size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes);
 /* Fills in the program headers and the places of the contents. */
 void mt_exit_find(struct mt_exit *);
 
-/* atend_notes.c: writes the notes at the end of the file. */
+/* exit_notes.c: writes the notes at the end of the file. */
 void mt_exit_notes(struct mt_exit *);
-/* Writes bytes at the end of the file. */
-void mt_exit_put(struct mt_exit *, const void *data, size_t bytes);
 
-/* atend_core.c */
+/* exit_core.c */
 bool mt_exit_core(struct mt_exit *);
 
 #endif

@@ -12,31 +12,6 @@
 
 #define PAGE 4096u
 
-static bool write_at(struct mt_exit *a, const void *data, size_t bytes,
-                     uint64_t offset)
-{
-    const char *p = data;
-    while (bytes > 0 && a->problem == 0) {
-        ssize_t n = pwrite(a->file, p, bytes, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            a->problem = n < 0 ? errno : ENOSPC;
-            break;
-        }
-        p += n;
-        bytes -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return a->problem == 0;
-}
-
-void mt_exit_put(struct mt_exit *a, const void *data, size_t bytes)
-{
-    write_at(a, data, bytes, a->offset);
-    a->offset += bytes;
-}
-
 static bool is_zero(const char *data, size_t bytes)
 {
     return bytes == 0 ||
@@ -74,7 +49,7 @@ static void exit_core_write_contents(struct mt_exit *a)
             size_t n = left < MT_EXIT_CHUNK ? (size_t)left : MT_EXIT_CHUNK;
             read_chunk(a, p->p_vaddr + at, n);
             if (!is_zero(a->chunk, n) &&
-                !write_at(a, a->chunk, n, a->offset + at))
+                !mt_exit_write_at(a, a->chunk, n, a->offset + at))
                 return;
         }
         a->offset += p->p_filesz;
@@ -105,9 +80,9 @@ static bool exit_core_write_all(struct mt_exit *a)
                                   .p_offset = notes,
                                   .p_filesz = a->offset - notes,
                                   .p_align = 4};
-    return write_at(a, a->programs, a->n_programs * sizeof(Elf64_Phdr),
-                    sizeof header) &&
-           write_at(a, &header, sizeof header, 0);
+    return mt_exit_write_at(a, a->programs, a->n_programs * sizeof(Elf64_Phdr),
+                            sizeof header) &&
+           mt_exit_write_at(a, &header, sizeof header, 0);
 }
 
 bool mt_exit_core(struct mt_exit *a)
