@@ -521,6 +521,18 @@ static bool heap_fits(const mt_span *span, size_t size)
            (size >= span->block_bytes / 2 || span->block_bytes <= 64);
 }
 
+bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
+                        const struct mt_regs *regs)
+{
+    bool in_place = span->state == MT_SPAN_LARGE
+                        ? size > MT_SMALL_MAX &&
+                              mt_span_resize(mt_heap_at(span->heap), span, size)
+                        : heap_fits(span, size);
+    if (in_place)
+        heap_retag(span, index, size, regs);
+    return in_place;
+}
+
 void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
                 const struct mt_regs *regs)
 {
@@ -539,14 +551,8 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
         return NULL;
     }
     heap = mt_heap_at(span->heap);
-    bool in_place =
-        span->state == MT_SPAN_LARGE
-            ? size > MT_SMALL_MAX && mt_span_resize(heap, span, size)
-            : heap_fits(span, size);
-    if (in_place) {
-        heap_retag(span, index, size, regs);
+    if (mt_resize_in_place(span, index, size, regs))
         return p;
-    }
     void *moved = mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     if (moved == NULL)
         return NULL; /* the old block is as it was */
