@@ -6,8 +6,11 @@
 #include "heap/raw_print.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const char *error_explain(uint32_t kind)
 {
@@ -63,6 +66,30 @@ static void print_stack(struct mt_print *out, uint32_t id)
         error_print_frame(out, frames[i]);
 }
 
+/* A handler of SIGABRT that allocates may need us to abort again; the program
+ * would then wait for itself. Another thread gives the handler some time. */
+#define ABORT_PATIENCE_MS 2000
+_Noreturn void mt_abort(void)
+{
+    static uint32_t aborting; /* the thread that does */
+    uint32_t first = 0, self = mt_os_tid();
+    if (__atomic_compare_exchange_n(&aborting, &first, self, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        abort();
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (unsigned i = 0; first != self && i < ABORT_PATIENCE_MS; i++)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGABRT);
+    for (;;) { /* not by abort(), which has a lock */
+        sigaction(SIGABRT, &action, NULL);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        syscall(SYS_tgkill, getpid(), self, SIGABRT);
+    }
+}
+
 void mt_error(uint32_t kind, const char *who, uintptr_t p, uint64_t tag)
 {
     mt_error_at(kind, who, p, tag, 0);
@@ -82,6 +109,8 @@ void mt_error_at(uint32_t kind, const char *who, uintptr_t p, uint64_t tag,
     mt_print(&one, error_explain(kind));
     if (kind == MT_ERROR_WRITTEN)
         mt_print_u64(&one, offset);
+    if (kind == MT_ERROR_FOREIGN)
+        mt_foreign_print(&one);
     mt_print(&out, "memtrace: ");
     mt_print(&out, line);
     mt_print(&out, "\n");
@@ -97,7 +126,7 @@ void mt_error_at(uint32_t kind, const char *who, uintptr_t p, uint64_t tag,
     }
     mt_print_flush(&out);
     if (mt_config.abort_on_error)
-        abort();
+        mt_abort();
     errno = saved;
 }
 
@@ -120,7 +149,7 @@ void *mt_out_of_memory(struct memtrace_heap *heap, size_t bytes)
         }
         mt_print(&out, "\n");
         mt_print_flush(&out);
-        abort();
+        mt_abort();
     }
     errno = ENOMEM;
     return NULL;

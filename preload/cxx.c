@@ -32,7 +32,7 @@ static MT_COLD void *cxx_next(const char *name)
 {
     void *function = dlsym(RTLD_NEXT, name);
     if (function == NULL)
-        abort(); /* operator new was called, but there is no C++ runtime */
+        mt_abort(); /* operator new was called, but there is no C++ runtime */
     return function;
 }
 

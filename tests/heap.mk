@@ -41,4 +41,6 @@ LONG_TESTS += %D%/tsan
 check-tsan: all
 	$(AM_V_at)MT_LONG=1 $(TEST_RUN) --timeout 3600 $(srcdir)/%D%/tsan
 .PHONY: check-tsan
+SCRIPT_TESTS += %D%/e2e/allocators
+EXTRA_DIST += %D%/programs/jemallocx.c %D%/programs/aborts.c
 LONG_TESTS += %D%/e2e/suites
