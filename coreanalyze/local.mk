@@ -10,7 +10,7 @@ noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
 	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
-%C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) -lm
+%C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) $(PTHREAD_LIBS) $(DL_LIBS) -lm
 
 include %D%/base/local.mk
 include %D%/symbols/local.mk

@@ -339,6 +339,10 @@ void mt_free_any(void *, const char *who);
 /* As realloc(); `heap` serves p = NULL. size 0 frees. */
 void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
                 const struct mt_regs *);
+/* Gives a live block another size where it is, for the caller; false: it must
+ * move. */
+bool mt_resize_in_place(mt_span *, uint32_t index, size_t size,
+                        const struct mt_regs *);
 /* The span and index of the live block at p; else reports what p is, a freed
  * block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
@@ -352,6 +356,11 @@ size_t mt_usable_size_slow(const void *);
 void mt_remember_free(uint64_t base, uint64_t tag);
 /* The tag of the block that was freed last at p, or 0. */
 uint64_t mt_recent_free_tag(uint64_t p);
+
+/* thread_key.c */
+/* `on_end` is called with the value that a thread has set, when it ends. */
+void mt_thread_key_init(void (*on_end)(void *));
+bool mt_thread_key_set(void *value); /* the calling thread's */
 
 /* fork.c */
 void mt_fork_init(void);
@@ -384,6 +393,12 @@ void mt_error_at(uint32_t kind, const char *what, uintptr_t p, uint64_t tag,
                  size_t offset);
 /* Memory ran out: errno, the failure counter, on_oom. Returns NULL. */
 void *mt_out_of_memory(struct memtrace_heap *, size_t bytes);
+/* abort(); when one is under way, without the program's handler. */
+_Noreturn void mt_abort(void);
+
+/* foreign.c: who called, and which other allocators are loaded. AS-safe. */
+struct mt_print;
+void mt_foreign_print(struct mt_print *);
 
 /* config.c */
 void mt_config_read(const char *text);

@@ -10,7 +10,6 @@
 #include "heap/alloc.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -37,8 +36,6 @@ static struct mt_cache *idle_list;
 static struct mt_cache *orphans; /* NULL until a thread leaves spans */
 uint32_t mt_orphan_owner;
 static bool rebuild_wanted; /* a fork lost threads */
-static pthread_key_t exit_key;
-static bool have_key;
 
 static struct mt_thread_record *thread_record(uint32_t id)
 {
@@ -203,8 +200,8 @@ struct mt_cache *mt_cache_get(void)
     mt_ignored_reset(cache);
     mt_tls = cache;
     mt_tls_id = cache->id;
-    if (have_key && !exiting)
-        pthread_setspecific(exit_key, cache);
+    if (!exiting)
+        mt_thread_key_set(cache);
     errno = saved;
     return cache;
 }
@@ -218,7 +215,7 @@ static void on_thread_exit(void *arg)
         return;
     uint32_t late = mt_load_relaxed(&cache->late) + 1;
     mt_store_relaxed(&cache->late, late);
-    if (late <= LATE_ROUNDS && pthread_setspecific(exit_key, cache) == 0)
+    if (late <= LATE_ROUNDS && mt_thread_key_set(cache))
         return;
     exiting = true;
     mt_tls = &mt_no_cache;
@@ -239,7 +236,7 @@ bool mt_threads_init(void)
     if (mt_section_alloc(MT_SECTION_THREADS, sizeof(struct mt_thread_record)) ==
         NULL)
         return false;
-    have_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
+    mt_thread_key_init(on_thread_exit);
     return true;
 }
 

@@ -7,10 +7,20 @@
 #include "heap/raw_print.h"
 
 #include <errno.h>
+#include <features.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+
+/* glibc 2.33 and later; a program may bring it along for an older one. */
+#if !__GLIBC_PREREQ(2, 33)
+struct mallinfo2 {
+    size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks,
+        fordblks, keepcost;
+};
+struct mallinfo2 mallinfo2(void);
+#endif
 
 MT_EXPORT int malloc_trim(size_t pad)
 {

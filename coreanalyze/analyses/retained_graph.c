@@ -339,7 +339,7 @@ static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
 static bool graph_search(struct builder *b)
 {
     struct mt_graph *graph = b->graph;
-    uint32_t current = 0, id;
+    uint32_t current = 0, id = 0;
     struct mt_vertex vertex;
     uint64_t position = 0;
 

@@ -215,7 +215,8 @@ static void *early(size_t size)
 
 static bool ready(void)
 {
-    static bool looking;
+    /* Read by the calloc that dlsym calls, which gcc does not know of. */
+    static volatile bool looking;
 
     if (real.free)
         return true;
