@@ -80,14 +80,24 @@ def printed(*commands):
     return ""
 
 
+def connection(inferior):
+    """(number, type) of the connection of the inferior, which must be the
+    selected one; None if it has none.  GDB 10 prints it only."""
+    if not hasattr(inferior, "connection"):
+        return tables.connection(printed("info connections"))
+    found = inferior.connection
+    return (found.num, found.type) if found else None
+
+
 def has_target(inferior):
     """Is there a process or a core?"""
-    return inferior.pid != 0 or inferior.connection is not None
+    return inferior.pid != 0 or connection(inferior) is not None
 
 
 def kind(inferior):
     """native, core, remote, extended-remote, ..."""
-    return inferior.connection.type if inferior.connection else ""
+    found = connection(inferior)
+    return found[1] if found else ""
 
 
 def stands_still(inferior):

@@ -35,13 +35,13 @@ def library():
 
 
 def _key(inferior):
-    connection = inferior.connection
+    connection = inferiors.connection(inferior)
     core = inferiors.core(inferior)
     try:
         written = os.stat(core).st_mtime_ns if core else 0
     except OSError:
         written = 0
-    return (inferior.pid, connection.num if connection else 0, core, written,
+    return (inferior.pid, connection[0] if connection else 0, core, written,
             inferiors.program())
 
 

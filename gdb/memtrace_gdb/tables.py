@@ -136,6 +136,16 @@ def core_path(info_files):
     return None
 
 
+def connection(info_connections):
+    """(number, type) of the selected inferior's connection, which is marked
+    in the output of `info connections`; None if it has none."""
+    for line in info_connections.splitlines():
+        words = line.split()
+        if len(words) > 2 and words[0] == "*" and words[1].isdigit():
+            return int(words[1]), words[2]
+    return None
+
+
 def proc_exe(info_proc):
     """The program in the output of `info proc`, or None."""
     match = re.search(r"^exe = '(.*)'$", info_proc, re.M)

@@ -29,6 +29,7 @@ CXX = (os.environ.get("CXX") or "g++").split()
 LONG = bool(os.environ.get("MT_LONG"))
 PRELOAD = os.path.join(BUILD, "preload", ".libs", "libmemtrace-preload.so")
 COMMAND = os.path.join(BUILD, "coreanalyze", "memtrace")
+os.environ.pop("DEBUGINFOD_URLS", None)  # GDB asks no server
 
 
 class Skip(Exception):
@@ -213,6 +214,12 @@ def gcore(pid, folder):
     return path
 
 
+def gdb_version():
+    """The major number of GDB's version."""
+    said = run(["gdb", "--version"]).stdout.decode().splitlines()[0]
+    return int(re.search(r"(\d+)\.\d+", said.rsplit(") ")[-1]).group(1))
+
+
 def in_gdb(command, *target):
     """What `memtrace` commands print in GDB, which finds them by itself."""
     if not shutil.which("gdb"):
@@ -221,14 +228,15 @@ def in_gdb(command, *target):
         raise Skip("GDB cannot load a library built with a sanitizer")
     with tempfile.NamedTemporaryFile("r", suffix=".json") as output:
         # A core names its library's file; the auto-load script lies beside.
+        switch = "set logging " if gdb_version() < 12 else \
+            "set logging enabled "
         done = run(["gdb", "-q", "-batch", "-nx", "-iex",
-                    "add-auto-load-safe-path " + BUILD, "-iex",
-                    "set debuginfod enabled off", *map(str, target),
+                    "add-auto-load-safe-path " + BUILD, *map(str, target),
                     "-ex", "set logging file " + output.name,
                     "-ex", "set logging redirect on",
                     "-ex", "set logging overwrite on",
-                    "-ex", "set logging enabled on", "-ex", command,
-                    "-ex", "set logging enabled off"], status=None)
+                    "-ex", switch + "on", "-ex", command,
+                    "-ex", switch + "off"], status=None)
         text = output.read()
     if done.returncode or not text:
         raise Failure("gdb: " + shorten(done.stderr[-600:].decode()))

@@ -24,8 +24,7 @@ for step in json.load(open(%r)):
         results.append((False, "Quit"))
 json.dump(results, open(%r, "w"))
 """
-QUIET = ("set pagination off", "set confirm off", "set width 0",
-         "set debuginfod enabled off")
+QUIET = ("set pagination off", "set confirm off", "set width 0")
 
 
 class Result:
