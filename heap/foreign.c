@@ -8,7 +8,7 @@
  * where they are readable.
  */
 #include "heap/alloc.h"
-#include "heap/capture/cfi.h"
+#include "heap/capture/object.h"
 #include "heap/capture/unwind.h"
 #include "heap/raw_print.h"
 
