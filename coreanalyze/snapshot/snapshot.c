@@ -73,59 +73,6 @@ static bool read_root(struct mt_snapshot *snapshot, uint64_t address,
     return true;
 }
 
-static bool section_ok(const struct mt_snapshot *snapshot,
-                       const struct mt_section_record *s, const char *name)
-{
-    uint64_t start = snapshot->model->root;
-    uint64_t bytes = snapshot->root.region_bytes;
-
-    return strncmp(s->name, name, sizeof s->name) == 0 && s->base >= start &&
-           s->base - start <= bytes &&
-           s->reserved <= bytes - (s->base - start) && s->used <= s->reserved &&
-           s->entry_bytes > 0 && s->entry_bytes <= MT_MAX_RECORD_BYTES;
-}
-
-void mt_snapshot_sections(struct mt_snapshot *snapshot)
-{
-    static const char *const names[] = {
-#define SECTION_NAME(ID, name, entry, doc) #name,
-        MT_SECTIONS(SECTION_NAME)};
-    const struct mt_record_map *map =
-        &snapshot->records[MT_RECORD_section_record];
-    uint32_t at = mt_schema_offset(&snapshot->records[MT_RECORD_root],
-                                   offsetof(struct mt_root, sections));
-    struct mt_model *model = snapshot->model;
-
-    model->coverage.skipped_sections = 0;
-    model->coverage.section_overflow = 0;
-    model->trace_used = 0;
-    for (unsigned i = 0; i < MT_N_SECTIONS; i++) {
-        uint8_t raw[512];
-        struct mt_section_record s;
-        size_t bytes = map->bytes < sizeof raw ? map->bytes : sizeof raw;
-        if (i >= snapshot->root.n_sections || at == UINT32_MAX ||
-            !mt_source_read(model->source,
-                            model->root + at + (uint64_t)i * map->bytes, raw,
-                            bytes)) {
-            model->coverage.skipped_sections++;
-            continue;
-        }
-        mt_schema_decode(map, raw, bytes, &s, sizeof s);
-        if (!section_ok(snapshot, &s, names[i])) {
-            model->coverage.skipped_sections++;
-            continue;
-        }
-        /* Records lie in what is committed; a live target commits first. */
-        if (s.used > s.committed)
-            s.used = s.committed;
-        snapshot->sections[i] = (struct mt_section){
-            s.base, s.used, s.used / s.entry_bytes, s.entry_bytes};
-        model->coverage.section_overflow += s.overflow;
-        if (i != MT_SECTION_SLICE_MAPS) /* sized for what may come */
-            model->trace_used += s.used;
-    }
-}
-
 static void copy_root(struct mt_snapshot *snapshot)
 {
     const struct mt_root *root = &snapshot->root;

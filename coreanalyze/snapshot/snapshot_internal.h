@@ -103,6 +103,8 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                                struct mt_error *error);
 
 /* --- snapshot_read.c --- */
+/* Reads the section table of the root; again, of a live target. */
+void mt_snapshot_sections(struct mt_snapshot *);
 /* Is [address, address + bytes) among the records of the section? */
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,
                       uint64_t address, uint64_t bytes);
@@ -135,8 +137,6 @@ bool mt_snapshot_threads(struct mt_snapshot *, struct mt_error *);
 bool mt_snapshot_stacks(struct mt_snapshot *, struct mt_error *);
 /* A live target has gone on since: take in the stacks that are new. */
 void mt_snapshot_refresh(struct mt_snapshot *);
-/* Reads the section table of the root again. */
-void mt_snapshot_sections(struct mt_snapshot *);
 
 /* --- snapshot_spans.c --- */
 /* The model's region with the target's index, or NULL. */
