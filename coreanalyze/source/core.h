@@ -28,6 +28,10 @@ struct core {
  * of memory. */
 bool mt_core_notes(struct core *, uint64_t offset, uint64_t bytes,
                    struct mt_error *);
+/* Reads *bytes bytes at an offset of the file, which has them.  False if not all
+ * of them could be read: *bytes is then how many were. */
+bool mt_core_read(const struct core *, uint64_t offset, void *buffer,
+                  size_t *bytes);
 /* Bytes [offset, offset + bytes) of the file, which has them, until the source
  * is freed.  NULL when out of memory, or if the file cannot be read. */
 const uint8_t *mt_core_piece(struct core *, uint64_t offset, uint64_t bytes);
@@ -38,11 +42,9 @@ int mt_core_open_file(const char *path, struct mt_error *);
 #define MT_CORE_MAX_MAPPINGS (1u << 22)
 #define MT_CORE_MAX_THREADS (1u << 20)
 
-/* The source's operation: see source.h. */
-bool mt_core_capture(struct mt_source *, const struct mt_word_filter *,
-                     bool stop, struct mt_error *);
-/* From now on its memory is read, not looked at in place. */
-void mt_core_unmap(struct core *);
+/* The source's operation, as source.h has it. */
+bool mt_core_capture(struct core *, const struct mt_word_filter *,
+                     struct mt_error *);
 
 /* Merges the mappings of notes (with paths) into those of the segments: sorts,
  * and clips overlaps. */

@@ -38,11 +38,10 @@ static bool core_capture_add_pieces(const struct core *core,
     return ok;
 }
 
-bool mt_core_capture(struct mt_source *source,
-                     const struct mt_word_filter *filter, bool stop,
+bool mt_core_capture(struct core *core, const struct mt_word_filter *filter,
                      struct mt_error *error)
 {
-    struct core *core = (struct core *)source;
+    struct mt_source *source = &core->source;
     uint64_t room = mt_available_bytes();
     struct mt_fill fill = {.filter = filter,
                            .read = read_core,
@@ -51,7 +50,6 @@ bool mt_core_capture(struct mt_source *source,
                            .progress = source->progress,
                            .step = "reading the core"};
 
-    (void)stop;
     if (source->ops->view && core->bytes <= room)
         return true;
     if (!filter->begin(filter->context, source, error))
@@ -63,7 +61,6 @@ bool mt_core_capture(struct mt_source *source,
         source->captured.copied = true;
         source->captured.bytes = fill.read_bytes;
         source->captured.kept_bytes = fill.store->bytes;
-        mt_core_unmap(core);
         return true;
     }
     mt_word_copy_free(fill.store);

@@ -5,6 +5,7 @@
  * no name, so that nothing is left behind.
  */
 #include "coreanalyze/source/core.h"
+#include "coreanalyze/base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -226,4 +227,48 @@ int mt_core_open_file(const char *path, struct mt_error *error)
         }
     }
     return file;
+}
+
+/* --- reading --- */
+
+bool mt_core_read(const struct core *core, uint64_t offset, void *buffer,
+                  size_t *bytes)
+{
+    size_t done = 0;
+
+    if (core->data) {
+        memcpy(buffer, core->data + offset, *bytes);
+        return true;
+    }
+    while (done < *bytes) {
+        ssize_t got = pread(core->file, (char *)buffer + done, *bytes - done,
+                            (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    if (done == *bytes)
+        return true;
+    *bytes = done;
+    return false;
+}
+
+const uint8_t *mt_core_piece(struct core *core, uint64_t offset, uint64_t bytes)
+{
+    size_t n = (size_t)bytes;
+    void *piece;
+
+    if (core->data)
+        return core->data + offset;
+    if (!mt_grow(&core->pieces, &core->pieces_capacity, core->n_pieces + 1,
+                 sizeof *core->pieces))
+        return NULL;
+    piece = malloc(n + 1);
+    if (piece == NULL || !mt_core_read(core, offset, piece, &n)) {
+        free(piece);
+        return NULL;
+    }
+    return core->pieces[core->n_pieces++] = piece;
 }

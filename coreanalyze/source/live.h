@@ -16,6 +16,8 @@ struct live {
     size_t n_stopped;
 };
 
+/* Opens /proc/PID/NAME; -1 with errno set. */
+int mt_live_open(pid_t, const char *name);
 /* The tables of a process from /proc; also for a source that reads its memory
  * in another way.  `source` needs its strings and ops. */
 bool mt_live_tables(struct mt_source *, pid_t, struct mt_error *);

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_maps.c - /proc/PID/maps and pagemap, and the nodes of pages.
+ * live_proc.c - what /proc and the kernel know of a process: mappings, pages
+ * and their nodes, memory, threads.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/modules.h"
 
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Undoes the kernel's \ooo of newlines and cuts its " (deleted)". */
@@ -36,7 +43,7 @@ static size_t clean_path(char *path)
     return length;
 }
 
-static bool live_maps_parse_line(struct mt_source *source, char *line,
+static bool live_proc_parse_line(struct mt_source *source, char *line,
                                  struct mt_mapping *mapping)
 {
     char flags[5];
@@ -73,7 +80,7 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
         return mt_fail(error, "cannot read %s", path);
     while (ok && getline(&line, &line_bytes, file) > 0) {
         struct mt_mapping mapping = {0};
-        if (!live_maps_parse_line(source, line, &mapping))
+        if (!live_proc_parse_line(source, line, &mapping))
             continue;
         /* The file changes while it is read: keep the order. */
         if (source->n_mappings > 0 &&
@@ -186,4 +193,164 @@ void mt_live_pages(struct mt_source *source, uint64_t start, uint64_t end,
     struct live *live = (struct live *)source;
 
     mt_proc_pages(live->pid, live->pagemap, start, end, stats);
+}
+
+/* --- memory --- */
+
+size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
+                    size_t bytes)
+{
+    size_t done = 0;
+
+    while (done < bytes) {
+        struct iovec to = {(char *)buffer + done, bytes - done};
+        struct iovec from = {(void *)(uintptr_t)(address + done), bytes - done};
+        bool by_file = __atomic_load_n(&live->by_file, __ATOMIC_RELAXED);
+        ssize_t got = -1;
+        if (!by_file)
+            got = process_vm_readv(live->pid, &to, 1, &from, 1, 0);
+        if (got < 0 && (by_file || errno == EPERM || errno == ENOSYS)) {
+            __atomic_store_n(&live->by_file, true, __ATOMIC_RELAXED);
+            got = pread(live->mem, to.iov_base, to.iov_len,
+                        (off_t)(address + done));
+        }
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    return done;
+}
+
+/* --- the process and its threads --- */
+
+int mt_live_open(pid_t pid, const char *name)
+{
+    char path[80];
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static const char *read_link(struct mt_source *source, pid_t pid)
+{
+    char path[64], text[4096];
+    ssize_t length;
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    length = readlink(path, text, sizeof text);
+    if (length <= 0)
+        return NULL;
+    return mt_string_pool_add(source->strings, text, (size_t)length);
+}
+
+static const char *read_command(struct mt_source *source, pid_t pid)
+{
+    char text[4096];
+    ssize_t length = -1;
+    int file = mt_live_open(pid, "cmdline");
+
+    if (file >= 0) {
+        length = read(file, text, sizeof text);
+        close(file);
+    }
+    while (length > 0 && text[length - 1] == '\0')
+        length--;
+    if (length <= 0)
+        return NULL;
+    for (ssize_t i = 0; i < length; i++)
+        if (text[i] == '\0')
+            text[i] = ' ';
+    return mt_string_pool_add(source->strings, text, (size_t)length);
+}
+
+static void read_auxv(struct mt_source *source, pid_t pid)
+{
+    char data[4096];
+    ssize_t length = -1;
+    int file = mt_live_open(pid, "auxv");
+
+    if (file >= 0) {
+        length = read(file, data, sizeof data);
+        close(file);
+    }
+    if (length <= 0)
+        return;
+    source->auxv = (const uint8_t *)mt_string_pool_add(source->strings, data,
+                                                       (size_t)length);
+    source->auxv_bytes = source->auxv ? (size_t)length : 0;
+}
+
+/* The pid in the process's own namespace is the last one of NSpid. */
+static uint32_t read_namespace_pid(pid_t pid)
+{
+    char line[256];
+    uint32_t result = (uint32_t)pid;
+    int fd = mt_live_open(pid, "status");
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+    if (file == NULL)
+        return result;
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, "NSpid:", 6) != 0)
+            continue;
+        char *last = strrchr(line, '\t');
+        if (last)
+            result = (uint32_t)strtoul(last + 1, NULL, 10);
+        break;
+    }
+    fclose(file);
+    return result;
+}
+
+bool mt_live_threads(struct mt_source *source, pid_t pid,
+                     struct mt_error *error)
+{
+    char path[64];
+    size_t capacity = 0;
+    struct dirent *entry;
+    bool ok = true;
+    DIR *folder;
+
+    free(source->threads);
+    source->threads = NULL;
+    source->n_threads = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    folder = opendir(path);
+    while (ok && folder && (entry = readdir(folder)) != NULL) {
+        struct mt_thread thread = {0};
+        char name[40];
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        thread.tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+        snprintf(name, sizeof name, "task/%u/comm", thread.tid);
+        int file = mt_live_open(pid, name);
+        if (file >= 0) {
+            ssize_t got = read(file, thread.name, sizeof thread.name - 1);
+            close(file);
+            thread.name[got > 0 ? got : 0] = '\0';
+            thread.name[strcspn(thread.name, "\n")] = '\0';
+        }
+        if (thread.tid == (uint32_t)pid)
+            memcpy(source->process.name, thread.name, sizeof thread.name);
+        ok = mt_grow(&source->threads, &capacity, source->n_threads + 1,
+                     sizeof *source->threads);
+        if (ok)
+            source->threads[source->n_threads++] = thread;
+    }
+    if (folder)
+        closedir(folder);
+    return ok || mt_fail(error, "out of memory for the table of threads");
+}
+
+bool mt_live_tables(struct mt_source *source, pid_t pid, struct mt_error *error)
+{
+    source->process.kind = MT_SOURCE_LIVE;
+    source->process.pid = (uint32_t)pid;
+    source->process.namespace_pid = read_namespace_pid(pid);
+    source->process.exe = read_link(source, pid);
+    source->process.command = read_command(source, pid);
+    read_auxv(source, pid);
+    return mt_live_maps(source, pid, error) &&
+           mt_live_threads(source, pid, error) &&
+           mt_modules_scan(source, error);
 }

@@ -6,10 +6,8 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/word_copy.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void mt_source_free(struct mt_source *source)
 {
@@ -80,16 +78,4 @@ const struct mt_module *mt_source_module(const struct mt_source *source,
             best = m;
     }
     return best;
-}
-
-struct mt_source *mt_source_open(const char *target, struct mt_error *error)
-{
-    const char *p = target;
-
-    while (isdigit((unsigned char)*p))
-        p++;
-    if (p != target && *p == '\0' && p - target < 10 &&
-        access(target, F_OK) != 0)
-        return mt_source_open_pid((pid_t)atol(target), error);
-    return mt_source_open_core(target, error);
 }

@@ -46,49 +46,6 @@ static const struct core_segment *find_segment(const struct core *core,
     return NULL;
 }
 
-/* False, and `bytes` that could be read, if it is not all there. */
-static bool core_read_file(const struct core *core, uint64_t offset,
-                           void *buffer, size_t *bytes)
-{
-    size_t done = 0;
-
-    if (core->data) {
-        memcpy(buffer, core->data + offset, *bytes);
-        return true;
-    }
-    while (done < *bytes) {
-        ssize_t got = pread(core->file, (char *)buffer + done, *bytes - done,
-                            (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        done += (size_t)got;
-    }
-    if (done == *bytes)
-        return true;
-    *bytes = done;
-    return false;
-}
-
-const uint8_t *mt_core_piece(struct core *core, uint64_t offset, uint64_t bytes)
-{
-    size_t n = (size_t)bytes;
-    void *piece;
-
-    if (core->data)
-        return core->data + offset;
-    if (!mt_grow(&core->pieces, &core->pieces_capacity, core->n_pieces + 1,
-                 sizeof *core->pieces))
-        return NULL;
-    piece = malloc(n + 1);
-    if (piece == NULL || !core_read_file(core, offset, piece, &n)) {
-        free(piece);
-        return NULL;
-    }
-    return core->pieces[core->n_pieces++] = piece;
-}
-
 static size_t core_source_read(struct mt_source *source, uint64_t address,
                                void *buffer, size_t bytes)
 {
@@ -113,7 +70,7 @@ static size_t core_source_read(struct mt_source *source, uint64_t address,
             uint64_t gap = mt_word_copy_gap(source->store, address + done);
             n = n < gap ? n : (size_t)gap;
         }
-        if (!core_read_file(core, s->offset + skip, (char *)buffer + done, &n))
+        if (!mt_core_read(core, s->offset + skip, (char *)buffer + done, &n))
             return done + n;
         done += n;
     }
@@ -181,12 +138,27 @@ static void core_destroy(struct mt_source *source)
     free(core);
 }
 
+static const struct mt_source_ops unmapped_core_ops;
+
+/* What was captured is not looked at in place any more. */
+static bool core_capture(struct mt_source *source,
+                         const struct mt_word_filter *filter, bool stop,
+                         struct mt_error *error)
+{
+    (void)stop;
+    if (!mt_core_capture((struct core *)source, filter, error))
+        return false;
+    if (source->captured.copied)
+        source->ops = &unmapped_core_ops;
+    return true;
+}
+
 static const struct mt_source_ops core_ops = {
     .read = core_source_read,
     .view = core_source_view,
     .extent = source_core_core_extent,
     .pages = core_pages,
-    .capture = mt_core_capture,
+    .capture = core_capture,
     .destroy = core_destroy,
 };
 
@@ -194,14 +166,9 @@ static const struct mt_source_ops core_ops = {
 static const struct mt_source_ops unmapped_core_ops = {
     .read = core_source_read,
     .pages = core_pages,
-    .capture = mt_core_capture,
+    .capture = core_capture,
     .destroy = core_destroy,
 };
-
-void mt_core_unmap(struct core *core)
-{
-    core->source.ops = &unmapped_core_ops;
-}
 
 static bool map_file(struct core *core, const char *path,
                      struct mt_error *error)
@@ -226,7 +193,7 @@ static bool map_file(struct core *core, const char *path,
                0);
     if (map == MAP_FAILED) {
         core->file = file;
-        mt_core_unmap(core);
+        core->source.ops = &unmapped_core_ops;
         return true;
     }
     close(file);
@@ -239,7 +206,7 @@ static bool core_check_header(const struct core *core, const char *path,
 {
     size_t bytes = sizeof *header;
 
-    if (!core_read_file(core, 0, header, &bytes))
+    if (!mt_core_read(core, 0, header, &bytes))
         return mt_fail(error, "cannot read %s: %s", path, strerror(errno));
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return mt_fail(error, "%s is not an ELF file", path);
@@ -264,7 +231,7 @@ static uint64_t count_headers(const struct core *core, const Elf64_Ehdr *header)
     size_t bytes = sizeof first;
 
     if (n == PN_XNUM && header->e_shoff <= core->bytes - sizeof first &&
-        core_read_file(core, header->e_shoff, &first, &bytes))
+        mt_core_read(core, header->e_shoff, &first, &bytes))
         n = first.sh_info;
     if (header->e_phoff > core->bytes)
         return 0;
