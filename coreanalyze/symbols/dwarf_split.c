@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
-#include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/symbols/debug_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * debug_file.c - opening a file with DWARF: its units, and the tables of a unit
+ * when they are first asked for.
+ */
+#include "config.h"
+#include "coreanalyze/symbols/debug_file.h"
+
+#include <stdlib.h>
+
+static bool debug_file_list_units(struct mt_debug_file *side)
+{
+    struct mt_unit_header header;
+    size_t room = 0;
+
+    while (mt_dwarf_next_unit(side->file, &header)) {
+        if (side->n_units == room) {
+            room = room == 0 ? 64 : room * 2;
+            struct mt_unit *more =
+                realloc(side->units, room * sizeof(*side->units));
+
+            if (more == NULL)
+                return false;
+            side->units = more;
+        }
+        side->units[side->n_units++] = (struct mt_unit){.header = header};
+    }
+    return true;
+}
+
+bool mt_debug_file_open(struct mt_debug_file *side, struct mt_elf *elf,
+                        struct mt_dwarf_file *tie, struct mt_error *error)
+{
+    side->file = mt_dwarf_file_open(elf, error);
+    if (side->file == NULL)
+        return false;
+    if (tie != NULL)
+        mt_dwarf_file_tie(side->file, tie);
+    if (!debug_file_list_units(side)) {
+        mt_dwarf_file_close(side->file);
+        free(side->units);
+        return mt_fail(error, "out of memory");
+    }
+    side->elf = elf;
+    return true;
+}
+
+void mt_dwarf_forget_unit(struct mt_dwarf *dwarf, struct mt_unit *unit)
+{
+    dwarf->table_bytes -= mt_unit_tables_bytes(&unit->tables) +
+                          unit->lines.rows_room * sizeof(*unit->lines.rows) +
+                          unit->n_files * sizeof(*unit->files);
+    mt_unit_tables_free(&unit->tables);
+    mt_lines_free(&unit->lines);
+    free(unit->files);
+    unit->files = NULL;
+    unit->n_files = 0;
+    unit->tables_read = unit->lines_read = false;
+}
+
+void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *side)
+{
+    for (size_t i = 0; i < side->n_units; i++)
+        mt_dwarf_forget_unit(dwarf, &side->units[i]);
+    free(side->units);
+    mt_dwarf_file_close(side->file);
+}
+
+/* The unit that an offset of .debug_info lies in. */
+struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *side, uint64_t offset)
+{
+    size_t low = 0, high = side->n_units;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (side->units[middle].header.offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || offset >= side->units[low - 1].header.end)
+        return NULL;
+    return &side->units[low - 1];
+}
+
+struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
+                                       struct mt_debug_file *side,
+                                       struct mt_unit *unit,
+                                       struct mt_die *skeleton)
+{
+    struct mt_die *die;
+
+    if (unit->tables_read)
+        return &unit->tables;
+    unit->tables_read = true;
+    die = mt_die_at(side->file, unit->header.die_offset);
+    if (die == NULL)
+        return &unit->tables;
+    struct mt_address_space space = mt_unit_space(side->file, die);
+    if (skeleton != NULL) {
+        struct mt_address_space its = mt_unit_space(dwarf->main.file, skeleton);
+
+        space.low = its.low;
+        space.addresses = its.addresses;
+        space.addr_base = its.addr_base;
+        space.ranges = its.ranges;
+        space.ranges_base = its.ranges_base;
+    } else {
+        space.ranges_base = 0; /* it is for the split unit alone */
+    }
+    mt_unit_read(side->file, die, &space, &unit->tables);
+    mt_die_free(die);
+    dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
+    return &unit->tables;
+}

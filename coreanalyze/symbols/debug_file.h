@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * debug_file.h - the files that the DWARF of one module is in, their units, and
+ * the tables of those units that were read.
+ */
+#ifndef MT_DEBUG_FILE_H
+#define MT_DEBUG_FILE_H
+
+#include "coreanalyze/base/string_set.h"
+#include "coreanalyze/symbols/dwarf_unit.h"
+
+struct mt_dwarf_options {
+    struct mt_elf *elf;        /* the file with the DWARF */
+    struct mt_elf *supplement; /* or NULL */
+    const char *path;          /* of the module, to find split units by */
+    const char *debug_path;    /* of `elf`, if that is another file */
+    const char *sysroot;       /* or NULL */
+    bool no_demangle;
+    struct mt_strings *strings;
+};
+
+struct mt_unit {
+    struct mt_unit_header header;
+    bool tables_read, lines_read, split_sought;
+    struct mt_debug_file *split_side; /* where its other half is */
+    struct mt_unit *split;
+    struct mt_unit_tables tables;
+    struct mt_line_table lines;
+    const char **files; /* by index in the file table; NULL: not asked yet */
+    size_t n_files;
+};
+/* One file with DWARF. */
+struct mt_debug_file {
+    struct mt_debug_file *next; /* the next one of split units */
+    struct mt_elf *elf;
+    char *path; /* of a file of split units */
+    struct mt_dwarf_file *file;
+    struct mt_unit *units; /* by offset */
+    size_t n_units;
+};
+struct mt_dwarf {
+    struct mt_dwarf_options options;
+    struct mt_debug_file main, supplement;
+    struct mt_debug_file *splits; /* these own their ELF file */
+    const char *missing_split;
+    struct mt_intervals index; /* values: index of a unit of `main` */
+    size_t table_bytes;        /* of units, their lines and functions */
+};
+
+bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *,
+                        struct mt_dwarf_file *tie, struct mt_error *);
+void mt_debug_file_close(struct mt_dwarf *, struct mt_debug_file *);
+struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *, uint64_t offset);
+/* The tables of a unit, read if they are not yet.  Those of a split unit need
+ * its skeleton, else NULL, for their addresses. */
+struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *,
+                                       struct mt_debug_file *, struct mt_unit *,
+                                       struct mt_die *skeleton);
+/* Drops what was read of a unit. */
+void mt_dwarf_forget_unit(struct mt_dwarf *, struct mt_unit *);
+
+/* --- dwarf_split.c --- */
+/* Finds the other half of a skeleton unit of the main file. */
+void mt_dwarf_find_split(struct mt_dwarf *, struct mt_unit *,
+                         struct mt_die *skeleton);
+
+/* --- dwarf_name.c --- */
+/* The name of the function at a DIE, kept; NULL if it has none. */
+const char *mt_dwarf_function_name(struct mt_dwarf *, struct mt_debug_file *,
+                                   uint64_t die);
+
+#endif
