@@ -6,6 +6,8 @@
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/reports/print.h"
 
+#include <string.h>
+
 struct arguments {
     struct mt_arguments common;
 };
@@ -18,7 +20,9 @@ static const struct mt_option options[] = {
 static int cmd_info_run(struct mt_session *session, int argc,
                         const char *const *argv, struct mt_error *error)
 {
-    const struct mt_command *command = mt_command_find(argv[0]);
+    bool heaps = strcmp(argv[0], mt_command_heaps.name) == 0;
+    const struct mt_command *command =
+        heaps ? &mt_command_heaps : &mt_command_info;
     struct mt_show_options all = {0};
     struct mt_show show = {0};
     struct mt_target target;
@@ -36,7 +40,7 @@ static int cmd_info_run(struct mt_session *session, int argc,
                                    NULL};
         if (a.common.json)
             mt_print_json(&report);
-        else if (command == &mt_command_heaps)
+        else if (heaps)
             mt_print_heaps(&report);
         else
             mt_print_info(&report);

@@ -7,6 +7,8 @@
 #include "coreanalyze/snapshot/snapshot.h"
 #include "coreanalyze/base/text.h"
 
+#include <string.h>
+
 struct arguments {
     struct mt_arguments common;
     const char *heap;
@@ -53,7 +55,8 @@ static bool switch_heaps(struct mt_session *session, struct mt_model *model,
 static int cmd_trace_run(struct mt_session *session, int argc,
                          const char *const *argv, struct mt_error *error)
 {
-    const struct mt_command *command = mt_command_find(argv[0]);
+    bool on = strcmp(argv[0], mt_command_on.name) == 0;
+    const struct mt_command *command = on ? &mt_command_on : &mt_command_off;
     struct arguments a = {0};
     struct mt_target target;
     int status;
@@ -63,8 +66,7 @@ static int cmd_trace_run(struct mt_session *session, int argc,
         return status;
     ok = mt_target_open(session, argv[0], a.common.target, &target, error) &&
          mt_target_model(session, &target, error) &&
-         switch_heaps(session, target.model, a.heap, command == &mt_command_on,
-                      error);
+         switch_heaps(session, target.model, a.heap, on, error);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }

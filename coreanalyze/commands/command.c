@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * command.c - the table of commands, and what they share.
+ * command.c - what commands share: their help, and the target they open.
  */
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/snapshot/snapshot.h"
 
 #include <string.h>
-
-const struct mt_command *const mt_commands[] = {
-    &mt_command_run,  &mt_command_show,     &mt_command_leaks,
-    &mt_command_diff, &mt_command_retained, &mt_command_check,
-    &mt_command_refs, &mt_command_whatis,   &mt_command_save,
-    &mt_command_info, &mt_command_heaps,    &mt_command_on,
-    &mt_command_off,  &mt_command_gdb,      NULL,
-};
-
-const struct mt_command *mt_command_find(const char *name)
-{
-    for (size_t i = 0; mt_commands[i]; i++)
-        if (strcmp(mt_commands[i]->name, name) == 0)
-            return mt_commands[i];
-    return NULL;
-}
 
 /* In GDB the target is the inferior: the operand is left out. */
 void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
@@ -42,19 +26,6 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
               out);
     fputs("\nOptions:\n", out);
     mt_options_print(command->options, out);
-}
-
-int mt_session_run(struct mt_session *session, int argc,
-                   const char *const *argv, struct mt_error *error)
-{
-    const struct mt_command *command = mt_command_find(argv[0]);
-
-    memset(error, 0, sizeof *error);
-    if (command == NULL) {
-        mt_fail(error, "no command %s (see memtrace --help)", argv[0]);
-        return MT_EXIT_ERROR;
-    }
-    return command->run(session, argc, argv, error);
 }
 
 bool mt_target_open(struct mt_session *session, const char *command,
