@@ -4,7 +4,7 @@
  * SCALE is the percentage of the usual work, 100 unless given.  Nothing here
  * depends on the clock or on addresses, so every allocator does the same work.
  */
-#include "rng.h"
+#include "tests/bench/rng.h"
 
 #include <pthread.h>
 #include <stdio.h>
