@@ -28,8 +28,8 @@ struct core {
  * of memory. */
 bool mt_core_notes(struct core *, uint64_t offset, uint64_t bytes,
                    struct mt_error *);
-/* Reads *bytes bytes at an offset of the file, which has them.  False if not all
- * of them could be read: *bytes is then how many were. */
+/* Reads *bytes bytes at an offset of the file, which has them.  False if not
+ * all of them could be read: *bytes is then how many were. */
 bool mt_core_read(const struct core *, uint64_t offset, void *buffer,
                   size_t *bytes);
 /* Bytes [offset, offset + bytes) of the file, which has them, until the source
