@@ -266,18 +266,25 @@ void mt_run_remove(struct memtrace_heap *, mt_span *);
 mt_span *mt_run_take(struct memtrace_heap *, uint32_t n_slices);
 mt_span *mt_run_largest_dirty(const struct memtrace_heap *);
 
-/* cache.c */
-/* This thread's cache; attaches one.  NULL with ENOMEM. */
-struct mt_cache *mt_cache_get(void);
+/* cache_table.c */
+struct mt_thread_record *mt_thread_record(uint32_t id);
+uint32_t mt_thread_count(void); /* records there are, that of id 0 included */
+struct mt_cache *mt_cache_of(uint32_t id);
+/* A cache with a record in the threads section; NULL with ENOMEM. */
+struct mt_cache *mt_cache_new(struct memtrace_heap *, uint32_t state);
+void mt_cache_setup(struct mt_cache *, struct memtrace_heap *, uint32_t id);
+
+/* refill.c */
 /* Makes the bin's word nonzero, or returns false with ENOMEM. */
 bool mt_refill(struct mt_cache *, uint32_t size_class);
 /* The same, and the blocks are of that class: aligned as their size is. */
 bool mt_refill_aligned(struct mt_cache *, uint32_t size_class);
-void mt_cache_setup(struct mt_cache *, struct memtrace_heap *, uint32_t id);
-/* A word of a span that the cache owns became all free. */
-void mt_word_free(struct mt_cache *, mt_span *, uint32_t word);
 /* Frees a block of a span whose owner_key is not this thread's. */
 void mt_free_other(struct mt_cache *, mt_span *, uint32_t index);
+
+/* cache.c */
+/* A word of a span that the cache owns became all free. */
+void mt_word_free(struct mt_cache *, mt_span *, uint32_t word);
 /* Takes in what other threads freed. */
 void mt_cache_drain(struct mt_cache *);
 /* Gives back every span that holds no live block. */
@@ -289,8 +296,8 @@ void mt_cache_move(struct mt_cache *from, struct mt_cache *to, mt_span *);
 void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to);
 
 /* threads.c */
-/* A cache with a record in the threads section; NULL with ENOMEM. */
-struct mt_cache *mt_cache_new(struct memtrace_heap *, uint32_t state);
+/* This thread's cache; attaches one.  NULL with ENOMEM. */
+struct mt_cache *mt_cache_get(void);
 bool mt_threads_init(void);
 /* mt_capture_stack() for a thread that has no capture state yet: makes it. */
 MT_COLD uint32_t mt_first_capture(struct mt_cache *, size_t size,
@@ -315,7 +322,6 @@ void mt_idle_trim(void);
 void mt_threads_fork_prepare(void);
 void mt_threads_fork_parent(void);
 void mt_threads_fork_child(struct mt_cache *own);
-struct mt_cache *mt_cache_of(uint32_t id);
 
 /* heap.c */
 /* Start-up; true once done. */

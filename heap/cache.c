@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Caches: the spans that one thread owns, and what happens when a bin's word
- * is empty, a word becomes all free, or a block is freed by another thread.
- * The protocol between owner and other threads is at the head of heap.c.
+ * cache.c - the spans that one thread owns: their lists, the words of their
+ * bitmaps, and what other threads freed in them. The protocol between owner and
+ * other threads is at the head of heap.c.
  */
-#include "heap/alloc.h"
-#include "heap/fill.h"
-
-#include <errno.h>
-
-/* Classes above a class that it may borrow from, and how much larger their
- * blocks may be. */
-#define MAX_LOAN 5u
-static uint32_t loan_limit(uint32_t size)
-{
-    return size <= 4096 ? size + size / 3 + 16 : size + size / 2;
-}
-
-static uint64_t no_free_bits; /* the word of a bin without a span; always 0 */
-
-void mt_cache_setup(struct mt_cache *cache, struct memtrace_heap *heap,
-                    uint32_t id)
-{
-    cache->heap = heap;
-    cache->id = id;
-    cache->trace = &heap->record->trace;
-    cache->full = 0;
-    for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
-        struct mt_bin *bin = &cache->bins[c];
-        bin->word = &no_free_bits;
-        bin->size = mt_class_size(c);
-        bin->span = bin->partial = 0;
-        bin->loans = bin->given = 0;
-    }
-}
+#include "heap/cache.h"
 
 /* --- the lists: of spans with free blocks by class, and of full spans --- */
 
@@ -66,7 +37,7 @@ static void cache_list_add(struct mt_cache *cache, mt_span *span)
     }
 }
 
-static void list_remove(struct mt_cache *cache, mt_span *span)
+void mt_cache_list_remove(struct mt_cache *cache, mt_span *span)
 {
     uint32_t *list = list_of(cache, span);
     if (*list == mt_span_id(span))
@@ -103,7 +74,7 @@ static void set_word(struct mt_bin *bin, mt_span *span, uint32_t w)
 
 /* The next word of the span, after `from` and around, that has a free bit; one
  * whose memory nobody has touched yet is the last choice. */
-static bool cache_next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
+bool mt_bin_next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
 {
     uint32_t words = (uint32_t)span->requested;
     for (uint32_t i = 0, w = from; i < words; i++, w++) {
@@ -121,11 +92,11 @@ static bool cache_next_word(struct mt_bin *bin, mt_span *span, uint32_t from)
     return true;
 }
 
-static void empty_bin(struct mt_cache *cache, uint32_t c)
+void mt_bin_empty(struct mt_cache *cache, uint32_t c)
 {
     struct mt_bin *bin = &cache->bins[c];
     bin->span = 0;
-    bin->word = &no_free_bits;
+    bin->word = &mt_no_free_bits;
     bin->size = mt_class_size(c);
 }
 
@@ -135,7 +106,7 @@ static uint32_t cache_key_of(const struct mt_cache *cache)
     return cache->heap->cache ? 0 : cache->id;
 }
 
-static void make_current(struct mt_cache *cache, mt_span *span)
+void mt_bin_make_current(struct mt_cache *cache, mt_span *span)
 {
     struct mt_bin *bin = &cache->bins[span->size_class];
     bin->span = mt_span_id(span);
@@ -144,17 +115,17 @@ static void make_current(struct mt_cache *cache, mt_span *span)
 
 /* The bin's current span has no free block left; let go of it, and with it the
  * bins that borrow from it. */
-static void retire_current(struct mt_cache *cache, struct mt_bin *bin)
+void mt_bin_retire(struct mt_cache *cache, struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
     uint32_t c = span->size_class, id = bin->span;
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
     cache_list_add(cache, span);
-    uint32_t first = c > MAX_LOAN && !cache->far_loans ? c - MAX_LOAN : 0;
+    uint32_t first = c > MT_MAX_LOAN && !cache->far_loans ? c - MT_MAX_LOAN : 0;
     for (uint32_t i = first; i <= c; i++)
         if (cache->bins[i].span == id)
-            empty_bin(cache, i);
+            mt_bin_empty(cache, i);
 }
 
 static bool is_all_free(mt_span *span)
@@ -169,7 +140,7 @@ static bool is_all_free(mt_span *span)
 /* A full span, in its list, has free blocks now. */
 static void cache_relist(struct mt_cache *cache, mt_span *span)
 {
-    list_remove(cache, span);
+    mt_cache_list_remove(cache, span);
     span->flags &= ~MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, cache_key_of(cache));
     cache_list_add(cache, span);
@@ -181,7 +152,7 @@ static void release_if_free(struct mt_cache *cache, mt_span *span)
     if (cache->bins[span->size_class].span == mt_span_id(span) ||
         !is_all_free(span))
         return;
-    list_remove(cache, span);
+    mt_cache_list_remove(cache, span);
     mt_span_release(cache->heap, span);
 }
 
@@ -192,11 +163,20 @@ void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
         release_if_free(cache, span);
 }
 
+void mt_cache_free(struct mt_cache *cache, mt_span *span, uint32_t index)
+{
+    uint64_t *word = &mt_local(span)[index / 64];
+    mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
+    if (span->flags & MT_SPAN_FULL)
+        cache_relist(cache, span);
+    mt_word_free(cache, span, index / 64);
+}
+
 /* --- other threads' side --- */
 
 /* Tells the owner that the span has remote frees, unless it has been told;
  * returns whom it told, or NULL. */
-static struct mt_cache *cache_notify(mt_span *span)
+struct mt_cache *mt_cache_notify(mt_span *span)
 {
     if (mt_load_relaxed(&span->pending) ||
         __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
@@ -240,194 +220,8 @@ void mt_cache_drain(struct mt_cache *cache)
         if (mt_load_relaxed(&span->owner) == cache->id)
             drain_span(cache, span);
         else
-            cache_notify(span); /* it has another owner by now */
+            mt_cache_notify(span); /* it has another owner by now */
     }
-}
-
-/* A block freed by a thread that does not own its span. */
-static void free_remote(struct mt_cache *cache, mt_span *span, uint32_t index)
-{
-    uint32_t w = index / 64;
-    uint64_t bit = UINT64_C(1) << (index % 64);
-    uint64_t before =
-        __atomic_fetch_or(&mt_remote(span)[w], bit, __ATOMIC_SEQ_CST);
-    if (MT_UNLIKELY(before & bit)) { /* two threads freed it at once */
-        mt_error(MT_ERROR_DOUBLE_FREE, "free(): double free of",
-                 span->base + (uint64_t)index * span->block_bytes,
-                 span->tags ? mt_tags(span)[index] : 0);
-        return;
-    }
-    if (mt_is_orphan(span) && mt_adopt_orphan(cache, span))
-        return;
-    struct mt_cache *owner = cache_notify(span);
-    /* Its thread went meanwhile: nobody looks at what it is told, but us. */
-    if (owner && __atomic_load_n(&owner->idle, __ATOMIC_SEQ_CST))
-        mt_idle_drain(owner);
-}
-
-void mt_free_other(struct mt_cache *cache, mt_span *span, uint32_t index)
-{
-    if (mt_load_relaxed(&span->owner) != cache->id) {
-        free_remote(cache, span, index);
-        return;
-    }
-    uint64_t *word = &mt_local(span)[index / 64];
-    mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
-    if (span->flags & MT_SPAN_FULL)
-        cache_relist(cache, span);
-    mt_word_free(cache, span, index / 64);
-}
-
-/* --- refill --- */
-
-static bool use_partial(struct mt_cache *cache, struct mt_bin *bin)
-{
-    while (bin->partial) {
-        mt_span *span = mt_span_at(bin->partial);
-        list_remove(cache, span);
-        make_current(cache, span);
-        if (cache_next_word(bin, span, 0))
-            return true;
-        retire_current(cache, bin);
-    }
-    return false;
-}
-
-/* Another word of the span that the bin has. */
-static bool more_of_span(struct mt_bin *bin)
-{
-    mt_span *span = mt_span_at(bin->span);
-    return cache_next_word(bin, span, (uint32_t)(bin->word - mt_local(span)));
-}
-
-static bool is_loan(const struct mt_bin *bin, uint32_t c)
-{
-    return bin->span && mt_span_at(bin->span)->size_class != c;
-}
-
-/* Blocks that the cache has. */
-static bool refill_own(struct mt_cache *cache, uint32_t c)
-{
-    struct mt_bin *bin = &cache->bins[c];
-    if (bin->span) {
-        if (*bin->word || more_of_span(bin))
-            return true;
-        retire_current(cache, bin);
-    }
-    return use_partial(cache, bin);
-}
-
-/* A class that is wanted often has spans of its own. */
-static bool may_borrow(const struct mt_cache *cache, uint32_t c)
-{
-    uint32_t size = mt_class_size(c);
-    return size > 4096 || cache->bins[c].loans < (size > 1024 ? 8 : 2);
-}
-
-/* Rather than touch a new span, take free blocks of a slightly larger class,
- * whose memory is there: the bin then has the other's word and span, as long as
- * that is the other's current one. What a thread has few of would else take a
- * page for each class. */
-static void take_loan(struct mt_cache *cache, uint32_t c, uint32_t d)
-{
-    struct mt_bin *bin = &cache->bins[c];
-    const struct mt_bin *lender = &cache->bins[d];
-    bin->word = lender->word;
-    bin->base = lender->base;
-    bin->size = lender->size;
-    bin->span = lender->span;
-    bin->loans += bin->loans < UINT16_MAX;
-}
-
-static bool cache_borrow(struct mt_cache *cache, uint32_t c)
-{
-    uint32_t most = loan_limit(mt_class_size(c));
-    for (uint32_t d = c + 1; d <= c + MAX_LOAN && d < MT_N_CLASSES; d++) {
-        struct mt_bin *lender = &cache->bins[d];
-        if (mt_class_size(d) > most)
-            break;
-        if (is_loan(lender, d) || !refill_own(cache, d))
-            continue;
-        take_loan(cache, c, d);
-        return true;
-    }
-    return false;
-}
-
-/* Memory has run out: a block of any larger class. */
-static bool borrow_any(struct mt_cache *cache, uint32_t c)
-{
-    for (uint32_t d = c + 1; d < MT_N_CLASSES; d++) {
-        struct mt_bin *lender = &cache->bins[d];
-        if (is_loan(lender, d) ||
-            (!refill_own(cache, d) &&
-             (!mt_take_orphan(cache, d) || !use_partial(cache, lender))))
-            continue;
-        take_loan(cache, c, d);
-        cache->far_loans = 1;
-        return true;
-    }
-    errno = ENOMEM;
-    return false;
-}
-
-static bool cache_refill(struct mt_cache *cache, uint32_t c, bool loans);
-
-/* A thread's first span of a class is of one that can lend to its neighbours:
- * every fourth. */
-static bool found_lender(struct mt_cache *cache, uint32_t c)
-{
-    uint32_t lender = c | 3, size = mt_class_size(c);
-    return size <= 1024 && lender != c && !cache->bins[c].given &&
-           mt_class_size(lender) <= loan_limit(size) &&
-           !cache->bins[lender].given && cache_refill(cache, lender, false) &&
-           cache_borrow(cache, c);
-}
-
-static bool cache_refill(struct mt_cache *cache, uint32_t c, bool loans)
-{
-    struct mt_bin *bin = &cache->bins[c];
-    if (bin->span) {
-        if (more_of_span(bin))
-            return true;
-        if (is_loan(bin, c))
-            empty_bin(cache, c);
-        else
-            retire_current(cache, bin);
-    }
-    if (mt_load_relaxed(&cache->pending))
-        mt_cache_drain(cache);
-    mt_epoch_tick();
-    if (use_partial(cache, bin))
-        return true;
-    if (cache->heap->cache == NULL) {
-        if (loans && may_borrow(cache, c) &&
-            (cache_borrow(cache, c) || found_lender(cache, c)))
-            return true;
-        if (mt_take_orphan(cache, c) && use_partial(cache, bin))
-            return true;
-    }
-    mt_span *span = mt_span_new(cache->heap, c, cache->id, !bin->given);
-    if (span == NULL)
-        return loans && cache->desperate && borrow_any(cache, c);
-    bin->given = 1;
-    if (cache->heap->modes & MT_MODE_FILL_FREE)
-        mt_fill_span(span);
-    make_current(cache, span);
-    return cache_next_word(bin, span, 0); /* all of it is free */
-}
-
-bool mt_refill(struct mt_cache *cache, uint32_t c)
-{
-    return cache_refill(cache, c, true);
-}
-
-bool mt_refill_aligned(struct mt_cache *cache, uint32_t c)
-{
-    struct mt_bin *bin = &cache->bins[c];
-    if (is_loan(bin, c))
-        empty_bin(cache, c);
-    return *bin->word || cache_refill(cache, c, false);
 }
 
 /* --- changes of owner --- */
@@ -450,7 +244,7 @@ void mt_cache_adopt(struct mt_cache *cache, mt_span *span)
 
 void mt_cache_move(struct mt_cache *from, struct mt_cache *to, mt_span *span)
 {
-    list_remove(from, span);
+    mt_cache_list_remove(from, span);
     mt_cache_adopt(to, span);
 }
 
@@ -470,12 +264,12 @@ void mt_cache_trim(struct mt_cache *cache)
     for (uint32_t c = 0; c < MT_N_CLASSES; c++) {
         struct mt_bin *bin = &cache->bins[c];
         bin->loans = bin->given = 0;
-        if (is_loan(bin, c))
-            empty_bin(cache, c);
+        if (mt_bin_is_loan(bin, c))
+            mt_bin_empty(cache, c);
         if (bin->span) {
             mt_span *span = mt_span_at(bin->span);
-            bool any = cache_next_word(bin, span, 0);
-            retire_current(cache, bin);
+            bool any = mt_bin_next_word(bin, span, 0);
+            mt_bin_retire(cache, bin);
             if (any) /* the lists hold no full span */
                 cache_relist(cache, span);
         }

@@ -37,47 +37,7 @@ static struct mt_cache *orphans; /* NULL until a thread leaves spans */
 uint32_t mt_orphan_owner;
 static bool rebuild_wanted; /* a fork lost threads */
 
-static struct mt_thread_record *thread_record(uint32_t id)
-{
-    return (struct mt_thread_record *)memtrace_root
-               ->sections[MT_SECTION_THREADS]
-               .base +
-           id;
-}
-
-static uint32_t thread_count(void)
-{
-    return (uint32_t)(mt_load_acquire(
-                          &memtrace_root->sections[MT_SECTION_THREADS].used) /
-                      sizeof(struct mt_thread_record));
-}
-
-struct mt_cache *mt_cache_of(uint32_t id)
-{
-    return id && id < thread_count()
-               ? (struct mt_cache *)mt_load_acquire(&thread_record(id)->cache)
-               : NULL;
-}
-
 /* --- attach --- */
-
-struct mt_cache *mt_cache_new(struct memtrace_heap *heap, uint32_t state)
-{
-    char *memory = mt_section_alloc(MT_SECTION_PRIVATE,
-                                    (sizeof(struct mt_cache) + 63) & ~63ul);
-    struct mt_thread_record *record =
-        memory ? mt_section_alloc(MT_SECTION_THREADS, sizeof *record) : NULL;
-    if (record == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    struct mt_cache *cache = (struct mt_cache *)memory;
-    mt_cache_setup(cache, heap, (uint32_t)(record - thread_record(0)));
-    record->started_ns = mt_os_monotonic_ns();
-    mt_store_relaxed(&record->state, state);
-    mt_store_release(&record->cache, (uintptr_t)cache);
-    return cache;
-}
 
 /* NULL if there is no memory for it, and in a signal handler that interrupted
  * the making. */
@@ -91,7 +51,7 @@ static struct mt_capture *begin_captures(struct mt_cache *cache)
         mt_section_alloc(MT_SECTION_PRIVATE, (mt_capture_bytes + 63) & ~63ul);
     if (capture) {
         mt_lock_acquire(&capture_lock);
-        mt_capture_init(capture, thread_record(cache->id));
+        mt_capture_init(capture, mt_thread_record(cache->id));
         mt_lock_release(&capture_lock);
     }
     mt_store_release(&cache->capture, capture);
@@ -143,9 +103,9 @@ static void threads_abandon(struct mt_cache *cache)
 /* A thread that allocated after its last destructor kept its cache. */
 static void find_dead(void)
 {
-    uint32_t n = thread_count();
+    uint32_t n = mt_thread_count();
     for (uint32_t i = 1; i < n; i++) {
-        struct mt_thread_record *record = thread_record(i);
+        struct mt_thread_record *record = mt_thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
         if (!cache || mt_load_relaxed(&record->state) != MT_THREAD_LIVE ||
             mt_load_relaxed(&cache->late) <= LATE_ROUNDS)
@@ -191,7 +151,7 @@ struct mt_cache *mt_cache_get(void)
         cache = mt_cache_new(mt_main, MT_THREAD_LIVE);
     if (cache == NULL)
         return NULL;
-    struct mt_thread_record *record = thread_record(cache->id);
+    struct mt_thread_record *record = mt_thread_record(cache->id);
     mt_store_relaxed(&record->tid, mt_os_tid());
     record->started_ns = mt_os_monotonic_ns();
     prctl(PR_GET_NAME, record->name);
@@ -225,7 +185,7 @@ static void on_thread_exit(void *arg)
         mt_capture_detach(cache->capture);
     mt_lock_acquire(&idle_lock);
     mt_store_relaxed(&cache->late, 0);
-    mt_store_relaxed(&thread_record(cache->id)->state, MT_THREAD_EXITED);
+    mt_store_relaxed(&mt_thread_record(cache->id)->state, MT_THREAD_EXITED);
     threads_abandon(cache);
     mt_lock_release(&idle_lock);
 }
@@ -306,8 +266,8 @@ void mt_threads_fork_child(struct mt_cache *own)
     mt_lock_reset(&idle_lock);
     mt_lock_reset(&capture_lock);
     idle_list = NULL;
-    for (uint32_t i = thread_count(); i-- > 1;) {
-        struct mt_thread_record *record = thread_record(i);
+    for (uint32_t i = mt_thread_count(); i-- > 1;) {
+        struct mt_thread_record *record = mt_thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
         if (!cache || cache == own || record->state == MT_THREAD_HEAP)
             continue;
@@ -324,7 +284,7 @@ void mt_threads_fork_child(struct mt_cache *own)
         idle_list = cache;
     }
     if (own != &mt_no_cache)
-        thread_record(own->id)->tid = mt_os_tid();
+        mt_thread_record(own->id)->tid = mt_os_tid();
 }
 
 static void rebuild_lost(void)
