@@ -199,7 +199,10 @@ struct mt_config {
     char numa[64];
 };
 extern struct mt_config mt_config;
-bool mt_started(void);
+static inline bool mt_started(void)
+{
+    return mt_load_acquire(&mt_has_started);
+}
 /* The heap of that id, or NULL: then there is none of a larger id either. */
 struct memtrace_heap *mt_heap_at(uint32_t id);
 
@@ -323,13 +326,18 @@ void mt_threads_fork_prepare(void);
 void mt_threads_fork_parent(void);
 void mt_threads_fork_child(struct mt_cache *own);
 
-/* heap.c */
-/* Start-up; true once done. */
+/* start.c: true once the heap is started. */
 bool mt_start(void);
-/* A block of `size` at `align` (a power of two) from a heap; NULL with ENOMEM.
- * regs: the caller, or NULL for an allocation of nobody's. */
+
+/* doors.c: starts the heap if it must.
+ * A block of `size` at `align` (a power of two) from a heap (NULL: main); NULL
+ * with ENOMEM. regs: the caller, or NULL for an allocation of nobody's. */
 void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
                const struct mt_regs *);
+
+/* heap.c: the heap is started. */
+void *mt_heap_alloc(struct memtrace_heap *, size_t size, size_t align,
+                    bool zero, const struct mt_regs *);
 /* The rest of a free(); the block stays in its register. */
 void mt_free_main(void *, mt_span *);
 void mt_free_word(void *, mt_span *, uint32_t word);
@@ -342,9 +350,8 @@ void *mt_take_small(struct mt_cache *, uint32_t size_class, size_t size,
                     uint64_t tag);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */
 void mt_free_any(void *, const char *who);
-/* As realloc(); `heap` serves p = NULL. size 0 frees. */
-void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
-                const struct mt_regs *);
+/* As realloc() of a block; size 0 frees. */
+void *mt_resize(void *p, size_t size, const struct mt_regs *);
 /* Gives a live block another size where it is, for the caller; false: it must
  * move. */
 bool mt_resize_in_place(mt_span *, uint32_t index, size_t size,
@@ -383,14 +390,20 @@ bool mt_sample_passes_over(struct mt_cache *, size_t size, uint64_t mean);
 
 /* heaps.c */
 struct memtrace_heap *mt_heap_new(const char *name, uint32_t flags);
-/* The heap that a caller means (NULL: main), or NULL with EINVAL. */
-struct memtrace_heap *mt_heap_meant(struct memtrace_heap *);
+/* The record may serve another heap; its regions are gone. */
+void mt_heap_forget(struct memtrace_heap *);
+/* Takes a heap's memory from it, then forgets it. */
+void mt_heap_remove(struct memtrace_heap *);
 void mt_heaps_fork_prepare(void);
 void mt_heaps_fork_parent(void);
 void mt_heaps_fork_child(void);
 void mt_pages_fork_prepare(void);
 void mt_pages_fork_parent(void);
 void mt_pages_fork_child(void);
+
+/* heaps_api.c */
+/* The heap that a caller means (NULL: main), or NULL with EINVAL. */
+struct memtrace_heap *mt_heap_meant(struct memtrace_heap *);
 
 /* error.c: reports and, if the user set it so, aborts. AS-safe. */
 void mt_error(uint32_t kind, const char *what, uintptr_t p, uint64_t tag);

@@ -52,7 +52,7 @@ MT_EXPORT void memtrace_root_region(const void *p, size_t bytes, int on)
 
 MT_EXPORT void memtrace_ignore_begin(void)
 {
-    struct mt_cache *cache = mt_cache_get();
+    struct mt_cache *cache = mt_start() ? mt_cache_get() : NULL;
     if (cache == NULL)
         return;
     if (cache->ignoring++ == 0 && *cache->trace == MT_TRACE_ON)
@@ -61,7 +61,7 @@ MT_EXPORT void memtrace_ignore_begin(void)
 
 MT_EXPORT void memtrace_ignore_end(void)
 {
-    struct mt_cache *cache = mt_cache_get();
+    struct mt_cache *cache = mt_start() ? mt_cache_get() : NULL;
     if (cache && cache->ignoring > 0 && --cache->ignoring == 0)
         mt_ignored_reset(cache);
 }

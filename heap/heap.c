@@ -46,99 +46,11 @@
  * whole in the child.  What they do not guard, the other threads' caches, is
  * rebuilt (threads.c).
  */
-#include "heap/exit/at_exit.h"
 #include "heap/fast.h"
-#include "heap/page_kinds.h"
-#include "heap/pages.h"
-#include "heap/raw_print.h"
-#include "heap/trace_region.h"
 #include "heap/safety.h"
 
 #include <errno.h>
 #include <string.h>
-
-static struct mt_lock start_lock;
-static bool failed;
-
-/* The kernel may refuse what MEMTRACE asks for: said in one line. Pages that
- * are not there are then missing for good, unless page_fallback is set; a
- * binding is left out. */
-static void main_memory(void)
-{
-    struct mt_memory_options options = {
-        .page_size = mt_config.page_size,
-        .thp = mt_config.thp,
-        .fallback = mt_config.page_fallback,
-        .nodes = *mt_config.numa ? mt_config.numa : NULL};
-    if (mt_memory_setup(mt_main, &options))
-        return;
-    char text[200];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
-    mt_print(&out, "memtrace: MEMTRACE: the kernel refuses memory");
-    if (options.page_size > 4096) {
-        mt_print(&out, " in pages of ");
-        mt_print_size(&out, options.page_size);
-    }
-    if (options.nodes) {
-        mt_print(&out, " of NUMA nodes ");
-        mt_print(&out, options.nodes);
-    }
-    mt_print(&out, ": error ");
-    mt_print_u64(&out, (uint64_t)errno);
-    mt_print(&out, errno == ENOMEM ? " (there is none)\n" : "\n");
-    mt_print_flush(&out);
-    mt_main->memory.page_bytes = options.page_size;
-    mt_main->memory.thp = options.thp;
-}
-
-static bool heap_start(void)
-{
-    const char *settings = mt_os_getenv("MEMTRACE");
-    if (settings)
-        mt_config_read(settings);
-    if (!mt_region_start())
-        return false;
-    mt_string_add("", 0); /* offset 0 means none */
-    mt_schema_write();
-    mt_classes_init();
-    mt_hot.spans = (mt_span *)memtrace_root->sections[MT_SECTION_SPANS].base;
-    mt_hot.small_sizes = MT_SMALL_MAX + 1;
-    mt_epoch_tick();
-    if (!mt_section_alloc(MT_SECTION_SPANS, sizeof(mt_span)) ||
-        !mt_threads_init())
-        return false;
-    mt_main = mt_heap_new("main heap", MT_HEAP_MAIN | MT_HEAP_LOCKED);
-    if (mt_main == NULL || !mt_safety_setup(mt_main, 0, 0))
-        return false;
-    main_memory();
-    mt_heap_grow(mt_main, 0); /* mt_hot is set before threads look at it */
-    memtrace_root->depth = mt_config.depth;
-    memtrace_root->sample_bytes = mt_config.sample;
-    if (settings)
-        strncpy(memtrace_root->config, settings,
-                sizeof memtrace_root->config - 1);
-    mt_main->record->limit = mt_config.limit;
-    mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
-    mt_fork_init();
-    mt_region_publish();
-    mt_exit_begin();
-    return true;
-}
-
-bool mt_start(void)
-{
-    if (MT_LIKELY(mt_started()))
-        return true;
-    mt_lock_acquire(&start_lock);
-    if (!mt_started() && !failed) {
-        failed = !heap_start();
-        mt_store_release(&mt_has_started, !failed);
-    }
-    mt_lock_release(&start_lock);
-    if (failed)
-        errno = ENOMEM;
-    return mt_started();
-}
 
 /* --- allocation --- */
 
@@ -316,11 +228,9 @@ static MT_COLD void *alloc_again(struct memtrace_heap *heap, size_t size,
     return block;
 }
 
-void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
-               const struct mt_regs *regs)
+void *mt_heap_alloc(struct memtrace_heap *heap, size_t size, size_t align,
+                    bool zero, const struct mt_regs *regs)
 {
-    if (!mt_start())
-        return NULL;
     if (heap == NULL)
         heap = mt_main;
     if (!(heap->record->flags & MT_HEAP_IN_USE)) {
@@ -533,12 +443,9 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
     return in_place;
 }
 
-void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
-                const struct mt_regs *regs)
+void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
 {
     uint32_t index;
-    if (p == NULL)
-        return mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     mt_span *span = mt_small_at(p, &index);
     if (span == NULL)
         span = mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
@@ -550,10 +457,10 @@ void *mt_resize(struct memtrace_heap *heap, void *p, size_t size,
         free_block(span, index, "realloc()");
         return NULL;
     }
-    heap = mt_heap_at(span->heap);
+    struct memtrace_heap *heap = mt_heap_at(span->heap);
     if (mt_resize_in_place(span, index, size, regs))
         return p;
-    void *moved = mt_alloc(heap, size, MT_MIN_BLOCK, false, regs);
+    void *moved = mt_heap_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     if (moved == NULL)
         return NULL; /* the old block is as it was */
     memcpy(moved, p, size < span->block_bytes ? size : span->block_bytes);

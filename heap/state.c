@@ -16,11 +16,6 @@ struct mt_config mt_config = {
     .depth = 32,
 };
 
-bool mt_started(void)
-{
-    return mt_load_acquire(&mt_has_started);
-}
-
 struct memtrace_heap *mt_heap_at(uint32_t id)
 {
     return id < MT_MAX_HEAPS ? mt_load_acquire(&mt_heaps[id]) : NULL;

@@ -143,8 +143,6 @@ struct mt_cache *mt_cache_get(void)
 {
     if (MT_LIKELY(mt_tls != &mt_no_cache))
         return mt_tls;
-    if (!mt_start())
-        return NULL;
     int saved = errno;
     struct mt_cache *cache = take_idle();
     if (cache == NULL)
