@@ -9,7 +9,11 @@
 #include "heap/internal.h"
 
 #define MT_SMALL_MAX 32768u /* bytes; larger blocks have a span each */
-#define MT_N_CLASSES 72u    /* 16-byte steps to 128, then 8 per doubling */
+/* After the bytes that were asked for, so that an address just after them, as
+ * containers keep it, is not the start of the next block. */
+#define MT_SPARE_BYTES 1u
+#define MT_CLASS_INDEX(size) (((size) + MT_SPARE_BYTES + 15) >> 4)
+#define MT_N_CLASSES 72u /* 16-byte steps to 128, then 8 per doubling */
 #define MT_CLASS_NONE 255u
 #define MT_N_RUN_BINS 128u
 #define MT_MAIN_RESERVE (UINT64_C(256) << 30)
@@ -116,7 +120,8 @@ struct mt_hot {
     const uint32_t *map;
     mt_span *spans;
     /* Smaller ones are in classes and come from the thread's own cache: one
-     * more than MT_SMALL_MAX; 0 if threads have none (safety.h). */
+     * more than the largest with its spare byte; 0 if threads have none
+     * (safety.h). */
     uint64_t small_sizes;
 };
 extern struct mt_hot mt_hot;
@@ -160,6 +165,14 @@ static inline uint64_t mt_word_mask(const mt_span *span, uint32_t w)
 {
     uint32_t n = span->n_blocks - w * 64;
     return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+}
+
+/* Bytes of a block that its user may have: a large one has its spare byte after
+ * its last page. */
+static inline uint64_t mt_usable_bytes(const mt_span *span)
+{
+    return span->state == MT_SPAN_SMALL ? span->block_bytes - MT_SPARE_BYTES
+                                        : span->block_bytes;
 }
 
 /* Rounded up: exact for all offsets in a span (tests/unit_classes.c). */

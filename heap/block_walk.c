@@ -154,7 +154,7 @@ static int visit_public(mt_span *span, uint32_t index, void *arg)
     struct memtrace_block block = {
         .address = (void *)(span->base + (uint64_t)index * span->block_bytes),
         .requested = mt_block_requested(span, tag),
-        .usable = span->block_bytes,
+        .usable = mt_usable_bytes(span),
     };
     uint32_t id = MT_TAG_STACK(tag);
     if (id != MT_STACK_UNTRACED) {

@@ -74,9 +74,9 @@ void mt_classes_init(void)
 
 uint32_t mt_class_for(size_t size, size_t align)
 {
-    if (size > MT_SMALL_MAX || align > MT_SLICE_BYTES)
+    if (size > MT_SMALL_MAX - MT_SPARE_BYTES || align > MT_SLICE_BYTES)
         return MT_CLASS_NONE;
-    uint32_t c = mt_class_of[(size + 15) / 16];
+    uint32_t c = mt_class_of[MT_CLASS_INDEX(size)];
     while (c < MT_N_CLASSES && (mt_class_size(c) & (align - 1)) != 0)
         c++;
     return c < MT_N_CLASSES ? c : MT_CLASS_NONE;

@@ -42,8 +42,8 @@ void *mt_traced_malloc(size_t size, size_t a2, size_t a3,
     (void)a2, (void)a3;
     struct mt_cache *cache = mt_tls;
     if (MT_LIKELY(size < mt_hot.small_sizes && cache != &mt_no_cache)) {
-        void *block =
-            mt_alloc_small(cache, mt_class_of[(size + 15) >> 4], size, regs);
+        void *block = mt_alloc_small(cache, mt_class_of[MT_CLASS_INDEX(size)],
+                                     size, regs);
         if (MT_LIKELY(block != NULL))
             return block;
     }

@@ -23,9 +23,9 @@ void *mt_enter_heap_realloc(struct memtrace_heap *, void *, size_t size);
 static inline void *mt_malloc_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;
-    if (MT_LIKELY(size <= MT_SMALL_MAX) &&
+    if (MT_LIKELY(size < MT_SMALL_MAX) &&
         MT_LIKELY(mt_load_relaxed(cache->trace) == MT_TRACE_NEVER)) {
-        struct mt_bin *bin = &cache->bins[mt_class_of[(size + 15) >> 4]];
+        struct mt_bin *bin = &cache->bins[mt_class_of[MT_CLASS_INDEX(size)]];
         uint64_t bits = *bin->word;
         if (MT_LIKELY(bits != 0)) {
             mt_store_relaxed(bin->word, bits & (bits - 1));
@@ -42,7 +42,7 @@ static inline mt_span *mt_small_at(const void *block, uint32_t *at)
 {
     uintptr_t p = (uintptr_t)block;
     uint64_t offset = p - mt_hot.base;
-    if (MT_UNLIKELY(offset >= mt_load_relaxed(&mt_hot.size)))
+    if (MT_UNLIKELY(offset >= mt_load_folded(&mt_hot.size)))
         return NULL;
     mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
     if (MT_UNLIKELY(mt_load_acquire(&span->state) != MT_SPAN_SMALL))
@@ -65,7 +65,7 @@ static inline size_t mt_usable_size(const void *block)
 {
     uint32_t index;
     mt_span *span = mt_small_at(block, &index);
-    return MT_LIKELY(span != NULL) ? span->block_bytes
+    return MT_LIKELY(span != NULL) ? span->block_bytes - MT_SPARE_BYTES
                                    : mt_usable_size_slow(block);
 }
 

@@ -309,7 +309,7 @@ size_t mt_usable_size_slow(const void *p)
         return 0;
     mt_span *span =
         mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
-    return span ? span->block_bytes : 0;
+    return span ? mt_usable_bytes(span) : 0;
 }
 
 /* --- free --- */
@@ -427,7 +427,7 @@ static void heap_retag(mt_span *span, uint32_t index, size_t size,
 /* Can the block serve `size` without wasting half of itself? */
 static bool heap_fits(const mt_span *span, size_t size)
 {
-    return size <= span->block_bytes &&
+    return size <= mt_usable_bytes(span) &&
            (size >= span->block_bytes / 2 || span->block_bytes <= 64);
 }
 
@@ -435,7 +435,7 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
                         const struct mt_regs *regs)
 {
     bool in_place = span->state == MT_SPAN_LARGE
-                        ? size > MT_SMALL_MAX &&
+                        ? size > MT_SMALL_MAX - MT_SPARE_BYTES &&
                               mt_span_resize(mt_heap_at(span->heap), span, size)
                         : heap_fits(span, size);
     if (in_place)

@@ -56,7 +56,7 @@
 /* clang-format off */
 
 #define MT_LAYOUT_MAJOR 1
-#define MT_LAYOUT_MINOR 0
+#define MT_LAYOUT_MINOR 1
 
 /* "MEMTRACE" in the order of the bytes in memory (little-endian). */
 #define MT_MAGIC UINT64_C(0x45434152544d454d)
@@ -176,7 +176,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(72, uint32_t, slice_bytes, "MT_SLICE_BYTES of the writer")              \
     F(76, uint32_t, epoch, "index of the newest epoch")                       \
     F(80, uint32_t, depth, "control: frames kept of a stack, 1 to 1024")      \
-    F(84, uint32_t, reserved0, "0")                                           \
+    F(84, uint32_t, spare_bytes, "of each block, after what was asked for; 0: none") \
     F(88, uint64_t, sample_bytes, "control: mean bytes between samples, 0 all") \
     F(96, uint64_t, overflow_allocs, "allocations that found no stack slot")  \
     F(104, uint64_t, overflow_bytes, "their bytes")                           \
@@ -191,7 +191,9 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(164, uint32_t, suppressions, "in strings: leaks not to report, or 0")   \
     A(168, char, error_text, 200, "last error: one line, ends in NUL")        \
     A(368, char, config, 256, "the MEMTRACE variable as it was, ends in NUL") \
-    A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")
+    A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")          \
+    F(1968, uint64_t, own_data, "writable data of the library: no root of the program's") \
+    F(1976, uint64_t, own_data_bytes, "its size; 0: not known")
 
 #define MT_SECTION_FIELDS(F, A)                                               \
     A(0, char, name, 16, "ends in NUL")                                       \
@@ -343,7 +345,7 @@ struct mt_counter_record {
 
 /* R(name, FIELDS, size): every record there is. */
 #define MT_RECORDS(R)                                                         \
-    R(root, MT_ROOT_FIELDS, 1968)                                             \
+    R(root, MT_ROOT_FIELDS, 1984)                                             \
     R(section_record, MT_SECTION_FIELDS, 56)                                  \
     R(heap_record, MT_HEAP_FIELDS, 192)                                       \
     R(region_record, MT_REGION_FIELDS, 64)                                    \

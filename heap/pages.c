@@ -321,9 +321,8 @@ static mt_span *align_run(struct memtrace_heap *heap, mt_span *run,
 
 static uint64_t slices_for(size_t bytes)
 {
-    if (bytes == 0)
-        return 1;
-    return ((uint64_t)bytes + MT_SLICE_BYTES - 1) >> MT_SLICE_SHIFT;
+    return ((uint64_t)bytes + MT_SPARE_BYTES + MT_SLICE_BYTES - 1) >>
+           MT_SLICE_SHIFT;
 }
 
 /* --- guards --- */

@@ -12,6 +12,9 @@
 
 /* Reserves the region and fills in the root, but for its magic. */
 bool mt_region_start(void);
+/* own_data.c: where the library's variables are, and what a block has to spare.
+ */
+void mt_own_data_publish(void);
 /* Writes the text schema (schema.c); before mt_region_publish. */
 void mt_schema_write(void);
 void mt_region_publish(void);

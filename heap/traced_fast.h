@@ -29,12 +29,12 @@ mt_unsampled_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;
     int64_t left = cache->sample_left - (int64_t)size;
-    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX || left <= 0 ||
+    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX - MT_SPARE_BYTES || left <= 0 ||
                     mt_load_relaxed(cache->trace) != MT_TRACE_ON ||
                     mt_load_relaxed(&memtrace_root->sample_bytes) !=
                         cache->sample_mean))
         return NULL;
-    const struct mt_bin *bin = &cache->bins[mt_class_of[(size + 15) >> 4]];
+    const struct mt_bin *bin = &cache->bins[mt_class_of[MT_CLASS_INDEX(size)]];
     const mt_span *span = mt_span_at(bin->span);
     uint64_t bits = *bin->word;
     if (MT_UNLIKELY(bits == 0 || span->tags == 0))
@@ -77,7 +77,7 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
     mt_capture_end(capture);
     clock_gettime(MT_OS_MONOTONIC, &capture->now);
     tag |= MT_TAG(0, mt_epoch_at(mt_os_ns(&capture->now)), 0);
-    uint32_t c = mt_class_of[(size + 15) >> 4];
+    uint32_t c = mt_class_of[MT_CLASS_INDEX(size)];
     const struct mt_bin *bin = &cache->bins[c];
     const mt_span *span = mt_span_at(bin->span);
     uint64_t bits = *bin->word;

@@ -122,6 +122,7 @@ struct image *image_new(void)
     root->page_bytes = 4096;
     root->slice_bytes = MT_SLICE_BYTES;
     root->depth = 32;
+    root->spare_bytes = 1;
     for (unsigned i = 0; i < MT_N_SECTIONS; i++) {
         struct mt_section_record *s = &root->sections[i];
         snprintf(s->name, sizeof s->name, "%s", sections[i].name);

@@ -8,13 +8,13 @@
 static void classes_cover_all_sizes(void)
 {
     mt_classes_init();
-    for (size_t size = 0; size <= MT_SMALL_MAX; size++) {
+    for (size_t size = 0; size < MT_SMALL_MAX; size++) {
         uint32_t c = mt_class_for(size, MT_MIN_BLOCK);
         CU_ASSERT_FATAL(c < MT_N_CLASSES);
-        CU_ASSERT(mt_class_size(c) >= size);
-        CU_ASSERT(c == 0 || mt_class_size(c - 1) < size);
+        CU_ASSERT(mt_class_size(c) > size); /* a byte is to spare */
+        CU_ASSERT(c == 0 || mt_class_size(c - 1) <= size);
     }
-    CU_ASSERT_EQUAL(mt_class_for(MT_SMALL_MAX + 1, 16), MT_CLASS_NONE);
+    CU_ASSERT_EQUAL(mt_class_for(MT_SMALL_MAX, 16), MT_CLASS_NONE);
 }
 
 static void rounding_is_bounded(void)
@@ -36,10 +36,10 @@ static void slack_fits_its_tag(void)
 static void aligned_classes_are_aligned(void)
 {
     for (size_t align = 16; align <= MT_SLICE_BYTES; align *= 2)
-        for (size_t size = 0; size <= MT_SMALL_MAX; size += 13) {
+        for (size_t size = 0; size < MT_SMALL_MAX; size += 13) {
             uint32_t c = mt_class_for(size, align);
             CU_ASSERT_FATAL(c != MT_CLASS_NONE);
-            CU_ASSERT(mt_class_size(c) >= size);
+            CU_ASSERT(mt_class_size(c) > size);
             CU_ASSERT_EQUAL(mt_class_size(c) % align, 0);
         }
     CU_ASSERT_EQUAL(mt_class_for(1, MT_SLICE_BYTES * 2), MT_CLASS_NONE);

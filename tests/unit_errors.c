@@ -138,7 +138,7 @@ static void planted_damage(void)
     CU_ASSERT_EQUAL_FATAL(run->state, MT_SPAN_FREE);
     PLANT(heap, small->base, small->base + 16);
     PLANT(heap, small->recip, small->recip + 1);
-    PLANT(heap, small->block_bytes, 64);
+    PLANT(heap, small->block_bytes, 80);
     PLANT(heap, small->n_blocks, small->n_blocks - 1);
     PLANT(heap, small->size_class, 70);
     PLANT(heap, small->local, 4096);
@@ -162,8 +162,8 @@ static void planted_damage(void)
     PLANT(heap, heap->record->span_bytes, 1);
     PLANT(heap, heap->record->dirty_bytes, 1);
     PLANT(heap, heap->runs[1].nonempty[0], 0);
-    PLANT(heap, heap->cache->bins[2].span, mt_span_id(big));
-    PLANT(heap, heap->cache->bins[2].word, (uint64_t *)map);
+    PLANT(heap, heap->cache->bins[3].span, mt_span_id(big));
+    PLANT(heap, heap->cache->bins[3].word, (uint64_t *)map);
     memtrace_heap_destroy(heap);
 }
 

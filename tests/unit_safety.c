@@ -115,7 +115,7 @@ static void write_found_at_reuse(void)
 /* Every byte of a block counts, and every class is filled. */
 static void every_byte_is_compared(void)
 {
-    static const size_t sizes[] = {1, 16, 48, 500, 5000, 32768};
+    static const size_t sizes[] = {1, 16, 48, 500, 5000, 32767};
     memtrace_heap *heap = create(FILL_FREE, 0);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         size_t usable = memtrace_usable_size(memtrace_alloc(heap, sizes[s]));

@@ -61,7 +61,7 @@ static void few_blocks_share_pages(void)
 /* A class whose blocks are wanted again and again has spans of its own. */
 static void many_blocks_are_exact(void)
 {
-    enum { N = 4000, SIZE = 112 };
+    enum { N = 4000, SIZE = 111 };
     static void *blocks[N];
     unsigned larger = 0;
     start_again();
