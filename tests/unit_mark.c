@@ -281,6 +281,31 @@ static void tags(void)
     graph_free(g);
 }
 
+/* Where blocks have no bytes to spare, the end of one is the start of the
+ * next; what lies around the word says which of the two it may be. */
+static void ends_of_blocks(void)
+{
+    struct graph *g = graph_new(32, 4, 64);
+
+    g->map->touching = true;
+    *root(g, 8) = at(g, 0);
+    *root(g, 9) = at(g, 0) + 16;
+    *root(g, 10) = at(g, 1); /* a vector's three words */
+    *root(g, 20) = at(g, 3); /* alone */
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "rpdr");
+    *root(g, 10) = 0;
+    *root(g, 24) = at(g, 1);
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "rrdr");
+    g->map->touching = false;
+    *root(g, 24) = 0;
+    *root(g, 10) = at(g, 1);
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "rrdr");
+    graph_free(g);
+}
+
 static void heuristics(void)
 {
     struct graph *g = graph_new(8, 4, 64);
@@ -402,6 +427,7 @@ static const struct unit_test tests[] = {
     {"a freed block leads nowhere", freed_blocks},
     {"slack holds no pointers", slack},
     {"tagged pointers", tags},
+    {"ends of blocks that touch", ends_of_blocks},
     {"heuristics for inner pointers", heuristics},
     {"mappings as nodes", nodes},
     {"memory that must be copied, with a hole", copied_memory},

@@ -8,6 +8,7 @@
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reach/range_filter.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/snapshot/model.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -35,6 +36,7 @@ struct filter {
     size_t n_code;
     uint64_t no_code, no_code_bytes; /* where most pointers lead to */
     struct mt_clusters clusters;
+    struct mt_thread_stacks stacks;
 };
 
 static int mark_keep_by_start(const void *a, const void *b)
@@ -89,9 +91,9 @@ static void find_clusters(struct filter *k, const struct mt_source *source)
 
 static bool list_intervals(struct filter *k, const struct mt_source *source)
 {
-    size_t n = 0;
+    size_t n = 0, n_records = k->stacks.n + 1;
 
-    k->whole = calloc(source->n_threads + 1, sizeof *k->whole);
+    k->whole = calloc(source->n_threads + n_records + 1, sizeof *k->whole);
     k->code = calloc(source->n_mappings + 1, sizeof *k->code);
     if (k->whole == NULL || k->code == NULL)
         return false;
@@ -113,6 +115,13 @@ static bool list_intervals(struct filter *k, const struct mt_source *source)
             k->whole[n++] = (struct interval){
                 sp - RED_ZONE,
                 m->end - sp < STACK_BYTES ? m->end : sp + STACK_BYTES};
+    }
+    /* The C library's records of threads say where stacks are. */
+    for (size_t i = 0; i < n_records; i++) {
+        uint64_t tcb =
+            i < k->stacks.n ? k->stacks.items[i].tcb : k->stacks.main_tcb;
+        if (tcb)
+            k->whole[n++] = (struct interval){tcb, tcb + MT_TCB_BYTES};
     }
     qsort(k->whole, n, sizeof *k->whole, mark_keep_by_start);
     for (size_t i = 0; i < n; i++) {
@@ -140,7 +149,8 @@ static bool mark_keep_begin(void *context, struct mt_source *source,
     if (k->map == NULL)
         return false;
     find_clusters(k, source);
-    if (!list_intervals(k, source))
+    if (!mt_thread_stacks_find(source, &k->stacks) ||
+        !list_intervals(k, source))
         return mt_fail(error, "out of memory for the mappings");
     if (!mark_keep_meets(k->code, k->n_code, k->map->low,
                          k->map->low + k->map->bytes)) {
@@ -269,5 +279,6 @@ bool mt_capture_memory(struct mt_source *source,
     mt_model_free(k.model);
     free(k.whole);
     free(k.code);
+    mt_thread_stacks_free(&k.stacks);
     return ok;
 }

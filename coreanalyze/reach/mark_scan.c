@@ -113,6 +113,32 @@ bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
     return false;
 }
 
+#define WORDS_AROUND 4u /* a deque's four words, a vector's three */
+
+bool mt_scan_may_be_end(struct mt_scan *scan, const struct mt_hit *hit)
+{
+    struct mt_map *map = scan->map;
+    uint64_t start = mt_map_address(map, hit->place.span, hit->place.index),
+             word;
+    struct mt_block_ref before, other;
+
+    if (!mt_map_find(map, start - 1, &before) ||
+        !(map->flags[before.slot] & MT_BLOCK_LIVE) ||
+        before.offset + 1 != mt_map_bytes(map, before.span, before.slot))
+        return false;
+    if (hit->at == 0) /* a register: nothing lies around it */
+        return true;
+    for (uint64_t i = 1; i <= WORDS_AROUND * 2; i++) {
+        uint64_t at = i <= WORDS_AROUND ? hit->at - i * 8
+                                        : hit->at + (i - WORDS_AROUND) * 8;
+        if (mt_memory_view_word(&scan->probe, at, &word) &&
+            mt_map_find(map, word & ~scan->options->high_tags, &other) &&
+            other.slot == before.slot)
+            return true;
+    }
+    return false;
+}
+
 /* Does a word point to functions, as a vtable does: among its first words
  * one that is executable, and before that nothing but zeros? */
 static bool is_vtable(struct mt_scan *scan, uint64_t address)

@@ -56,6 +56,11 @@ void mt_scan_done(struct mt_scan *scan);
 unsigned mt_scan_heuristic(struct mt_scan *scan,
                            const struct mt_block_ref *place);
 
+/* A word with the address of a block's start: may it be one just after the
+ * block before that, as containers keep it?  It may if what lies around it
+ * points to that block. */
+bool mt_scan_may_be_end(struct mt_scan *scan, const struct mt_hit *hit);
+
 /* Where to go on after memory is missing at `address`; counts what is. */
 uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end);
 
@@ -92,8 +97,11 @@ mt_scan_word(struct mt_scan *scan, uint64_t at, uint64_t word,
     offset = hit->place.offset;
     hit->at = at;
     hit->start = true;
-    if (offset == 0)
+    if (offset == 0) {
+        if (__builtin_expect(map->touching, 0))
+            hit->start = !mt_scan_may_be_end(scan, hit);
         return true;
+    }
     if (offset <= scan->options->low_tags &&
         (word & scan->options->low_tags) == offset)
         return true;

@@ -2,22 +2,23 @@
  *
  * roots.c - ranges of root memory, out of a source's mappings.
  *
- * Each writable mapping is a root, less what lies in the trace, in a heap, or
- * in the unused part of a stack: what is below the stack pointer and its red
- * zone is stale.  glibc keeps stacks of threads that have exited for the next
- * thread; only their control block counts, which holds what the thread
- * returned.
+ * Each writable mapping is a root, less what lies in the trace, in a heap, in
+ * the library's own data, or in the unused part of a stack that is known
+ * (thread_stacks.h): what is below the stack pointer and its red zone is stale.
+ * glibc keeps stacks of threads that have ended for the next thread; only
+ * their control block counts, which holds what the thread returned.  What is
+ * not known to be a stack is searched whole: it may hold many, of coroutines.
  */
 #include "coreanalyze/reach/roots.h"
+#include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define RED_ZONE 128u
-#define TCB_SEARCH UINT64_C(32768) /* from the end of a stack */
-#define DTV_OFFSET 8u              /* of the pointer in the control block */
-#define DTV_SKIP 16u /* it points behind the first entry of the vector */
+#define DTV_OFFSET 8u /* of the pointer in the control block */
+#define DTV_SKIP 16u  /* it points behind the first entry of the vector */
 
 struct interval {
     uint64_t start, end;
@@ -37,6 +38,7 @@ struct finder {
     struct interval *excluded; /* by start */
     size_t n_excluded, excluded_capacity;
     struct of_thread *stacks, *tcbs; /* sp in mappings, fs_base; sorted */
+    struct mt_thread_stacks known;
     size_t n_stacks, n_tcbs;
     size_t ranges_capacity, words_capacity, nodes_capacity;
     bool out_of_memory;
@@ -160,62 +162,66 @@ static void take_thread(struct finder *f, uint32_t index)
         roots_add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
 }
 
-/* Other stacks may share the mapping: below the lowest pointer nothing is in
- * use. */
-static void take_stacks(struct finder *f)
+/* What is below a stack pointer in [start, end), if it is there. */
+static bool exclude_below(struct finder *f, uint64_t start, uint64_t end,
+                          uint64_t sp)
 {
-    for (size_t i = 0; i < f->source->n_mappings; i++) {
-        const struct mt_mapping *m = &f->source->mappings[i];
-        const struct of_thread *lowest =
-            first_in(f->stacks, f->n_stacks, m->start, m->end);
-        if (lowest && is_writable(m) && lowest->address > RED_ZONE)
-            roots_exclude(f, m->start,
-                          (lowest->address - RED_ZONE) & ~UINT64_C(7));
-    }
+    if (sp < start || sp >= end)
+        return false;
+    if (sp - start > RED_ZONE)
+        roots_exclude(f, start, (sp - RED_ZONE) & ~UINT64_C(7));
+    return true;
 }
 
-/* The control block near the end of what may be a stack: its first and third
- * words hold its own address.  0 if there is none. */
-static uint64_t find_tcb(struct finder *f, const struct mt_mapping *m)
+/* A thread that is not on its own stack may come back to it: all of that is
+ * searched. */
+static void take_stack(struct finder *f, const struct mt_thread *thread)
 {
-    uint64_t from =
-        m->end - m->start > TCB_SEARCH ? m->end - TCB_SEARCH : m->start;
-    uint64_t words[TCB_SEARCH / 8];
-    size_t n = mt_source_read_part(f->source, from, words, m->end - from) / 8;
+    const struct mt_thread_stacks *known = &f->known;
+    const struct mt_thread_stack *own =
+        mt_thread_stacks_of(known, thread->fs_base);
+    uint64_t sp = thread->registers[MT_REG_RSP];
+    const struct mt_mapping *m;
 
-    for (size_t i = n; i-- > 0;)
-        if (words[i] == from + i * 8 && words[i] % 64 == 0 && i + 2 < n &&
-            words[i + 2] == words[i])
-            return words[i];
-    return 0;
-}
-
-/* Anonymous, with a guard below it (that cores leave out, or call readable),
- * and no thread in it. */
-static void take_exited(struct finder *f)
-{
-    const struct mt_source *source = f->source;
-
-    /* Without registers one cannot tell which stacks are in use. */
-    if (source->n_threads == 0 || f->n_tcbs < source->n_threads)
+    if (!thread->has_registers)
         return;
-    for (size_t i = 0; i < source->n_mappings; i++) {
-        const struct mt_mapping *m = &source->mappings[i];
-        uint64_t tcb;
-        if (m->path || !is_writable(m) ||
-            (i > 0 && m[-1].end == m->start && is_writable(&m[-1])) ||
-            in_heap(f->model, m->start) ||
-            first_in(f->stacks, f->n_stacks, m->start, m->end) ||
-            first_in(f->tcbs, f->n_tcbs, m->start, m->end))
-            continue;
-        tcb = find_tcb(f, m);
-        if (tcb == 0)
-            continue;
-        roots_exclude(f, m->start, tcb);
-        add_dtv(f, tcb, UINT32_MAX);
-        f->roots->coverage.exited_stacks++;
-        f->roots->coverage.exited_stack_bytes += tcb - m->start;
+    if (own && exclude_below(f, own->start, own->end, sp))
+        return;
+    if (!own && exclude_below(f, known->main_start, known->main_end, sp))
+        return;
+    m = mt_source_mapping(f->source, sp);
+    if (!own && m && m->path && strcmp(m->path, "[stack]") == 0 &&
+        exclude_below(f, m->start, m->end, sp))
+        return;
+    if (!in_heap(f->model, sp))
+        f->roots->coverage.stacks_unknown++;
+}
+
+static void exclude_ended(struct finder *f, uint64_t start, uint64_t end,
+                          uint64_t tcb)
+{
+    if (first_in(f->stacks, f->n_stacks, start, end))
+        return;
+    roots_exclude(f, start, end);
+    add_dtv(f, tcb, UINT32_MAX);
+    f->roots->coverage.ended_stacks++;
+    f->roots->coverage.ended_stack_bytes += end - start;
+}
+
+/* The record of a thread says that it has ended; but of a record whose thread
+ * runs, whatever it says, the stack is in use. */
+static void take_ended(struct finder *f)
+{
+    const struct mt_thread_stacks *known = &f->known;
+
+    for (size_t i = 0; i < known->n; i++) {
+        const struct mt_thread_stack *s = &known->items[i];
+        if (s->ended && !first_in(f->tcbs, f->n_tcbs, s->tcb, s->tcb + 1))
+            exclude_ended(f, s->start, s->tcb, s->tcb);
     }
+    if (known->main_tcb && known->main_ended &&
+        !first_in(f->tcbs, f->n_tcbs, known->main_tcb, known->main_tcb + 1))
+        exclude_ended(f, known->main_start, known->main_end, known->main_tcb);
 }
 
 /* --- mappings --- */
@@ -233,8 +239,8 @@ static void name_range(const struct finder *f, const struct mt_mapping *m,
         place->kind = MT_ROOT_THREAD;
         place->index = tcb->thread;
     }
-    stack = first_in(f->stacks, f->n_stacks, m->start, m->end);
-    if (stack && stack->address < place->end) {
+    stack = first_in(f->stacks, f->n_stacks, place->start, place->end);
+    if (stack) {
         place->kind = MT_ROOT_STACK;
         place->index = stack->thread;
     }
@@ -355,28 +361,27 @@ bool mt_roots_find(const struct mt_model *model,
                        .source = model->source,
                        .roots = roots,
                        .options = options};
-    uint64_t own, own_bytes;
 
     memset(roots, 0, sizeof *roots);
     roots_exclude(&f, model->root, model->root + model->trace_bytes);
-    if (mt_model_own(model, &own, &own_bytes))
-        roots_exclude(&f, own, own + own_bytes);
+    roots_exclude(&f, model->own_data, model->own_data + model->own_data_bytes);
     for (size_t i = 0; i < model->n_regions; i++)
         roots_exclude(&f, model->regions[i].base,
                       model->regions[i].base + model->regions[i].size);
-    f.out_of_memory |= !sort_threads(&f);
-    for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++)
+    f.out_of_memory |=
+        !sort_threads(&f) || !mt_thread_stacks_find(model->source, &f.known);
+    for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++) {
         take_thread(&f, (uint32_t)i);
-    take_stacks(&f);
-    /* Else they may be those of threads that the core lacks. */
-    if (model->source->coverage.threads_missing == 0)
-        take_exited(&f);
+        take_stack(&f, &model->source->threads[i]);
+    }
+    take_ended(&f);
     sort_excluded(&f);
     for (size_t i = 0; i < model->source->n_mappings; i++)
         take_mapping(&f, &model->source->mappings[i]);
     free(f.excluded);
     free(f.stacks);
     free(f.tcbs);
+    mt_thread_stacks_free(&f.known);
     return !f.out_of_memory || mt_fail(error, "out of memory for the roots");
 }
 

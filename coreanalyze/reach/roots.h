@@ -34,8 +34,9 @@ struct mt_roots_coverage {
      * of which a core leaves out what was never written or is shared. */
     uint64_t missing_mappings, missing_bytes;
     uint64_t missing_file_bytes;
-    uint64_t exited_stacks, exited_stack_bytes; /* left out: kept by libc */
-    uint64_t scanned_bytes;                     /* of all ranges */
+    uint64_t ended_stacks, ended_stack_bytes; /* left out: kept by libc */
+    uint64_t stacks_unknown;                  /* of threads; searched whole */
+    uint64_t scanned_bytes;                   /* of all ranges */
 };
 
 struct mt_roots {

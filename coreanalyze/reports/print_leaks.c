@@ -125,8 +125,17 @@ size_t mt_print_leak_notes(const struct mt_report *report,
         report, prefix, "", leaks->ignored_blocks,
         " blocks, and what they lead to, are no leaks because the "
         "program said so (memtrace_ignore, __lsan_disable)");
-    n += leaks_put_note(report, prefix, "", r->exited_stack_bytes,
-                        " bytes of stacks of exited threads are no roots");
+    n += leaks_put_note(report, prefix, "", r->ended_stack_bytes,
+                        " bytes of stacks of threads that have ended are not "
+                        "roots");
+    if (report->model->spare_bytes == 0)
+        n += leaks_put_text(report, prefix,
+                            "blocks lie without a gap (an older memtrace): an "
+                            "address just after one can be taken for a "
+                            "pointer to the next");
+    n += leaks_put_note(report, prefix, "", r->stacks_unknown,
+                        " threads run on stacks that are not known: the "
+                        "memory there was searched whole");
     return n;
 }
 
@@ -235,7 +244,8 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
     mt_json_u64(json, "unreadable_bytes", leaks->missing_bytes);
     mt_json_u64(json, "missing_root_bytes", r->missing_bytes);
     mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);
-    mt_json_u64(json, "exited_stack_bytes", r->exited_stack_bytes);
+    mt_json_u64(json, "exited_stack_bytes", r->ended_stack_bytes);
+    mt_json_u64(json, "unknown_stacks", r->stacks_unknown);
     mt_json_close(json, '}');
 }
 

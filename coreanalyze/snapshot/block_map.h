@@ -56,6 +56,8 @@ struct mt_map {
     uint64_t n_live;
     uint8_t *flags;  /* MT_BLOCK_*, by slot */
     uint16_t *slack; /* bytes of the block that were not asked for, by slot */
+    bool touching;   /* blocks have nothing to spare between them: an address
+                      * just after one is the start of another */
     uint64_t unknown_bytes; /* in spans whose map is damaged */
     void *owned;            /* by the maker of the map */
 };

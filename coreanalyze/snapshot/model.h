@@ -139,6 +139,9 @@ struct mt_model {
     uint64_t now_ns; /* of the newest epoch, since the start of the trace */
     uint32_t depth;
     uint64_t sample_bytes;    /* 0: every allocation is traced */
+    uint32_t spare_bytes;     /* of each block, after what was asked for; 0: an
+                                 address after one may be that of another */
+    uint64_t own_data, own_data_bytes; /* of the library; not searched */
     char config[256];         /* the target's MEMTRACE variable */
     const char *suppressions; /* leaks that the program says not to report,
                                  as LeakSanitizer's files do, or NULL */
@@ -215,11 +218,6 @@ enum mt_address_kind {
  * be called millions of times. `block` may be NULL. */
 enum mt_address_kind mt_model_find(struct mt_model *, uint64_t address,
                                    struct mt_block *block);
-
-/* Where the heap keeps state outside of the trace region, which is no root of
- * the program's; false if it is not found. */
-bool mt_model_own(const struct mt_model *model, uint64_t *start,
-                  uint64_t *bytes);
 
 /* True to go on; asks the progress hook now and then. */
 bool mt_model_step(struct mt_model *, const char *step, uint64_t done,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_SCHEMA_BYTES (1u << 20)
+#define OWN_DATA_MOST (UINT64_C(1) << 24) /* bytes: libraries have far less */
 #define MAX_REGION_BYTES (UINT64_C(1) << 47)
 
 /* Reads the text schema with our own idea of where the root and its first
@@ -88,6 +89,12 @@ static void copy_root(struct mt_snapshot *snapshot)
     model->start_realtime_ns = root->start_realtime_ns;
     model->depth = root->depth;
     model->sample_bytes = root->sample_bytes;
+    model->spare_bytes = root->spare_bytes;
+    if (root->own_data_bytes <= OWN_DATA_MOST &&
+        root->own_data <= UINT64_MAX - OWN_DATA_MOST) {
+        model->own_data = root->own_data;
+        model->own_data_bytes = root->own_data_bytes;
+    }
     memcpy(model->config, root->config, sizeof model->config);
     coverage->not_ready = !(root->flags & MT_ROOT_READY);
     coverage->pid_mismatch = pid != 0 && pid != root->pid;

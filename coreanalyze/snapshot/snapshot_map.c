@@ -102,6 +102,7 @@ static struct mt_map *make_map(struct mt_model *model)
         mt_map_free(map);
         return NULL;
     }
+    map->touching = model->spare_bytes == 0;
     number_spans(index, map);
     number_regions(snapshot, map);
     return map;

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * rootcases.cc - programs where it matters which memory is searched: stacks of
+ * several kinds, addresses just after blocks, addresses that are used again.
+ * Lost blocks come from lose(), kept ones from keep().
+ */
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
+#define NOINLINE __attribute__((noinline))
+
+static void *volatile sink;
+
+NOINLINE static void *keep(size_t bytes)
+{
+    void *block = malloc(bytes);
+    memset(block, 0, bytes);
+    return block;
+}
+
+NOINLINE static void *lose(size_t bytes)
+{
+    void *block = malloc(bytes);
+    memset(block, 0, bytes);
+    return block;
+}
+
+NOINLINE static void wipe()
+{
+    volatile char bytes[65536];
+    memset((void *)bytes, 0, sizeof bytes);
+}
+
+NOINLINE static void forget(size_t bytes)
+{
+    sink = lose(bytes);
+    sink = nullptr;
+}
+
+/* --- ends of blocks --- */
+
+static std::vector<std::vector<char>> *full;
+static std::vector<std::deque<long>> *queues;
+struct range {
+    char *end, *start;
+};
+static struct range *ranges;
+
+NOINLINE static void ends(size_t bytes)
+{
+    full = new std::vector<std::vector<char>>;
+    queues = new std::vector<std::deque<long>>;
+    ranges = (struct range *)calloc(100, sizeof *ranges);
+    for (int i = 0; i < 100; i++) {
+        full->emplace_back(bytes);
+        forget(bytes);
+        queues->emplace_back(std::deque<long>(10));
+        forget(512);
+        ranges[i].start = (char *)keep(bytes);
+        ranges[i].end = ranges[i].start + bytes;
+        forget(bytes);
+    }
+}
+
+/* --- addresses that were freed --- */
+
+NOINLINE static void reused(size_t bytes)
+{
+    for (int i = 0; i < 200; i++) {
+        free(keep(bytes));
+        if (i % 2)
+            forget(bytes);
+    }
+}
+
+/* --- stacks of threads --- */
+
+static pthread_barrier_t all_there;
+
+NOINLINE static void below()
+{
+    void *volatile words[200];
+    for (auto &word : words)
+        word = lose(100);
+    (void)words[199];
+}
+
+NOINLINE static void deep()
+{
+    volatile char space[40000];
+    space[0] = space[39999] = 1;
+    below();
+    space[1] = 1;
+}
+
+NOINLINE static void *wait_here(void *)
+{
+    void *volatile held = keep(100);
+    deep();
+    pthread_barrier_wait(&all_there);
+    for (;;)
+        pause();
+    return held;
+}
+
+NOINLINE static void *end_here(void *)
+{
+    deep();
+    return nullptr;
+}
+
+NOINLINE static void threads(const char *how)
+{
+    const size_t bytes = 1 << 20;
+    bool ended = strcmp(how, "ended") == 0,
+         joinable = strcmp(how, "zombies") == 0;
+    pthread_attr_t attr;
+    pthread_t ids[5];
+    char *own = (char *)mmap(nullptr, 5 * bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    pthread_barrier_init(&all_there, nullptr, 6);
+    pthread_attr_init(&attr);
+    if (strcmp(how, "unguarded") == 0 || ended)
+        pthread_attr_setguardsize(&attr, 0);
+    pthread_attr_setstacksize(&attr, bytes);
+    for (int i = 0; i < 5; i++) {
+        if (strcmp(how, "own") == 0)
+            pthread_attr_setstack(&attr, own + i * bytes, bytes);
+        pthread_create(&ids[i], &attr, ended || joinable ? end_here : wait_here,
+                       nullptr);
+    }
+    if (ended)
+        for (pthread_t id : ids)
+            pthread_join(id, nullptr);
+    else if (joinable)
+        usleep(300000);
+    else
+        pthread_barrier_wait(&all_there);
+    memset(ids, 0, sizeof ids);
+}
+
+/* --- stacks of the program's own --- */
+
+enum { FIBERS = 4, FIBER_BYTES = 262144 };
+static uintptr_t fibers[FIBERS], home;
+static volatile int which;
+
+extern "C" void change(uintptr_t *save, uintptr_t to);
+__asm__(".text\n.globl change\nchange:\n"
+        " push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"
+        " mov %rsp, (%rdi)\n mov %rsi, %rsp\n"
+        " pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp\n ret\n");
+
+static void ready()
+{
+    wipe();
+    puts("ready");
+    fflush(stdout);
+}
+
+NOINLINE static void fiber()
+{
+    int i = which;
+    void *volatile mine = keep(500);
+    change(&fibers[i], home);
+    if (i == FIBERS - 1) {
+        ready();
+        for (;;)
+            pause();
+    }
+    free(mine);
+}
+
+NOINLINE static void coroutines()
+{
+    char *slab =
+        (char *)mmap(nullptr, FIBERS * FIBER_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < FIBERS; i++) {
+        uintptr_t *top = (uintptr_t *)(slab + (i + 1) * FIBER_BYTES) - 2;
+        top[0] = (uintptr_t)fiber;
+        fibers[i] = (uintptr_t)(top - 6);
+        which = i;
+        change(&home, fibers[i]);
+    }
+    which = FIBERS - 1;
+    change(&home, fibers[FIBERS - 1]);
+}
+
+/* --- memory that looks like a thread's record --- */
+
+struct looks_like {
+    void *table[1000];
+    void *nil[8] __attribute__((aligned(64)));
+};
+static struct looks_like *looks;
+
+NOINLINE static void sentinel()
+{
+    looks = (struct looks_like *)mmap(nullptr, sizeof *looks,
+                                      PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (auto &word : looks->nil)
+        word = looks->nil;
+    for (int i = 0; i < 100; i++)
+        looks->table[i] = keep(300);
+}
+
+/* --- a first thread that has ended --- */
+
+static void *outlive(void *)
+{
+    usleep(100000);
+    wipe();
+    exit(0);
+}
+
+NOINLINE static void leave()
+{
+    void *volatile words[4] = {lose(100), lose(100), lose(100), lose(100)};
+    pthread_t id;
+    pthread_create(&id, nullptr, outlive, nullptr);
+    pthread_exit((void *)words[0] == nullptr ? (void *)1 : nullptr);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    size_t bytes = argc > 2 ? strtoul(argv[2], nullptr, 0) : 0;
+
+    if (strcmp(what, "ends") == 0)
+        ends(bytes);
+    else if (strcmp(what, "reused") == 0)
+        reused(bytes);
+    else if (strcmp(what, "threads") == 0 && argc > 2)
+        threads(argv[2]);
+    else if (strcmp(what, "coroutines") == 0)
+        coroutines();
+    else if (strcmp(what, "sentinel") == 0)
+        sentinel();
+    else if (strcmp(what, "leave") == 0)
+        leave();
+    else
+        return 2;
+    ready();
+    for (;;)
+        pause();
+}
