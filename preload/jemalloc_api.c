@@ -168,7 +168,7 @@ MT_EXPORT size_t nallocx(size_t size, int flags)
         return 0;
     uint32_t c = mt_class_for(size, align);
     if (c != MT_CLASS_NONE)
-        return mt_class_size(c);
+        return mt_class_size(c) - MT_SPARE_BYTES;
     size_t step = mt_main->modes & MT_MODE_GUARD && align < 4096 ? align : 4096;
     return (size + step - 1) & ~(step - 1);
 }
