@@ -123,7 +123,7 @@ static void planted_damage(void)
         &(struct memtrace_heap_options){.name = "damaged", .flags = 4});
     void *blocks[600];
     for (int i = 0; i < 600; i++)
-        blocks[i] = memtrace_alloc(heap, 48);
+        blocks[i] = memtrace_alloc(heap, 40);
     char *large = memtrace_alloc(heap, 100000);
     void *hole = memtrace_alloc(heap, 200000);
     memtrace_alloc(heap, 50000);
@@ -138,7 +138,7 @@ static void planted_damage(void)
     CU_ASSERT_EQUAL_FATAL(run->state, MT_SPAN_FREE);
     PLANT(heap, small->base, small->base + 16);
     PLANT(heap, small->recip, small->recip + 1);
-    PLANT(heap, small->block_bytes, 80);
+    PLANT(heap, small->block_bytes, 64);
     PLANT(heap, small->n_blocks, small->n_blocks - 1);
     PLANT(heap, small->size_class, 70);
     PLANT(heap, small->local, 4096);
@@ -162,8 +162,8 @@ static void planted_damage(void)
     PLANT(heap, heap->record->span_bytes, 1);
     PLANT(heap, heap->record->dirty_bytes, 1);
     PLANT(heap, heap->runs[1].nonempty[0], 0);
-    PLANT(heap, heap->cache->bins[3].span, mt_span_id(big));
-    PLANT(heap, heap->cache->bins[3].word, (uint64_t *)map);
+    PLANT(heap, heap->cache->bins[2].span, mt_span_id(big));
+    PLANT(heap, heap->cache->bins[2].word, (uint64_t *)map);
     memtrace_heap_destroy(heap);
 }
 

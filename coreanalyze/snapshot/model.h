@@ -138,11 +138,11 @@ struct mt_model {
     uint64_t start_realtime_ns;
     uint64_t now_ns; /* of the newest epoch, since the start of the trace */
     uint32_t depth;
-    uint64_t sample_bytes;    /* 0: every allocation is traced */
-    uint32_t spare_bytes;     /* of each block, after what was asked for; 0: an
-                                 address after one may be that of another */
+    uint64_t sample_bytes; /* 0: every allocation is traced */
+    uint32_t spare_bytes;  /* of each block, after what was asked for; 0: an
+                              address after one may be that of another */
     uint64_t own_data, own_data_bytes; /* of the library; not searched */
-    char config[256];         /* the target's MEMTRACE variable */
+    char config[256];                  /* the target's MEMTRACE variable */
     const char *suppressions; /* leaks that the program says not to report,
                                  as LeakSanitizer's files do, or NULL */
     struct mt_heap *heaps;    /* indexed by id */
