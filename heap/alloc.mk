@@ -6,5 +6,5 @@
 	%D%/runs.c %D%/heap_regions.c %D%/records.c %D%/side_tables.c %D%/threads.c %D%/thread_key.c %D%/heaps.c %D%/heaps_api.c \
 	%D%/page_kinds.c %D%/classes.c %D%/own_data.c %D%/os.c %D%/lock.c %D%/trace_region.c %D%/schema.c %D%/time_index.c \
 	%D%/config.c %D%/fork.c %D%/fill.c %D%/safety.c %D%/exit/at_exit.c %D%/raw_print.c %D%/recent_frees.c \
-	%D%/alloc.h %D%/exit/at_exit.h %D%/block_walk.h %D%/cache.h %D%/entry.S.h %D%/fast.h %D%/fill.h %D%/page_kinds.h \
+	%D%/alloc.h %D%/exit/at_exit.h %D%/block_walk.h %D%/cache.h %D%/debug.h %D%/heap_check.h %D%/entry.S.h %D%/fast.h %D%/fill.h %D%/page_kinds.h \
 	%D%/pages.h %D%/raw_print.h %D%/trace_region.h %D%/safety.h %D%/traced_fast.h

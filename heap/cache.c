@@ -5,6 +5,7 @@
  * other threads is at the head of heap.c.
  */
 #include "heap/cache.h"
+#include "heap/debug.h"
 
 /* --- the lists: of spans with free blocks by class, and of full spans --- */
 
@@ -14,12 +15,27 @@ static uint32_t *list_of(struct mt_cache *cache, const mt_span *span)
                                       : &cache->bins[span->size_class].partial;
 }
 
+/* The spans of a list know their neighbours, and the first one the last. */
+static inline bool cache_list_is_whole(uint32_t list)
+{
+    uint32_t prev = 0;
+    for (uint32_t id = list; id; id = mt_span_at(id)->next) {
+        if (prev && mt_span_at(id)->prev != prev)
+            return false;
+        prev = id;
+    }
+    return !list || mt_span_at(list)->prev == prev;
+}
+
 /* At the end: what is used next has been in the list for longest, and has most
  * free blocks. But large blocks are packed into few spans: what was used last
  * is next. The first one's `prev` is the last. */
 static void cache_list_add(struct mt_cache *cache, mt_span *span)
 {
     uint32_t *list = list_of(cache, span), id = mt_span_id(span);
+    MT_ASSERT(span->state == MT_SPAN_SMALL && span->owner == cache->id);
+    MT_ASSERT(*list != id);
+    MT_ASSERT_COSTLY(cache_list_is_whole(*list));
     span->next = 0;
     if (*list) {
         mt_span *first = mt_span_at(*list);
@@ -40,6 +56,11 @@ static void cache_list_add(struct mt_cache *cache, mt_span *span)
 void mt_cache_list_remove(struct mt_cache *cache, mt_span *span)
 {
     uint32_t *list = list_of(cache, span);
+    MT_ASSERT(span->state == MT_SPAN_SMALL && span->owner == cache->id);
+    MT_ASSERT(*list == mt_span_id(span) ||
+              mt_span_at(span->prev)->next == mt_span_id(span));
+    MT_ASSERT(!span->next || mt_span_at(span->next)->prev == mt_span_id(span));
+    MT_ASSERT_COSTLY(cache_list_is_whole(*list));
     if (*list == mt_span_id(span))
         mt_store_relaxed(list, span->next);
     else
@@ -68,6 +89,8 @@ static uint64_t collect_word(mt_span *span, uint32_t w)
 
 static void set_word(struct mt_bin *bin, mt_span *span, uint32_t w)
 {
+    MT_ASSERT(w < mt_bitmap_words(span->n_blocks));
+    MT_ASSERT((mt_local(span)[w] & ~mt_word_mask(span, w)) == 0);
     bin->base = span->base + (uint64_t)w * 64 * span->block_bytes;
     bin->word = &mt_local(span)[w];
 }
@@ -109,6 +132,8 @@ static uint32_t cache_key_of(const struct mt_cache *cache)
 void mt_bin_make_current(struct mt_cache *cache, mt_span *span)
 {
     struct mt_bin *bin = &cache->bins[span->size_class];
+    MT_ASSERT(span->owner == cache->id && !(span->flags & MT_SPAN_FULL));
+    MT_ASSERT(bin->size == span->block_bytes);
     bin->span = mt_span_id(span);
     mt_store_relaxed(&span->owner_key, cache_key_of(cache));
 }
@@ -119,6 +144,7 @@ void mt_bin_retire(struct mt_cache *cache, struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
     uint32_t c = span->size_class, id = bin->span;
+    MT_ASSERT(id && cache->bins[c].span == id);
     span->flags |= MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, 0); /* its owner's free must list it */
     cache_list_add(cache, span);
@@ -140,6 +166,7 @@ static bool is_all_free(mt_span *span)
 /* A full span, in its list, has free blocks now. */
 static void cache_relist(struct mt_cache *cache, mt_span *span)
 {
+    MT_ASSERT(span->flags & MT_SPAN_FULL);
     mt_cache_list_remove(cache, span);
     span->flags &= ~MT_SPAN_FULL;
     mt_store_relaxed(&span->owner_key, cache_key_of(cache));
@@ -166,6 +193,9 @@ void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)
 void mt_cache_free(struct mt_cache *cache, mt_span *span, uint32_t index)
 {
     uint64_t *word = &mt_local(span)[index / 64];
+    MT_ASSERT(index < span->n_blocks && span->owner == cache->id);
+    MT_ASSERT((*word >> (index % 64) & 1) == 0 ||
+              span->flags & MT_SPAN_DELAYED); /* it leaves the quarantine */
     mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
     if (span->flags & MT_SPAN_FULL)
         cache_relist(cache, span);

@@ -1,4 +1,4 @@
 # Sources of the heap that few programs run (alloc.mk).
-%C%_libheap_la_SOURCES += %D%/sample.c %D%/annotate.c %D%/ignored.c %D%/error.c %D%/block_walk.c %D%/heap_show.c \
+%C%_libheap_la_SOURCES += %D%/sample.c %D%/annotate.c %D%/ignored.c %D%/error.c %D%/debug.c %D%/block_walk.c %D%/heap_show.c \
 	%D%/heap_check.c %D%/exit/exit_write.c %D%/exit/exit_core.c %D%/exit/exit_maps.c %D%/exit/exit_notes.c
 %C%_libheap_la_SOURCES += %D%/foreign.c

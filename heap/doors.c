@@ -4,6 +4,7 @@
  * them, of a heap that may not be started yet.
  */
 #include "heap/alloc.h"
+#include "heap/heap_check.h"
 #include "heap/fast.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ void *mt_alloc(struct memtrace_heap *heap, size_t size, size_t align, bool zero,
 {
     if (MT_UNLIKELY(!mt_started()) && !mt_start())
         return NULL;
+    mt_heap_check_sometimes();
     return mt_heap_alloc(heap, size, align, zero, regs);
 }
 

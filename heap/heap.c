@@ -47,6 +47,7 @@
  * rebuilt (threads.c).
  */
 #include "heap/fast.h"
+#include "heap/debug.h"
 #include "heap/safety.h"
 
 #include <errno.h>
@@ -106,6 +107,8 @@ static inline void *take_block(struct mt_cache *cache, uint32_t c, size_t size,
         return NULL;
     uint64_t bits = *bin->word;
     uint32_t i = (uint32_t)__builtin_ctzll(bits);
+    MT_ASSERT(mt_span_at(bin->span)->state == MT_SPAN_SMALL &&
+              mt_span_at(bin->span)->block_bytes == bin->size);
     if (trace != MT_TRACE_NEVER) {
         mt_span *span = mt_span_at(bin->span);
         uint32_t index = (uint32_t)(bin->word - mt_local(span)) * 64 + i;

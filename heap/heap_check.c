@@ -6,12 +6,15 @@
 #include "heap/memtrace.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"
+#include "heap/heap_check.h"
 #include "heap/safety.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct check {
     struct memtrace_heap *heap;
+    bool shared; /* other threads use the heap meanwhile */
     int violations;
     uint64_t span_bytes, dirty_bytes;
     uint64_t n_free[2]; /* clean, dirty runs found in regions */
@@ -81,12 +84,14 @@ static void check_small(struct check *check, const mt_span *span,
         heap_check_violation(check, "tags outside their section", where);
     if (mt_cache_of(span->owner) == NULL)
         heap_check_violation(check, "span of no owner", where);
+    if (check->shared && span->owner != mt_tls->id)
+        return; /* the rest is what its owner changes without a lock */
     if (span->owner_key && span->owner_key != span->owner)
         heap_check_violation(check, "key is not the owner's", where);
     if ((span->flags & MT_SPAN_FULL) && span->owner_key)
         heap_check_violation(check, "full span with a key", where);
     struct mt_finding finding = {0};
-    if (check->heap->modes & MT_MODE_FILL_FREE)
+    if (check->heap->modes & MT_MODE_FILL_FREE && !check->shared)
         mt_fill_check_span(span, &finding);
     if (finding.block)
         heap_check_violation(check, "freed block that was written to",
@@ -100,10 +105,11 @@ static void check_large(struct check *check, const mt_span *span)
         span->local != (uintptr_t)&span->inline_local ||
         span->remote != (uintptr_t)&span->inline_remote)
         heap_check_violation(check, "large span with foreign bits", where);
-    if (span->requested > span->block_bytes ||
+    if ((span->requested > span->block_bytes && !check->shared) ||
         span->block_bytes > span->n_slices * MT_SLICE_BYTES)
         heap_check_violation(check, "large block beyond its span", where);
-    if (span->inline_local & 1 && !(span->flags & MT_SPAN_DELAYED))
+    if (span->inline_local & 1 && !(span->flags & MT_SPAN_DELAYED) &&
+        !check->shared) /* it is being allocated or freed */
         heap_check_violation(check, "large span without a live block", where);
 }
 
@@ -231,12 +237,9 @@ static void check_cache(struct check *check, const struct mt_cache *cache)
     check_list(check, cache, cache->full, MT_N_CLASSES, 0);
 }
 
-MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
+static int heap_verify(struct memtrace_heap *heap, bool shared)
 {
-    heap = mt_heap_meant(heap);
-    if (heap == NULL)
-        return -1;
-    struct check check = {.heap = heap};
+    struct check check = {.heap = heap, .shared = shared};
     mt_lock_acquire(&heap->lock);
     const struct mt_section_record *regions =
         &memtrace_root->sections[MT_SECTION_REGIONS];
@@ -265,3 +268,36 @@ MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
     mt_lock_release(&heap->lock);
     return check.violations;
 }
+
+MT_EXPORT int memtrace_heap_check(memtrace_heap *heap)
+{
+    heap = mt_heap_meant(heap);
+    return heap ? heap_verify(heap, false) : -1;
+}
+
+#if defined(MT_DEBUG) && MT_DEBUG > 0
+#define LEAST_BETWEEN 4096 /* allocations of a thread from check to check */
+
+uint32_t mt_heap_checks_off;
+
+void mt_heap_check_sometimes(void)
+{
+    static MT_TLS uint32_t left = LEAST_BETWEEN;
+    static MT_TLS bool checking;
+    if (mt_load_relaxed(&mt_heap_checks_off) || checking || --left > 0)
+        return;
+    int saved = errno;
+    checking = true;
+    uint64_t spans = memtrace_root->sections[MT_SECTION_SPANS].used;
+    left = LEAST_BETWEEN + (uint32_t)(spans / sizeof(mt_span));
+    for (uint32_t i = 0; i < MT_MAX_HEAPS && mt_heap_at(i); i++) {
+        struct memtrace_heap *heap = mt_heap_at(i);
+        mt_lock_acquire(&heap->cache_lock);
+        if (heap->record->flags & MT_HEAP_IN_USE)
+            MT_ASSERT(heap_verify(heap, true) == 0);
+        mt_lock_release(&heap->cache_lock);
+    }
+    checking = false;
+    errno = saved;
+}
+#endif

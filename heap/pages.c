@@ -10,6 +10,7 @@
  * Everything here is under the heap's lock, but for the look-ups.
  */
 #include "heap/alloc.h"
+#include "heap/debug.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
 
@@ -23,6 +24,20 @@
 #define KEEP_MOST MIB(16)
 #define REGRET_NS UINT64_C(100000000)
 #define RETAIN_NS UINT64_C(1000000000)
+
+/* The record, its region and the map of slices agree on where the span is. */
+static inline bool span_is_in_place(const struct memtrace_heap *heap,
+                                    const mt_span *span)
+{
+    const struct mt_region_record *r = mt_region_at(span->region);
+    const uint32_t *map = mt_slice_map(r);
+    uint32_t id = mt_span_id(span);
+    return span->heap == heap->id && r->heap == heap->id &&
+           span->n_slices > 0 && span->first_slice < r->top &&
+           span->n_slices <= r->top - span->first_slice &&
+           map[span->first_slice] == id &&
+           map[span->first_slice + span->n_slices - 1] == id;
+}
 
 /* --- free runs --- */
 
@@ -41,6 +56,8 @@ static mt_span *free_neighbour(struct mt_region_record *r, uint32_t slice,
 static void put_run(struct memtrace_heap *heap, mt_span *run)
 {
     struct mt_region_record *r = mt_region_at(run->region);
+    MT_ASSERT(run->n_slices > 0 && run->first_slice < r->top &&
+              run->n_slices <= r->top - run->first_slice);
     mt_store_relaxed(&run->state, MT_SPAN_FREE);
     run->flags &= MT_SPAN_DIRTY;
     run->heap = (uint16_t)heap->id;
@@ -75,6 +92,8 @@ static void put_run(struct memtrace_heap *heap, mt_span *run)
 static mt_span *pages_claim(mt_span *run)
 {
     uint32_t *map = mt_slice_map(mt_region_at(run->region));
+    MT_ASSERT(run->state == MT_SPAN_FREE && run->next == 0 && run->prev == 0);
+    MT_ASSERT(map[run->first_slice] == mt_span_id(run));
     mt_store_relaxed(&run->state, MT_SPAN_UNUSED);
     map[run->first_slice] = 0;
     map[run->first_slice + run->n_slices - 1] = 0;
@@ -199,6 +218,8 @@ static void count_span(struct memtrace_heap *heap, const mt_span *span,
 static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
                          uint64_t bytes)
 {
+    MT_ASSERT(heap->record->span_bytes >= bytes);
+    MT_ASSERT(heap->class_bytes[pages_class_of(span)] >= bytes);
     heap->record->span_bytes -= bytes;
     heap->class_bytes[pages_class_of(span)] -= bytes;
 }
@@ -254,6 +275,8 @@ static void pages_enter(struct memtrace_heap *heap, mt_span *span,
                         uint8_t state, uint32_t flags)
 {
     struct mt_region_record *r = mt_region_at(span->region);
+    MT_ASSERT(span->state == MT_SPAN_UNUSED && span->local);
+    MT_ASSERT(span->first_slice + span->n_slices <= r->top);
     span->heap = (uint16_t)heap->id;
     span->flags = flags;
     /* Whoever sees the state sees the rest of the record. */
@@ -411,6 +434,8 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     }
     mt_lock_acquire(&heap->lock);
     struct mt_heap_record *hr = heap->record;
+    MT_ASSERT(span->state == MT_SPAN_SMALL || span->state == MT_SPAN_LARGE);
+    MT_ASSERT(span_is_in_place(heap, span));
     uncount_span(heap, span, span->n_slices * MT_SLICE_BYTES);
     mt_store_relaxed(&span->owner_key, 0);
     mt_store_relaxed(&span->owner, 0);

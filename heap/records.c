@@ -6,6 +6,7 @@
  * in use.
  */
 #include "heap/alloc.h"
+#include "heap/debug.h"
 
 #define PAGE 4096u
 #define BATCH (PAGE / (uint32_t)sizeof(mt_span)) /* records of a page */
@@ -86,6 +87,7 @@ mt_span *mt_record_new(struct memtrace_heap *heap)
             mt_record_free(heap, &batch[i]);
     }
     mt_span *span = mt_span_at(heap->free_records);
+    MT_ASSERT(span->state == MT_SPAN_UNUSED && heap->n_free_records > 0);
     heap->free_records = span->next;
     heap->n_free_records--;
     span->next = 0;
@@ -94,6 +96,8 @@ mt_span *mt_record_new(struct memtrace_heap *heap)
 
 void mt_record_free(struct memtrace_heap *heap, mt_span *span)
 {
+    MT_ASSERT(span->state <= MT_SPAN_FREE &&
+              heap->free_records != mt_span_id(span));
     mt_store_relaxed(&span->state, MT_SPAN_UNUSED);
     mt_store_relaxed(&span->owner_key, 0);
     mt_store_relaxed(&span->owner, 0);

@@ -7,6 +7,7 @@
  * walk.
  */
 #include "heap/alloc.h"
+#include "heap/debug.h"
 
 #define EXACT 64u
 #define WALK 64 /* runs looked at in the list of the wanted size itself */
@@ -35,6 +36,7 @@ void mt_run_insert(struct memtrace_heap *heap, mt_span *run)
 {
     struct mt_runs *runs = runs_of(heap, run);
     uint32_t bin = bin_of(run->n_slices), id = mt_span_id(run);
+    MT_ASSERT(run->state == MT_SPAN_FREE && runs->head[bin] != id);
     run->prev = 0;
     run->next = runs->head[bin];
     if (run->next)
@@ -49,6 +51,10 @@ void mt_run_remove(struct memtrace_heap *heap, mt_span *run)
 {
     struct mt_runs *runs = runs_of(heap, run);
     uint32_t bin = bin_of(run->n_slices);
+    MT_ASSERT(run->state == MT_SPAN_FREE);
+    MT_ASSERT((run->prev ? mt_span_at(run->prev)->next : runs->head[bin]) ==
+              mt_span_id(run));
+    MT_ASSERT(!run->next || mt_span_at(run->next)->prev == mt_span_id(run));
     if (run->prev)
         mt_span_at(run->prev)->next = run->next;
     else

@@ -6,6 +6,7 @@
  * any array is a hole: all of it but its first page goes to the kernel.
  */
 #include "heap/alloc.h"
+#include "heap/debug.h"
 
 #include <string.h>
 
@@ -42,8 +43,29 @@ static uint32_t side_units(size_t bytes)
     return (uint32_t)((bytes + UNIT - 1) / UNIT);
 }
 
+/* The array lies in what its section has given out. */
+static inline bool is_in_pool(const struct pool *pool, const void *array,
+                              uint64_t n)
+{
+    const struct mt_section_record *s = &memtrace_root->sections[pool->section];
+    uintptr_t at = (uintptr_t)array - s->base;
+    return at % UNIT == 0 && at < s->used && n * UNIT <= s->used - at;
+}
+
+static inline bool is_listed(const struct pool *pool,
+                             const struct free_array *array, uint64_t n)
+{
+    const struct free_array *a = pool->free[n];
+    while (a && a != array)
+        a = a->next;
+    return a != NULL;
+}
+
 static void list_put(struct pool *pool, struct free_array *array, uint64_t n)
 {
+    MT_ASSERT(n > 0 && n <= MAX_UNITS && is_in_pool(pool, array, n));
+    MT_ASSERT(pool->free[n] != array);
+    MT_ASSERT_COSTLY(!is_listed(pool, array, n));
     array->next = pool->free[n];
     pool->free[n] = array;
     pool->nonempty[n / 64] |= UINT64_C(1) << (n % 64);
@@ -54,6 +76,8 @@ static struct free_array *list_take(struct pool *pool, uint32_t n)
 {
     struct free_array *array = pool->free[n];
     if (array) {
+        MT_ASSERT(is_in_pool(pool, array, n));
+        MT_ASSERT(pool->free_bytes >= n * UNIT);
         pool->free[n] = array->next;
         if (array->next == NULL)
             pool->nonempty[n / 64] &= ~(UINT64_C(1) << (n % 64));
@@ -81,6 +105,7 @@ static void *cut_hole(struct pool *pool, uint32_t n)
     struct free_array *hole = pool->holes;
     if (hole == NULL)
         return NULL;
+    MT_ASSERT(hole->units > MAX_UNITS && is_in_pool(pool, hole, hole->units));
     hole->units -= n; /* a hole is larger than any array */
     char *got = (char *)hole + hole->units * UNIT;
     if (hole->units <= MAX_UNITS) {
@@ -192,6 +217,7 @@ static void side_trim(struct pool *pool, bool all)
         struct free_array *a = take_all(pool), *next;
         for (; a; a = next) {
             next = a->next;
+            MT_ASSERT(!next || (char *)next >= (char *)a + a->units * UNIT);
             while (next && (char *)next == (char *)a + a->units * UNIT) {
                 a->units += next->units;
                 next = next->next;
@@ -256,6 +282,7 @@ bool mt_side_tags(mt_span *span)
 
 void mt_side_free(mt_span *span)
 {
+    MT_ASSERT(span->state != MT_SPAN_UNUSED || !span->local);
     if (span->tags && span->n_blocks > 1)
         pool_put(&tags, mt_tags(span), span->n_blocks * sizeof(uint64_t));
     if (span->local && span->n_blocks > 64)

@@ -8,6 +8,7 @@
  * heap's lock.
  */
 #include "heap/alloc.h"
+#include "heap/debug.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -91,6 +92,7 @@ static void threads_abandon(struct mt_cache *cache)
     bool any = cache->full != 0;
     for (uint32_t c = 0; c < MT_N_CLASSES && !any; c++)
         any = cache->bins[c].partial != 0;
+    MT_ASSERT(!cache->idle && cache != orphans);
     if (any && threads_orphanage())
         mt_cache_move_all(cache, orphans);
     __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
@@ -131,6 +133,7 @@ static struct mt_cache *take_idle(void)
         find_dead();
     struct mt_cache *cache = idle_list;
     if (cache) {
+        MT_ASSERT(cache->idle && cache != orphans);
         idle_list = cache->next_idle;
         mt_store_release(&cache->idle, 0);
         mt_cache_drain(cache);
@@ -143,6 +146,7 @@ struct mt_cache *mt_cache_get(void)
 {
     if (MT_LIKELY(mt_tls != &mt_no_cache))
         return mt_tls;
+    MT_ASSERT(mt_started());
     int saved = errno;
     struct mt_cache *cache = take_idle();
     if (cache == NULL)
@@ -213,6 +217,8 @@ bool mt_take_orphan(struct mt_cache *cache, uint32_t c)
     if (orphans && mt_load_relaxed(&orphans->pending))
         mt_cache_drain(orphans);
     uint32_t id = orphans ? orphans->bins[c].partial : 0;
+    MT_ASSERT(!id || (mt_is_orphan(mt_span_at(id)) &&
+                      mt_span_at(id)->size_class == c));
     if (id)
         mt_cache_move(orphans, cache, mt_span_at(id));
     mt_lock_release(&idle_lock);

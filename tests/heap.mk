@@ -44,3 +44,10 @@ check-tsan: all
 SCRIPT_TESTS += %D%/e2e/allocators
 EXTRA_DIST += %D%/programs/jemallocx.c %D%/programs/aborts.c
 LONG_TESTS += %D%/e2e/suites
+# In a build with --enable-debug: damage on purpose, and the assertions.
+if DEBUG
+UNIT_TESTS += %D%/unit_asserts
+%C%_unit_asserts_SOURCES = %D%/unit_asserts.c
+%C%_unit_asserts_CFLAGS = $(PLAIN_CFLAGS) -O2
+%C%_unit_asserts_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
+endif

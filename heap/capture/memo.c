@@ -21,6 +21,7 @@
  * readers find it.
  */
 #include "heap/capture/capture.h"
+#include "heap/debug.h"
 #include "heap/capture/memo.h"
 #include "heap/capture/stacks.h"
 
@@ -54,6 +55,17 @@ static bool memo_alive(const struct mt_memo *m, const struct mt_memo_entry *e)
            mt_memo_at(m, m->slots[e->slot].at) == e;
 }
 
+/* The slot, its counter and the entry that it leads to know each other. */
+static inline bool slot_is_whole(const struct mt_memo *m, uint32_t slot)
+{
+    const struct mt_memo_slot *s = &m->slots[slot];
+    if (s->at == 0 || s->at == MT_MEMO_BRANCH)
+        return m->counters[slot].stack == 0;
+    const struct mt_memo_entry *e = mt_memo_at(m, s->at);
+    return e->slot == slot && e->key == s->key &&
+           e->id == m->counters[slot].stack;
+}
+
 void mt_memo_merge_one(struct mt_counter_record *counter)
 {
     if (counter->allocs)
@@ -71,6 +83,7 @@ void mt_memo_merge_counts(struct mt_memo *m)
 /* Every slot's counter is folded before the slot is given another stack. */
 static void memo_drop(struct mt_memo *m, uint32_t slot)
 {
+    MT_ASSERT(slot < m->n_slots && slot_is_whole(m, slot));
     mt_memo_merge_one(&m->counters[slot]);
     m->counters[slot].stack = 0;
     m->slots[slot].at = 0;
@@ -269,6 +282,8 @@ static void memo_evict(struct mt_memo *m, unsigned *slides)
     const struct mt_memo_segment *segment = &m->segments[m->current];
     struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
     uint32_t size = entry_size(e->n_words);
+    MT_ASSERT(e->n_words && e->n_words <= MT_MEMO_WORDS);
+    MT_ASSERT(m->head <= m->victim && m->victim + size <= segment->filled);
     m->victim += size;
     if (!memo_alive(m, e))
         return;
@@ -405,5 +420,6 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
     }
     uint32_t slot = memo_place(m, e);
     lead_to(m, slot, e);
+    MT_ASSERT(memo_alive(m, e) && slot_is_whole(m, slot));
     return &m->slots[slot];
 }

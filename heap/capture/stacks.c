@@ -22,6 +22,7 @@
  * same.
  */
 #include "heap/capture/stacks.h"
+#include "heap/debug.h"
 
 #include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
@@ -100,6 +101,15 @@ static uint64_t hash_frames(const uint64_t *frames, unsigned n, unsigned flags)
     return stacks_mix(stacks_mix(stacks_mix(stacks_mix(a) + b) + c) + d);
 }
 
+/* The id is that of a record that the table has given out. */
+static inline bool is_recorded(uint64_t id)
+{
+    const struct mt_section_record *s =
+        &memtrace_root->sections[MT_SECTION_STACKS];
+    return id >= MT_STACK_FIRST &&
+           id < mt_load_acquire(&s->used) / sizeof(struct mt_stack_record);
+}
+
 static bool stacks_matches(uint32_t id, const struct probe *p)
 {
     const struct mt_stack_record *s = mt_stacks_record(id);
@@ -135,6 +145,7 @@ static enum outcome probe_index(struct index **where, const struct probe *p,
             if (word == FROZEN)
                 break;
             uint32_t there = (uint32_t)(word & ID_MASK);
+            MT_ASSERT(is_recorded(there));
             if ((word & ~ID_MASK) == tag && stacks_matches(there, p)) {
                 *id = there;
                 return FOUND;
@@ -148,6 +159,8 @@ static enum outcome probe_index(struct index **where, const struct probe *p,
 static void copy_slot(struct index *to, uint64_t word)
 {
     const struct mt_stack_record *s = mt_stacks_record(word & ID_MASK);
+    MT_ASSERT(is_recorded(word & ID_MASK));
+    MT_ASSERT((s->hash & ~ID_MASK) == (word & ~ID_MASK));
     uint64_t slot = stacks_mix(s->hash) & to->mask;
     for (uint64_t n = 0; n <= to->mask; n++) {
         uint64_t there = EMPTY;
@@ -267,6 +280,7 @@ void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes)
     uint64_t *b = &memtrace_root->overflow_bytes;
     if (MT_LIKELY(id >= MT_STACK_FIRST)) {
         struct mt_stack_record *s = mt_stacks_record(id);
+        MT_ASSERT(is_recorded(id));
         a = &s->allocs;
         b = &s->bytes;
     }
