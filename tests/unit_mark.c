@@ -306,6 +306,56 @@ static void ends_of_blocks(void)
     graph_free(g);
 }
 
+/* The words of a root area from 16 on: the object `type` of CPython. */
+static uint64_t python_type(struct graph *g)
+{
+    uint64_t type = GRAPH_BASE + 16 * 8;
+
+    *root(g, 17) = type;
+    *root(g, 19) = GRAPH_BASE + 24 * 8;
+    memcpy(root(g, 24), "type", 5);
+    *root(g, 48) = GRAPH_BASE + 52 * 8; /* it is derived from `object` */
+    *root(g, 53) = type;
+    return type;
+}
+
+static void known_layouts(void)
+{
+    struct graph *g = graph_new(128, 5, 80);
+    uint64_t type = python_type(g);
+
+    /* An object after the header of the garbage collector; one that has
+     * pointers to its dictionary before that; its values; a table of 4
+     * elements; an object that has its type's private data before it. */
+    *word(g, 0, 3) = type;
+    *root(g, 0) = at(g, 0) + 16;
+    *word(g, 1, 5) = type;
+    *word(g, 1, 0) = at(g, 2) + 8;
+    *root(g, 1) = at(g, 1) + 32;
+    g->map->slack[3] = 80 - (48 + 4 + 16);
+    *root(g, 2) = at(g, 3) + 48;
+    *root(g, 3) = 4 - 1;
+    *word(g, 4, 3) = GRAPH_BASE + 96 * 8;
+    *root(g, 96) = GRAPH_BASE + 100 * 8;
+    *root(g, 104) = GRAPH_BASE + 100 * 8;
+    *root(g, 6) = at(g, 4) + 24;
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "ppppp");
+    g->options.scan.heuristics = MT_HEURISTICS_ALL;
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "rrrrr");
+    /* None of them any more. */
+    memcpy(root(g, 24), "tape", 5);
+    *root(g, 3) = 5 - 1;
+    *root(g, 104) = 0;
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "ppppp");
+    g->options.scan.heuristics = MT_HEURISTIC_INTERIOR;
+    mark_all(g);
+    CU_ASSERT_STRING_EQUAL(kinds(g), "rrrrr");
+    graph_free(g);
+}
+
 static void heuristics(void)
 {
     struct graph *g = graph_new(8, 4, 64);
@@ -429,6 +479,7 @@ static const struct unit_test tests[] = {
     {"tagged pointers", tags},
     {"ends of blocks that touch", ends_of_blocks},
     {"heuristics for inner pointers", heuristics},
+    {"layouts of runtimes that are known", known_layouts},
     {"mappings as nodes", nodes},
     {"memory that must be copied, with a hole", copied_memory},
     {"reciprocals are exact", reciprocals},

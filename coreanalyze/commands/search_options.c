@@ -64,6 +64,10 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
         {"length64", MT_HEURISTIC_LENGTH64},
         {"newarray", MT_HEURISTIC_NEWARRAY},
         {"multipleinheritance", MT_HEURISTIC_MULTIPLEINHERITANCE},
+        {"cpython", MT_HEURISTIC_CPYTHON},
+        {"hashbrown", MT_HEURISTIC_HASHBROWN},
+        {"gobject", MT_HEURISTIC_GOBJECT},
+        {"interior", MT_HEURISTIC_INTERIOR},
         {"all", MT_HEURISTICS_ALL},
         {"none", 0},
         {0},
@@ -71,7 +75,8 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
 
     return search_take_words(args, words, member,
                              "heuristic (stdstring, length64, newarray, "
-                             "multipleinheritance, all, none)",
+                             "multipleinheritance, cpython, hashbrown, "
+                             "gobject, all, interior, none)",
                              error);
 }
 

@@ -19,8 +19,9 @@ mt_parse mt_take_tag_bits;
 #define MT_OPTION_HEURISTICS(member)                                           \
     {                                                                          \
         "--heuristics", 0, "NAMES",                                            \
-            "inner pointers that count: stdstring, length64, newarray, "       \
-            "multipleinheritance, all (the default) or none",                  \
+            "inner pointers that count like those to a start: stdstring, "     \
+            "length64, newarray, multipleinheritance, cpython, hashbrown, "    \
+            "gobject, all (the default), interior (every one) or none",        \
             MT_FIELD(mt_parse_heuristics, unsigned, member)                    \
     }
 #define MT_OPTION_TAG_BITS(member)                                             \

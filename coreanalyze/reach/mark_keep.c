@@ -167,6 +167,25 @@ static void mark_keep_set(uint64_t *bits, size_t word)
     bits[word / 64] |= UINT64_C(1) << word % 64;
 }
 
+/* One less than a power of two, and no address: a table's size, beside the
+ * pointer to it. */
+static bool is_mask(uint64_t word)
+{
+    return (word & (word + 1)) == 0 && word >= 3 && word < UINT64_C(1) << 40;
+}
+
+static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)
+{
+    for (size_t w = 0; w < n / 64; w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t at = w * 64 + (size_t)__builtin_ctzll(left);
+            if (at > 0 && is_mask(words[at - 1]))
+                mark_keep_set(bits, at - 1);
+            if (at + 1 < n && is_mask(words[at + 1]))
+                mark_keep_set(bits, at + 1);
+        }
+}
+
 /* A vtable is what has zeros only before its first function: the last word
  * before one that is not zero tells that what begins before it is none. */
 static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
@@ -253,6 +272,8 @@ static void mark_keep_choose(const void *context, uint64_t address,
         if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
             keep_vtables(k, words, i, bits);
     }
+    if (heuristics & MT_HEURISTIC_HASHBROWN)
+        keep_masks(words, n_pages * MT_STORE_WORDS, bits);
     /* What follows is not at hand. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
         keep_before(words, n_pages * MT_STORE_WORDS, bits);

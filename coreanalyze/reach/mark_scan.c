@@ -163,18 +163,39 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
     return false;
 }
 
-unsigned mt_scan_heuristic(struct mt_scan *scan,
-                           const struct mt_block_ref *place)
+static unsigned scan_known_layout(struct mt_scan *scan,
+                                  const struct mt_inner_pointer *pointer)
 {
+    unsigned wanted = scan->options->heuristics;
+
+    if ((wanted & MT_HEURISTIC_CPYTHON) &&
+        mt_layout_cpython(&scan->probe, &scan->known, pointer))
+        return MT_HEURISTIC_CPYTHON;
+    if ((wanted & MT_HEURISTIC_HASHBROWN) &&
+        mt_layout_hashbrown(&scan->probe, pointer))
+        return MT_HEURISTIC_HASHBROWN;
+    if ((wanted & MT_HEURISTIC_GOBJECT) &&
+        mt_layout_gobject(&scan->probe, pointer))
+        return MT_HEURISTIC_GOBJECT;
+    return 0;
+}
+
+unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit)
+{
+    const struct mt_block_ref *place = &hit->place;
     unsigned wanted = scan->options->heuristics;
     uint64_t start = mt_map_address(scan->map, place->span, place->index);
     uint64_t bytes = mt_map_bytes(scan->map, place->span, place->slot);
+    const struct mt_inner_pointer pointer = {start, bytes, place->offset,
+                                             hit->at};
     uint64_t first, inner, capacity;
 
+    if (wanted & MT_HEURISTIC_INTERIOR)
+        return MT_HEURISTIC_INTERIOR;
     /* Blocks are aligned to 16 bytes, but those of a damaged trace. */
     if (place->offset % 8 != 0 || bytes < 16 || start % 16 != 0 ||
         !mt_memory_view_word(&scan->probe, start, &first))
-        return 0;
+        return scan_known_layout(scan, &pointer);
     /* The shared representation of the old std::string: length, capacity and
      * count of references, then the characters.  Nothing allocates one with a
      * capacity of 0. */
@@ -194,5 +215,5 @@ unsigned mt_scan_heuristic(struct mt_scan *scan,
         mt_memory_view_word(&scan->probe, start + place->offset, &inner) &&
         is_vtable(scan, inner))
         return MT_HEURISTIC_MULTIPLEINHERITANCE;
-    return 0;
+    return scan_known_layout(scan, &pointer);
 }

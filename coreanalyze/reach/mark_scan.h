@@ -10,18 +10,23 @@
 #define MT_MARK_SCAN_H
 
 #include "coreanalyze/snapshot/block_map.h"
-#include "coreanalyze/reach/memory_view.h"
+#include "coreanalyze/reach/known_layouts.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <string.h>
 
-/* Interior pointers that count like pointers to the start; the names are
- * those of Memcheck's --leak-check-heuristics. */
+/* Interior pointers that count like pointers to the start.  The first four are
+ * Memcheck's (--leak-check-heuristics); the next ones are of runtimes whose
+ * layout is known (known_layouts.h); the last takes every one. */
 #define MT_HEURISTIC_STDSTRING 1u
 #define MT_HEURISTIC_LENGTH64 2u
 #define MT_HEURISTIC_NEWARRAY 4u
 #define MT_HEURISTIC_MULTIPLEINHERITANCE 8u
-#define MT_HEURISTICS_ALL 15u
+#define MT_HEURISTIC_CPYTHON 16u
+#define MT_HEURISTIC_HASHBROWN 32u
+#define MT_HEURISTIC_GOBJECT 64u
+#define MT_HEURISTICS_ALL 127u
+#define MT_HEURISTIC_INTERIOR 128u
 #define MT_VTABLE_WORDS 20u /* that are looked at */
 
 struct mt_scan_options {
@@ -42,6 +47,7 @@ struct mt_scan {
     const struct mt_scan_options *options;
     const struct mt_word_copy_piece *piece; /* the last one, or NULL */
     struct mt_memory_view memory, probe;
+    struct mt_known_layouts known;
     uint64_t scanned_bytes, missing_bytes;
 };
 
@@ -53,8 +59,7 @@ void mt_scan_init(struct mt_scan *scan, struct mt_map *map,
 void mt_scan_done(struct mt_scan *scan);
 
 /* The heuristic that makes of an interior pointer one to the start, or 0. */
-unsigned mt_scan_heuristic(struct mt_scan *scan,
-                           const struct mt_block_ref *place);
+unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit);
 
 /* A word with the address of a block's start: may it be one just after the
  * block before that, as containers keep it?  It may if what lies around it
@@ -107,9 +112,9 @@ mt_scan_word(struct mt_scan *scan, uint64_t at, uint64_t word,
         return true;
     if (offset >= mt_map_bytes(map, hit->place.span, hit->place.slot))
         return false;
-    hit->start = map->spans[hit->place.span].node ||
-                 (scan->options->heuristics &&
-                  mt_scan_heuristic(scan, &hit->place) != 0);
+    hit->start =
+        map->spans[hit->place.span].node ||
+        (scan->options->heuristics && mt_scan_heuristic(scan, hit) != 0);
     return true;
 }
 
