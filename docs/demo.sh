@@ -44,7 +44,7 @@ find_core() {
 
 # cores_work: does a process that dies here leave a core that we can find?
 cores_work() {
-    : >"$work/start"
+    touch -d '1 second ago' "$work/start"
     # shellcheck disable=SC2016 # $$ is the inner shell's
     { sh -c 'cd "$1" && ulimit -c unlimited && echo $$ >probe && kill -SEGV $$' \
         probe "$work" || true; } >/dev/null 2>&1
@@ -67,7 +67,7 @@ gone() {
 }
 
 in_gdb() { # in_gdb WORDS OF GDB'S COMMAND LINE...
-    printf '$ gdb'
+    printf '$ memtrace gdb'
     for word; do
         case $word in
         *' '*) printf ' "%s"' "$word" ;;
@@ -75,13 +75,14 @@ in_gdb() { # in_gdb WORDS OF GDB'S COMMAND LINE...
         esac
     done
     echo
-    # The commands come with the library, from a place that GDB has to trust;
-    # it does so by itself when they are installed where GDB is.
-    DEBUGINFOD_URLS='' gdb -q -batch -nx \
-        -iex "add-auto-load-safe-path $prefix" "$@" 2>&1 </dev/null |
-        grep -v -e '^\[New LWP' -e '^\[Thread debugging' -e '^\[Inferior' \
+    # After `make install` into /usr or /usr/local, plain gdb has the commands.
+    DEBUGINFOD_URLS='' "$memtrace" gdb -q -batch -nx "$@" \
+        >"$work/gdb.log" 2>&1 </dev/null || true
+    grep -v -e '^\[New LWP' -e '^\[Thread debugging' -e '^\[Inferior' \
             -e '^Using host libthread_db' -e '^warning: ' \
-            -e 'No such file or directory' -e '^\[Current thread' || true
+            -e 'No such file or directory' -e '^\[Current thread' \
+            "$work/gdb.log" || true
+    grep -q Traceback "$work/gdb.log" || die "GDB printed no report"
 }
 
 # Debian's redis-server is this file under another name; its package would
@@ -103,7 +104,7 @@ if cores_work; then
 else
     cores=
 fi
-: >"$work/start"
+touch -d '1 second ago' "$work/start"
 printf '$ memtrace run --heap-limit 96M -- redis-server ... &\n'
 (
     cd "$work" || exit

@@ -29,7 +29,6 @@ noinst_PROGRAMS += %D%/verbs
 # GDB reads the files of one folder at its start, whatever it debugs: there the
 # commands are always defined. configure finds the folder, or has none.
 if GDBINIT
-gdbinitdir = @gdbinitdir@
 nodist_gdbinit_DATA = %D%/gdbinit/memtrace.py
 endif
 %D%/gdbinit/memtrace.py: %D%/gdbinit.py.in Makefile

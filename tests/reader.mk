@@ -38,3 +38,9 @@ tests/fuzz_core: tests/fuzz_core.c tests/trace_image.c $(FUZZ_FILES)
 check_PROGRAMS += %D%/stacks_compare
 %C%_stacks_compare_SOURCES = %D%/stacks_compare.c
 %C%_stacks_compare_LDADD = coreanalyze/libread.la
+
+UNIT_TESTS += %D%/unit_names
+%C%_unit_names_SOURCES = %D%/unit_names.c
+%C%_unit_names_LDADD = $(READER_TEST)
+SCRIPT_TESTS += %D%/e2e/summary
+EXTRA_DIST += %D%/programs/containers.cc

@@ -228,7 +228,7 @@ static void visit_stack(uint64_t second)
     take();
     struct mt_resolver *resolver =
         mt_resolver_new(model, &(struct mt_resolver_options){0});
-    struct mt_report report = {model, NULL, resolver, stdout, NULL};
+    struct mt_report report = {model, NULL, resolver, stdout, NULL, NULL};
     visited.n = 0;
     mt_report_frames(&report, &row, note_frame, NULL);
     CU_ASSERT_EQUAL_FATAL(visited.n, 4);

@@ -235,7 +235,7 @@ static void prints_table(void)
 
     start();
     open_image();
-    text = run("show", NULL);
+    text = run("show", "--full", NULL);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted[i]));
         if (!strstr(text, wanted[i]))
@@ -273,7 +273,7 @@ static void escapes(void)
     text = run("show", "--json", NULL);
     CU_ASSERT_PTR_NOT_NULL(
         strstr(text, "\"name\":\"a\\\"\\\\\\u0001\\ufffd\xc3\xa4;\\u001b[31m"));
-    text = run("show", NULL);
+    text = run("show", "--full", NULL);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "name 'a\"\\??\xc3\xa4;?[31m?y"));
     CU_ASSERT_PTR_NULL(strchr(text, '\x1b'));
     close_image();
@@ -378,7 +378,7 @@ static void tables_by_callbacks(void)
     reader = memtrace_reader_open_target(&target, problem, sizeof problem);
     CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(run("show", NULL), "0x7e0000000000 debugger_knows + 0x10\n"));
+        strstr(run("show", "--full", NULL), "0x7e0000000000 debugger_knows + 0x10\n"));
     CU_ASSERT_STRING_EQUAL(run("off", NULL),
                            "tracing off: heap 'main heap' (was on)\n");
     CU_ASSERT_EQUAL(

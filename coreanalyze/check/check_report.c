@@ -128,8 +128,8 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
         ok = resolver || mt_fail(error, "out of memory");
     }
     if (ok) {
-        struct mt_report report = {model, &leaks.show, resolver, check->out,
-                                   mt_leak_kind_names};
+        struct mt_report report = {model,      &leaks.show,        resolver,
+                                   check->out, mt_leak_kind_names, NULL};
         ok = mt_policy_own(&check->policy, model, error) &&
              mt_policy_judge(&check->policy, p, &report, &leaks, error);
         if (ok) {

@@ -8,6 +8,7 @@
 
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/analyses/show.h"
+#include "coreanalyze/reports/style.h"
 
 #define MT_MAX_DEBUG_DIRS 16
 
@@ -19,10 +20,18 @@ struct mt_namer_context {
     const char *sysroot;   /* or NULL */
 };
 
+/* How text looks. */
+struct mt_style_arguments {
+    bool full, bytes;
+    const char *colour; /* auto, always, never; NULL: auto */
+    const char *width;  /* columns; NULL: those of the terminal */
+};
+
 /* The first member, `common`, of every command's `struct arguments`. */
 struct mt_arguments {
     const char *target;
     bool json, folded;
+    struct mt_style_arguments style;
     struct mt_namer_context places;
     const char *const *rest; /* the program that the command is to run */
 };
@@ -37,6 +46,20 @@ struct mt_arguments {
     {                                                                          \
         "--folded", 0, NULL, "one line per stack, for flame graphs",           \
             MT_FIELD(mt_parse_flag, bool, common.folded)                       \
+    }
+#define MT_OPTIONS_STYLE                                                       \
+    {"--full", 0, NULL,                                                        \
+     "every frame by its full name, exact figures, the pages of heaps",        \
+     MT_FIELD(mt_parse_flag, bool, common.style.full)},                        \
+        {"--bytes", 0, NULL, "exact figures instead of K, M and G",            \
+         MT_FIELD(mt_parse_flag, bool, common.style.bytes)},                   \
+        {"--color", 0, "WHEN", "auto (the default), always or never",          \
+         MT_FIELD(mt_parse_text, const char *, common.style.colour)},          \
+    {                                                                          \
+        "--width", 0, "N",                                                     \
+            "columns of a line (default: the terminal's, or "                  \
+            "80); 0: any",                                                     \
+            MT_FIELD(mt_parse_text, const char *, common.style.width)          \
     }
 #define MT_OPTION_DEBUG_DIR                                                    \
     {                                                                          \
@@ -84,6 +107,10 @@ bool mt_arguments_read(struct mt_session *session,
                        const struct mt_command *command, int argc,
                        const char *const *argv, void *arguments, int *status,
                        struct mt_error *error);
+
+/* The style that the arguments ask for, of text that goes to `out`. */
+bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
+                        struct mt_style *style, struct mt_error *error);
 
 /* Where names come from.  `places` must outlive it. */
 struct mt_resolver_options

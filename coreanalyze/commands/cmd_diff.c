@@ -41,6 +41,7 @@ static const struct mt_option options[] = {
      "stacks are the same if the names of their modules and functions are: "
      "for different builds",
      MT_FIELD(mt_parse_flag, bool, by_name)},
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop live processes while their memory is read",
@@ -86,6 +87,7 @@ struct comparison {
     struct side sides[2];
     struct mt_diff_report report;
     const char *moments[2];
+    struct mt_style style;
 };
 
 /* The operands: A B TARGET, or OLD NEW; GDB has the last one of either. */
@@ -212,6 +214,8 @@ static bool cmd_diff_prepare(struct comparison *c, struct mt_error *error)
     const struct arguments *a = c->arguments;
 
     c->report.out = c->sides[1].session.out;
+    if (!mt_arguments_style(&a->common.style, c->report.out, &c->style, error))
+        return false;
     c->report.from = c->moments[0];
     c->report.to = c->moments[1];
     c->report.by_name = a->by_name;
@@ -220,8 +224,8 @@ static bool cmd_diff_prepare(struct comparison *c, struct mt_error *error)
         struct mt_model *model = side->target.model;
         struct mt_resolver *resolver = mt_arguments_resolver(
             &side->session, &a->common.places, model, error);
-        c->report.side[i] = (struct mt_report){model, &c->sides[i].show,
-                                               resolver, c->report.out, NULL};
+        c->report.side[i] = (struct mt_report){
+            model, &c->sides[i].show, resolver, c->report.out, NULL, &c->style};
         if (resolver == NULL)
             return false;
     }

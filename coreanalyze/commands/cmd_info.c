@@ -36,8 +36,8 @@ static int cmd_info_run(struct mt_session *session, int argc,
          mt_target_model(session, &target, error) &&
          mt_show_run(target.model, &all, &show, error);
     if (ok) {
-        struct mt_report report = {target.model, &show, NULL, session->out,
-                                   NULL};
+        struct mt_report report = {target.model, &show, NULL,
+                                   session->out, NULL,  NULL};
         if (a.common.json)
             mt_print_json(&report);
         else if (heaps)

@@ -14,6 +14,7 @@ struct arguments {
     struct mt_policy policy;
     uint64_t top, min_bytes; /* of the rows that the gate lets through */
     bool fail, no_stop;
+    struct mt_style style; /* out of common.style */
 };
 
 static bool cmd_leaks_take_mappings(void *member, const struct mt_args *args,
@@ -50,7 +51,9 @@ static const struct mt_option options[] = {
      "definite, indirect, possible, reachable, or all "
      "(default: definite,possible)",
      MT_FIELD(mt_parse_kinds, unsigned, leaks.kinds)},
-    {"--top", 'n', "N", "only the first N rows",
+    {"--top", 'n', "N",
+     "the first N rows (default: 20, or all with --full, --json or "
+     "--folded); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, leaks.show.top)},
     {"--min", 0, "BYTES",
      "only rows with so many bytes, indirect ones included",
@@ -78,6 +81,7 @@ static const struct mt_option options[] = {
     {"--times", 0, NULL,
      "say how long the search took, and how much was searched in all",
      MT_FIELD(mt_parse_flag, bool, leaks.times)},
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     MT_POLICY_OPTIONS(policy),
@@ -180,8 +184,8 @@ static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
         mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
-    struct mt_report report = {target->model, &leaks->show, resolver,
-                               session->out, mt_leak_kind_names};
+    struct mt_report report = {target->model, &leaks->show,       resolver,
+                               session->out,  mt_leak_kind_names, &a->style};
     ok = cmd_leaks_print(session, a, &report, leaks, error);
     mt_resolver_free(resolver);
     return ok;
@@ -191,7 +195,8 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
                          const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {
-        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE},
+        .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE,
+                  .show.top = UINT64_MAX},
         .policy = {.fail_on = 1u << MT_LEAK_DEFINITE}};
     struct mt_resolver_options names = {0};
     struct mt_target target = {0};
@@ -208,7 +213,14 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
     names.sysroot = a.common.places.sysroot;
     a.policy.names = &names;
     status = MT_EXIT_ERROR;
-    if (mt_policy_begin(&a.policy, error) &&
+    /* A person reads the largest; scripts get all. */
+    if (a.leaks.show.top == UINT64_MAX)
+        a.leaks.show.top =
+            a.common.style.full || a.common.json || a.common.folded
+                ? 0
+                : MT_STYLE_ROWS;
+    if (mt_arguments_style(&a.common.style, session->out, &a.style, error) &&
+        mt_policy_begin(&a.policy, error) &&
         mt_target_captured(session, "leaks", a.common.target, !a.no_stop,
                            &a.leaks.mark.scan, &target, error) &&
         cmd_leaks_search(session, &a, &target, &leaks, error))

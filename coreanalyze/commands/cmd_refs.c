@@ -24,6 +24,7 @@ static const struct mt_option options[] = {
     MT_OPTION_HEURISTICS(refs.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(refs.mark.scan),
     MT_OPTION_NO_STOP,
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
@@ -175,7 +176,10 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
     struct mt_resolver_options names =
         mt_arguments_names(session, &a->common.places);
     struct mt_block_printer w;
-    bool ok = mt_refs_run(target->model, a->address, &a->refs, &refs, error);
+    struct mt_style style;
+    bool ok =
+        mt_arguments_style(&a->common.style, session->out, &style, error) &&
+        mt_refs_run(target->model, a->address, &a->refs, &refs, error);
 
     if (ok && !refs.live)
         ok = mt_fail(error,
@@ -183,7 +187,7 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
                      a->address);
     if (ok)
         ok = mt_block_printer_begin(&w, target->model, &refs.roots, &names,
-                                    session->out, error);
+                                    &style, session->out, error);
     if (ok) {
         if (a->common.json)
             cmd_refs_put_json(&w, &refs, a->address);

@@ -19,6 +19,7 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_count, uint64_t, top)},
     MT_OPTION_TAG_BITS(scan),
     MT_OPTION_NO_STOP,
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
@@ -57,10 +58,12 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
         .variable_context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, a->top};
+    struct mt_style style;
     bool ok;
 
-    if (!mt_block_printer_begin(&w, target->model, &retained.roots, &names,
-                                session->out, error))
+    if (!mt_arguments_style(&a->common.style, session->out, &style, error) ||
+        !mt_block_printer_begin(&w, target->model, &retained.roots, &names,
+                                &style, session->out, error))
         return false;
     ok = mt_retained_run(target->model, &retained_options, &retained, error);
     if (ok && target->source->ops->resume)

@@ -14,7 +14,9 @@ struct arguments {
 static const struct mt_option options[] = {
     {"--heap", 0, "NAME", "only this heap",
      MT_FIELD(mt_parse_text, const char *, show.heap)},
-    {"--top", 'n', "N", "only the first N stacks",
+    {"--top", 'n', "N",
+     "the first N stacks (default: 20, or all with --full, --json or "
+     "--folded); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, show.top)},
     {"--min", 0, "BYTES", "only stacks with so many live bytes",
      MT_FIELD(mt_parse_bytes, uint64_t, show.min_bytes)},
@@ -33,6 +35,7 @@ static const struct mt_option options[] = {
     {"--classes", 0, NULL,
      "of each size class its live and free blocks, its spans and their memory",
      MT_FIELD(mt_parse_flag, bool, show.classes)},
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",
@@ -67,12 +70,16 @@ static bool cmd_show_print(struct mt_session *session,
                            const struct arguments *a, struct mt_target *target,
                            const struct mt_show *show, struct mt_error *error)
 {
-    struct mt_resolver *resolver =
-        mt_arguments_resolver(session, &a->common.places, target->model, error);
-    struct mt_report report = {target->model, show, resolver, session->out,
-                               NULL};
+    struct mt_style style;
+    struct mt_resolver *resolver;
+    struct mt_report report = {target->model, show, NULL,
+                               session->out,  NULL, &style};
     bool ok = true;
 
+    if (!mt_arguments_style(&a->common.style, session->out, &style, error))
+        return false;
+    resolver = report.resolver =
+        mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
     if (a->common.json)
@@ -80,7 +87,7 @@ static bool cmd_show_print(struct mt_session *session,
     else if (a->common.folded)
         ok = mt_print_folded(&report, error);
     else
-        mt_print_table(&report);
+        mt_print_show(&report);
     mt_resolver_free(resolver);
     return ok;
 }
@@ -88,7 +95,7 @@ static bool cmd_show_print(struct mt_session *session,
 static int cmd_show_run(struct mt_session *session, int argc,
                         const char *const *argv, struct mt_error *error)
 {
-    struct arguments a = {0};
+    struct arguments a = {.show.top = UINT64_MAX};
     struct mt_target target;
     struct mt_show show = {0};
     int status;
@@ -97,6 +104,11 @@ static int cmd_show_run(struct mt_session *session, int argc,
     if (!mt_arguments_read(session, &mt_command_show, argc, argv, &a, &status,
                            error))
         return status;
+    /* A person reads the largest; scripts get all. */
+    if (a.show.top == UINT64_MAX)
+        a.show.top = a.common.style.full || a.common.json || a.common.folded
+                         ? 0
+                         : MT_STYLE_ROWS;
     ok = mt_target_open(session, "show", a.common.target, &target, error) &&
          cmd_show_collect(session, &a, &target, &show, error) &&
          cmd_show_print(session, &a, &target, &show, error);
@@ -110,14 +122,16 @@ const struct mt_command mt_command_show = {
     .operands = "TARGET",
     .summary = "Show live memory by the call stack that allocated it.",
     .details =
-        "Every heap is shown with its base, size and flags, the pages that\n"
-        "have memory, its totals, and its stacks, those with the most live\n"
-        "bytes first.  Bytes are those that were asked for.  Sample is the\n"
-        "address of one live block of the stack.  Frames start with the\n"
-        "caller of the allocation function.  What the report does not see\n"
-        "(blocks from before tracing, damage, memory missing from a core) is\n"
-        "said at its end.  A live process is neither stopped nor slowed;\n"
-        "blocks that it allocates or frees meanwhile may be seen or not.\n",
+        "The summary comes first, then the stacks with the most live bytes.\n"
+        "Bytes are those that were asked for.  Sample is the address of one\n"
+        "live block of the stack.  A stack starts at the first function of\n"
+        "the program itself; what that called in a library is in brackets.\n"
+        "Below it are the callers that tell the stack from the others.  A +\n"
+        "marks a stack that grows steadily.  Notes at the end say what the\n"
+        "report does not see.  --full prints every frame by its full name,\n"
+        "and the header, pages and totals of every heap.  A live process is\n"
+        "neither stopped nor slowed; blocks that it allocates or frees while\n"
+        "it is read may be seen or not.\n",
     .options = options,
     .takes_target = true,
     .run = cmd_show_run,

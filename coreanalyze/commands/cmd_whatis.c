@@ -20,6 +20,7 @@ struct arguments {
 static const struct mt_option options[] = {
     {"--verbose", 'v', NULL, "the blocks before and after too",
      MT_FIELD(mt_parse_flag, bool, verbose)},
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
@@ -202,6 +203,7 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
     struct mt_target target = {0};
     struct mt_roots roots = {0};
     struct mt_block_printer printer;
+    struct mt_style style;
     struct mt_resolver_options names =
         mt_arguments_names(session, &a.common.places);
     int status;
@@ -210,10 +212,11 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
                           error)) {
         status = MT_EXIT_ERROR;
         if ((a.n > 0 || mt_fail(error, "whatis: no ADDRESS")) &&
+            mt_arguments_style(&a.common.style, session->out, &style, error) &&
             open_target(session, &a, &target, error) &&
             mt_roots_find(target.model, &all, &roots, error) &&
             mt_block_printer_begin(&printer, target.model, &roots, &names,
-                                   session->out, error)) {
+                                   &style, session->out, error)) {
             cmd_whatis_put_all(&printer, &a);
             mt_block_printer_end(&printer);
             status = MT_EXIT_OK;

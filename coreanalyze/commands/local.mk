@@ -7,4 +7,4 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/command_table.c %D%/installed.c %D%/installed.h %D%/options.c \
 	%D%/options.h %D%/policy_options.c %D%/policy_options.h \
 	%D%/run_save.c %D%/run_save.h %D%/search_options.c \
-	%D%/search_options.h
+	%D%/search_options.h %D%/style_arguments.c

@@ -10,13 +10,19 @@
 
 #include <stdio.h>
 
+struct mt_style;
 struct mt_report {
     struct mt_model *model;
     const struct mt_show *show;
     struct mt_resolver *resolver; /* NULL: no stacks are to be printed */
     FILE *out;
-    const char *const *kinds; /* names of the rows' kinds, or NULL */
+    const char *const *kinds;     /* names of the rows' kinds, or NULL */
+    const struct mt_style *style; /* NULL: the whole form */
 };
+
+/* For a person: a summary, and the largest stacks, each by the program's frame
+ * that allocated. */
+void mt_print_show(const struct mt_report *report);
 
 /* Header, totals and stacks of every heap, in the form of VPP's `show
  * memory-trace`; then what the report does not see. */
@@ -40,6 +46,12 @@ void mt_print_target(const struct mt_report *report);
  * `indent`, and what is wrong with them. */
 void mt_print_row_frames(const struct mt_report *report,
                          const struct mt_show_row *row, int indent);
+/* The size classes of a heap, if they were asked for. */
+void mt_print_classes(const struct mt_report *report, uint32_t heap);
+/* The column Ages of a row, returns its width; and what its digits mean. */
+int mt_print_row_ages(const struct mt_report *report,
+                      const struct mt_show_row *row);
+void mt_print_ages_time(const struct mt_report *report);
 struct mt_json;
 /* The members "target", "stacks" and "coverage". */
 void mt_json_put_target(struct mt_json *, const struct mt_model *);

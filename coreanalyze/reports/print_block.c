@@ -11,13 +11,15 @@
 bool mt_block_printer_begin(struct mt_block_printer *printer,
                             struct mt_model *model,
                             const struct mt_roots *roots,
-                            const struct mt_resolver_options *names, FILE *out,
+                            const struct mt_resolver_options *names,
+                            const struct mt_style *style, FILE *out,
                             struct mt_error *error)
 {
     *printer = (struct mt_block_printer){
         .namer = {model, mt_resolver_new(model, names), roots,
                   mt_variables_new(names->debug_dirs, names->sysroot)},
-        .out = out};
+        .out = out,
+        .style = style};
     if (printer->namer.resolver && printer->namer.variables)
         return true;
     mt_block_printer_end(printer);
@@ -51,7 +53,8 @@ void mt_print_block(const struct mt_block_printer *w,
                     const struct mt_block *block, uint64_t address)
 {
     struct mt_model *model = w->namer.model;
-    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
+    struct mt_report report = {model,  NULL, w->namer.resolver,
+                               w->out, NULL, w->style};
     struct mt_show_row row = block_row(model, block);
     bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
     FILE *out = w->out;
@@ -83,7 +86,8 @@ void mt_json_put_block(struct mt_json *json, const struct mt_block_printer *w,
                        const struct mt_block *block, uint64_t address)
 {
     struct mt_model *model = w->namer.model;
-    struct mt_report report = {model, NULL, w->namer.resolver, w->out, NULL};
+    struct mt_report report = {model,  NULL, w->namer.resolver,
+                               w->out, NULL, w->style};
     struct mt_show_row row = block_row(model, block);
     bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
 

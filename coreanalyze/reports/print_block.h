@@ -7,12 +7,14 @@
 
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/names/namer.h"
+#include "coreanalyze/reports/style.h"
 
 #include <stdio.h>
 
 struct mt_block_printer {
     struct mt_namer namer;
     FILE *out;
+    const struct mt_style *style; /* of the stacks; NULL: every frame */
 };
 
 /* False with `error` filled: there is nothing to end.  What is given must
@@ -20,7 +22,8 @@ struct mt_block_printer {
 bool mt_block_printer_begin(struct mt_block_printer *printer,
                             struct mt_model *model,
                             const struct mt_roots *roots,
-                            const struct mt_resolver_options *names, FILE *out,
+                            const struct mt_resolver_options *names,
+                            const struct mt_style *style, FILE *out,
                             struct mt_error *error);
 void mt_block_printer_end(struct mt_block_printer *printer);
 

@@ -164,8 +164,8 @@ static struct mt_report report_of(const struct mt_retained_report *report)
 {
     const struct mt_block_printer *w = report->printer;
 
-    return (struct mt_report){w->namer.model, NULL, w->namer.resolver, w->out,
-                              NULL};
+    return (struct mt_report){w->namer.model, NULL, w->namer.resolver,
+                              w->out,         NULL, w->style};
 }
 
 static size_t shown_stacks(const struct mt_retained_report *report)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * print_table.c - the table that people read.
+ * print_table.c - the whole form of a report, as VPP's `show memory-trace`
+ * prints it.
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
-#include "coreanalyze/names/frame_text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -110,7 +110,7 @@ static void put_totals(const struct mt_report *report,
                 heap->failures);
 }
 
-static void table_put_classes(const struct mt_report *report, uint32_t heap)
+void mt_print_classes(const struct mt_report *report, uint32_t heap)
 {
     const struct mt_class_usage *size_class = report->show->usage[heap].classes;
     FILE *out = report->out;
@@ -138,66 +138,11 @@ static void table_put_classes(const struct mt_report *report, uint32_t heap)
 
 /* --- rows --- */
 
-struct row_context {
-    const struct mt_report *report;
-    int indent;
-    bool first;
-};
-
-static void put_row_frame(void *context, const struct mt_frame *frame)
-{
-    struct row_context *row = context;
-    FILE *out = row->report->out;
-
-    if (!row->first)
-        fprintf(out, "%*s", row->indent, "");
-    row->first = false;
-    mt_put_frame(out, frame);
-    if (frame->inlined)
-        fputs(" (inlined)", out);
-    if (frame->file) {
-        fputs(" at ", out);
-        mt_put_text(out, mt_base_name(frame->file));
-        if (frame->line)
-            fprintf(out, ":%u", frame->line);
-    }
-    putc('\n', out);
-}
-
-static void table_put_end(struct row_context *row, const char *text)
-{
-    FILE *out = row->report->out;
-
-    fprintf(out, "%*s%s\n", row->first ? 0 : row->indent, "", text);
-    row->first = false;
-}
-
 static bool wants_age(const struct mt_show_options *options)
 {
     return options->sort == MT_SORT_AGE || options->ages ||
            options->since.kind != MT_WHEN_NOT ||
            options->older.kind != MT_WHEN_NOT;
-}
-
-void mt_print_row_frames(const struct mt_report *report,
-                         const struct mt_show_row *row, int indent)
-{
-    const struct mt_stack *stack = &report->model->stacks[row->stack];
-    struct row_context context = {report, indent, true};
-
-    mt_report_frames(report, row, put_row_frame, &context);
-    if (row->stack == MT_ID_OVERFLOW)
-        table_put_end(&context, "(the stack table was full)");
-    else if (row->stack == MT_ID_UNTRACED)
-        table_put_end(&context, "(allocated while tracing was off)");
-    else if (row->stack == MT_ID_UNSAMPLED)
-        table_put_end(&context, "(not in the sample)");
-    else if (context.first)
-        table_put_end(&context, "(the frames could not be read)");
-    else if (row->depth == stack->depth && stack->truncated)
-        table_put_end(&context, "(truncated)");
-    else if (row->depth == stack->depth && stack->incomplete)
-        table_put_end(&context, "(no unwinding rule from here on)");
 }
 
 static int table_put_age(const struct mt_report *report, uint32_t epoch)
@@ -208,8 +153,10 @@ static int table_put_age(const struct mt_report *report, uint32_t epoch)
 
 /* A digit for each part of the time: tenths of the largest part, rounded up
  * so that what is there is seen. */
-static int put_ages(FILE *out, const struct mt_show_row *row)
+int mt_print_row_ages(const struct mt_report *report,
+                      const struct mt_show_row *row)
 {
+    FILE *out = report->out;
     uint64_t most = 1;
     char digits[MT_SHOW_AGES + 1] = "";
 
@@ -239,7 +186,7 @@ static void table_put_row(const struct mt_report *report,
         indent += table_put_age(report, row->oldest_epoch);
     if (options->ages) {
         indent += table_put_age(report, row->newest_epoch);
-        indent += put_ages(out, row);
+        indent += mt_print_row_ages(report, row);
     }
     if (options->sort == MT_SORT_ALLOCS)
         indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
@@ -286,7 +233,7 @@ void mt_print_target(const struct mt_report *report)
 }
 
 /* What the digits of the column Ages stand for. */
-static void put_time(const struct mt_report *report)
+void mt_print_ages_time(const struct mt_report *report)
 {
     const struct mt_show *show = report->show;
     const struct mt_model *model = report->model;
@@ -326,7 +273,7 @@ static void put_heaps(const struct mt_report *report, bool rows)
         put_header(report, &model->heaps[i]);
         table_put_pages(report, &model->heaps[i]);
         put_totals(report, &model->heaps[i]);
-        table_put_classes(report, i);
+        mt_print_classes(report, i);
         if (rows)
             put_rows(report, i);
         putc('\n', report->out);
@@ -336,7 +283,7 @@ static void put_heaps(const struct mt_report *report, bool rows)
 void mt_print_table(const struct mt_report *report)
 {
     put_heaps(report, true);
-    put_time(report);
+    mt_print_ages_time(report);
     put_rest(report);
     mt_print_notes(report, "  note: ");
 }

@@ -280,26 +280,33 @@ static void read_auxv(struct mt_source *source, pid_t pid)
     source->auxv_bytes = source->auxv ? (size_t)length : 0;
 }
 
-/* The pid in the process's own namespace is the last one of NSpid. */
-static uint32_t read_namespace_pid(pid_t pid)
+/* "VmRSS:    1234 kB" in bytes. */
+static uint64_t status_bytes(const char *line)
+{
+    return strtoull(strchr(line, ':') + 1, NULL, 10) << 10;
+}
+
+/* What /proc/PID/status says. The pid in the process's own namespace is the
+ * last one of NSpid. */
+static void read_status(struct mt_process *process, pid_t pid)
 {
     char line[256];
-    uint32_t result = (uint32_t)pid;
     int fd = mt_live_open(pid, "status");
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 
+    process->namespace_pid = (uint32_t)pid;
     if (file == NULL)
-        return result;
+        return;
     while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, "NSpid:", 6) != 0)
-            continue;
         char *last = strrchr(line, '\t');
-        if (last)
-            result = (uint32_t)strtoul(last + 1, NULL, 10);
-        break;
+        if (strncmp(line, "NSpid:", 6) == 0 && last)
+            process->namespace_pid = (uint32_t)strtoul(last + 1, NULL, 10);
+        else if (strncmp(line, "VmRSS:", 6) == 0)
+            process->rss_bytes = status_bytes(line);
+        else if (strncmp(line, "VmHWM:", 6) == 0)
+            process->peak_rss_bytes = status_bytes(line);
     }
     fclose(file);
-    return result;
 }
 
 bool mt_live_threads(struct mt_source *source, pid_t pid,
@@ -346,7 +353,7 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, struct mt_error *error)
 {
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = (uint32_t)pid;
-    source->process.namespace_pid = read_namespace_pid(pid);
+    read_status(&source->process, pid);
     source->process.exe = read_link(source, pid);
     source->process.command = read_command(source, pid);
     read_auxv(source, pid);

@@ -66,6 +66,8 @@ struct mt_process {
     const char *command;    /* command line, or NULL */
     const char *path;       /* of the core, absolute; NULL if live */
     bool mini;              /* a mini-core: the trace without the program */
+    /* Resident memory of a live process, now and at most; 0 if not known. */
+    uint64_t rss_bytes, peak_rss_bytes;
 };
 
 /* How many pages of a range have memory. */

@@ -102,6 +102,9 @@ class Verb(gdb.Command):
             for folder in gdb.parameter("debug-file-directory").split(":"):
                 if folder not in ("", USUAL_DEBUG_DIR):
                     words += ["--debug-dir", folder]
+        width = gdb.parameter("width")
+        if "--width" in options and width:
+            words += ["--width", str(width)]
         sysroot = gdb.parameter("sysroot")
         if "--sysroot" in options and sysroot not in (
                 "", "/", part("tables").REMOTE):

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_rows.h - the figures and the stack of a row, as text.
+ */
+#ifndef MT_PRINT_ROWS_H
+#define MT_PRINT_ROWS_H
+
+#include "coreanalyze/reports/print.h"
+
+#define MT_FIGURE_BYTES 24
+
+/* Bytes for a person: 692K, 2.4M; exact if the style says so. */
+const char *mt_figure(const struct mt_report *report, uint64_t bytes,
+                      char text[MT_FIGURE_BYTES]);
+/* Is the report in its whole form? */
+bool mt_report_is_full(const struct mt_report *report);
+
+/* How many callers tell each of n rows from the others; to be freed, NULL when
+ * out of memory (each row has then a few). */
+unsigned *mt_row_callers(const struct mt_report *report,
+                         const struct mt_show_row *rows, size_t n);
+/* The stack of a row, the first line at the current column, the others at
+ * `indent`.  In the whole form these are all frames; otherwise the program's
+ * frame that allocated, what it called, and its next `callers`. */
+void mt_print_row_stack(const struct mt_report *report,
+                        const struct mt_show_row *row, int indent,
+                        unsigned callers);
+/* Callers where no rows need to be told apart. */
+#define MT_ROW_CALLERS 3
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * print_show.c - live memory for a person: a summary, then the largest stacks.
+ */
+#include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/reports/style.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the columns leave less room than this, the stack gets its own lines. */
+#define SHOW_LEAST_COLUMNS 36
+#define SHOW_STACK_INDENT 10
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static bool shows_age(const struct mt_show_options *options)
+{
+    return options->sort == MT_SORT_AGE || options->ages ||
+           options->since.kind != MT_WHEN_NOT ||
+           options->older.kind != MT_WHEN_NOT;
+}
+
+/* --- the summary --- */
+
+static void show_put_process(const struct mt_report *report)
+{
+    const struct mt_process *process = &report->model->source->process;
+    const struct mt_show *show = report->show;
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES];
+
+    fprintf(out, "Process %u",
+            process->pid ? process->pid : report->model->pid);
+    if (process->name[0] || process->exe) {
+        putc(' ', out);
+        mt_put_text(out, process->name[0] ? process->name
+                                          : mt_base_name(process->exe));
+    }
+    fprintf(out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
+            show->scaled ? "about " : "",
+            mt_figure(report, show->shown.bytes, text), show->shown.count,
+            plural(show->shown.count), show->n_all_rows,
+            plural(show->n_all_rows));
+    if (process->path) {
+        fputs("  core ", out);
+        mt_put_text(out, process->path);
+        if (process->signal)
+            fprintf(out, ", ended by signal %d (%s)", process->signal,
+                    strsignal(process->signal));
+        putc('\n', out);
+    }
+}
+
+static void show_put_memory(const struct mt_report *report)
+{
+    const struct mt_process *process = &report->model->source->process;
+    const struct mt_model *model = report->model;
+    FILE *out = report->out;
+    uint64_t used = 0, peak = 0;
+    char text[MT_FIGURE_BYTES];
+
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!mt_show_wants(model, report->show, i))
+            continue;
+        used += report->show->usage[i].used_bytes;
+        peak += model->heaps[i].span_bytes_peak;
+    }
+    fprintf(out, "  heap: %s in use", mt_figure(report, used, text));
+    fprintf(out, ", at most %s", mt_figure(report, peak, text));
+    if (process->rss_bytes) {
+        fprintf(out, "; process: RSS %s",
+                mt_figure(report, process->rss_bytes, text));
+        fprintf(out, ", at most %s",
+                mt_figure(report, process->peak_rss_bytes, text));
+    }
+    putc('\n', out);
+}
+
+/* Blocks that no stack can be named for. */
+static void show_put_unseen(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    struct mt_show_sum sum = {0, 0};
+    char text[MT_FIGURE_BYTES];
+
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        if (mt_show_wants(model, report->show, i)) {
+            sum.bytes += report->show->untraced[i].bytes;
+            sum.count += report->show->untraced[i].count;
+        }
+    if (sum.count)
+        fprintf(report->out,
+                "  not traced: %s in %" PRIu64
+                " block%s, allocated while tracing was off\n",
+                mt_figure(report, sum.bytes, text), sum.count,
+                plural(sum.count));
+}
+
+/* Why a program may have died of memory. */
+static void show_put_failures(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    char text[MT_FIGURE_BYTES];
+
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        const struct mt_heap *heap = &model->heaps[i];
+        if (!mt_show_wants(model, report->show, i) || heap->failures == 0)
+            continue;
+        fprintf(report->out, "  %" PRIu64 " allocation%s got no memory from '",
+                heap->failures, plural(heap->failures));
+        mt_put_text(report->out, heap->name);
+        putc('\'', report->out);
+        if (heap->limit)
+            fprintf(report->out, ", whose limit is %s",
+                    mt_figure(report, heap->limit, text));
+        putc('\n', report->out);
+    }
+}
+
+/* --- rows --- */
+
+static int show_put_age(const struct mt_report *report, uint32_t epoch)
+{
+    return fprintf(report->out, "%8" PRIu64 "s ",
+                   mt_model_age_ns(report->model, epoch) / 1000000000);
+}
+
+static void show_put_header(const struct mt_report *report)
+{
+    const struct mt_show_options *options = report->show->options;
+    FILE *out = report->out;
+
+    fprintf(out, "\n%9s %4s  %8s %14s  %s%s%sTraceback\n", "Bytes", "%",
+            "Count", "Sample", shows_age(options) ? "  Oldest  " : "",
+            options->ages ? "  Newest  Ages     " : "",
+            options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
+}
+
+static int show_put_figures(const struct mt_report *report,
+                            const struct mt_show_row *row)
+{
+    const struct mt_show_options *options = report->show->options;
+    uint64_t all = report->show->shown.bytes;
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES], sample[24];
+    int indent;
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    indent = fprintf(out, "%9s ", mt_figure(report, row->bytes, text));
+    indent += fprintf(
+        out, "%3u%%%c %8" PRIu64 " %14s  ",
+        all ? (unsigned)(((unsigned __int128)row->bytes * 200 + all) / 2 / all)
+            : 0,
+        row->steady ? '+' : ' ', row->count, sample);
+    if (shows_age(options))
+        indent += show_put_age(report, row->oldest_epoch);
+    if (options->ages) {
+        indent += show_put_age(report, row->newest_epoch);
+        indent += mt_print_row_ages(report, row);
+    }
+    if (options->sort == MT_SORT_ALLOCS)
+        indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
+    return indent;
+}
+
+static void show_put_row(const struct mt_report *report,
+                         const struct mt_show_row *row, unsigned callers)
+{
+    unsigned width = report->style->width;
+    int indent = show_put_figures(report, row);
+
+    if (width > 0 && (int)width - indent < SHOW_LEAST_COLUMNS) {
+        fprintf(report->out, "\n%*s", SHOW_STACK_INDENT, "");
+        indent = SHOW_STACK_INDENT;
+    }
+    mt_print_row_stack(report, row, indent, callers);
+}
+
+/* The rows of a heap; true if there was one. */
+static bool show_put_heap(const struct mt_report *report, uint32_t heap,
+                          const unsigned *callers)
+{
+    const struct mt_show *show = report->show;
+    bool any = false;
+
+    for (size_t i = 0; i < show->n_rows; i++) {
+        if (show->rows[i].heap != heap)
+            continue;
+        any = true;
+        show_put_row(report, &show->rows[i],
+                     callers ? callers[i] : MT_ROW_CALLERS);
+    }
+    return any;
+}
+
+/* Heaps are named where there are several of them. */
+static void show_put_heap_name(const struct mt_report *report, uint32_t heap)
+{
+    const struct mt_show *show = report->show;
+    char text[MT_FIGURE_BYTES];
+
+    fputs("\nheap '", report->out);
+    mt_put_text(report->out, report->model->heaps[heap].name);
+    fprintf(report->out, "': %s in use",
+            mt_figure(report, show->usage[heap].used_bytes, text));
+    if (!report->model->heaps[heap].tracing)
+        fputs(", tracing off", report->out);
+    putc('\n', report->out);
+}
+
+static void show_put_rows(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_show *show = report->show;
+    unsigned *callers = mt_row_callers(report, show->rows, show->n_rows);
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        n += mt_show_wants(model, show, i);
+    if (show->n_rows > 0)
+        show_put_header(report);
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!mt_show_wants(model, show, i))
+            continue;
+        if (n > 1)
+            show_put_heap_name(report, i);
+        mt_print_classes(report, i);
+        show_put_heap(report, i, callers);
+    }
+    free(callers);
+}
+
+/* What is left out, and how to see it. */
+static void show_put_rest(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    struct mt_show_sum rest = show->shown;
+    size_t hidden = show->n_all_rows - show->n_rows;
+    bool steady = false;
+    char text[MT_FIGURE_BYTES];
+
+    for (size_t i = 0; i < show->n_rows; i++) {
+        rest.bytes -= show->rows[i].bytes;
+        rest.count -= show->rows[i].count;
+        steady |= show->rows[i].steady;
+    }
+    putc('\n', report->out);
+    if (steady)
+        fputs("  + grows steadily: it has live blocks of every age\n",
+              report->out);
+    if (hidden)
+        fprintf(report->out,
+                "  %zu more stack%s with %s in %" PRIu64
+                " block%s (--top 0 shows all; --full every frame)\n",
+                hidden, plural(hidden), mt_figure(report, rest.bytes, text),
+                rest.count, plural(rest.count));
+    else if (show->n_rows > 0)
+        fputs("  --full shows every frame and the exact figures\n",
+              report->out);
+}
+
+void mt_print_show(const struct mt_report *report)
+{
+    if (mt_report_is_full(report)) {
+        mt_print_table(report);
+        return;
+    }
+    show_put_process(report);
+    show_put_memory(report);
+    show_put_unseen(report);
+    show_put_failures(report);
+    show_put_rows(report);
+    mt_print_ages_time(report);
+    show_put_rest(report);
+    mt_print_notes(report, "  note: ");
+}
