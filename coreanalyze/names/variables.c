@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/names/variables.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 
 #include <elf.h>
@@ -140,18 +141,12 @@ bool mt_variable_at(struct mt_variables *variables,
 {
     struct file *file = file_of(variables, module);
     uint64_t wanted = address - module->load_bias;
-    size_t low = 0, high = file ? file->n : 0;
+    size_t n =
+        file ? mt_count_up_to(file->variables, file->n, address, wanted) : 0;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (file->variables[middle].address <= wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     /* Aliases may be shorter than what they stand for. */
-    for (unsigned i = 0; i < 8 && low > 0; i++) {
-        const struct variable *v = &file->variables[--low];
+    for (unsigned i = 0; i < 8 && n > 0; i++) {
+        const struct variable *v = &file->variables[--n];
         if (wanted - v->address >= v->bytes)
             continue;
         *name = v->name;

@@ -8,6 +8,7 @@
  * block: it is then scanned again, and hands DEFINITE on.
  */
 #include "coreanalyze/reach/mark.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/reach/mark_workers.h"
 
 #include <stdlib.h>
@@ -26,16 +27,10 @@ struct roots {
 /* The range that a part lies in: the last one that begins at it or before. */
 static size_t range_of(const struct roots *roots, uint64_t part)
 {
-    size_t low = 0, high = roots->n_ranges;
+    size_t n = mt_search(roots->first, roots->n_ranges, sizeof *roots->first,
+                         part + 1);
 
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (roots->first[middle] <= part)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return n > 0 ? n - 1 : 0;
 }
 
 static void reach_word(struct mt_worker *worker, uint64_t word)

@@ -9,6 +9,7 @@
 #include "coreanalyze/reach/range_filter.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/reach/thread_stacks.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/snapshot/model.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -50,16 +51,9 @@ static int mark_keep_by_start(const void *a, const void *b)
 static bool mark_keep_meets(const struct interval *all, size_t n,
                             uint64_t start, uint64_t end)
 {
-    size_t low = 0, high = n;
+    size_t i = mt_count_up_to(all, n, end, start);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (all[middle].end <= start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n && all[low].start < end;
+    return i < n && all[i].start < end;
 }
 
 /* --- before --- */

@@ -12,6 +12,7 @@
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,16 +113,9 @@ static int roots_by_address(const void *a, const void *b)
 static const struct of_thread *first_in(const struct of_thread *all, size_t n,
                                         uint64_t start, uint64_t end)
 {
-    size_t low = 0, high = n;
+    size_t i = mt_count_below(all, n, address, start);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (all[middle].address < start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n && all[low].address < end ? &all[low] : NULL;
+    return i < n && all[i].address < end ? &all[i] : NULL;
 }
 
 /* --- threads --- */
@@ -296,16 +290,7 @@ static void sort_excluded(struct finder *f)
 /* The first excluded interval that ends behind an address. */
 static size_t first_excluded(const struct finder *f, uint64_t address)
 {
-    size_t low = 0, high = f->n_excluded;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (f->excluded[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return mt_count_up_to(f->excluded, f->n_excluded, end, address);
 }
 
 /* What is left of [start, end) when the excluded intervals are cut out. */
@@ -396,18 +381,11 @@ void mt_roots_free(struct mt_roots *roots)
 const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,
                                         uint64_t address)
 {
-    size_t low = 0, high = roots->n_ranges;
+    size_t i = mt_count_up_to(roots->ranges, roots->n_ranges, end, address);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (roots->ranges[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < roots->n_ranges && roots->ranges[low].start <= address)
-        return &roots->ranges[low];
-    return NULL;
+    return i < roots->n_ranges && roots->ranges[i].start <= address
+               ? &roots->ranges[i]
+               : NULL;
 }
 
 static struct mt_mark_range *ranges_of(const struct mt_roots *roots)

@@ -12,6 +12,7 @@
 #define MT_MARK_MAP_H
 
 #include "coreanalyze/base/error.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,19 +87,12 @@ uint64_t mt_map_recip(uint64_t block_bytes, uint64_t n_blocks);
 static inline const struct mt_map_region *
 mt_map_region(const struct mt_map *map, uint64_t address)
 {
-    size_t low = 0, high = map->n_regions;
+    size_t n = mt_count_up_to(map->regions, map->n_regions, base, address);
 
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (map->regions[middle].base <= address)
-            low = middle;
-        else
-            high = middle;
-    }
-    if (low == high ||
-        address - map->regions[low].base >= map->regions[low].bytes)
+    if (n == 0 ||
+        address - map->regions[n - 1].base >= map->regions[n - 1].bytes)
         return NULL;
-    return &map->regions[low];
+    return &map->regions[n - 1];
 }
 
 /* The live or free block around `address`; false if there is none. */

@@ -4,6 +4,7 @@
  * by arithmetic alone.  The first look-up brings the slice maps, the spans
  * and their bits into memory, so that millions of look-ups follow fast.
  */
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/snapshot/snapshot_internal.h"
 
 #include <stdlib.h>
@@ -143,21 +144,15 @@ static const struct mt_region *find_region(struct mt_index *index,
 {
     const struct mt_model *model = index->snapshot->model;
     const struct mt_region *last = index->last;
-    size_t low = 0, high = model->n_regions;
+    size_t n;
 
     if (last && address - last->base < last->size)
         return last;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct mt_region *r = &model->regions[middle];
-        if (r->base + r->size <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == model->n_regions || address < model->regions[low].base)
+    n = mt_count_up_to(model->regions, model->n_regions, base, address);
+    if (n == 0 ||
+        address - model->regions[n - 1].base >= model->regions[n - 1].size)
         return NULL;
-    return index->last = &model->regions[low];
+    return index->last = &model->regions[n - 1];
 }
 
 static uint64_t block_index(const struct indexed_span *span, uint64_t offset)

@@ -3,6 +3,7 @@
  * snapshot_read.c - reading of sections: windows, records and strings.
  */
 #include "coreanalyze/snapshot/snapshot_internal.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,17 +114,11 @@ const void *mt_window_get(struct mt_snapshot *snapshot,
 static uint64_t skip_hole(const struct mt_source *source, uint64_t address,
                           uint64_t end)
 {
-    size_t low = 0, high = source->n_mappings;
+    size_t i =
+        mt_count_up_to(source->mappings, source->n_mappings, end, address);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (source->mappings[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < source->n_mappings; low++) {
-        const struct mt_mapping *m = &source->mappings[low];
+    for (; i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
         uint64_t from = m->start > address ? m->start : address;
         if (from >= end)
             break;

@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/source/source.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
@@ -50,18 +51,12 @@ bool mt_source_read_string(struct mt_source *source, uint64_t address,
 const struct mt_mapping *mt_source_mapping(const struct mt_source *source,
                                            uint64_t address)
 {
-    size_t low = 0, high = source->n_mappings;
+    size_t i =
+        mt_count_up_to(source->mappings, source->n_mappings, end, address);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (source->mappings[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < source->n_mappings && source->mappings[low].start <= address)
-        return &source->mappings[low];
-    return NULL;
+    return i < source->n_mappings && source->mappings[i].start <= address
+               ? &source->mappings[i]
+               : NULL;
 }
 
 /* Modules may be nested in each other's holes: the closest start wins. */

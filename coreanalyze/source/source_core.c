@@ -9,6 +9,7 @@
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -23,17 +24,13 @@
 /* The first segment that ends behind `address`; n_segments if none does. */
 static size_t first_segment(const struct core *core, uint64_t address)
 {
-    size_t low = 0, high = core->n_segments;
+    size_t n =
+        mt_count_up_to(core->segments, core->n_segments, address, address);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct core_segment *s = &core->segments[middle];
-        if (s->address + s->bytes <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return n > 0 && address - core->segments[n - 1].address <
+                        core->segments[n - 1].bytes
+               ? n - 1
+               : n;
 }
 
 static const struct core_segment *find_segment(const struct core *core,

@@ -3,6 +3,7 @@
  * word_copy.c - chunks that records lie in, and their making.
  */
 #include "coreanalyze/source/word_copy.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -103,31 +104,18 @@ void mt_word_copy_free(struct mt_word_copy *store)
 const struct mt_word_copy_piece *
 mt_word_copy_find(const struct mt_word_copy *store, uint64_t address)
 {
-    size_t low = 0, high = store->n_pieces;
+    size_t n = mt_count_up_to(store->pieces, store->n_pieces, start, address);
+    const struct mt_word_copy_piece *piece = store->pieces + n - (n > 0);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct mt_word_copy_piece *piece = &store->pieces[middle];
-        if (piece->start <= address && address - piece->start < piece->bytes)
-            return piece;
-        if (piece->start > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return n > 0 && address - piece->start < piece->bytes ? piece : NULL;
 }
 
 uint64_t mt_word_copy_gap(const struct mt_word_copy *store, uint64_t address)
 {
-    uint64_t gap = UINT64_MAX - address;
+    size_t i = mt_count_up_to(store->pieces, store->n_pieces, start, address);
 
-    for (size_t i = 0; i < store->n_pieces; i++)
-        if (store->pieces[i].start > address) {
-            gap = store->pieces[i].start - address;
-            break;
-        }
-    return gap;
+    return (i < store->n_pieces ? store->pieces[i].start : UINT64_MAX) -
+           address;
 }
 
 /* --- records --- */

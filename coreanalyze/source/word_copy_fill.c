@@ -5,6 +5,7 @@
  * written to in the processor's cache alone.
  */
 #include "coreanalyze/source/word_copy_fill.h"
+#include "coreanalyze/base/search.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -81,19 +82,15 @@ static void take_part(struct member *m, uint64_t part)
     struct team *team = m->team;
     struct mt_fill *fill = team->fill;
     bool present[MT_FILL_PAGES];
-    size_t low = 0, high = fill->store->n_pieces, n, run = 0;
+    size_t index, n, run = 0;
     struct mt_word_copy_piece *piece;
     uint64_t page, pages;
 
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (team->first[middle] <= part)
-            low = middle;
-        else
-            high = middle;
-    }
-    piece = &fill->store->pieces[low];
-    page = (part - team->first[low]) * MT_FILL_PAGES;
+    index = mt_search(team->first, fill->store->n_pieces, sizeof *team->first,
+                      part + 1) -
+            1;
+    piece = &fill->store->pieces[index];
+    page = (part - team->first[index]) * MT_FILL_PAGES;
     pages = (piece->bytes - 1) / MT_STORE_PAGE + 1 - page;
     n = pages < MT_FILL_PAGES ? (size_t)pages : MT_FILL_PAGES;
     memset(present, true, sizeof present);

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 #include "coreanalyze/symbols/debug_file.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 
@@ -69,19 +70,12 @@ void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *side)
 /* The unit that an offset of .debug_info lies in. */
 struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *side, uint64_t offset)
 {
-    size_t low = 0, high = side->n_units;
+    size_t n =
+        mt_count_up_to(side->units, side->n_units, header.offset, offset);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (side->units[middle].header.offset <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0 || offset >= side->units[low - 1].header.end)
+    if (n == 0 || offset >= side->units[n - 1].header.end)
         return NULL;
-    return &side->units[low - 1];
+    return &side->units[n - 1];
 }
 
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,

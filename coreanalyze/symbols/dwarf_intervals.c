@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 
@@ -51,23 +52,12 @@ const struct mt_interval *mt_intervals_find(const struct mt_intervals *spans,
                                             uint64_t address,
                                             const struct mt_interval *before)
 {
-    size_t low = 0, high = spans->n;
+    size_t i = before ? (size_t)(before - spans->at)
+                      : mt_count_up_to(spans->at, spans->n, low, address);
 
-    if (before != NULL)
-        high = low = (size_t)(before - spans->at);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (spans->at[middle].low <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    while (low > 0 && spans->at[low - 1].max_high > address) {
-        low--;
-        if (spans->at[low].high > address)
-            return &spans->at[low];
-    }
+    for (; i > 0 && spans->at[i - 1].max_high > address; i--)
+        if (spans->at[i - 1].high > address)
+            return &spans->at[i - 1];
     return NULL;
 }
 

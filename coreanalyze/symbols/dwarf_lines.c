@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -262,20 +263,13 @@ const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,
     if (span == NULL)
         return NULL;
     size_t first = (uint32_t)span->value;
-    size_t end = first + (size_t)(span->value >> 32) - 1;
-    size_t low = first, high = end;
+    size_t last = (size_t)(span->value >> 32) - 1;
+    const struct mt_line_row *rows = table->rows + first;
+    size_t n = mt_count_up_to(rows, last, address, pc);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (table->rows[middle].address <= pc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == first || low > end)
+    if (n == 0)
         return NULL;
     /* Of several rows at one address the last: it is of the innermost inlined
      * function.  (GDB prefers one that starts a statement.) */
-    return &table->rows[low - 1];
+    return &rows[n - 1];
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 
@@ -283,20 +284,12 @@ const struct mt_container *
 mt_unit_container(const struct mt_unit_tables *tables, uint64_t die)
 {
     const struct mt_container *all = tables->containers;
-    size_t low = 0, high = tables->n_containers;
+    size_t n = mt_count_below(all, tables->n_containers, die, die);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (all[middle].die < die)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
+    if (n == 0)
         return NULL;
     /* The last one that starts before DIE, or one around that. */
-    const struct mt_container *found = &all[low - 1];
+    const struct mt_container *found = &all[n - 1];
 
     while (found->end <= die) {
         if (found->outer == 0)

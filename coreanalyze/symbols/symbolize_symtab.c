@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_symtab.h"
+#include "coreanalyze/base/search.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -152,17 +153,9 @@ const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
 {
     const struct mt_symtab_entry *entries = table->entries, *label = NULL;
     uint32_t section = section_of(table->elf, pc);
-    size_t low = 0, high = table->n;
+    size_t n = mt_count_up_to(entries, table->n, address, pc);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (entries[middle].address <= pc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (size_t i = low; i > 0; i--) {
+    for (size_t i = n; i > 0; i--) {
         const struct mt_symtab_entry *entry = &entries[i - 1];
 
         if (entry->section != section)
