@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += %D%/libbase.la
 %C%_libbase_la_SOURCES = \
 	%D%/error.h %D%/hash.h %D%/json.c %D%/json.h %D%/memory.c \
 	%D%/memory.h %D%/output.c %D%/output.h %D%/search.h %D%/string_set.c \
-	%D%/string_set.h %D%/text.c %D%/text.h %D%/xml.c %D%/xml.h
+	%D%/string_set.h %D%/table.c %D%/table.h %D%/text.c %D%/text.h \
+	%D%/workers.c %D%/workers.h %D%/xml.c %D%/xml.h
 %C%_libbase_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
 %C%_libbase_la_LIBADD = -lm

@@ -115,7 +115,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
             roots.first[i] +
             (ranges[i].end - ranges[i].start + PART_BYTES - 1) / PART_BYTES;
     ok = mt_workers_run(mark, &team, false, mark_scan_roots, &roots, error);
-    while (ok && team.overflow && !team.stopped)
+    while (ok && team.overflow && !team.parts.stopped)
         ok = mt_workers_run(mark, &team, false, mark_sweep, NULL, error);
     free(roots.first);
     return ok;

@@ -105,7 +105,7 @@ static void find_referenced(struct mt_worker *worker, void *context)
 
 static struct lost *lost_of(struct mt_worker *worker)
 {
-    return worker->context;
+    return worker->team->context;
 }
 
 static void mark_lost_take(struct mt_worker *worker, const struct mt_hit *hit)
@@ -214,7 +214,7 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
             if (!is_lost(map, place.slot) ||
                 (map->flags[place.slot] & mask) != wanted)
                 continue;
-            if (worker->team->stopped)
+            if (mt_parts_stopped(&worker->team->parts))
                 return;
             step(worker, &place);
         }

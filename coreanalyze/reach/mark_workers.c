@@ -2,22 +2,15 @@
 #include "coreanalyze/reach/mark_workers.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #define STACK_ITEMS 65536u
-#define MAX_THREADS 64u
 #define SHARE_FROM 32u /* a stack with fewer items is not shared */
 #define PREFETCH_BYTES 256u
 #define PROGRESS_BYTES (UINT64_C(16) << 20)
 
 bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
 {
-    struct mt_workers *team = worker->team;
-
-    if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
-        return false;
-    *part = __atomic_fetch_add(&team->cursor, 1, __ATOMIC_RELAXED);
-    return *part < n;
+    return mt_parts_take(&worker->team->parts, n, part);
 }
 
 /* The range of an item's memory, and its slot. */
@@ -143,7 +136,7 @@ static void workers_report(struct mt_worker *worker)
     if (options->progress &&
         !options->progress(options->progress_context,
                            done < total ? done : total, total))
-        __atomic_store_n(&worker->team->stopped, true, __ATOMIC_RELAXED);
+        mt_parts_stop(&worker->team->parts);
 }
 
 static inline __attribute__((always_inline)) void
@@ -161,7 +154,7 @@ drain(struct mt_worker *worker, mt_hit_fn *visit)
         if (worker->leader &&
             worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
             workers_report(worker);
-        if (__atomic_load_n(&team->stopped, __ATOMIC_RELAXED))
+        if (mt_parts_stopped(&team->parts))
             worker->n = 0;
     }
 }
@@ -202,29 +195,31 @@ static bool workers_take(struct mt_worker *worker)
     return got;
 }
 
-static void *run_worker(void *argument)
+/* A thread that starts when all others have found nothing more finds nothing
+ * either. */
+static void run_worker(void *context, unsigned index)
 {
-    struct mt_worker *worker = argument;
+    struct mt_workers *team = context;
+    struct mt_worker *worker = &team->workers[index];
 
-    worker->work(worker, worker->context);
+    pthread_mutex_lock(&team->lock);
+    __atomic_add_fetch(&team->n_threads, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&team->lock);
+    team->work(worker, team->context);
     do
         mt_worker_drain(worker);
     while (workers_take(worker));
-    return NULL;
 }
 
 static unsigned count_threads(const struct mt_mark *mark)
 {
     unsigned n = mark->options->threads;
-    long online;
 
     if (!mt_memory_view_is_shared(mark->source))
         return 1;
-    if (n == 0) {
-        online = sysconf(_SC_NPROCESSORS_ONLN);
-        n = online > 0 ? (unsigned)online : 1;
-    }
-    return n < MAX_THREADS ? n : MAX_THREADS;
+    return n == 0               ? mt_processors(MT_MAX_WORKERS)
+           : n < MT_MAX_WORKERS ? n
+                                : MT_MAX_WORKERS;
 }
 
 static struct mt_worker *make_workers(struct mt_workers *team, unsigned n)
@@ -259,39 +254,25 @@ bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
                     void (*work)(struct mt_worker *, void *context),
                     void *context, struct mt_error *error)
 {
-    unsigned n = alone ? 1 : count_threads(mark), started = 1;
-    pthread_t threads[MAX_THREADS];
+    unsigned n = alone ? 1 : count_threads(mark);
     struct mt_worker *workers;
 
-    *team = (struct mt_workers){.mark = mark, .n_threads = n};
+    *team = (struct mt_workers){.mark = mark, .work = work, .context = context};
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->more, NULL);
     for (size_t i = 0; i < mark->map->n_spans; i++)
         team->progress_total +=
             mark->map->spans[i].n_blocks * mark->map->spans[i].block_bytes;
-    workers = make_workers(team, n);
-    for (unsigned i = 0; workers && i < n; i++) {
-        workers[i].work = work;
-        workers[i].context = context;
-    }
-    for (; workers && started < n; started++)
-        if (pthread_create(&threads[started], NULL, run_worker,
-                           &workers[started]) != 0)
-            break;
-    pthread_mutex_lock(&team->lock);
-    team->n_threads = started;
-    pthread_mutex_unlock(&team->lock);
+    workers = team->workers = make_workers(team, n);
     if (workers)
-        run_worker(&workers[0]);
-    for (unsigned i = 1; workers && i < started; i++)
-        pthread_join(threads[i], NULL);
+        mt_run_workers(n, run_worker, team);
     for (unsigned i = 0; workers && i < n; i++) {
         mark->scanned_bytes += workers[i].scan.scanned_bytes;
         mark->missing_bytes += workers[i].scan.missing_bytes;
         mt_scan_done(&workers[i].scan);
         free(workers[i].stack);
     }
-    mark->stopped |= team->stopped;
+    mark->stopped |= team->parts.stopped;
     free(team->pool);
     pthread_cond_destroy(&team->more);
     pthread_mutex_destroy(&team->lock);

@@ -6,6 +6,7 @@
 #ifndef MT_MARK_TEAM_H
 #define MT_MARK_TEAM_H
 
+#include "coreanalyze/base/workers.h"
 #include "coreanalyze/reach/mark.h"
 
 #include <pthread.h>
@@ -21,9 +22,12 @@ struct mt_workers {
     pthread_cond_t more;
     uint64_t *pool; /* items that wait for a thread */
     size_t n_pool, pool_capacity;
-    unsigned n_threads, n_idle;
-    bool done, stopped, overflow;
-    uint64_t cursor; /* next part of the work that is split by ranges */
+    struct mt_worker *workers;
+    void (*work)(struct mt_worker *, void *context);
+    void *context;
+    unsigned n_threads, n_idle; /* that have begun, that wait for items */
+    bool done, overflow;
+    struct mt_parts parts; /* of the work that is split by ranges */
     uint64_t progress_total;
 };
 
@@ -37,8 +41,6 @@ struct mt_worker {
     bool leader;                   /* reports progress */
     bool definite;                 /* the block being scanned is DEFINITE */
     uint64_t reported;
-    void (*work)(struct mt_worker *, void *context);
-    void *context;
 };
 
 /* Runs `work` in every thread, the calling one among them; then all take part

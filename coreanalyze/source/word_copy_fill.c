@@ -6,11 +6,10 @@
  */
 #include "coreanalyze/source/word_copy_fill.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/base/workers.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define MAX_THREADS 16u
 #define READ_PAGES 128u /* at once */
@@ -19,8 +18,9 @@
 struct team {
     struct mt_fill *fill;
     uint64_t *first; /* part that a piece begins with */
-    uint64_t cursor, n_parts, read_bytes;
-    bool stopped, failed;
+    uint64_t n_parts, read_bytes;
+    struct mt_parts parts;
+    bool failed;
 };
 
 struct member {
@@ -115,8 +115,9 @@ static bool fill_report(struct team *team, uint64_t part)
                             team->n_parts);
 }
 
-static void fill_work(struct team *team, bool leader)
+static void fill_work(void *context, unsigned index)
 {
+    struct team *team = context;
     struct member m = {.team = team, .writer = {.store = team->fill->store}};
     uint64_t part, n = 0;
 
@@ -124,29 +125,18 @@ static void fill_work(struct team *team, bool leader)
     if (m.words == NULL)
         __atomic_store_n(&team->failed, true, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&team->failed, __ATOMIC_RELAXED) &&
-           !__atomic_load_n(&team->stopped, __ATOMIC_RELAXED) &&
-           (part = __atomic_fetch_add(&team->cursor, 1, __ATOMIC_RELAXED)) <
-               team->n_parts) {
+           mt_parts_take(&team->parts, team->n_parts, &part)) {
         take_part(&m, part);
-        if (leader && ++n % REPORT_PARTS == 0 && !fill_report(team, part))
-            __atomic_store_n(&team->stopped, true, __ATOMIC_RELAXED);
+        if (index == 0 && ++n % REPORT_PARTS == 0 && !fill_report(team, part))
+            mt_parts_stop(&team->parts);
     }
     free(m.words);
-}
-
-static void *run_member(void *team)
-{
-    fill_work(team, false);
-    return NULL;
 }
 
 bool mt_word_copy_fill(struct mt_fill *fill)
 {
     struct mt_word_copy *store = fill->store;
     struct team team = {.fill = fill};
-    pthread_t threads[MAX_THREADS];
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned started = 0;
 
     team.first = calloc(store->n_pieces + 1, sizeof *team.first);
     if (team.first == NULL)
@@ -155,16 +145,11 @@ bool mt_word_copy_fill(struct mt_fill *fill)
         team.first[i] = team.n_parts;
         team.n_parts += (store->pieces[i].bytes - 1) / MT_FILL_PART + 1;
     }
-    while (started < MAX_THREADS && started + 1 < online &&
-           pthread_create(&threads[started], NULL, run_member, &team) == 0)
-        started++;
-    fill_work(&team, true);
-    while (started > 0)
-        pthread_join(threads[--started], NULL);
+    mt_run_workers(mt_processors(MAX_THREADS), fill_work, &team);
     free(team.first);
     fill->read_bytes = team.read_bytes;
-    fill->stopped = team.stopped;
-    return !team.stopped && !team.failed;
+    fill->stopped = team.parts.stopped;
+    return !team.parts.stopped && !team.failed;
 }
 
 uint64_t mt_available_bytes(void)
