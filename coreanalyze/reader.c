@@ -7,6 +7,7 @@
 #include "coreanalyze/source/callbacks.h"
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/reader.h"
 #include "coreanalyze/analyses/show.h"
 #include "coreanalyze/snapshot/snapshot.h"
@@ -20,7 +21,7 @@ struct memtrace_reader {
     struct mt_source *source;
     struct memtrace_reader_target target; /* its functions; else all 0 */
     struct mt_progress progress;
-    struct mt_string_pool *names; /* of the caller's symbols */
+    struct mt_strings *names; /* of the caller's symbols */
     struct mt_error error;
     char *text;
     char **values;
@@ -45,13 +46,13 @@ static bool name_hook(void *context, uint64_t pc, struct mt_frame *frame)
         symbol->function[sizeof symbol->function - 1] = '\0';
         symbol->file[sizeof symbol->file - 1] = '\0';
         if (symbol->function[0]) {
-            frame->function = mt_string_pool_add(
-                reader->names, symbol->function, strlen(symbol->function));
+            frame->function = mt_strings_add(reader->names, symbol->function,
+                                             strlen(symbol->function));
             frame->offset = symbol->offset;
         }
         if (symbol->file[0]) {
-            frame->file = mt_string_pool_add(reader->names, symbol->file,
-                                             strlen(symbol->file));
+            frame->file = mt_strings_add(reader->names, symbol->file,
+                                         strlen(symbol->file));
             frame->line = symbol->line;
         }
         found = frame->function || frame->file;
@@ -75,7 +76,7 @@ static struct memtrace_reader *open_reader(struct mt_source *source,
         return NULL;
     reader = calloc(1, sizeof *reader);
     if (reader)
-        reader->names = mt_string_pool_new();
+        reader->names = mt_strings_new();
     if (reader == NULL || reader->names == NULL) {
         mt_source_free(source);
         free(reader);
@@ -122,7 +123,7 @@ API void memtrace_reader_close(struct memtrace_reader *reader)
     if (reader == NULL)
         return;
     mt_source_free(reader->source);
-    mt_string_pool_free(reader->names);
+    mt_strings_free(reader->names);
     free_list(reader->values);
     free(reader->text);
     free(reader);

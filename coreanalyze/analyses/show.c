@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/analyses/show.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,56 +29,31 @@ struct walk {
     uint32_t first_epoch, end_epoch;
     uint8_t *part;      /* of the time looked at, by epoch */
     uint32_t only_heap; /* or UINT32_MAX */
-    struct sum *sums;   /* open addressing; key 0 is free */
+    struct sum *sums;
     size_t n_sums, capacity;
+    struct mt_table by_key; /* of sums */
     bool out_of_memory;
 };
 
-static size_t show_slot_of(uint64_t key, size_t capacity)
+static bool show_match(const void *items, size_t item, const void *key)
 {
-    return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) &
-           (capacity - 1);
-}
-
-static struct sum *show_probe(struct sum *sums, size_t capacity, uint64_t key)
-{
-    size_t i = show_slot_of(key, capacity);
-
-    while (sums[i].key != 0 && sums[i].key != key)
-        i = (i + 1) & (capacity - 1);
-    return &sums[i];
-}
-
-static bool show_rehash(struct walk *walk)
-{
-    size_t capacity = walk->capacity ? walk->capacity * 2 : 1024;
-    struct sum *sums = calloc(capacity, sizeof *sums);
-
-    if (sums == NULL)
-        return false;
-    for (size_t i = 0; i < walk->capacity; i++)
-        if (walk->sums[i].key != 0)
-            *show_probe(sums, capacity, walk->sums[i].key) = walk->sums[i];
-    free(walk->sums);
-    walk->sums = sums;
-    walk->capacity = capacity;
-    return true;
+    return ((const struct sum *)items)[item].key == *(const uint64_t *)key;
 }
 
 static struct sum *find_sum(struct walk *walk, uint64_t key)
 {
-    struct sum *sum;
+    size_t i = mt_table_find(&walk->by_key, key, show_match, walk->sums, &key);
 
-    if (walk->n_sums * 2 >= walk->capacity && !show_rehash(walk))
-        return NULL;
-    sum = show_probe(walk->sums, walk->capacity, key);
-    if (sum->key == 0) {
-        sum->key = key;
-        sum->sample = UINT64_MAX;
-        sum->oldest = UINT32_MAX;
+    if (i == MT_TABLE_NONE) {
+        i = walk->n_sums;
+        if (!mt_grow(&walk->sums, &walk->capacity, i + 1, sizeof *walk->sums) ||
+            !mt_table_add(&walk->by_key, key, i))
+            return NULL;
+        walk->sums[i] = (struct sum){
+            .key = key, .sample = UINT64_MAX, .oldest = UINT32_MAX};
         walk->n_sums++;
     }
-    return sum;
+    return &walk->sums[i];
 }
 
 /* A sampled block stands for as many as the chance that it was taken says:
@@ -326,9 +302,8 @@ static bool make_rows(struct walk *walk)
     show->rows = calloc(walk->n_sums + 1, sizeof *show->rows);
     if (show->rows == NULL)
         return false;
-    for (size_t i = 0; i < walk->capacity; i++)
-        if (walk->sums[i].key != 0)
-            show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
+    for (size_t i = 0; i < walk->n_sums; i++)
+        show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
     if (options->depth > 0 && !merge_rows(walk->model, show))
         return false;
     qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
@@ -452,6 +427,7 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
     if (walk.out_of_memory)
         mt_fail(error, "out of memory for the stacks");
     free(walk.sums);
+    mt_table_free(&walk.by_key);
     free(walk.part);
     return ok;
 }

@@ -1,127 +1,107 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-#include "config.h"
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * string_set.c - a table of texts, which lie one after the other in chunks.
+ */
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/hash.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK_BYTES 65536u
 
-struct chunk {
-    struct chunk *next;
+struct strings_chunk {
+    struct strings_chunk *next;
     size_t used, room;
     char text[];
 };
-struct mt_strings {
-    const char **slots; /* open addressing; a power of two of them */
-    size_t n_slots, used;
-    struct chunk *chunks; /* the newest first */
+struct strings_text {
+    const char *text;
+    size_t length;
 };
-
-static size_t hash_of(const char *text)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-
-    for (; *text != 0; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    return (size_t)(hash ^ hash >> 29);
-}
+struct mt_strings {
+    struct mt_table table; /* of texts */
+    struct strings_text *texts;
+    size_t n, capacity;
+    struct strings_chunk *chunks; /* the newest first */
+};
 
 struct mt_strings *mt_strings_new(void)
 {
-    struct mt_strings *strings = calloc(1, sizeof(*strings));
-
-    if (strings == NULL)
-        return NULL;
-    strings->n_slots = 1024;
-    strings->slots = calloc(strings->n_slots, sizeof(*strings->slots));
-    if (strings->slots == NULL) {
-        free(strings);
-        return NULL;
-    }
-    return strings;
+    return calloc(1, sizeof(struct mt_strings));
 }
 
 void mt_strings_free(struct mt_strings *strings)
 {
-    if (strings == NULL)
+    if (!strings)
         return;
-    while (strings->chunks != NULL) {
-        struct chunk *next = strings->chunks->next;
+    while (strings->chunks) {
+        struct strings_chunk *next = strings->chunks->next;
 
         free(strings->chunks);
         strings->chunks = next;
     }
-    free(strings->slots);
+    mt_table_free(&strings->table);
+    free(strings->texts);
     free(strings);
-}
-
-static const char **strings_slot_of(const char **slots, size_t n,
-                                    const char *text)
-{
-    size_t at = hash_of(text) & (n - 1);
-
-    while (slots[at] != NULL && strcmp(slots[at], text) != 0)
-        at = (at + 1) & (n - 1);
-    return &slots[at];
-}
-
-static void strings_grow(struct mt_strings *strings)
-{
-    size_t n = strings->n_slots * 2;
-    const char **slots = calloc(n, sizeof(*slots));
-
-    if (slots == NULL)
-        return; /* stays as it is, and becomes slower */
-    for (size_t i = 0; i < strings->n_slots; i++)
-        if (strings->slots[i] != NULL)
-            *strings_slot_of(slots, n, strings->slots[i]) = strings->slots[i];
-    free(strings->slots);
-    strings->slots = slots;
-    strings->n_slots = n;
 }
 
 static char *strings_allocate(struct mt_strings *strings, size_t bytes)
 {
-    struct chunk *chunk = strings->chunks;
+    struct strings_chunk *chunk = strings->chunks;
 
-    if (chunk == NULL || chunk->room - chunk->used < bytes) {
+    if (!chunk || chunk->room - chunk->used < bytes) {
         size_t room = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
 
-        chunk = malloc(sizeof(*chunk) + room);
-        if (chunk == NULL)
+        chunk = malloc(sizeof *chunk + room);
+        if (!chunk)
             return NULL;
-        chunk->next = strings->chunks;
-        chunk->used = 0;
-        chunk->room = room;
+        *chunk = (struct strings_chunk){.next = strings->chunks, .room = room};
         strings->chunks = chunk;
     }
     chunk->used += bytes;
     return chunk->text + chunk->used - bytes;
 }
 
+static bool strings_match(const void *items, size_t item, const void *key)
+{
+    const struct strings_text *one = (const struct strings_text *)items + item;
+    const struct strings_text *other = key;
+
+    return one->length == other->length &&
+           memcmp(one->text, other->text, one->length) == 0;
+}
+
+const char *mt_strings_add(struct mt_strings *strings, const char *text,
+                           size_t length)
+{
+    const struct strings_text key = {text, length};
+    /* Where the set lies cannot be known to who made the texts collide. */
+    uint64_t hash =
+        mt_hash_bytes(MT_HASH_START ^ (uintptr_t)strings, text, length);
+    size_t item = mt_table_find(&strings->table, hash, strings_match,
+                                strings->texts, &key);
+    char *copy;
+
+    if (item != MT_TABLE_NONE)
+        return strings->texts[item].text;
+    copy = strings_allocate(strings, length + 1);
+    if (!copy ||
+        !mt_grow(&strings->texts, &strings->capacity, strings->n + 1,
+                 sizeof *strings->texts) ||
+        !mt_table_add(&strings->table, hash, strings->n))
+        return NULL;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    strings->texts[strings->n++] = (struct strings_text){copy, length};
+    return copy;
+}
+
 const char *mt_strings_keep(struct mt_strings *strings, const char *text)
 {
-    if (text == NULL)
-        return NULL;
-    if (strings->used * 2 >= strings->n_slots)
-        strings_grow(strings);
-    if (strings->used + 1 >= strings->n_slots)
-        return NULL;
-    const char **slot = strings_slot_of(strings->slots, strings->n_slots, text);
-
-    if (*slot == NULL) {
-        size_t bytes = strlen(text) + 1;
-        char *copy = strings_allocate(strings, bytes);
-
-        if (copy == NULL)
-            return NULL;
-        memcpy(copy, text, bytes);
-        *slot = copy;
-        strings->used++;
-    }
-    return *slot;
+    return text ? mt_strings_add(strings, text, strlen(text)) : NULL;
 }
 
 const char *mt_strings_take(struct mt_strings *strings, char *text)

@@ -4,6 +4,8 @@
  * what it has found: the outer frames of most stacks are the same.
  */
 #include "coreanalyze/names/resolve.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/symbolize.h"
 
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 struct entry {
     uint64_t pc;
     const struct mt_module *module;
-    struct mt_frame *frames; /* NULL: the entry is free */
+    struct mt_frame *frames;
     size_t n;
     bool exact, signal_frame;
 };
@@ -22,8 +24,9 @@ struct mt_resolver {
     struct mt_source *source;
     struct mt_symbolizer *symbolizer;
     struct mt_resolver_options options;
-    struct entry *entries; /* open addressing */
+    struct entry *entries;
     size_t n_entries, capacity;
+    struct mt_table by_pc; /* of entries */
     struct mt_frame fallback;
 };
 
@@ -69,46 +72,20 @@ void mt_resolver_free(struct mt_resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    for (size_t i = 0; i < resolver->capacity; i++)
+    for (size_t i = 0; i < resolver->n_entries; i++)
         free(resolver->entries[i].frames);
     free(resolver->entries);
+    mt_table_free(&resolver->by_pc);
     mt_symbolizer_free(resolver->symbolizer);
     free(resolver);
 }
 
-static struct entry *resolve_probe(struct entry *entries, size_t capacity,
-                                   uint64_t pc, const struct mt_module *module,
-                                   bool exact)
+static bool resolve_match(const void *items, size_t item, const void *key)
 {
-    size_t i =
-        (size_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 24) & (capacity - 1);
+    const struct entry *one = (const struct entry *)items + item, *other = key;
 
-    while (entries[i].frames &&
-           (entries[i].pc != pc || entries[i].module != module ||
-            entries[i].exact != exact))
-        i = (i + 1) & (capacity - 1);
-    return &entries[i];
-}
-
-static bool resolve_make_room(struct mt_resolver *resolver)
-{
-    size_t capacity = resolver->capacity ? resolver->capacity * 2 : 1024;
-    struct entry *entries;
-
-    if (resolver->n_entries * 2 < resolver->capacity)
-        return true;
-    entries = calloc(capacity, sizeof *entries);
-    if (entries == NULL)
-        return false;
-    for (size_t i = 0; i < resolver->capacity; i++) {
-        const struct entry *e = &resolver->entries[i];
-        if (e->frames)
-            *resolve_probe(entries, capacity, e->pc, e->module, e->exact) = *e;
-    }
-    free(resolver->entries);
-    resolver->entries = entries;
-    resolver->capacity = capacity;
-    return true;
+    return one->pc == other->pc && one->module == other->module &&
+           one->exact == other->exact;
 }
 
 static void resolve_describe(const struct mt_module *module, uint64_t pc,
@@ -186,24 +163,27 @@ static size_t resolve_look_up(struct mt_resolver *resolver,
     return n ? n : 1;
 }
 
-/* Fills the entry; false when out of memory. */
-static bool resolve_fill(struct mt_resolver *resolver,
-                         const struct mt_module *module, const struct mt_pc *at,
-                         struct entry *entry)
+/* Finds out what is at a pc; NULL when out of memory. */
+static const struct entry *resolve_add(struct mt_resolver *resolver,
+                                       struct entry fresh)
 {
     struct mt_frame frames[MT_MAX_INLINED];
-    struct entry fresh = {.pc = at->pc, .module = module, .exact = at->exact};
 
+    if (!mt_grow(&resolver->entries, &resolver->capacity,
+                 resolver->n_entries + 1, sizeof *resolver->entries))
+        return NULL;
     fresh.signal_frame =
-        !at->exact && is_signal_frame(resolver, module, at->pc);
-    fresh.n = resolve_look_up(resolver, module, &fresh, frames);
+        !fresh.exact && is_signal_frame(resolver, fresh.module, fresh.pc);
+    fresh.n = resolve_look_up(resolver, fresh.module, &fresh, frames);
     fresh.frames = malloc(fresh.n * sizeof *fresh.frames);
-    if (fresh.frames == NULL)
-        return false;
+    if (fresh.frames == NULL ||
+        !mt_table_add(&resolver->by_pc, fresh.pc, resolver->n_entries)) {
+        free(fresh.frames);
+        return NULL;
+    }
     memcpy(fresh.frames, frames, fresh.n * sizeof *frames);
-    *entry = fresh;
-    resolver->n_entries++;
-    return true;
+    resolver->entries[resolver->n_entries] = fresh;
+    return &resolver->entries[resolver->n_entries++];
 }
 
 struct mt_resolved mt_resolve(struct mt_resolver *resolver,
@@ -213,15 +193,16 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
     const struct mt_module *module =
         resolver->model ? mt_model_module(resolver->model, pc, at->modules)
                         : mt_source_module(resolver->source, pc);
-    struct entry *entry;
+    const struct entry key = {
+        .pc = at->pc, .module = module, .exact = at->exact};
+    size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
+                             resolver->entries, &key);
+    const struct entry *entry =
+        i != MT_TABLE_NONE ? &resolver->entries[i] : resolve_add(resolver, key);
 
-    if (resolve_make_room(resolver)) {
-        entry = resolve_probe(resolver->entries, resolver->capacity, at->pc,
-                              module, at->exact);
-        if (entry->frames || resolve_fill(resolver, module, at, entry))
-            return (struct mt_resolved){entry->frames, entry->n,
-                                        entry->signal_frame};
-    }
+    if (entry)
+        return (struct mt_resolved){entry->frames, entry->n,
+                                    entry->signal_frame};
     resolve_describe(module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
 }

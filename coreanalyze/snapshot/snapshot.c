@@ -4,6 +4,7 @@
  * sections; then the tables one by one.
  */
 #include "coreanalyze/snapshot/snapshot_internal.h"
+#include "coreanalyze/base/string_set.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -159,7 +160,7 @@ static struct mt_model *snapshot_take(struct mt_source *source,
     model->snapshot = snapshot;
     snapshot->model = model;
     snapshot->outline = outline;
-    snapshot->strings = mt_string_pool_new();
+    snapshot->strings = mt_strings_new();
     if (snapshot->strings == NULL)
         mt_fail(error, "out of memory");
     else if (take_heaps(snapshot, options, error) &&
@@ -190,7 +191,7 @@ void mt_model_free(struct mt_model *model)
     if (model == NULL)
         return;
     snapshot = model->snapshot;
-    mt_string_pool_free(snapshot->strings);
+    mt_strings_free(snapshot->strings);
     free(snapshot->region_ids);
     mt_window_drop(&snapshot->spans);
     mt_window_drop(&snapshot->local);

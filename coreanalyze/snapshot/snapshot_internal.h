@@ -73,7 +73,7 @@ struct mt_snapshot {
     uint64_t slice_bytes;
     struct mt_record_map records[MT_N_RECORDS];
     struct mt_section sections[MT_N_SECTIONS];
-    struct mt_string_pool *strings;
+    struct mt_strings *strings;
     uint64_t *region_ids; /* model's regions by the target's index + 1 */
     size_t n_region_ids;
     uint64_t counter_budget; /* honest threads share no counters */

@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/snapshot/snapshot_internal.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/base/string_set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +220,7 @@ static const char *read_string(struct mt_snapshot *snapshot, uint32_t offset,
     size_t length = strnlen(text, room);
     if (length == 0 || length == room)
         return NULL;
-    return mt_string_pool_add(snapshot->strings, text, length);
+    return mt_strings_add(snapshot->strings, text, length);
 }
 
 const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset)

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/minicore.h"
 
 #include <elf.h>
@@ -150,8 +151,7 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
             source->coverage.bad_notes++;
             break;
         }
-        m.path =
-            mt_string_pool_add(source->strings, text, (size_t)(stop - text));
+        m.path = mt_strings_add(source->strings, text, (size_t)(stop - text));
         text = stop + 1;
         if (m.end <= m.start)
             continue;
@@ -198,8 +198,7 @@ static void note_process(struct core *core, const uint8_t *data)
         core_notes_get32(data + PRPSINFO_PID);
     while (length > 0 && arguments[length - 1] == ' ')
         length--;
-    process->command =
-        mt_string_pool_add(core->source.strings, arguments, length);
+    process->command = mt_strings_add(core->source.strings, arguments, length);
     memcpy(process->name, data + PRPSINFO_COMMAND, sizeof process->name - 1);
 }
 
@@ -270,7 +269,7 @@ static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
         if (type == AUXV_PHDR && m->path)
             source->process.exe = m->path;
         else if (type == AUXV_SYSINFO_EHDR && m->path == NULL)
-            m->path = mt_string_pool_add(source->strings, "[vdso]", 6);
+            m->path = mt_strings_add(source->strings, "[vdso]", 6);
     }
 }
 

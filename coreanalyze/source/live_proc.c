@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
 
 #include <ctype.h>
@@ -62,8 +63,8 @@ static bool live_proc_parse_line(struct mt_source *source, char *line,
         mapping->present = mapping->end - mapping->start;
     line[strcspn(line, "\n")] = '\0';
     if (path > 0 && line[path] != '\0')
-        mapping->path = mt_string_pool_add(source->strings, line + path,
-                                           clean_path(line + path));
+        mapping->path = mt_strings_add(source->strings, line + path,
+                                       clean_path(line + path));
     return true;
 }
 
@@ -240,7 +241,7 @@ static const char *read_link(struct mt_source *source, pid_t pid)
     length = readlink(path, text, sizeof text);
     if (length <= 0)
         return NULL;
-    return mt_string_pool_add(source->strings, text, (size_t)length);
+    return mt_strings_add(source->strings, text, (size_t)length);
 }
 
 static const char *read_command(struct mt_source *source, pid_t pid)
@@ -260,7 +261,7 @@ static const char *read_command(struct mt_source *source, pid_t pid)
     for (ssize_t i = 0; i < length; i++)
         if (text[i] == '\0')
             text[i] = ' ';
-    return mt_string_pool_add(source->strings, text, (size_t)length);
+    return mt_strings_add(source->strings, text, (size_t)length);
 }
 
 static void read_auxv(struct mt_source *source, pid_t pid)
@@ -275,8 +276,8 @@ static void read_auxv(struct mt_source *source, pid_t pid)
     }
     if (length <= 0)
         return;
-    source->auxv = (const uint8_t *)mt_string_pool_add(source->strings, data,
-                                                       (size_t)length);
+    source->auxv =
+        (const uint8_t *)mt_strings_add(source->strings, data, (size_t)length);
     source->auxv_bytes = source->auxv ? (size_t)length : 0;
 }
 

@@ -3,8 +3,8 @@
  * source.c - what all sources have in common.
  */
 #include "coreanalyze/source/source.h"
-#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ void mt_source_free(struct mt_source *source)
     free(source->mappings);
     free(source->threads);
     free(source->modules);
-    mt_string_pool_free(source->strings);
+    mt_strings_free(source->strings);
     mt_word_copy_free(source->store);
     source->ops->destroy(source);
 }

@@ -166,9 +166,9 @@ struct mt_source {
     const uint8_t *auxv; /* the auxiliary vector as it is, or NULL */
     size_t auxv_bytes;
     struct mt_source_coverage coverage;
-    struct mt_captured captured;    /* all 0 unless it was */
-    struct mt_word_copy *store;     /* of frozen memory, or NULL */
-    struct mt_string_pool *strings; /* owner of all strings above */
+    struct mt_captured captured; /* all 0 unless it was */
+    struct mt_word_copy *store;  /* of frozen memory, or NULL */
+    struct mt_strings *strings;  /* owner of all strings above */
 };
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */

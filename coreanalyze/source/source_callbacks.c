@@ -9,7 +9,7 @@
  */
 #include "coreanalyze/source/callbacks.h"
 #include "coreanalyze/source/live.h"
-#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
 
 #include <fcntl.h>
@@ -171,8 +171,7 @@ static bool take_process(struct callbacks *c, struct mt_error *error)
 
 static const char *callbacks_keep(struct mt_source *source, const char *text)
 {
-    return text ? mt_string_pool_add(source->strings, text, strlen(text))
-                : NULL;
+    return text ? mt_strings_add(source->strings, text, strlen(text)) : NULL;
 }
 
 static int mapping_order(const void *a, const void *b)
@@ -282,7 +281,7 @@ mt_source_open_callbacks(const struct memtrace_reader_target *target,
     c->target = *target;
     c->pagemap = -1;
     c->source.ops = target->write ? &writable_ops : &read_only_ops;
-    c->source.strings = mt_string_pool_new();
+    c->source.strings = mt_strings_new();
     if (c->source.strings == NULL)
         ok = mt_fail(error, "out of memory");
     else if (target->core)

@@ -10,6 +10,7 @@
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -370,11 +371,11 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
     core->file = -1;
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;
-    source->strings = mt_string_pool_new();
+    source->strings = mt_strings_new();
     absolute = realpath(path, NULL);
     if (source->strings && absolute)
         source->process.path =
-            mt_string_pool_add(source->strings, absolute, strlen(absolute));
+            mt_strings_add(source->strings, absolute, strlen(absolute));
     free(absolute);
     if (source->strings && map_file(core, path, error) &&
         core_check_header(core, path, &header, error) &&

@@ -7,7 +7,7 @@
  * The process runs on meanwhile, unless it is stopped (live_stop.c).
  */
 #include "coreanalyze/source/live.h"
-#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     if (live == NULL)
         return mt_fail(error, "out of memory"), NULL;
     source->ops = &live_ops;
-    source->strings = mt_string_pool_new();
+    source->strings = mt_strings_new();
     live->pid = pid;
     live->mem = mt_live_open(pid, "mem");
     live->pagemap = mt_live_open(pid, "pagemap");

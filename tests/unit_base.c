@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * unit_base.c - what all rooms of coreanalyze/ build on: searches, tables,
+ * texts, workers, errors.
+ */
+#include "coreanalyze/base/error.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
+#include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/table.h"
+#include "coreanalyze/base/workers.h"
+#include "tests/unit.h"
+
+#include <stdlib.h>
+
+struct item {
+    uint32_t other;
+    uint64_t key;
+};
+
+static void searches(void)
+{
+    static const struct item items[] = {
+        {0, 3}, {0, 5}, {0, 5}, {0, 9}, {0, UINT64_MAX}};
+    static const struct {
+        uint64_t key;
+        size_t below, up_to;
+    } cases[] = {{0, 0, 0},         {3, 0, 1}, {4, 1, 1},
+                 {5, 1, 3},         {9, 3, 4}, {UINT64_MAX - 1, 4, 4},
+                 {UINT64_MAX, 4, 5}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CU_ASSERT_EQUAL(mt_count_below(items, 5, key, cases[i].key),
+                        cases[i].below);
+        CU_ASSERT_EQUAL(mt_count_up_to(items, 5, key, cases[i].key),
+                        cases[i].up_to);
+    }
+    CU_ASSERT_EQUAL(mt_count_below((const struct item *)NULL, 0, key, 7), 0);
+}
+
+static bool same_key(const void *items, size_t item, const void *key)
+{
+    return ((const struct item *)items)[item].key == *(const uint64_t *)key;
+}
+
+static void tables(void)
+{
+    enum { N = 10000 };
+    struct item *items = calloc(N, sizeof *items);
+    struct mt_table table = {0};
+    uint64_t key = 1;
+
+    CU_ASSERT_EQUAL(mt_table_find(&table, 1, same_key, items, &key),
+                    MT_TABLE_NONE);
+    /* Every fourth shares its hash with three others. */
+    for (size_t i = 0; i < N; i++) {
+        items[i].key = i;
+        CU_ASSERT_TRUE_FATAL(mt_table_add(&table, i / 4 << 40, i));
+    }
+    for (key = 0; key < N; key++)
+        CU_ASSERT_EQUAL(
+            mt_table_find(&table, key / 4 << 40, same_key, items, &key), key);
+    key = N;
+    CU_ASSERT_EQUAL(mt_table_find(&table, 0, same_key, items, &key),
+                    MT_TABLE_NONE);
+    CU_ASSERT_EQUAL(table.n, N);
+    mt_table_free(&table);
+    free(items);
+}
+
+static void texts(void)
+{
+    enum { N = 3000 };
+    struct mt_strings *strings = mt_strings_new();
+    const char *kept[N], *binary;
+    char *large = malloc(100001), text[32];
+
+    for (int i = 0; i < N; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        kept[i] = mt_strings_keep(strings, text);
+    }
+    for (int i = 0; i < N; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        CU_ASSERT_STRING_EQUAL(kept[i], text);
+        CU_ASSERT_PTR_EQUAL(mt_strings_keep(strings, text), kept[i]);
+        CU_ASSERT_PTR_EQUAL(mt_strings_add(strings, text, strlen(text)),
+                            kept[i]);
+    }
+    CU_ASSERT_PTR_NULL(mt_strings_keep(strings, NULL));
+    CU_ASSERT_STRING_EQUAL(mt_strings_add(strings, "text", 0), "");
+    binary = mt_strings_add(strings, "a\0b", 3);
+    CU_ASSERT_EQUAL(memcmp(binary, "a\0b", 4), 0);
+    CU_ASSERT_PTR_NOT_EQUAL(mt_strings_keep(strings, "a"), binary);
+    memset(large, 'x', 100000);
+    large[100000] = '\0';
+    CU_ASSERT_EQUAL(strlen(mt_strings_take(strings, large)), 100000);
+    mt_strings_free(strings);
+    mt_strings_free(NULL);
+}
+
+struct shared_work {
+    struct mt_parts parts;
+    unsigned calls[8], taken[1000];
+};
+
+static void work(void *context, unsigned index)
+{
+    struct shared_work *shared = context;
+    uint64_t part;
+
+    shared->calls[index]++;
+    while (mt_parts_take(&shared->parts, 1000, &part))
+        __atomic_add_fetch(&shared->taken[part], 1, __ATOMIC_RELAXED);
+}
+
+static void workers(void)
+{
+    struct shared_work shared = {.parts = {0}};
+    uint64_t part;
+    size_t once = 0;
+
+    mt_run_workers(8, work, &shared);
+    for (size_t i = 0; i < 1000; i++)
+        once += shared.taken[i] == 1;
+    CU_ASSERT_EQUAL(once, 1000);
+    for (size_t i = 0; i < 8; i++)
+        CU_ASSERT_EQUAL(shared.calls[i], 1);
+    shared = (struct shared_work){.parts = {0}};
+    mt_parts_stop(&shared.parts);
+    CU_ASSERT_FALSE(mt_parts_take(&shared.parts, 1000, &part));
+    CU_ASSERT_EQUAL(mt_processors(1), 1);
+    CU_ASSERT_TRUE(mt_processors(MT_MAX_WORKERS) >= 1);
+}
+
+static void growth(void)
+{
+    uint64_t *items = NULL;
+    size_t capacity = 0;
+
+    for (size_t n = 1; n <= 1000; n++) {
+        CU_ASSERT_TRUE_FATAL(mt_grow(&items, &capacity, n, sizeof *items));
+        CU_ASSERT_EQUAL(items[n - 1], 0);
+        items[n - 1] = n;
+    }
+    CU_ASSERT_EQUAL(items[0], 1);
+    CU_ASSERT_FALSE(mt_grow(&items, &capacity, SIZE_MAX / 4, sizeof *items));
+    CU_ASSERT_EQUAL(items[999], 1000);
+    free(items);
+}
+
+static void errors(void)
+{
+    struct mt_error error = {0};
+
+    CU_ASSERT_FALSE(mt_no_memory(&error, "the leaks"));
+    CU_ASSERT_STRING_EQUAL(error.text, "out of memory for the leaks");
+    CU_ASSERT_EQUAL(error.status, 1);
+    CU_ASSERT_FALSE(mt_fail(&error, "two\nlines"));
+    CU_ASSERT_STRING_EQUAL(error.text, "two lines");
+    CU_ASSERT_FALSE(mt_no_memory(NULL, "nobody"));
+}
+
+static const struct unit_test tests[] = {
+    {"a search counts what is below and up to a key", searches},
+    {"a table finds every item by its key, though hashes collide", tables},
+    {"a text is kept once, whatever its bytes", texts},
+    {"each part of a work is taken by one worker", workers},
+    {"an array grows with zeros, and stays when memory runs out", growth},
+    {"an error is one line with a status", errors},
+};
+UNIT_MAIN(tests)
