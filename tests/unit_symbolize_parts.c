@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parts of the symbolizer that need no files: names, spans, strings, lists. */
-#include "coreanalyze/symbols/dwarf_aranges.h"
 #include "coreanalyze/symbols/dwarf_ranges.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
@@ -94,32 +93,6 @@ static void spans(void)
     CU_ASSERT_PTR_NULL(mt_intervals_find(&all, 300, NULL));
     CU_ASSERT_EQUAL(mt_intervals_find(&all, 250, NULL)->value, 2);
     mt_intervals_free(&all);
-}
-
-static bool count_range(void *context, uint64_t unit, uint64_t low,
-                        uint64_t high)
-{
-    uint64_t *sum = context;
-
-    *sum += unit + low + high;
-    return true;
-}
-
-static void aranges(void)
-{
-    static const uint8_t set[] = {
-        44, 0, 0, 0, 2, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0, /* header, padding */
-        0,  1, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, /* 0x100, 4 */
-        0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    uint64_t sum = 0;
-
-    mt_aranges_read(set, sizeof(set), count_range, &sum);
-    CU_ASSERT_EQUAL(sum, 7 + 0x100 + 0x104);
-    for (size_t bytes = 0; bytes < sizeof(set); bytes++) {
-        sum = 0;
-        mt_aranges_read(set, bytes, count_range, &sum);
-        CU_ASSERT_EQUAL(sum, 0);
-    }
 }
 
 static void strings(void)
@@ -228,7 +201,6 @@ static const struct unit_test tests[] = {
     {"names of C++ and Rust", demangling},
     {"mangled names that would fill memory", demangling_bombs},
     {"overlapping spans", spans},
-    {"sets of .debug_aranges, and parts of one", aranges},
     {"range lists of DWARF 5", range_lists},
     {"a line program", line_program},
     {"each string once", strings},

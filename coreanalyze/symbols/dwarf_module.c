@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_module.h"
-#include "coreanalyze/symbols/dwarf_aranges.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,63 +38,24 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
     return partial || ranges.n > 0;
 }
 
-struct aranges_visit {
-    struct mt_dwarf *dwarf;
-    const bool *indexed; /* units that need none of this */
-};
-
-static bool add_arange(void *context, uint64_t offset, uint64_t low,
-                       uint64_t high)
-{
-    struct aranges_visit *visit = context;
-    struct mt_debug_file *side = &visit->dwarf->main;
-    struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
-
-    if (unit == NULL || unit->header.offset != offset || low <= 1 ||
-        high <= low || visit->indexed[unit - side->units])
-        return true;
-    return mt_intervals_add(&visit->dwarf->index, low, high,
-                            (uint64_t)(unit - side->units));
-}
-
-/*
- * A unit's DIE tells its code.  Where it does not (DWARF 2 knew no range
- * lists), .debug_aranges does; without that section, the unit's functions.
- */
-static bool build_index(struct mt_dwarf *dwarf)
+/* A unit's DIE says where its code is.  If it does not (DWARF 2 has no range
+ * lists), the unit's functions do. */
+static void build_index(struct mt_dwarf *dwarf)
 {
     struct mt_debug_file *side = &dwarf->main;
-    const struct mt_elf_section *section =
-        mt_elf_find(side->elf, ".debug_aranges");
-    bool *indexed = calloc(side->n_units + 1, sizeof(*indexed));
-    const uint8_t *data;
-    size_t bytes;
 
-    if (indexed == NULL)
-        return false;
-    for (size_t i = 0; i < side->n_units; i++)
-        indexed[i] = !side->units[i].header.has_code || index_unit(dwarf, i);
-    if (section != NULL &&
-        mt_elf_section_data(side->elf, section, &data, &bytes)) {
-        struct aranges_visit visit = {dwarf, indexed};
+    for (size_t i = 0; i < side->n_units; i++) {
+        struct mt_unit *unit = &side->units[i];
 
-        mt_aranges_read(data, bytes, add_arange, &visit);
-    } else {
-        for (size_t i = 0; i < side->n_units; i++) {
-            struct mt_unit *unit = &side->units[i];
-
-            if (indexed[i])
-                continue;
-            const struct mt_intervals *functions =
-                &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
-            for (size_t j = 0; j < functions->n; j++)
-                mt_intervals_add(&dwarf->index, functions->at[j].low,
-                                 functions->at[j].high, i);
-        }
+        if (!unit->header.has_code || index_unit(dwarf, i))
+            continue;
+        const struct mt_intervals *functions =
+            &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
+        for (size_t j = 0; j < functions->n; j++)
+            mt_intervals_add(&dwarf->index, functions->at[j].low,
+                             functions->at[j].high, i);
     }
-    free(indexed);
     mt_intervals_sort(&dwarf->index);
-    return true;
 }
 
 struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
@@ -113,11 +73,11 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
         mt_debug_file_open(&dwarf->supplement, options->supplement, NULL,
                            &ignored);
     if (!mt_debug_file_open(&dwarf->main, options->elf, dwarf->supplement.file,
-                            error) ||
-        !build_index(dwarf)) {
+                            error)) {
         mt_dwarf_free(dwarf);
         return NULL;
     }
+    build_index(dwarf);
     return dwarf;
 }
 
