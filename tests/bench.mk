@@ -24,7 +24,14 @@ bench:
 bench-trace:
 	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/trace $(BENCH_FLAGS)
 
-.PHONY: bench bench-trace
+# make bench-lines FILE=...: line tables by libdwarf, and by dwarf_lines.c.
+EXTRA_PROGRAMS += %D%/bench/linetables
+%C%_bench_linetables_SOURCES = %D%/bench/linetables.c
+%C%_bench_linetables_LDADD = coreanalyze/libread.la $(DWARF_LIBS)
+bench-lines: %D%/bench/linetables
+	$(AM_V_at)%D%/bench/linetables $(FILE)
+
+.PHONY: bench bench-trace bench-lines
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
