@@ -5,6 +5,7 @@
  */
 #include "config.h"
 #include "coreanalyze/symbols/debug_file.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
@@ -15,15 +16,9 @@ static bool debug_file_list_units(struct mt_debug_file *side)
     size_t room = 0;
 
     while (mt_dwarf_next_unit(side->file, &header)) {
-        if (side->n_units == room) {
-            room = room == 0 ? 64 : room * 2;
-            struct mt_unit *more =
-                realloc(side->units, room * sizeof(*side->units));
-
-            if (more == NULL)
-                return false;
-            side->units = more;
-        }
+        if (!mt_grow(&side->units, &room, side->n_units + 1,
+                     sizeof *side->units))
+            return false;
         side->units[side->n_units++] = (struct mt_unit){.header = header};
     }
     return true;

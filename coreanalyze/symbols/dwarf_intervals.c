@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
@@ -8,15 +9,8 @@
 bool mt_intervals_add(struct mt_intervals *spans, uint64_t low, uint64_t high,
                       uint64_t value)
 {
-    if (spans->n == spans->room) {
-        size_t room = spans->room == 0 ? 64 : spans->room * 2;
-        struct mt_interval *more = realloc(spans->at, room * sizeof(*more));
-
-        if (more == NULL)
-            return false;
-        spans->at = more;
-        spans->room = room;
-    }
+    if (!mt_grow(&spans->at, &spans->room, spans->n + 1, sizeof *spans->at))
+        return false;
     spans->at[spans->n++] = (struct mt_interval){low, high, 0, value};
     return true;
 }

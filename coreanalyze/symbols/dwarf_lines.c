@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
@@ -104,17 +105,10 @@ static bool add_row(struct program *program, const struct mt_line_row *row)
 {
     struct mt_line_table *table = program->table;
 
-    if (table->n_rows == table->rows_room) {
-        size_t room = table->rows_room == 0 ? 256 : table->rows_room * 2;
-        struct mt_line_row *more =
-            room < UINT32_MAX ? realloc(table->rows, room * sizeof(*more))
-                              : NULL;
-
-        if (more == NULL)
-            return false;
-        table->rows = more;
-        table->rows_room = room;
-    }
+    if (table->n_rows >= UINT32_MAX ||
+        !mt_grow(&table->rows, &table->rows_room, table->n_rows + 1,
+                 sizeof *table->rows))
+        return false;
     table->rows[table->n_rows++] = *row;
     return true;
 }

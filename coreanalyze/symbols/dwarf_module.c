@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_module.h"
+#include "coreanalyze/base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,15 +170,12 @@ static const char *file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
     if (index >= MAX_FILES)
         return NULL;
     if (index >= unit->n_files) {
-        size_t n = index + 16;
-        const char **more = realloc(unit->files, n * sizeof(*more));
+        size_t before = unit->n_files;
 
-        if (more == NULL)
+        if (!mt_grow(&unit->files, &unit->n_files, (size_t)index + 1,
+                     sizeof *unit->files))
             return NULL;
-        memset(more + unit->n_files, 0, (n - unit->n_files) * sizeof(*more));
-        dwarf->table_bytes += (n - unit->n_files) * sizeof(*more);
-        unit->files = more;
-        unit->n_files = n;
+        dwarf->table_bytes += (unit->n_files - before) * sizeof *unit->files;
     }
     if (unit->files[index] == NULL)
         unit->files[index] = read_file_name(dwarf, die, index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_ranges.h"
+#include "coreanalyze/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,15 +70,8 @@ static bool rnglists_add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
     /* Linkers leave 0, 1 or -1 for code that they dropped. */
     if (low >= high || low <= 1)
         return true;
-    if (ranges->n == ranges->room) {
-        size_t room = ranges->room == 0 ? 16 : ranges->room * 2;
-        struct mt_range *more = realloc(ranges->at, room * sizeof(*more));
-
-        if (more == NULL)
-            return false;
-        ranges->at = more;
-        ranges->room = room;
-    }
+    if (!mt_grow(&ranges->at, &ranges->room, ranges->n + 1, sizeof *ranges->at))
+        return false;
     ranges->at[ranges->n++] = (struct mt_range){low, high};
     return true;
 }

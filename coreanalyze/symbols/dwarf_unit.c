@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
@@ -28,15 +29,8 @@ struct walk {
 
 static void *next_entry(void **array, size_t *n, size_t *room, size_t bytes)
 {
-    if (*n == *room) {
-        size_t more = *room == 0 ? 64 : *room * 2;
-        void *grown = more < NONE ? realloc(*array, more * bytes) : NULL;
-
-        if (grown == NULL)
-            return NULL;
-        *array = grown;
-        *room = more;
-    }
+    if (*n >= NONE || !mt_grow(array, room, *n + 1, bytes))
+        return NULL;
     return (char *)*array + bytes * (*n)++;
 }
 

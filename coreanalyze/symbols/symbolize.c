@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/symbols/dwarf_module.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 #include "coreanalyze/symbols/symbolize_files.h"
@@ -164,16 +165,9 @@ static struct module *find_module(struct mt_symbolizer *symbolizer,
         if (module->path == path && module->build_id == build_id)
             return module;
     }
-    if (symbolizer->n_modules == symbolizer->modules_room) {
-        size_t room = symbolizer->modules_room * 2 + 16;
-        struct module **more =
-            realloc(symbolizer->modules, room * sizeof(*more));
-
-        if (more == NULL)
-            return NULL;
-        symbolizer->modules = more;
-        symbolizer->modules_room = room;
-    }
+    if (!mt_grow(&symbolizer->modules, &symbolizer->modules_room,
+                 symbolizer->n_modules + 1, sizeof *symbolizer->modules))
+        return NULL;
     module = calloc(1, sizeof(*module));
     if (module == NULL)
         return NULL;
