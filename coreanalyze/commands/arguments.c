@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/symbols/symbolize.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define USUAL_DEBUG_DIR "/usr/lib/debug"
 
 bool mt_parse_debug_dir(void *member, const struct mt_args *args,
                         struct mt_error *error)
@@ -94,7 +93,7 @@ static bool arguments_take_operand(const struct mt_session *session,
 static bool arguments_finish(struct mt_arguments *common,
                              const struct mt_args *args, struct mt_error *error)
 {
-    common->places.debug_dirs[common->places.n_debug_dirs] = USUAL_DEBUG_DIR;
+    common->places.debug_dirs[common->places.n_debug_dirs] = MT_USUAL_DEBUG_DIR;
     common->rest = args->argv + args->at;
     if (args->stop_at_operand && args->at >= args->argc)
         return mt_fail(error, "%s: no PROGRAM", args->argv[0]);

@@ -7,6 +7,10 @@
 
 #include "coreanalyze/source/source.h"
 
+/* Bits of an entry of /proc/PID/pagemap. */
+#define MT_PAGE_PRESENT (UINT64_C(1) << 63)
+#define MT_PAGE_SWAPPED (UINT64_C(1) << 62)
+
 struct live {
     struct mt_source source; /* first: the source is the live target */
     pid_t pid;

@@ -15,8 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* In an entry of /proc/PID/pagemap: present, or swapped out. */
-#define HAS_MEMORY (UINT64_C(3) << 62)
+#define HAS_MEMORY (MT_PAGE_PRESENT | MT_PAGE_SWAPPED)
 
 /* Memory of devices may not be read. */
 static bool is_wanted(const struct mt_mapping *m)

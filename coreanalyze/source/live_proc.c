@@ -97,8 +97,6 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     return ok || mt_fail(error, "out of memory for the table of mappings");
 }
 
-#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
-#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 #define PAGES_AT_ONCE 1024
 
 /* How many NUMA nodes the machine has; 0 if that is not known. */
@@ -146,10 +144,10 @@ static bool count_chunk(pid_t pid, const uint64_t *entries, size_t n,
     size_t count = 0;
 
     for (size_t i = 0; i < n; i++) {
-        if (entries[i] & PAGEMAP_PRESENT)
+        if (entries[i] & MT_PAGE_PRESENT)
             populated[count++] =
                 (void *)(uintptr_t)((page + i) * stats->page_bytes);
-        stats->swapped += (entries[i] & PAGEMAP_SWAPPED) != 0;
+        stats->swapped += (entries[i] & MT_PAGE_SWAPPED) != 0;
     }
     stats->populated += count;
     if (n_nodes > 1)

@@ -53,7 +53,7 @@ struct mt_symbolizer {
 static bool copy_options(struct mt_symbolizer *symbolizer,
                          const struct mt_symbolizer_options *options)
 {
-    static const char *const usual[] = {"/usr/lib/debug", NULL};
+    static const char *const usual[] = {MT_USUAL_DEBUG_DIR, NULL};
     const char *const *dirs = usual;
     size_t n = 0;
 

@@ -30,9 +30,12 @@
 
 struct mt_symbolizer;
 
+/* Where distributions put separate debug files. */
+#define MT_USUAL_DEBUG_DIR "/usr/lib/debug"
+
 struct mt_symbolizer_options {
     /* Where separate debug files are looked for, ended by NULL; NULL means
-     * {"/usr/lib/debug", NULL}. */
+     * {MT_USUAL_DEBUG_DIR, NULL}. */
     const char *const *debug_dirs;
     /* Prefix of every path of a module and of every debug directory, or
      * NULL: a target that ran in another root. */
