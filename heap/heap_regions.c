@@ -81,10 +81,19 @@ void mt_slice_map_set(struct mt_region_record *region, uint32_t first,
 
 /* --- regions --- */
 
-static struct mt_region_record *new_region_record(void)
+/* Of a slice map for `bytes`. */
+static uint64_t map_bytes_for(uint64_t bytes)
+{
+    uint64_t map = (bytes >> MT_SLICE_SHIFT) * sizeof(uint32_t);
+    return (map + 4095) & ~UINT64_C(4095);
+}
+
+/* One that is reused keeps its slice map, so that has to be large enough. */
+static struct mt_region_record *new_region_record(uint64_t bytes)
 {
     for (uint32_t i = 0; i < mt_region_count(); i++)
-        if (!mt_region_at(i)->state)
+        if (!mt_region_at(i)->state &&
+            mt_region_at(i)->map_reserved >= map_bytes_for(bytes))
             return mt_region_at(i);
     return mt_section_alloc(MT_SECTION_REGIONS,
                             sizeof(struct mt_region_record));
@@ -108,6 +117,33 @@ void mt_pages_fork_child(void)
     mt_lock_reset(&region_lock);
 }
 
+/* Makes the slice map readable for the first `bytes` of the region. */
+static bool map_slices(struct mt_region_record *r, uint64_t bytes)
+{
+    uint64_t need = map_bytes_for(bytes);
+    if (need > r->map_bytes) {
+        if (!mt_os_commit((char *)r->slice_map + r->map_bytes,
+                          need - r->map_bytes))
+            return false;
+        r->map_bytes = need;
+    }
+    return true;
+}
+
+/* A slice map for a region of `bytes`, unless the record has it. */
+static bool give_map(struct mt_region_record *r, uint64_t bytes)
+{
+    if (r->map_reserved >= map_bytes_for(bytes))
+        return true;
+    uint32_t *map = mt_section_map(map_bytes_for(bytes));
+    if (map) {
+        r->slice_map = (uintptr_t)map;
+        r->map_bytes = 0;
+        r->map_reserved = map_bytes_for(bytes);
+    }
+    return map != NULL;
+}
+
 bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
 {
     bool given = base != NULL;
@@ -119,26 +155,17 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
             return false;
     }
     mt_lock_acquire(&region_lock);
-    struct mt_region_record *r = new_region_record();
-    uint64_t map_bytes = (bytes >> MT_SLICE_SHIFT) * sizeof(uint32_t);
-    /* A record that is reused keeps its map if that is large enough. */
-    uint32_t *map = NULL;
-    if (r && r->slice_map && r->size >= bytes)
-        map = mt_slice_map(r);
-    else if (r)
-        map = mt_section_map(map_bytes);
-    if (map) {
+    struct mt_region_record *r = new_region_record(bytes);
+    bool ok = r && give_map(r, bytes) && (!given || map_slices(r, bytes));
+    if (ok) {
         r->base = (uintptr_t)base;
         r->size = bytes;
         r->committed = given ? bytes : 0;
-        r->slice_map = (uintptr_t)map;
         r->heap = heap->id;
         r->top = 0;
-        if (given)
-            mt_os_dump(map, (map_bytes + 4095) & ~(size_t)4095);
         if (hr->flags & MT_HEAP_MAIN && hr->n_regions == 0) {
             mt_hot.base = r->base; /* its size stays 0 until it is committed */
-            mt_hot.map = map;
+            mt_hot.map = mt_slice_map(r);
         }
         mt_store_release(&r->state, 1);
         if (hr->n_regions++ == 0)
@@ -147,22 +174,19 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
         hr->committed += r->committed;
     }
     mt_lock_release(&region_lock);
-    if (map == NULL && !given)
+    if (!ok && !given)
         mt_os_release(base, bytes);
-    if (map == NULL)
+    if (!ok)
         errno = ENOMEM;
-    return map != NULL;
+    return ok;
 }
 
-/* A region for a heap that may grow: as large as the kernel will have it, and
- * at most a quarter of a limited address space, of which the program wants some
- * itself. */
+/* A region for a heap that may grow: as large as the kernel will have it. */
 bool mt_heap_grow(struct memtrace_heap *heap, uint64_t least)
 {
     least += MT_SLICE_BYTES;
-    uint64_t most = mt_os_address_space() / 4;
     while (heap->region_step < 24 &&
-           MT_MAIN_RESERVE >> heap->region_step > most)
+           MT_MAIN_RESERVE >> heap->region_step > mt_os_reserve_most())
         heap->region_step++;
     for (; heap->region_step < 24; heap->region_step++) {
         uint64_t bytes = MT_MAIN_RESERVE >> heap->region_step;
@@ -172,6 +196,25 @@ bool mt_heap_grow(struct memtrace_heap *heap, uint64_t least)
             return true;
     }
     return mt_heap_add_region(heap, NULL, least);
+}
+
+/* Commits the region up to `want`. */
+static bool commit_to(struct memtrace_heap *heap, struct mt_region_record *r,
+                      uint64_t want)
+{
+    char *at = (char *)r->base + r->committed;
+    uint64_t bytes = want - r->committed;
+    if (!mt_memory_commit(heap, at, bytes))
+        return false;
+    if (!map_slices(r, want)) {
+        mt_os_uncommit(at, bytes);
+        return false;
+    }
+    heap->record->committed += bytes;
+    mt_store_release(&r->committed, want);
+    if (r->base == mt_hot.base)
+        mt_store_release(&mt_hot.size, want);
+    return true;
 }
 
 bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
@@ -189,21 +232,24 @@ bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
     uint64_t want = page > step ? need : (need + step - 1) & ~(unit - 1);
     if (want > size)
         want = size;
-    char *at = (char *)r->base + r->committed;
-    if (!mt_memory_commit(heap, at, want - r->committed)) {
-        want = need;
-        if (!mt_memory_commit(heap, at, want - r->committed))
-            return false;
+    if (need > size)
+        return false;
+    bool ok = commit_to(heap, r, want) || commit_to(heap, r, need);
+    /* Something of the program's is there: the region ends here. */
+    if (!ok && errno == EEXIST)
+        r->size = r->committed;
+    return ok;
+}
+
+bool mt_slices_have_room(const struct memtrace_heap *heap, uint32_t n)
+{
+    for (uint32_t i = 0; i < mt_region_count(); i++) {
+        const struct mt_region_record *r = mt_region_at(i);
+        if (r->state && r->heap == heap->id &&
+            (r->size >> MT_SLICE_SHIFT) - r->top >= n)
+            return true;
     }
-    /* The map's pages that tell of the new slices belong in cores. */
-    uint64_t old_map = (r->committed >> MT_SLICE_SHIFT) * 4 & ~UINT64_C(4095);
-    uint64_t new_map = ((want >> MT_SLICE_SHIFT) * 4 + 4095) & ~UINT64_C(4095);
-    mt_os_dump((char *)r->slice_map + old_map, new_map - old_map);
-    heap->record->committed += want - r->committed;
-    mt_store_release(&r->committed, want);
-    if (r->base == mt_hot.base)
-        mt_store_release(&mt_hot.size, want);
-    return true;
+    return false;
 }
 
 /* n slices above all that were handed out so far. */

@@ -4,6 +4,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/page_kinds.h"
+#include "heap/pages.h"
 #include "heap/trace_region.h"
 #include "heap/safety.h"
 
@@ -60,6 +61,29 @@ struct memtrace_heap *mt_heap_new(const char *name, uint32_t flags)
     return heap;
 }
 
+/* Unmaps a region's memory, all that is mapped: [*from, to), if anything. */
+static void unmap_run(const struct mt_region_record *r, uint64_t *from,
+                      uint64_t to, uint64_t next)
+{
+    if (to > *from)
+        mt_os_uncommit((char *)r->base + *from, to - *from);
+    *from = next;
+}
+
+static void unmap_region(const struct mt_region_record *r)
+{
+    const uint32_t *map = mt_slice_map(r);
+    uint64_t from = 0;
+    for (uint32_t s = 0; s < r->top;) {
+        const mt_span *span = mt_span_at(map[s]);
+        uint64_t start = (uint64_t)s << MT_SLICE_SHIFT;
+        s += span->n_slices;
+        if (span->flags & MT_SPAN_HOLE && span->state == MT_SPAN_FREE)
+            unmap_run(r, &from, start, (uint64_t)s << MT_SLICE_SHIFT);
+    }
+    unmap_run(r, &from, r->committed, 0);
+}
+
 /* Forgets the heap's regions and spans; their memory is unmapped or left. */
 static void drop_regions(struct memtrace_heap *heap, bool unmap)
 {
@@ -71,7 +95,12 @@ static void drop_regions(struct memtrace_heap *heap, bool unmap)
             (struct mt_region_record *)regions->base + i;
         if (!r->state || r->heap != heap->id)
             continue;
-        uint32_t *map = (uint32_t *)r->slice_map;
+        bool given = heap->record->flags & MT_HEAP_GIVEN;
+        uint32_t *map = mt_slice_map(r);
+        if (unmap && given)
+            mt_os_unmap((void *)r->base, r->size);
+        else if (unmap)
+            unmap_region(r);
         for (uint32_t s = 0; s < r->top;) {
             mt_span *span = mt_span_at(map[s]);
             s += span->n_slices;
@@ -81,7 +110,7 @@ static void drop_regions(struct memtrace_heap *heap, bool unmap)
         }
         memset(map, 0, r->top * sizeof *map);
         mt_store_release(&r->state, 0);
-        if (unmap)
+        if (unmap && !given)
             mt_os_release((void *)r->base, r->size);
     }
 }

@@ -51,21 +51,30 @@ bool mt_lock_try(struct mt_lock *);
 void mt_lock_release(struct mt_lock *);
 void mt_lock_reset(struct mt_lock *);
 
-/* --- os.c: the only file that makes memory system calls. Each returns false
- * or NULL with errno set.  Tests can make the Nth call fail (mt_os_fail_at). */
-void *mt_os_reserve(size_t bytes, size_t align); /* PROT_NONE, not dumped */
-bool mt_os_commit(void *, size_t bytes); /* read-write, dumped in cores */
-bool mt_os_commit_undumped(void *, size_t bytes); /* read-write */
-void mt_os_dump(void *, size_t bytes);            /* dumped in cores */
-bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
+/* --- os.c, os_ranges.c: the only files that make memory system calls. Each
+ * returns false or NULL with errno set.  Tests can make the Nth call fail
+ * (mt_os_fail_at). */
+
+/* A range of addresses, aligned; nothing is mapped there. */
+void *mt_os_reserve(size_t bytes, size_t align);
+/* The range may serve others; what was committed in it is uncommitted. */
+void mt_os_release(void *, size_t bytes);
+/* The most that it is wise to reserve: less than all where reservations count
+ * for RLIMIT_AS. */
+uint64_t mt_os_reserve_most(void);
+/* Maps a part of a range that is not committed: read-write, zero.  EEXIST: the
+ * process has mapped something else there.  Otherwise ENOMEM. */
+bool mt_os_commit(void *, size_t bytes);
 /* As mt_os_commit, in pages of 2^shift bytes, all of them there. */
 bool mt_os_commit_huge(void *, size_t bytes, unsigned shift);
-/* Binds address space to NUMA nodes, one bit each. */
+bool mt_os_uncommit(void *, size_t bytes); /* the opposite */
+bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
+bool mt_os_unmap(void *, size_t bytes);    /* memory that a caller gave */
+/* Binds committed memory to NUMA nodes, one bit each. */
 bool mt_os_bind(void *, size_t bytes, uint64_t nodes);
 void mt_os_thp(void *, size_t bytes, bool on); /* transparent huge pages */
-bool mt_os_release(void *, size_t bytes);
-bool mt_os_protect(void *, size_t bytes);   /* no access; contents stay */
-bool mt_os_unprotect(void *, size_t bytes); /* read-write again */
+bool mt_os_protect(void *, size_t bytes);      /* no access; contents stay */
+bool mt_os_unprotect(void *, size_t bytes);    /* read-write again */
 static inline uint64_t mt_os_ns(const struct timespec *time)
 {
     return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
@@ -74,8 +83,6 @@ static inline uint64_t mt_os_ns(const struct timespec *time)
  * costs a few loads. */
 #define MT_OS_MONOTONIC CLOCK_MONOTONIC_COARSE
 uint64_t mt_os_monotonic_ns(void);
-/* Bytes of address space that the process may have. */
-uint64_t mt_os_address_space(void);
 uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);
 /* Is [address, address + bytes) readable?  One system call; AS-safe. */
@@ -85,6 +92,8 @@ const char *mt_os_getenv(const char *name);
 /* For tests: mt_os_calls counts the calls that can fail, the one with the
  * number mt_os_fail_at fails (0: none). */
 extern uint64_t mt_os_fail_at, mt_os_calls;
+/* Is this the call that a test wants to fail? */
+bool mt_os_told_to_fail(void);
 
 /* --- trace_region.c: the trace region. */
 extern struct mt_root *memtrace_root; /* exported; NULL until start-up */

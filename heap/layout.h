@@ -102,6 +102,7 @@
 #define MT_SPAN_GUARDED 16u /* large: from the end of its block on it cannot be \
                              * accessed */
 #define MT_SPAN_SHUT 32u   /* large: freed, and cannot be accessed for a while */
+#define MT_SPAN_HOLE 64u   /* a free run where nothing is mapped */
 
 /* mt_heap_record.flags */
 #define MT_HEAP_IN_USE 1u
@@ -228,13 +229,14 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 #define MT_REGION_FIELDS(F, A)                                                \
     F(0, uint64_t, base, "address, a multiple of the slice size")             \
     F(8, uint64_t, size, "bytes, a multiple of the slice size")               \
-    F(16, uint64_t, committed, "bytes from base that can be accessed")        \
+    F(16, uint64_t, committed, "bytes from base in use; holes are not mapped") \
     F(24, uint64_t, slice_map, "address of uint32_t[size / slice size]")      \
     F(32, uint32_t, heap, "index of its heap")                                \
     F(36, uint32_t, state, "1 in use, 0 not")                                 \
     F(40, uint32_t, top, "slices handed out so far; those above were never")  \
     F(44, uint32_t, flags, "0")                                               \
-    A(48, uint64_t, spare, 2, "0")
+    F(48, uint64_t, map_bytes, "bytes from slice_map that can be read")       \
+    F(56, uint64_t, map_reserved, "bytes of addresses that slice_map has")
 
 #define MT_SPAN_FIELDS(F, A)                                                  \
     F(0, uint64_t, base, "address of block 0")                                \
@@ -258,7 +260,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(104, uint32_t, first_slice, "in its region")                            \
     F(108, uint32_t, n_slices, "slices it takes")                             \
     F(112, uint32_t, region, "index of its region")                           \
-    F(116, uint32_t, flags, "MT_SPAN_*: FULL, DIRTY, DELAYED, GUARDED, SHUT")                    \
+    F(116, uint32_t, flags, "MT_SPAN_*: FULL, DIRTY, DELAYED, GUARDED, SHUT, HOLE") \
     F(120, uint32_t, pending, "1: remote frees wait for the owner")           \
     F(124, uint32_t, pending_next, "the allocator's own link")
 

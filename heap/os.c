@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The seam to the kernel: every system call about memory or time that the
- * heap makes is in this file.
+ * heap makes is in this file and in os_ranges.c.
  */
 #include "heap/internal.h"
 
@@ -10,24 +10,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#ifndef MADV_DONTDUMP
-#define MADV_DONTDUMP 16
-#define MADV_DODUMP 17
-#endif
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
 uint64_t mt_os_fail_at;
 uint64_t mt_os_calls;
 
-/* Is this the call that a test wants to fail? */
-static bool told_to_fail(void)
+bool mt_os_told_to_fail(void)
 {
     uint64_t call = __atomic_add_fetch(&mt_os_calls, 1, __ATOMIC_RELAXED);
     if (MT_LIKELY(call != mt_load_relaxed(&mt_os_fail_at)))
@@ -36,56 +26,9 @@ static bool told_to_fail(void)
     return true;
 }
 
-void *mt_os_reserve(size_t bytes, size_t align)
-{
-    size_t page = 4096, extra = align > page ? align : 0;
-    if (bytes + extra < bytes || told_to_fail()) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    char *got = mmap(NULL, bytes + extra, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (got == MAP_FAILED)
-        return NULL;
-    if (extra) {
-        uintptr_t start = (uintptr_t)got;
-        uintptr_t aligned = (start + align - 1) & ~(uintptr_t)(align - 1);
-        if (aligned > start)
-            munmap(got, aligned - start);
-        if (start + extra > aligned)
-            munmap((char *)aligned + bytes, start + extra - aligned);
-        got = (char *)aligned;
-    }
-    /* Kept out of cores until committed. */
-    madvise(got, bytes, MADV_DONTDUMP);
-    return got;
-}
-
-bool mt_os_commit(void *address, size_t bytes)
-{
-    if (told_to_fail())
-        return false;
-    if (mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0) {
-        errno = ENOMEM;
-        return false;
-    }
-    madvise(address, bytes, MADV_DODUMP);
-    return true;
-}
-
-bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
-{
-    if (told_to_fail())
-        return false;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
-                (int)(shift << MAP_HUGE_SHIFT);
-    return mmap(address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) !=
-           MAP_FAILED;
-}
-
 bool mt_os_bind(void *address, size_t bytes, uint64_t nodes)
 {
-    if (told_to_fail())
+    if (mt_os_told_to_fail())
         return false;
     /* The kernel takes one less than the number of bits. */
     return syscall(SYS_mbind, address, bytes, MPOL_BIND, &nodes,
@@ -97,43 +40,25 @@ void mt_os_thp(void *address, size_t bytes, bool on)
     madvise(address, bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-bool mt_os_commit_undumped(void *address, size_t bytes)
-{
-    if (told_to_fail())
-        return false;
-    return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
-}
-
-void mt_os_dump(void *address, size_t bytes)
-{
-    madvise(address, bytes, MADV_DODUMP);
-}
-
 bool mt_os_decommit(void *address, size_t bytes)
 {
-    return !told_to_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
+    return !mt_os_told_to_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
 bool mt_os_protect(void *address, size_t bytes)
 {
-    return !told_to_fail() && mprotect(address, bytes, PROT_NONE) == 0;
+    return !mt_os_told_to_fail() && mprotect(address, bytes, PROT_NONE) == 0;
 }
 
 bool mt_os_unprotect(void *address, size_t bytes)
 {
-    return !told_to_fail() &&
+    return !mt_os_told_to_fail() &&
            mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
-bool mt_os_release(void *address, size_t bytes)
+bool mt_os_unmap(void *address, size_t bytes)
 {
     return munmap(address, bytes) == 0;
-}
-
-uint64_t mt_os_address_space(void)
-{
-    struct rlimit limit;
-    return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 static uint64_t clock_ns(clockid_t clock)

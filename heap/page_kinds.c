@@ -53,16 +53,6 @@ static bool is_huge(const struct memtrace_heap *heap)
     return heap->memory.page_bytes > NORMAL;
 }
 
-/* Policy and advice for fresh address space of the heap. */
-static bool kinds_advise(const struct memtrace_heap *heap, void *base,
-                         uint64_t bytes)
-{
-    const struct mt_memory *m = &heap->memory;
-    if (m->thp != MT_THP_SYSTEM && !is_huge(heap))
-        mt_os_thp(base, bytes, m->thp == MT_THP_ON);
-    return m->nodes == 0 || mt_os_bind(base, bytes, m->nodes);
-}
-
 void *mt_memory_reserve(struct memtrace_heap *heap, uint64_t *bytes)
 {
     uint64_t page = mt_memory_page(heap);
@@ -70,12 +60,24 @@ void *mt_memory_reserve(struct memtrace_heap *heap, uint64_t *bytes)
     if (align < page)
         align = page;
     *bytes = (*bytes + page - 1) & ~(page - 1);
-    void *base = mt_os_reserve(*bytes, align);
-    if (base && !kinds_advise(heap, base, *bytes)) {
-        mt_os_release(base, *bytes);
-        base = NULL;
-    }
-    return base;
+    return mt_os_reserve(*bytes, align);
+}
+
+/* Normal pages, with the heap's policy and advice. */
+static bool commit_normal(const struct memtrace_heap *heap, void *at,
+                          uint64_t bytes)
+{
+    const struct mt_memory *m = &heap->memory;
+    if (!mt_os_commit(at, bytes))
+        return false;
+    if (m->thp != MT_THP_SYSTEM)
+        mt_os_thp(at, bytes, m->thp == MT_THP_ON);
+    if (m->nodes == 0 || mt_os_bind(at, bytes, m->nodes))
+        return true;
+    int why = errno;
+    mt_os_uncommit(at, bytes);
+    errno = why;
+    return false;
 }
 
 bool mt_memory_commit(struct memtrace_heap *heap, void *at, uint64_t bytes)
@@ -91,7 +93,7 @@ bool mt_memory_commit(struct memtrace_heap *heap, void *at, uint64_t bytes)
             return false;
         heap->record->page_bytes = NORMAL; /* from here on */
     }
-    return mt_os_commit(at, bytes);
+    return commit_normal(heap, at, bytes);
 }
 
 /* Gets one page and gives it back. */
@@ -103,6 +105,8 @@ static bool kinds_probe(struct memtrace_heap *heap)
     void *page = mt_memory_reserve(heap, &bytes);
     bool ok = page && mt_memory_commit(heap, page, bytes);
     int why = errno;
+    if (ok)
+        mt_os_uncommit(page, bytes);
     if (page)
         mt_os_release(page, bytes);
     heap->memory.fallback = fallback;

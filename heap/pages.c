@@ -4,8 +4,10 @@
  *
  * A free run is a span record too, found from its first and last slice in
  * the slice map, so that neighbours are joined without a search.  Runs that
- * may hold memory (dirty) and runs that hold none (clean) are not joined: a
- * clean run is known to read as zero.  Purging makes dirty runs clean.
+ * may hold memory (dirty), runs that hold none (clean), and runs where nothing
+ * is mapped (holes) are not joined: a clean run is known to read as zero.
+ * Purging makes dirty runs clean, and large ones holes: what is mapped counts
+ * for limits of the process and, with strict overcommit, of the machine.
  *
  * Everything here is under the heap's lock, but for the look-ups.
  */
@@ -18,6 +20,11 @@
 #include <string.h>
 
 #define MIB(n) ((uint64_t)(n) << 20)
+
+/* Holes: not smaller, and not more, as the kernel limits the mappings. A heap
+ * of fixed size has none: to join what is free counts there. */
+#define HOLE_LEAST MIB(1)
+#define HOLES_MOST 4096
 
 /* Dirty memory kept: see allowed_dirty(). */
 #define KEEP_LEAST MIB(1)
@@ -59,7 +66,7 @@ static void put_run(struct memtrace_heap *heap, mt_span *run)
     MT_ASSERT(run->n_slices > 0 && run->first_slice < r->top &&
               run->n_slices <= r->top - run->first_slice);
     mt_store_relaxed(&run->state, MT_SPAN_FREE);
-    run->flags &= MT_SPAN_DIRTY;
+    run->flags &= MT_SPAN_DIRTY | MT_SPAN_HOLE;
     run->heap = (uint16_t)heap->id;
     mt_span *before = run->first_slice
                           ? free_neighbour(r, run->first_slice - 1, run->flags)
@@ -117,7 +124,7 @@ static bool pages_split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
     rest->region = run->region;
     rest->first_slice = run->first_slice + n;
     rest->n_slices = run->n_slices - n;
-    rest->flags = run->flags & MT_SPAN_DIRTY;
+    rest->flags = run->flags & (MT_SPAN_DIRTY | MT_SPAN_HOLE);
     run->n_slices = n;
     put_run(heap, rest);
     return true;
@@ -126,8 +133,16 @@ static bool pages_split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
 static void purge_run(struct memtrace_heap *heap, mt_span *run)
 {
     mt_run_remove(heap, run);
-    if (mt_os_decommit((void *)run->base, run->block_bytes))
+    uint64_t least = heap->record->committed / HOLES_MOST;
+    if (least < HOLE_LEAST)
+        least = HOLE_LEAST;
+    if (!(heap->record->flags & MT_HEAP_FIXED) && run->block_bytes >= least &&
+        mt_os_uncommit((void *)run->base, run->block_bytes)) {
+        heap->record->committed -= run->block_bytes;
+        run->flags = MT_SPAN_HOLE;
+    } else if (mt_os_decommit((void *)run->base, run->block_bytes)) {
         run->flags &= ~MT_SPAN_DIRTY;
+    }
     put_run(heap, run);
 }
 
@@ -247,20 +262,52 @@ static bool lower_tops(struct memtrace_heap *heap)
     return any;
 }
 
+/* Maps a hole of n slices that is in no list; a small one together with some of
+ * what follows. */
+static bool fill_hole(struct memtrace_heap *heap, mt_span *run, uint32_t n)
+{
+    uint32_t least = HOLE_LEAST >> MT_SLICE_SHIFT;
+    uint32_t more = n < least && run->n_slices > least ? least : n;
+    if (!pages_split(heap, run, more))
+        return false;
+    uint64_t bytes = run->n_slices * MT_SLICE_BYTES;
+    uint64_t base = mt_region_at(run->region)->base +
+                    ((uint64_t)run->first_slice << MT_SLICE_SHIFT);
+    if (!mt_memory_commit(heap, (void *)base, bytes))
+        return false;
+    heap->record->committed += bytes;
+    run->flags &= ~MT_SPAN_HOLE;
+    return true;
+}
+
+/* A free run of n slices or more, in no list. */
+static mt_span *take_mapped(struct memtrace_heap *heap, uint32_t n)
+{
+    mt_span *run = pages_take_run(heap, n);
+    if (run && run->flags & MT_SPAN_HOLE && !fill_hole(heap, run, n)) {
+        put_run(heap, run);
+        run = NULL;
+    }
+    return run;
+}
+
 /* Exactly n slices, in no list and no map. */
 static mt_span *pages_take(struct memtrace_heap *heap, uint32_t n)
 {
     if (over_limit(heap, n * MT_SLICE_BYTES))
         return NULL;
-    mt_span *run = pages_take_run(heap, n);
+    mt_span *run = take_mapped(heap, n);
     if (run == NULL)
         run = mt_slices_top(heap, n);
     if (run && heap->purged_ns && !(run->flags & MT_SPAN_DIRTY))
         delay_purge(heap, n * MT_SLICE_BYTES);
-    if (run == NULL && heap->record->dirty_bytes && pages_purge(heap, 0))
-        run = pages_take_run(heap, n); /* joined runs may fit now */
+    if (run == NULL && heap->record->dirty_bytes && pages_purge(heap, 0)) {
+        run = take_mapped(heap, n); /* joined runs may fit now */
+        if (run == NULL)
+            run = mt_slices_top(heap, n); /* or what was unmapped may be had */
+    }
     if (run == NULL && !(heap->record->flags & MT_HEAP_FIXED) &&
-        mt_heap_grow(heap, n * MT_SLICE_BYTES))
+        !mt_slices_have_room(heap, n) && mt_heap_grow(heap, n * MT_SLICE_BYTES))
         run = mt_slices_top(heap, n);
     if (run == NULL && lower_tops(heap))
         run = mt_slices_top(heap, n);
@@ -335,7 +382,7 @@ static mt_span *align_run(struct memtrace_heap *heap, mt_span *run,
         rest->region = run->region;
         rest->first_slice = run->first_slice + skip;
         rest->n_slices = run->n_slices - skip;
-        rest->flags = run->flags & MT_SPAN_DIRTY;
+        rest->flags = run->flags & (MT_SPAN_DIRTY | MT_SPAN_HOLE);
         run->n_slices = skip;
     }
     put_run(heap, run);
@@ -475,7 +522,8 @@ static bool pages_extend(struct memtrace_heap *heap, mt_span *span,
             return false;
         mt_run_remove(heap, next);
         pages_claim(next);
-        if (!pages_split(heap, next, more)) {
+        if ((next->flags & MT_SPAN_HOLE && !fill_hole(heap, next, more)) ||
+            !pages_split(heap, next, more)) {
             put_run(heap, next);
             return false;
         }

@@ -18,6 +18,8 @@ bool mt_heap_grow(struct memtrace_heap *, uint64_t least);
 /* Makes the region's first `need` bytes accessible. */
 bool mt_region_commit(struct memtrace_heap *, struct mt_region_record *,
                       uint64_t need);
+/* Has a region addresses for them?  There may be no memory all the same. */
+bool mt_slices_have_room(const struct memtrace_heap *, uint32_t n);
 /* n slices above all that were handed out so far, in no list; or NULL. */
 mt_span *mt_slices_top(struct memtrace_heap *, uint32_t n);
 

@@ -8,8 +8,8 @@
 #include "heap/internal.h"
 #include "heap/trace_region.h"
 
+#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 MT_EXPORT struct mt_root *memtrace_root;
@@ -65,14 +65,12 @@ static uint64_t planned_total(unsigned shift)
     return total;
 }
 
-/* Half the size, and again, until it fits the address-space limit and the
- * kernel agrees. */
+/* Half the size, and again, until the kernel agrees. */
 static char *trace_reserve(unsigned *shift, uint64_t *bytes)
 {
-    uint64_t most = mt_os_address_space() / 4;
     for (*shift = 0; *shift < 16; ++*shift) {
         *bytes = planned_total(*shift);
-        if (*bytes > most && *shift < 15)
+        if (*bytes > mt_os_reserve_most() && *shift < 15)
             continue;
         char *base = mt_os_reserve(*bytes, MT_SLICE_BYTES);
         if (base)
@@ -88,7 +86,6 @@ bool mt_region_start(void)
     char *base = trace_reserve(&shift, &bytes);
     if (base == NULL)
         return false;
-    madvise(base, bytes, MADV_NOHUGEPAGE);
     if (!mt_os_commit(base, 4096)) {
         mt_os_release(base, bytes);
         return false;
@@ -126,25 +123,63 @@ void mt_region_publish(void)
     mt_store_release(&memtrace_root->magic, MT_MAGIC);
 }
 
-/* Commits so that `used` bytes can be read. Two threads may do the same at
- * once: to commit what is committed changes nothing. */
-static bool trace_grow(struct mt_section_record *section, uint64_t used)
+/* Threads, and signal handlers, that map more of a section now. */
+static uint32_t growing[MT_N_SECTIONS];
+
+/* Maps [have, want) of a section.  Two may do the same at once, as there is no
+ * lock: a piece that is mapped already is the other's, if there is another. Who
+ * is alone finds what the program has mapped there. */
+static bool trace_map(unsigned id, uint64_t have, uint64_t want)
 {
-    uint64_t have = mt_load_acquire(&section->committed);
-    uint64_t step = have / 4;
-    uint64_t want = used + (step < MIB(16) ? step : MIB(16));
-    want = (want + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
-    if (want > section->reserved)
-        want = section->reserved;
+    struct mt_section_record *section = &memtrace_root->sections[id];
+    char *base = (char *)section->base;
+    bool ok = mt_os_commit(base + have, want - have);
+    for (uint64_t at = have; !ok && errno == EEXIST && at < want;
+         at += COMMIT_STEP) {
+        if (mt_os_commit(base + at, COMMIT_STEP))
+            continue;
+        /* The other says so before it ceases to be one. */
+        if (errno != EEXIST || (mt_load_acquire(&growing[id]) == 1 &&
+                                mt_load_acquire(&section->committed) <= at))
+            return false;
+        errno = EEXIST;
+    }
+    if (!ok && errno != EEXIST)
+        return false;
+    mt_os_thp(base + have, want - have, false);
+    return true;
+}
+
+static uint64_t trace_round(const struct mt_section_record *section,
+                            uint64_t bytes)
+{
+    bytes = (bytes + COMMIT_STEP - 1) & ~(COMMIT_STEP - 1);
+    return bytes < section->reserved ? bytes : section->reserved;
+}
+
+/* Commits so that `used` bytes can be read. */
+static MT_COLD bool trace_grow(unsigned id, uint64_t used)
+{
+    struct mt_section_record *section = &memtrace_root->sections[id];
+    uint64_t have = mt_load_acquire(&section->committed), step = have / 4;
+    uint64_t want =
+        trace_round(section, used + (step < MIB(16) ? step : MIB(16)));
+    int saved = errno;
     if (want <= have)
         return true;
-    if (!mt_os_commit((char *)section->base + have, want - have))
-        return false;
-    while (have < want &&
+    __atomic_fetch_add(&growing[id], 1, __ATOMIC_SEQ_CST);
+    bool ok = trace_map(id, have, want);
+    if (!ok) {
+        want = trace_round(section, used);
+        ok = want <= have || trace_map(id, have, want);
+    }
+    while (ok && have < want &&
            !__atomic_compare_exchange_n(&section->committed, &have, want, false,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
-    return true;
+    __atomic_fetch_sub(&growing[id], 1, __ATOMIC_SEQ_CST);
+    errno = saved;
+    return ok;
 }
 
 /* Without a lock: a signal handler that allocates may have interrupted an
@@ -156,7 +191,7 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     do {
         if (bytes > section->reserved - at ||
             (at + bytes > mt_load_acquire(&section->committed) &&
-             !trace_grow(section, at + bytes))) {
+             !trace_grow(id, at + bytes))) {
             __atomic_fetch_add(&section->overflow, 1, __ATOMIC_RELAXED);
             return NULL;
         }
@@ -176,26 +211,20 @@ void mt_section_forget(void *memory, size_t bytes)
 }
 
 /* Slice maps are sized for all of a region, of which most may never be used:
- * readable at once, but in cores only as far as mt_os_dump() said.  One
- * caller at a time (pages.c has a lock for regions). */
+ * they are committed with it (heap_regions.c).  One caller at a time. */
 uint32_t *mt_section_map(size_t bytes)
 {
     struct mt_section_record *maps =
         &memtrace_root->sections[MT_SECTION_SLICE_MAPS];
-    char *got = NULL;
     bytes = (bytes + 4095) & ~(size_t)4095;
-    if (bytes <= maps->reserved - maps->used) {
-        got = (char *)maps->base + maps->used;
-        if (mt_os_commit_undumped(got, bytes)) {
-            mt_store_release(&maps->committed, maps->used + bytes);
-            mt_store_release(&maps->used, maps->used + bytes);
-        } else {
-            got = NULL;
-        }
-    } else {
+    if (bytes > maps->reserved - maps->used) {
         maps->overflow++;
+        return NULL;
     }
-    return (uint32_t *)got;
+    uint32_t *got = (uint32_t *)(maps->base + maps->used);
+    mt_store_release(&maps->committed, maps->used + bytes);
+    mt_store_release(&maps->used, maps->used + bytes);
+    return got;
 }
 
 uint32_t mt_string_add(const char *text, size_t length)

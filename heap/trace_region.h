@@ -19,8 +19,7 @@ void mt_own_data_publish(void);
 void mt_schema_write(void);
 void mt_region_publish(void);
 
-/* A slice map of `bytes`, zero; mt_os_dump() says which part of it belongs
- * in cores. */
+/* Room for a slice map of `bytes`, of which nothing is committed. */
 uint32_t *mt_section_map(size_t bytes);
 
 /* In the child of a fork: the region is now the child's. */

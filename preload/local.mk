@@ -10,3 +10,4 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 %C%_libmemtrace_preload_la_LDFLAGS = -module -avoid-version -shared \
 	-Wl,-z,now -Wl,-z,defs -Wl,-fini=
 %C%_libmemtrace_preload_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
+%C%_libmemtrace_preload_la_SOURCES += %D%/rlimits.c

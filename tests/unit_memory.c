@@ -221,7 +221,91 @@ static void failing_calls(void)
     CU_ASSERT(completed);
 }
 
+/* [at, at + bytes), mapped by somebody else. */
+static char *occupy(uint64_t at, size_t bytes)
+{
+    char *p = mmap((void *)at, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    CU_ASSERT_PTR_EQUAL_FATAL(p, (void *)at);
+    memset(p, 0x5a, bytes);
+    return p;
+}
+
+static size_t changed(const char *p, size_t bytes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bytes; i++)
+        n += p[i] != 0x5a;
+    return n;
+}
+
+/* A program may ask for addresses that a heap has reserved. */
+static void occupied_reservation(void)
+{
+    memtrace_heap *heap = create(0, NULL, 0, 0);
+    char *first = memtrace_alloc(heap, 100000);
+    const struct mt_region_record *r = mt_region_of((uintptr_t)first);
+    uint64_t end = r->base + r->committed;
+    char *theirs = occupy(end + MIB, 65536);
+    for (int i = 0; i < 200; i++) {
+        char *p = memtrace_alloc(heap, 100000);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        CU_ASSERT(p + 100000 <= theirs || p >= theirs + 65536);
+        memset(p, 1, 100000);
+    }
+    CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
+    CU_ASSERT_EQUAL(changed(theirs, 65536), 0);
+    CU_ASSERT(heap->record->n_regions > 1);
+    CU_ASSERT_EQUAL(memtrace_heap_destroy(heap), 0);
+    CU_ASSERT_EQUAL(changed(theirs, 65536), 0);
+    CU_ASSERT_FALSE(mt_os_readable((void *)r->base, 8));
+    munmap(theirs, 65536);
+}
+
+/* Large free runs are unmapped; what comes to lie there stays. */
+static void occupied_hole(void)
+{
+    memtrace_heap *heap = create(0, NULL, 0, 0);
+    char *blocks[8];
+    for (int i = 0; i < 8; i++)
+        memset(blocks[i] = memtrace_alloc(heap, 8 * MIB), 1, 8 * MIB);
+    uint64_t before = heap->record->committed;
+    for (int i = 1; i < 8; i += 2)
+        memtrace_free(blocks[i]);
+    memtrace_trim();
+    CU_ASSERT_EQUAL(before - heap->record->committed, 4 * 8 * MIB);
+    CU_ASSERT_FALSE(mt_os_readable(blocks[3], 8));
+    char *theirs = occupy((uintptr_t)blocks[3] + MIB, 65536);
+    for (int i = 1; i < 8; i += 2) {
+        blocks[i] = memtrace_alloc(heap, i == 1 ? 100000 : 8 * MIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(blocks[i]);
+        CU_ASSERT_EQUAL(blocks[i][0], 0);
+        memset(blocks[i], 2, i == 1 ? 100000 : 8 * MIB);
+    }
+    CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
+    CU_ASSERT_EQUAL(changed(theirs, 65536), 0);
+    CU_ASSERT_EQUAL(memtrace_heap_destroy(heap), 0);
+    CU_ASSERT_EQUAL(changed(theirs, 65536), 0);
+    munmap(theirs, 65536);
+}
+
+/* Heaps come and go; their addresses serve again. */
+static void many_heaps(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        memtrace_heap *heap = create(0, NULL, 0, i % 2 ? 0 : MIB);
+        char *p = memtrace_alloc(heap, 10000);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        *p = 1;
+        CU_ASSERT_EQUAL_FATAL(memtrace_heap_destroy(heap), 0);
+    }
+    CU_ASSERT_EQUAL(mt_os_reserve_most(), UINT64_MAX);
+}
+
 static const struct unit_test tests[] = {
+    {"what the program maps in a reservation", occupied_reservation},
+    {"what the program maps where memory went back", occupied_hole},
+    {"a thousand heaps, one after the other", many_heaps},
     {"lists of nodes", node_lists},
     {"wrong options", wrong_options},
     {"pages of 2 MiB, or a clean refusal", pages_of_2m},

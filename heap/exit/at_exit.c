@@ -119,7 +119,8 @@ void mt_exit_write(uint64_t sp, uint64_t pc)
         return;
     }
     struct mt_exit *a = mt_os_reserve(sizeof *a, 0);
-    if (a == NULL || !mt_os_commit_undumped(a, sizeof *a)) {
+    bool ready = a && mt_os_commit(a, sizeof *a);
+    if (!ready) {
         at_exit_say(name, ": not written", errno);
     } else {
         a->core = at_exit.core;
@@ -136,6 +137,8 @@ void mt_exit_write(uint64_t sp, uint64_t pc)
                 unlink(part);
         }
     }
+    if (ready)
+        mt_os_uncommit(a, sizeof *a);
     if (a)
         mt_os_release(a, sizeof *a);
     errno = saved;

@@ -360,18 +360,26 @@ NOINLINE static void exited_result(void)
     usleep(200000);
 }
 
+/* Apart from others, with which the kernel would make it one. */
+static void **map_apart(void)
+{
+    char *map = mmap(NULL, (1 << 20) + 8192, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    mprotect(map + 4096, 1 << 20, PROT_READ | PROT_WRITE);
+    return (void **)(map + 4096);
+}
+
 NOINLINE static void mapping(void)
 {
-    void **map = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void **map = map_apart();
 
     map[1000] = list(3);
 }
 
 NOINLINE static void held_mapping(void)
 {
-    void **map = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void **map = map_apart();
 
     map[1000] = list(3);
     hold[0] = map;

@@ -8,7 +8,11 @@
  *     limits swing BYTES    ten times: BYTES in blocks of another size, freed
  *     limits stress N       four threads do N operations each, with more than
  *                           there is memory for: some fail, no block changes
- *     limits huge           blocks of many GiB, and some that cannot be
+ *     limits huge           which blocks of many GiB can be had
+ *     limits late MIB       limits its own address space, then works
+ *     limits back           what is freed does not count for a limit
+ *     limits threads N      N threads at once allocate: how many failed
+ *     limits lock           locks all of its memory: KiB that it has then
  *     limits child          a child that runs out must not hurt its parent
  * Prints what it found, and ends with 0 if that is as it should be.
  */
@@ -19,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,15 +236,20 @@ static int stress(size_t operations)
 
 static int huge(void)
 {
-    for (size_t gib = 1; gib <= 64; gib *= 4) {
+    for (size_t gib = 1; gib <= 1024; gib *= 4) {
         size_t size = gib << 30;
-        char *p = malloc(size);
-        if (p == NULL)
-            return printf("%zu GiB: none\n", gib), 1;
-        p[0] = p[size / 2] = p[size - 1] = 1;
-        p = realloc(p, size + (1 << 20));
-        if (p == NULL || p[0] != 1 || p[size / 2] != 1)
-            return printf("%zu GiB: not grown\n", gib), 1;
+        char *p = malloc(size), *q = NULL;
+        printf("%zu GiB: %s", gib, p ? "got" : strerror(errno));
+        if (p) {
+            p[0] = p[size / 2] = p[size - 1] = 1;
+            q = realloc(p, size + (1 << 20));
+            printf(", %s", q ? "grown" : strerror(errno));
+            if (q && (q[0] != 1 || q[size / 2] != 1))
+                return puts(", changed"), 1;
+        }
+        free(q ? q : p);
+        p = calloc(size / 1024, 1024);
+        printf(", zeroed %s\n", p ? "got" : strerror(errno));
         free(p);
     }
     errno = 0;
@@ -247,6 +257,110 @@ static int huge(void)
         malloc((size_t)1 << 47) || aligned_alloc((size_t)1 << 46, 1))
         return puts("got what cannot be"), 1;
     return puts("good"), 0;
+}
+
+static int limit_to(size_t mib)
+{
+    struct rlimit limit = {mib * MIB, mib * MIB};
+    return setrlimit(RLIMIT_AS, &limit);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* What is done under a limit that came late, each with its result. */
+static int late(size_t mib)
+{
+    pthread_t thread;
+    free(malloc(1000));
+    limit_to(mib);
+    int error = pthread_create(&thread, NULL, nothing, NULL);
+    printf("thread %s\n", strerror(error));
+    if (error == 0)
+        pthread_join(thread, NULL);
+    void *map = mmap(NULL, mib * MIB / 8, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("mapping %s\n", map == MAP_FAILED ? strerror(errno) : "good");
+    for (size_t part = 8; part > 0; part /= 2) {
+        char *p = malloc(mib * MIB / part);
+        printf("1/%zu %s\n", part, p ? "got" : strerror(errno));
+        if (p)
+            p[0] = p[mib * MIB / part - 1] = 1;
+        free(p);
+    }
+    return 0;
+}
+
+static int back(void)
+{
+    static char *blocks[100];
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 100; i++)
+            memset(blocks[i] = malloc(4 * MIB), 1, 4 * MIB);
+        for (size_t i = 0; i < 100; i++)
+            free(blocks[i]);
+    }
+    if (limit_to(200) != 0)
+        return puts("cannot limit itself"), 1;
+    char *map = mmap(NULL, 120 * MIB, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return puts("what was freed counts"), 1;
+    munmap(map, 120 * MIB);
+    for (size_t i = 0; i < 30; i++) {
+        blocks[i] = malloc(4 * MIB);
+        if (blocks[i] == NULL)
+            return printf("%zu blocks of 30\n", i), 1;
+        for (size_t at = 0; at < 4 * MIB; at += 4096)
+            blocks[i][at] = 2;
+    }
+    return puts("good"), 0;
+}
+
+static pthread_barrier_t barrier;
+static size_t refused;
+
+static void *allocate_once(void *arg)
+{
+    void *p = malloc(100);
+    if (p == NULL)
+        __atomic_fetch_add(&refused, 1, __ATOMIC_RELAXED);
+    pthread_barrier_wait(&barrier);
+    free(p);
+    return arg;
+}
+
+static int many_threads(size_t n)
+{
+    static pthread_t all[2000];
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 32768);
+    pthread_barrier_init(&barrier, NULL, (unsigned)n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (pthread_create(&all[i], &attributes, allocate_once, NULL) != 0)
+            return printf("%zu threads of %zu\n", i, n), fflush(stdout),
+                   _exit(1), 1;
+    pthread_barrier_wait(&barrier);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(all[i], NULL);
+    printf("%zu refused\n", refused);
+    return refused != 0;
+}
+
+static int lock(void)
+{
+    int error = mlockall(MCL_CURRENT | MCL_FUTURE) ? errno : 0;
+    char line[200];
+    free(malloc(1 * MIB));
+    fprintf(stderr, "mlockall: %s\n", strerror(error));
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            printf("%ld\n", strtol(line + 6, NULL, 10));
+    return error != 0;
 }
 
 static int child(void)
@@ -275,6 +389,14 @@ int main(int argc, char **argv)
         return stress(strtoul(argv[2], NULL, 10));
     if (strcmp(what, "huge") == 0)
         return huge();
+    if (argc > 2 && strcmp(what, "late") == 0)
+        return late(strtoul(argv[2], NULL, 10));
+    if (argc > 2 && strcmp(what, "threads") == 0)
+        return many_threads(strtoul(argv[2], NULL, 10));
+    if (strcmp(what, "back") == 0)
+        return back();
+    if (strcmp(what, "lock") == 0)
+        return lock();
     if (strcmp(what, "child") == 0)
         return child();
     return 2;
