@@ -352,17 +352,17 @@ void *mt_alloc(struct memtrace_heap *, size_t size, size_t align, bool zero,
 void *mt_heap_alloc(struct memtrace_heap *, size_t size, size_t align,
                     bool zero, const struct mt_regs *);
 /* The rest of a free(); the block stays in its register. */
-void mt_free_main(void *, mt_span *);
-void mt_free_word(void *, mt_span *, uint32_t word);
+MT_REALIGN void mt_free_main(void *, mt_span *);
+MT_REALIGN void mt_free_word(void *, mt_span *, uint32_t word);
 /* As mt_alloc for the calling thread's cache of the main heap; NULL without
  * errno. */
 void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,
                      const struct mt_regs *);
 /* Such a block that has been captured already. */
-void *mt_take_small(struct mt_cache *, uint32_t size_class, size_t size,
-                    uint64_t tag);
+MT_REALIGN void *mt_take_small(struct mt_cache *, uint32_t size_class,
+                               size_t size, uint64_t tag);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */
-void mt_free_any(void *, const char *who);
+MT_REALIGN void mt_free_any(void *, const char *who);
 /* As realloc() of a block; size 0 frees. */
 void *mt_resize(void *p, size_t size, const struct mt_regs *);
 /* Gives a live block another size where it is, for the caller; false: it must
@@ -375,7 +375,7 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
 /* Bytes that the block may use; 0 for NULL, and for what is no live block,
  * which is reported. */
-size_t mt_usable_size_slow(const void *);
+MT_REALIGN size_t mt_usable_size_slow(const void *);
 
 /* recent_frees.c */
 /* Remembers the tag of the one block of a span that is released. */

@@ -24,6 +24,7 @@
     .cfi_adjust_cfa_offset 8
     push %rbx
     .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %rbx, 0
     push %rbp
     .cfi_adjust_cfa_offset 8
     push %rax
@@ -31,11 +32,16 @@
     push %r10
     .cfi_adjust_cfa_offset 8
     mov %rsp, %rcx
-    sub $8, %rsp
-    .cfi_adjust_cfa_offset 8
+    mov %rsp, %rbx
+    .cfi_def_cfa_register %rbx
+    and $-16, %rsp /* callers should have, and not all have */
     call \target
-    add $72, %rsp
-    .cfi_adjust_cfa_offset -72
+    mov %rbx, %rsp
+    .cfi_def_cfa_register %rsp
+    mov 24(%rsp), %rbx
+    .cfi_restore %rbx
+    add $64, %rsp
+    .cfi_adjust_cfa_offset -64
     ret
     .cfi_endproc
     .size \name, . - \name

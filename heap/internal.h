@@ -18,6 +18,9 @@
 #define MT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define MT_COLD __attribute__((cold, noinline))
 #define MT_NOINLINE __attribute__((noinline))
+/* Of functions that the doors call themselves: a program may call those with a
+ * stack that is not aligned, which they do not mind. */
+#define MT_REALIGN __attribute__((force_align_arg_pointer))
 #define MT_EXPORT __attribute__((visibility("default")))
 /* Initial-exec: the access is one instruction and can never allocate. */
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))
@@ -111,7 +114,7 @@ uint32_t mt_string_add(const char *, size_t length);
 /* --- epoch.c: opens an epoch when the last is older than the grain. Returns
  * the index of the current one.  AS-safe. */
 extern uint64_t mt_epoch_next_ns; /* when the next may open */
-MT_COLD void mt_epoch_open(uint64_t now);
+MT_REALIGN MT_COLD void mt_epoch_open(uint64_t now);
 static inline uint32_t mt_epoch_at(uint64_t now)
 {
     if (MT_UNLIKELY(now >= mt_load_relaxed(&mt_epoch_next_ns)))

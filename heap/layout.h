@@ -273,7 +273,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(24, uint64_t, allocs, "allocations since start-up, folded so far")      \
     F(32, uint64_t, bytes, "bytes of those")                                  \
     F(40, uint32_t, first_epoch, "when it was first seen")                    \
-    F(44, uint32_t, modules, "modules listed when it was first seen")
+    F(44, uint32_t, modules, "records of modules that its frames lie in")
 
 #define MT_EPOCH_FIELDS(F, A)                                                 \
     F(0, uint64_t, monotonic_ns, "CLOCK_MONOTONIC when it was opened")        \
@@ -290,7 +290,9 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, loaded_ns, "CLOCK_MONOTONIC when it was first seen")      \
     F(72, uint64_t, unloaded_ns, "CLOCK_MONOTONIC when found gone, or 0")     \
     F(80, uint64_t, link_map, "address of its link_map; the writer's own")    \
-    F(88, uint64_t, fingerprint, "of one without build-id; the writer's own")
+    F(88, uint64_t, fingerprint, "of one without build-id; the writer's own") \
+    F(96, uint32_t, same, "first record of the same; the writer's own")       \
+    F(100, uint32_t, contested, "others have addresses of it; the writer's own")
 
 #define MT_THREAD_FIELDS(F, A)                                                \
     F(0, uint32_t, state, "MT_THREAD_*")                                      \
@@ -354,7 +356,7 @@ struct mt_counter_record {
     R(span_record, MT_SPAN_FIELDS, 128)                                       \
     R(stack_record, MT_STACK_FIELDS, 48)                                      \
     R(epoch_record, MT_EPOCH_FIELDS, 16)                                      \
-    R(module_record, MT_MODULE_FIELDS, 96)                                    \
+    R(module_record, MT_MODULE_FIELDS, 104)                                    \
     R(thread_record, MT_THREAD_FIELDS, 64)                                    \
     R(counter_record, MT_COUNTER_FIELDS, 16)
 

@@ -23,13 +23,13 @@ include %D%/leaks.mk
 include %D%/check.mk
 
 SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
-	%D%/e2e/known %D%/e2e/frames %D%/e2e/stacks %D%/e2e/control %D%/e2e/layout %D%/installed \
+	%D%/e2e/known %D%/e2e/frames %D%/e2e/odd-programs %D%/e2e/stacks %D%/e2e/control %D%/e2e/layout %D%/installed \
 	%D%/include-rules %D%/configure-names %D%/layout-doc %D%/tree
 LONG_TESTS += %D%/e2e/stacks-more
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/sampled.py %D%/e2e/third_reader.py \
 	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c \
-	%D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
+	%D%/programs/odd.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
 TEST_TIMEOUT = 600

@@ -205,7 +205,7 @@ capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
     bool same = u.n_frames == s->depth && u.flags == s->flags &&
                 memcmp((const void *)(uintptr_t)s->frames, c->frames[0],
                        u.n_frames * sizeof *u.frames) == 0 &&
-                !mt_modules_stale(c->frames[0], u.n_frames, s->modules);
+                mt_modules_match(c->frames[0], u.n_frames, s->modules);
     __atomic_fetch_add(&mt_capture_totals.verified, 1, __ATOMIC_RELAXED);
     if (!same)
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
@@ -284,6 +284,8 @@ struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
 {
     const struct mt_regs regs = {.rip = rip, .rsp = rsp, .rbp = rbp};
     uint64_t room = mt_capture_room(c, rsp);
+    if (MT_UNLIKELY(room == 0))
+        room = mt_walk_ask_room(&c->ranges, rsp);
     if (MT_UNLIKELY(room == 0 || (c->memo.misses & c->memo.rarely) ||
                     !mt_capture_is_current(c)))
         return NULL;

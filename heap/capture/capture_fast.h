@@ -42,11 +42,11 @@ static inline void mt_capture_end(struct mt_capture *c)
     mt_store_relaxed(&c->under_way[0], 0);
 }
 
-/* Bytes above `sp` that are known to be readable. */
+/* Bytes above `sp` that are known to be readable; 0 on another stack than the
+ * thread's own. */
 static inline uint64_t mt_capture_room(const struct mt_capture *c, uint64_t sp)
 {
-    uint64_t low = c->ranges.range[c->ranges.last].low;
-    uint64_t high = c->ranges.range[c->ranges.last].high;
+    uint64_t low = c->ranges.range[0].low, high = c->ranges.range[0].high;
     return sp - low < high - low ? high - sp : 0;
 }
 
@@ -69,8 +69,8 @@ mt_capture_expected(const struct mt_capture *c, const struct mt_regs *regs)
 
 /* Another slot whose entry holds for these registers, or NULL. Between begin
  * and end. */
-struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
-                                     uint64_t rsp, uint64_t rbp);
+MT_REALIGN struct mt_memo_slot *
+mt_capture_find(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp);
 
 /* Is there nothing to do for a hit but to count it? */
 static inline bool mt_capture_is_plain(const struct mt_capture *c,

@@ -98,19 +98,26 @@ static bool read_cie(const uint8_t *at, const uint8_t *limit,
     return !c.bad && cie->return_column == MT_REG_RIP;
 }
 
+/* The end of what can be read from `at` on; `at` itself: nothing. */
+static const uint8_t *readable_to(const struct mt_object *object,
+                                  const uint8_t *at)
+{
+    uint64_t end = mt_object_readable_to(object, (uint64_t)(uintptr_t)at);
+    return end ? (const uint8_t *)(uintptr_t)end : at;
+}
+
 /* MT_CFI_NONE if the FDE at `at` isn't about `address`. */
-static enum mt_cfi_status run_fde(const uint8_t *at, const uint8_t *limit,
+static enum mt_cfi_status run_fde(const uint8_t *at,
                                   const struct mt_object *object,
                                   uint64_t address, struct mt_cfi_row *row)
 {
     struct record record;
     struct mt_cfi_cie cie;
     uint64_t data_base = (uint64_t)(uintptr_t)object->eh_frame_hdr;
-    if (!read_record(at, limit, &record) || record.id == 0)
+    if (!read_record(at, readable_to(object, at), &record) || record.id == 0)
         return MT_CFI_UNSUPPORTED;
     const uint8_t *cie_at = record.id_at - record.id;
-    if ((uint64_t)(uintptr_t)cie_at < object->start || cie_at >= limit ||
-        !read_cie(cie_at, limit, &cie))
+    if (!read_cie(cie_at, readable_to(object, cie_at), &cie))
         return MT_CFI_UNSUPPORTED;
     struct mt_cursor c = record.body;
     uint64_t begin = mt_cfi_pointer(&c, cie.pointer_encoding, data_base);
@@ -134,7 +141,7 @@ static enum mt_cfi_status walk_section(const uint8_t *at, const uint8_t *limit,
     for (; read_record(at, limit, &record); at = record.next) {
         if (record.id == 0)
             continue;
-        enum mt_cfi_status status = run_fde(at, limit, object, address, row);
+        enum mt_cfi_status status = run_fde(at, object, address, row);
         if (status == MT_CFI_OK)
             return status;
     }
@@ -167,8 +174,8 @@ enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
     struct mt_object object;
     if (!mt_object_find(address, &object) || !object.eh_frame_hdr)
         return MT_CFI_NONE;
-    const uint8_t *limit = (const uint8_t *)(uintptr_t)object.end;
     const uint8_t *hdr = object.eh_frame_hdr;
+    const uint8_t *limit = readable_to(&object, hdr);
     uint64_t base = (uint64_t)(uintptr_t)hdr;
     struct mt_cursor c = {hdr, limit, false};
     if (mt_read_u8(&c) != 1)
@@ -181,10 +188,9 @@ enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
     if (c.bad)
         return MT_CFI_NONE;
     if (count_encoding == MT_PE_OMIT || table_encoding != HDR_TABLE_ENCODING) {
-        if (section < object.start || section >= object.end)
-            return MT_CFI_NONE;
-        return walk_section((const uint8_t *)(uintptr_t)section, limit, &object,
-                            address, row);
+        const uint8_t *at = (const uint8_t *)(uintptr_t)section;
+        return walk_section(at, readable_to(&object, at), &object, address,
+                            row);
     }
     if (n > UINT32_MAX || !mt_cursor_room(&c, n * sizeof(struct hdr_entry)))
         return MT_CFI_NONE;
@@ -193,5 +199,5 @@ enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
         search_table(table, n, (int64_t)(address - base));
     if (!entry)
         return MT_CFI_NONE;
-    return run_fde(hdr + entry->fde, limit, &object, address, row);
+    return run_fde(hdr + entry->fde, &object, address, row);
 }

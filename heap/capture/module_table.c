@@ -3,10 +3,15 @@
  * module_table.c - the list of what was loaded where, and when.
  *
  * A module is recorded when a stack first has a frame in it. Records are
- * never removed: one that is found gone is marked unloaded, and whatever is
- * at its addresses now gets a record of its own, later in the list. A stack
- * record says how long the list was; a frame of it lies in the last module
- * before that point that holds its address.
+ * never removed: one that is found gone is marked unloaded. One that comes back
+ * to its addresses is loaded again, in the same record. Whatever else comes to
+ * them has a record of its own, later in the list. A stack record has a number
+ * of records; a frame of it lies in the last of those that holds its address.
+ *
+ * That number is chosen: it is above the records of the modules that the frames
+ * are in, and not above those that had the same addresses later. Where there is
+ * no such number, a module is listed again at the end. So the list grows with
+ * what was loaded where, and not with how often.
  */
 #include "heap/capture/module_table.h"
 
@@ -34,9 +39,6 @@ uint32_t mt_modules_count(void)
                       sizeof(struct mt_module_record));
 }
 
-static uint32_t last_reuse; /* 1 + index of the last at addresses used before */
-static uint32_t unloads;    /* modules found gone */
-
 /* The GNU build-id note among the notes at [at, end). */
 static uint32_t copy_build_id(const uint8_t *at, const uint8_t *end,
                               uint8_t out[32])
@@ -59,22 +61,17 @@ static uint32_t copy_build_id(const uint8_t *at, const uint8_t *end,
     return 0;
 }
 
-/* From the program headers, which are mapped with the object. */
-static uint32_t find_build_id(const struct mt_object *object, uint64_t bias,
-                              uint8_t out[32])
+static uint32_t find_build_id(const struct mt_object *object, uint8_t out[32])
 {
-    const ElfW(Ehdr) *e = (const void *)(uintptr_t)object->start;
-    uint64_t room = object->end - object->start;
-    if (room < 4096 || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
-        e->e_phentsize != sizeof(ElfW(Phdr)) || e->e_phoff > 4096 ||
-        e->e_phoff + e->e_phnum * sizeof(ElfW(Phdr)) > 4096)
-        return 0;
-    const ElfW(Phdr) *p = (const void *)(uintptr_t)(object->start + e->e_phoff);
-    for (unsigned i = 0; i < e->e_phnum; i++) {
-        uint64_t at = bias + p[i].p_vaddr - object->start;
-        if (p[i].p_type != PT_NOTE || at > room || p[i].p_filesz > room - at)
+    const ElfW(Phdr) *p = object->headers;
+    for (unsigned i = 0; p && i < object->n_headers; i++) {
+        uint64_t at = object->bias + p[i].p_vaddr;
+        if (p[i].p_type != PT_NOTE)
             continue;
-        const uint8_t *notes = (const void *)(uintptr_t)(object->start + at);
+        uint64_t end = mt_object_readable_to(object, at);
+        if (at > end || p[i].p_filesz > end - at)
+            continue;
+        const uint8_t *notes = (const void *)(uintptr_t)at;
         uint32_t n = copy_build_id(notes, notes + p[i].p_filesz, out);
         if (n)
             return n;
@@ -103,85 +100,133 @@ static uint32_t add_path(const struct link_map *map)
     return mt_string_add(path, n + length);
 }
 
-/* Of what identifies an object without a build-id: its first page, with the
- * program headers, and its table of functions. */
-static uint64_t modules_fingerprint(const struct mt_object *object)
+static uint64_t hash_words(uint64_t h, const uint8_t *at, uint64_t bytes)
 {
-    const uint8_t *table = object->eh_frame_hdr;
-    uint64_t room = table ? object->end - (uint64_t)(uintptr_t)table : 0;
-    uint64_t h = 0, n = 0;
-    if (room >= 12 && table[2] == 3) /* the number of entries: udata4 */
-        n = 8 * (uint64_t)(table[8] | table[9] << 8 | table[10] << 16) + 12;
-    n = n < room ? n & ~UINT64_C(7) : 0;
-    for (uint64_t i = 0; i < 4096 + n; i += 8) {
-        const uint8_t *at = i < 4096
-                                ? (const uint8_t *)(uintptr_t)object->start + i
-                                : table + (i - 4096);
+    for (uint64_t i = 0; i + 8 <= bytes; i += 8) {
         uint64_t word;
-        memcpy(&word, at, sizeof word);
+        memcpy(&word, at + i, sizeof word);
         h = (h ^ word) * UINT64_C(0x9fb21c651e98df25);
         h ^= h >> 32;
     }
     return h;
 }
 
+/* Of what identifies an object without a build-id: its first page, with the
+ * program headers, and its table of functions. */
+static uint64_t modules_fingerprint(const struct mt_object *object)
+{
+    const uint8_t *table = object->eh_frame_hdr;
+    uint64_t at = (uint64_t)(uintptr_t)table, n = 0;
+    uint64_t end = table ? mt_object_readable_to(object, at) : 0;
+    uint64_t room = end > at ? end - at : 0;
+    uint64_t h = object->elf ? hash_words(0, object->elf, 4096) : 0;
+    if (room >= 12 && table[2] == 3) /* the number of entries: udata4 */
+        n = 8 * (uint64_t)(table[8] | table[9] << 8 | table[10] << 16) + 12;
+    return hash_words(h, table, n < room ? n : 0);
+}
+
+/* One with a relative path is known by the end of it. */
+static bool has_path(const struct mt_module_record *m,
+                     const struct link_map *map)
+{
+    const char *strings =
+        (const char *)(uintptr_t)memtrace_root->sections[MT_SECTION_STRINGS]
+            .base;
+    const char *path = strings + m->path;
+    const char *name = map && map->l_name ? map->l_name : "";
+    size_t length = strlen(path), end = strlen(name);
+    return end <= length && (name[0] != '/' || end == length) &&
+           memcmp(path + length - end, name, end) == 0;
+}
+
 static bool modules_same_module(const struct mt_module_record *m,
                                 const struct mt_object *object)
 {
     uint8_t id[32] = {0};
-    const struct link_map *map = object->link_map;
     if (object->start != m->start || object->end != m->end)
         return false;
-    uint32_t n = find_build_id(object, map ? map->l_addr : 0, id);
+    uint32_t n = find_build_id(object, id);
     if (n || m->build_id_bytes)
         return n == m->build_id_bytes && memcmp(id, m->build_id, n) == 0;
-    return m->link_map == (uint64_t)(uintptr_t)map &&
+    return has_path(m, object->link_map) &&
            m->fingerprint == modules_fingerprint(object);
 }
 
-static bool reuses_addresses(const struct mt_object *object, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        const struct mt_module_record *m = record_at(i);
-        if (m->start < object->end && object->start < m->end && m->unloaded_ns)
-            return true;
-    }
-    return false;
-}
+/* --- those that are loaded --- */
 
-static void modules_raise(uint32_t *word, uint32_t value)
-{
-    uint32_t old = mt_load_relaxed(word);
-    while (old < value &&
-           !__atomic_compare_exchange_n(word, &old, value, false,
-                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        ;
-}
+/* Their records' indices + 1, in any order, 0 in between. One that is loaded
+ * may be there twice, one that was found gone is not. */
+#define MAX_LIVE 1024
+static uint32_t live[MAX_LIVE];
+static uint32_t n_live; /* entries that were ever in use */
 
-/* Two threads may add the same module at once; it is then listed twice. */
-static MT_COLD void add_module(const struct mt_object *object)
+static void live_add(uint32_t index)
 {
-    uint32_t n = mt_modules_count();
-    struct mt_module_record *m =
-        mt_section_alloc(MT_SECTION_MODULES, sizeof *m);
-    if (!m) {
-        __atomic_fetch_add(&memtrace_root->module_overflow, 1,
-                           __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < MAX_LIVE; i++) {
+        uint32_t none = 0;
+        if (!__atomic_compare_exchange_n(&live[i], &none, index + 1, false,
+                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            continue;
+        uint32_t n = mt_load_relaxed(&n_live);
+        while (n <= i &&
+               !__atomic_compare_exchange_n(&n_live, &n, i + 1, false,
+                                            __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            ;
         return;
     }
-    const struct link_map *map = object->link_map;
-    m->start = object->start;
-    m->load_bias = map ? map->l_addr : 0;
-    m->path = add_path(map);
-    m->build_id_bytes = find_build_id(object, m->load_bias, m->build_id);
-    m->loaded_ns = mt_os_monotonic_ns();
-    m->link_map = (uint64_t)(uintptr_t)map;
-    if (m->build_id_bytes == 0)
-        m->fingerprint = modules_fingerprint(object);
-    mt_store_release(&m->end, object->end); /* from now on it holds frames */
-    if (reuses_addresses(object, n))
-        modules_raise(&last_reuse,
-                      record_at(0) ? (uint32_t)(m - record_at(0)) + 1 : 0);
+}
+
+/* The live module that holds pc, or -1; *hint is where the last was found. */
+static int64_t live_find(uint64_t pc, uint32_t *hint)
+{
+    uint32_t n = mt_load_acquire(&n_live);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = *hint + i < n ? *hint + i : *hint + i - n;
+        uint32_t entry = mt_load_acquire(&live[at]);
+        if (entry == 0)
+            continue;
+        const struct mt_module_record *m = record_at(entry - 1);
+        if (pc < m->end && pc >= m->start &&
+            !mt_load_relaxed(&m->unloaded_ns)) {
+            *hint = at;
+            return entry - 1;
+        }
+    }
+    return -1;
+}
+
+/* --- those that are gone --- */
+
+static uint32_t unloads; /* modules found gone, and entered here */
+static struct {
+    uint32_t number; /* 1 + the value of `unloads` before; 0: being written */
+    uint64_t start, end;
+} gone_log[MT_GONE_MODULES];
+
+static void log_gone(const struct mt_module_record *m)
+{
+    uint32_t number = __atomic_fetch_add(&unloads, 1, __ATOMIC_ACQ_REL);
+    uint32_t i = number % MT_GONE_MODULES;
+    __atomic_exchange_n(&gone_log[i].number, 0, __ATOMIC_ACQ_REL);
+    mt_store_relaxed(&gone_log[i].start, m->start);
+    mt_store_relaxed(&gone_log[i].end, m->end);
+    mt_store_release(&gone_log[i].number, number + 1);
+}
+
+void mt_modules_gone_since(uint32_t from, uint32_t to,
+                           struct mt_gone_modules *gone)
+{
+    gone->n = 0;
+    gone->all = to - from > MT_GONE_MODULES;
+    for (uint32_t at = from; at != to && !gone->all; at++) {
+        uint32_t i = at % MT_GONE_MODULES;
+        uint32_t before = mt_load_acquire(&gone_log[i].number);
+        gone->start[gone->n] = mt_load_relaxed(&gone_log[i].start);
+        gone->end[gone->n++] = mt_load_relaxed(&gone_log[i].end);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (before != at + 1 || mt_load_relaxed(&gone_log[i].number) != before)
+            gone->all = true;
+    }
 }
 
 static uint64_t checked_load_count;
@@ -189,46 +234,23 @@ static uint64_t checked_load_count;
 /* Marks what is gone. */
 static MT_COLD void check_modules(uint64_t load_count)
 {
-    uint32_t n = mt_modules_count();
+    uint32_t n = mt_load_acquire(&n_live);
     for (uint32_t i = 0; i < n; i++) {
-        struct mt_module_record *m = record_at(i);
+        uint32_t entry = mt_load_acquire(&live[i]);
+        struct mt_module_record *m = entry ? record_at(entry - 1) : NULL;
         struct mt_object object;
-        if (mt_load_acquire(&m->end) == 0 || mt_load_relaxed(&m->unloaded_ns))
+        uint64_t loaded = 0;
+        if (!m || (mt_object_find(m->start, &object) &&
+                   modules_same_module(m, &object)))
             continue;
-        if (mt_object_find(m->start, &object) &&
-            modules_same_module(m, &object))
-            continue;
-        mt_store_relaxed(&m->unloaded_ns, mt_os_monotonic_ns());
-        __atomic_fetch_add(&unloads, 1, __ATOMIC_RELEASE);
+        if (__atomic_compare_exchange_n(&m->unloaded_ns, &loaded,
+                                        mt_os_monotonic_ns(), false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            log_gone(m);
+        __atomic_compare_exchange_n(&live[i], &entry, 0, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
     mt_store_release(&checked_load_count, load_count);
-}
-
-static bool in_live_module(uint64_t pc, uint32_t *hint)
-{
-    uint32_t n = mt_modules_count();
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t index = *hint + i < n ? *hint + i : *hint + i - n;
-        const struct mt_module_record *m = record_at(index);
-        /* The end first: it is written last. */
-        if (pc < mt_load_acquire(&m->end) && pc >= m->start &&
-            !mt_load_relaxed(&m->unloaded_ns)) {
-            *hint = index;
-            return true;
-        }
-    }
-    return false;
-}
-
-void mt_modules_note(const uint64_t *frames, unsigned n)
-{
-    uint32_t hint = 0;
-    for (unsigned i = 0; i < n; i++) {
-        struct mt_object object;
-        if (!in_live_module(frames[i] - 1, &hint) &&
-            mt_object_find(frames[i] - 1, &object))
-            add_module(&object);
-    }
 }
 
 uint32_t mt_modules_unload_count(uint64_t load_count)
@@ -238,14 +260,197 @@ uint32_t mt_modules_unload_count(uint64_t load_count)
     return mt_load_acquire(&unloads);
 }
 
-bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules)
+/* --- new ones, and those that come back --- */
+
+/* Others that had addresses of the module: from now on all are contested. */
+static void find_contest(struct mt_module_record *m, uint32_t n)
 {
-    uint32_t end = mt_load_acquire(&last_reuse);
-    for (uint32_t index = modules; index < end; index++) {
-        const struct mt_module_record *m = record_at(index);
-        for (unsigned i = 0; i < n; i++)
-            if (frames[i] - 1 >= m->start && frames[i] - 1 < m->end)
-                return true;
+    for (uint32_t i = 0; i < n; i++) {
+        struct mt_module_record *other = record_at(i);
+        if (other->same != m->same && m->start < other->end &&
+            other->start < m->end) {
+            mt_store_relaxed(&other->contested, 1);
+            mt_store_relaxed(&m->contested, 1);
+        }
     }
-    return false;
+}
+
+static struct mt_module_record *new_module_record(void)
+{
+    struct mt_module_record *m =
+        mt_section_alloc(MT_SECTION_MODULES, sizeof *m);
+    if (!m)
+        __atomic_fetch_add(&memtrace_root->module_overflow, 1,
+                           __ATOMIC_RELAXED);
+    return m;
+}
+
+/* `end` is written last: from then on the record holds frames. Two threads may
+ * add the same module at once; it is then listed twice. */
+static MT_COLD void add_module(const struct mt_object *object)
+{
+    struct mt_module_record *m = new_module_record();
+    if (!m)
+        return;
+    uint32_t index = (uint32_t)(m - record_at(0));
+    m->start = object->start;
+    m->load_bias = object->bias;
+    m->path = add_path(object->link_map);
+    m->build_id_bytes = find_build_id(object, m->build_id);
+    m->loaded_ns = mt_os_monotonic_ns();
+    m->link_map = (uint64_t)(uintptr_t)object->link_map;
+    if (m->build_id_bytes == 0)
+        m->fingerprint = modules_fingerprint(object);
+    m->same = index;
+    mt_store_release(&m->end, object->end);
+    find_contest(m, index);
+    live_add(index);
+}
+
+/* A module that is loaded: one that is back, or a new one. */
+static MT_COLD void list_module(const struct mt_object *object)
+{
+    for (uint32_t i = mt_modules_count(); i-- > 0;) {
+        struct mt_module_record *m = record_at(i);
+        if (mt_load_acquire(&m->end) != object->end ||
+            !modules_same_module(m, object))
+            continue;
+        mt_store_release(&m->unloaded_ns, 0);
+        live_add(i);
+        return;
+    }
+    add_module(object);
+}
+
+/* The module that is loaded at pc, listed if it was not; or -1. */
+static int64_t module_now(uint64_t pc, uint32_t *hint)
+{
+    int64_t index = live_find(pc, hint);
+    struct mt_object object;
+    if (index < 0 && mt_object_find(pc, &object)) {
+        list_module(&object);
+        index = live_find(pc, hint);
+    }
+    return index;
+}
+
+void mt_modules_note(const uint64_t *frames, unsigned n)
+{
+    uint32_t hint = 0;
+    for (unsigned i = 0; i < n; i++)
+        module_now(frames[i] - 1, &hint);
+}
+
+/* --- which module of those that had its address a frame is in --- */
+
+static bool module_holds(const struct mt_module_record *m, uint64_t pc)
+{
+    return pc < mt_load_acquire(&m->end) && pc >= m->start;
+}
+
+/* The last of the first `n` records that holds pc, or -1. */
+static int64_t module_then(uint64_t pc, uint32_t n)
+{
+    while (n-- > 0)
+        if (module_holds(record_at(n), pc))
+            return n;
+    return -1;
+}
+
+/* The first record after `index` that holds pc, or `n`. */
+static uint32_t module_next(uint64_t pc, uint32_t index, uint32_t n)
+{
+    for (index++; index < n; index++)
+        if (module_holds(record_at(index), pc))
+            break;
+    return index;
+}
+
+static bool is_contested(int64_t index)
+{
+    return index >= 0 &&
+           mt_load_relaxed(&record_at((uint32_t)index)->contested);
+}
+
+/* The last record of the module at pc, of which `index` is one. */
+static uint32_t last_same(uint64_t pc, uint32_t index, uint32_t n)
+{
+    uint32_t same = record_at(index)->same;
+    for (uint32_t next = index; next < n; next = module_next(pc, next, n))
+        if (record_at(next)->same == same)
+            index = next;
+    return index;
+}
+
+/* Bounds of the number of records that a stack may have. */
+static void find_span(const uint64_t *frames, unsigned n, uint32_t all,
+                      uint32_t *low, uint32_t *high)
+{
+    uint32_t hint = 0;
+    *low = 0;
+    *high = all;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t pc = frames[i] - 1;
+        int64_t now = module_now(pc, &hint);
+        if (is_contested(now)) {
+            now = last_same(pc, (uint32_t)now, all);
+            uint32_t next = module_next(pc, (uint32_t)now, all);
+            *high = next < *high ? next : *high;
+        }
+        if (now >= 0 && (uint32_t)now + 1 > *low)
+            *low = (uint32_t)now + 1;
+    }
+}
+
+/* Modules after which others have their addresses, before `low`, go to the end
+ * of the list, too. */
+static MT_COLD void list_again(const uint64_t *frames, unsigned n, uint32_t low)
+{
+    uint32_t hint = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t all = mt_modules_count();
+        uint64_t pc = frames[i] - 1;
+        int64_t now = live_find(pc, &hint);
+        if (!is_contested(now))
+            continue;
+        uint32_t last = last_same(pc, (uint32_t)now, all);
+        struct mt_module_record *m =
+            module_next(pc, last, all) < low ? new_module_record() : NULL;
+        if (m) {
+            uint64_t end = record_at(last)->end;
+            memcpy(m, record_at(last), offsetof(struct mt_module_record, end));
+            memcpy(&m->load_bias, &record_at(last)->load_bias,
+                   sizeof *m - offsetof(struct mt_module_record, load_bias));
+            mt_store_release(&m->end, end);
+        }
+    }
+}
+
+uint32_t mt_modules_span(const uint64_t *frames, unsigned n)
+{
+    uint32_t all, low, high;
+    mt_modules_note(frames, n);
+    all = mt_modules_count();
+    find_span(frames, n, all, &low, &high);
+    if (MT_UNLIKELY(low > high)) {
+        list_again(frames, n, low);
+        all = mt_modules_count();
+        find_span(frames, n, all, &low, &high);
+    }
+    return low <= high ? high : all;
+}
+
+bool mt_modules_match(const uint64_t *frames, unsigned n, uint32_t modules)
+{
+    uint32_t hint = 0;
+    for (unsigned i = 0; i < n; i++) {
+        int64_t now = live_find(frames[i] - 1, &hint);
+        if (MT_LIKELY(!is_contested(now)))
+            continue;
+        int64_t then = module_then(frames[i] - 1, modules);
+        if (then < 0 ||
+            record_at((uint32_t)then)->same != record_at((uint32_t)now)->same)
+            return false;
+    }
+    return true;
 }

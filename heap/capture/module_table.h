@@ -18,8 +18,29 @@ uint32_t mt_modules_count(void);
  * otherwise frames must be noted before they are compared with known stacks'.
  */
 uint32_t mt_modules_unload_count(uint64_t load_count);
-/* Does one of the frames lie in a module that was recorded at or after index
- * `modules`, at addresses which another had before? */
-bool mt_modules_stale(const uint64_t *frames, unsigned n, uint32_t modules);
+/* The number of records that a stack with these frames is to have, so that
+ * each frame lies in the last of them that holds it. */
+uint32_t mt_modules_span(const uint64_t *frames, unsigned n);
+/* Do the frames lie in the same modules as those of a stack with the same
+ * addresses and that number of records? */
+bool mt_modules_match(const uint64_t *frames, unsigned n, uint32_t modules);
+
+/* The modules that were found gone between two counts of them. */
+#define MT_GONE_MODULES 16
+struct mt_gone_modules {
+    bool all; /* they are not known: it may be any */
+    uint32_t n;
+    uint64_t start[MT_GONE_MODULES], end[MT_GONE_MODULES];
+};
+void mt_modules_gone_since(uint32_t from, uint32_t to,
+                           struct mt_gone_modules *);
+static inline bool mt_modules_is_gone(const struct mt_gone_modules *gone,
+                                      uint64_t pc)
+{
+    bool is_gone = gone->all;
+    for (uint32_t i = 0; i < gone->n && !is_gone; i++)
+        is_gone = pc >= gone->start[i] && pc < gone->end[i];
+    return is_gone;
+}
 
 #endif

@@ -2,40 +2,168 @@
  *
  * object.c - which loaded object an address lies in, without a lock.
  *
- * glibc 2.35 and later say it (_dl_find_object). For older ones a table is
- * made from the linker's list of objects, and again when the number of loads
- * has changed: while the linker says that the list is consistent, it is read
- * without the linker's lock, which a capture must not take. A thread that
- * unloads an object at the very moment may make that see a freed record;
- * each is therefore looked at only if it is readable and has an ELF header.
+ * glibc 2.35 and later say it (_dl_find_object), but of an object with holes
+ * they name the one segment that was asked for.  The rest is in the object's
+ * program headers, which are read where its file begins; the program's are
+ * given by the kernel, too.  Where neither does, the C library is asked for
+ * each address.
+ *
+ * For older ones a table is made from the linker's list of objects, and again
+ * when the number of loads has changed: while the linker says that the list is
+ * consistent, it is read without the linker's lock, which a capture must not
+ * take. A thread that unloads an object at the very moment may make that see a
+ * freed record; each is therefore looked at only if it is readable and has an
+ * ELF header.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 #include "heap/capture/object.h"
 
-#ifdef HAVE__DL_FIND_OBJECT
-#include <dlfcn.h>
-
-bool mt_object_find(uint64_t address, struct mt_object *object)
-{
-    struct dl_find_object found;
-    if (_dl_find_object((void *)(uintptr_t)address, &found) != 0)
-        return false;
-    object->start = (uint64_t)(uintptr_t)found.dlfo_map_start;
-    object->end = (uint64_t)(uintptr_t)found.dlfo_map_end;
-    object->eh_frame_hdr = found.dlfo_eh_frame;
-    object->link_map = found.dlfo_link_map;
-    return true;
-}
-
-#else
-#include "heap/capture/load_count.h"
-
 #include <elf.h>
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
+
+#define PAGE UINT64_C(4096)
+#define MAX_HEADERS 64
+
+/* Sets the bounds by the program headers. False: they are not those of an
+ * object whose file begins at `base`, if that is not 0. */
+static bool object_set_bounds(struct mt_object *object, uint64_t base)
+{
+    const ElfW(Phdr) *p = object->headers;
+    bool begins = base == 0;
+    object->start = UINT64_MAX;
+    object->end = 0;
+    for (unsigned i = 0; i < object->n_headers; i++) {
+        uint64_t start = object->bias + p[i].p_vaddr;
+        uint64_t end = start + p[i].p_memsz;
+        if (p[i].p_type != PT_LOAD)
+            continue;
+        if (end < start)
+            return false;
+        start &= ~(PAGE - 1);
+        begins |= p[i].p_offset < PAGE && start == base;
+        object->start = start < object->start ? start : object->start;
+        object->end = end > object->end ? end : object->end;
+    }
+    return begins && object->start < object->end;
+}
+
+/* By the ELF header at `base`, whose page has the program headers, too. */
+static bool object_read_file(struct mt_object *object, uint64_t base)
+{
+    const ElfW(Ehdr) *e = (const void *)(uintptr_t)base;
+    if (base == 0 || base % PAGE != 0 || !mt_os_readable(e, 8) ||
+        memcmp(e->e_ident, ELFMAG, SELFMAG) != 0)
+        return false;
+    object->elf = e;
+    if (e->e_phentsize != sizeof(ElfW(Phdr)) || e->e_phnum > MAX_HEADERS ||
+        e->e_phoff > PAGE || e->e_phoff % 8 != 0 ||
+        e->e_phoff + e->e_phnum * sizeof(ElfW(Phdr)) > PAGE)
+        return false;
+    object->headers = (const char *)e + e->e_phoff;
+    object->n_headers = e->e_phnum;
+    return object_set_bounds(object, base);
+}
+
+/* The program's, by the kernel. */
+static bool object_read_program(struct mt_object *object)
+{
+    if (object->link_map != _r_debug.r_map)
+        return false;
+    object->headers = (const void *)getauxval(AT_PHDR);
+    object->n_headers = (unsigned)getauxval(AT_PHNUM);
+    return object->headers && object->n_headers <= MAX_HEADERS &&
+           object_set_bounds(object, 0);
+}
+
+static bool readable_header(const ElfW(Phdr) * p)
+{
+    return p->p_type == PT_LOAD && p->p_flags & PF_R;
+}
+
+/* 0: no segment that can be read holds it. */
+static uint64_t segment_end(const struct mt_object *object, uint64_t address)
+{
+    const ElfW(Phdr) *p = object->headers;
+    for (unsigned i = 0; i < object->n_headers; i++) {
+        uint64_t start = object->bias + p[i].p_vaddr;
+        uint64_t end = start + p[i].p_memsz;
+        if (readable_header(&p[i]) && address < end &&
+            address >= (start & ~(PAGE - 1)))
+            return end;
+    }
+    return 0;
+}
+
+#ifdef HAVE__DL_FIND_OBJECT
+#include <dlfcn.h>
+
+/* [*start, *end) is what the C library knows of the object at `address`. */
+static const struct link_map *ask_linker(uint64_t address, uint64_t *start,
+                                         uint64_t *end, const void **eh_frame)
+{
+    struct dl_find_object found;
+    if (_dl_find_object((void *)(uintptr_t)address, &found) != 0)
+        return NULL;
+    *start = (uint64_t)(uintptr_t)found.dlfo_map_start;
+    *end = (uint64_t)(uintptr_t)found.dlfo_map_end;
+    *eh_frame = found.dlfo_eh_frame;
+    return found.dlfo_link_map;
+}
+
+/* Where the file of a position-independent object begins; 0: elsewhere. */
+static uint64_t file_base(const struct mt_object *object)
+{
+    uint64_t start, end;
+    const void *eh_frame;
+    if (object->bias - object->start < object->end - object->start)
+        return object->bias;
+    return object->bias && ask_linker(object->bias, &start, &end, &eh_frame) ==
+                               object->link_map
+               ? object->bias
+               : 0;
+}
+
+bool mt_object_find(uint64_t address, struct mt_object *object)
+{
+    const void *eh_frame;
+    uint64_t start, end;
+    const struct link_map *map = ask_linker(address, &start, &end, &eh_frame);
+    if (!map)
+        return false;
+    *object = (struct mt_object){.start = start,
+                                 .end = end,
+                                 .bias = map->l_addr,
+                                 .eh_frame_hdr = eh_frame,
+                                 .link_map = map};
+    uint64_t base = file_base(object);
+    if (!object_read_file(object, base ? base : start) &&
+        !object_read_program(object)) {
+        object->headers = NULL;
+        object->start = start;
+        object->end = end;
+    }
+    return true;
+}
+
+uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
+{
+    uint64_t start, end = 0;
+    const void *eh_frame;
+    if (object->headers)
+        return segment_end(object, address);
+    if (address - object->start < object->end - object->start)
+        return object->end;
+    return ask_linker(address, &start, &end, &eh_frame) == object->link_map
+               ? end
+               : 0;
+}
+
+#else
+#include "heap/capture/load_count.h"
 
 #define MAX_OBJECTS 1024
 
@@ -45,39 +173,17 @@ static uint32_t version; /* odd while the table is changed */
 static uint64_t table_load_count;
 static bool have_table;
 
-/* Fills in `object` from its program headers. */
-static bool object_read_headers(const ElfW(Phdr) * p, unsigned n, uint64_t bias,
-                                struct mt_object *object)
-{
-    object->start = UINT64_MAX;
-    object->end = 0;
-    object->eh_frame_hdr = NULL;
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t start = bias + p[i].p_vaddr, end = start + p[i].p_memsz;
-        if (p[i].p_type == PT_GNU_EH_FRAME)
-            object->eh_frame_hdr = (const uint8_t *)(uintptr_t)start;
-        if (p[i].p_type != PT_LOAD)
-            continue;
-        start &= ~UINT64_C(4095);
-        object->start = start < object->start ? start : object->start;
-        object->end = end > object->end ? end : object->end;
-    }
-    return object->start < object->end;
-}
-
 static bool read_object(const struct link_map *map, struct mt_object *object)
 {
-    object->link_map = map;
-    if (map == _r_debug.r_map) /* the program */
-        return object_read_headers((const void *)getauxval(AT_PHDR),
-                                   (unsigned)getauxval(AT_PHNUM), map->l_addr,
-                                   object);
-    const ElfW(Ehdr) *e = (const void *)map->l_addr;
-    if (!mt_os_readable(e, 4096) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
-        e->e_phoff + e->e_phnum * sizeof(ElfW(Phdr)) > 4096)
+    *object = (struct mt_object){.bias = map->l_addr, .link_map = map};
+    if (!object_read_file(object, map->l_addr) && !object_read_program(object))
         return false;
-    return object_read_headers((const void *)(map->l_addr + e->e_phoff),
-                               e->e_phnum, map->l_addr, object);
+    const ElfW(Phdr) *p = object->headers;
+    for (unsigned i = 0; i < object->n_headers; i++)
+        if (p[i].p_type == PT_GNU_EH_FRAME)
+            object->eh_frame_hdr =
+                (const uint8_t *)(uintptr_t)(object->bias + p[i].p_vaddr);
+    return true;
 }
 
 /* The linker's own: a program may have a copy of `_r_debug` from the time when
@@ -111,6 +217,19 @@ static MT_COLD void object_refresh(void)
     mt_store_release(&version, even + 2);
 }
 
+/* In a segment, not in a hole, where others may be. */
+static bool object_holds(const struct mt_object *object, uint64_t address)
+{
+    const ElfW(Phdr) *p = object->headers;
+    if (address < object->start || address >= object->end)
+        return false;
+    for (unsigned i = 0; i < object->n_headers; i++)
+        if (p[i].p_type == PT_LOAD &&
+            address - object->bias - p[i].p_vaddr < p[i].p_memsz)
+            return true;
+    return false;
+}
+
 bool mt_object_find(uint64_t address, struct mt_object *object)
 {
     if (!mt_load_acquire(&have_table) ||
@@ -127,8 +246,14 @@ bool mt_object_find(uint64_t address, struct mt_object *object)
         }
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (mt_load_relaxed(&version) == before)
-            return found;
+            return found && mt_os_readable(object->headers, 8) &&
+                   object_holds(object, address);
     }
     return false;
+}
+
+uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
+{
+    return segment_end(object, address);
 }
 #endif

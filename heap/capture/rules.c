@@ -30,20 +30,33 @@
 static struct mt_rule_table *current;
 static uint32_t wanted; /* how often a larger table was wanted */
 
-/* Makes the table right for `load_count`. If a module is gone, no rule is
- * believed any more; if others came, only those that had no unwind data. In
- * place: a thread that still compiles a rule does so for code that is on its
- * stack, which is loaded; what it adds is right after this, too. */
+/* The group is that of the address with 0 for its lower bits, but for those
+ * bits exclusive-ored in. */
+static uint64_t rule_address(uint64_t word, uint64_t group)
+{
+    uint64_t low_mask = (1 << MT_RULE_LOW_BITS) - 1;
+    uint64_t pc = word >> MT_RULE_BITS << MT_RULE_LOW_BITS;
+    return pc | ((mt_rule_group(pc, low_mask) ^ group) & low_mask);
+}
+
+/* Makes the table right for `load_count`. Rules of modules that are gone are
+ * not believed any more; if others came, neither are those that had no unwind
+ * data. In place: a thread that still compiles a rule does so for code that is
+ * on its stack, which is loaded; what it adds is right after this, too. */
 static MT_COLD void rules_refresh(struct mt_rule_table *table,
                                   uint64_t load_count)
 {
+    struct mt_gone_modules gone;
     uint64_t n = (table->group_mask + 1) * MT_RULE_GROUP;
     uint32_t unload_count = mt_modules_unload_count(load_count);
-    bool all = mt_load_relaxed(&table->unload_count) != unload_count;
+    mt_modules_gone_since((uint32_t)mt_load_relaxed(&table->unload_count),
+                          unload_count, &gone);
     for (uint64_t i = 0; i < n; i++) {
         uint64_t word = mt_load_relaxed(&table->words[i]);
         mt_rule rule = (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
-        if (all || mt_rule_kind(rule) == MT_RULE_NO_DATA)
+        if (word && (mt_rule_kind(rule) == MT_RULE_NO_DATA ||
+                     mt_modules_is_gone(
+                         &gone, rule_address(word, i / MT_RULE_GROUP) - 1)))
             mt_store_relaxed(&table->words[i], 0);
     }
     mt_store_relaxed(&table->unload_count, unload_count);
@@ -155,15 +168,11 @@ static bool rules_insert(struct mt_rule_table *table, uint64_t group,
 static void copy_rules(struct mt_rule_table *to,
                        const struct mt_rule_table *from)
 {
-    uint64_t low_mask = (1 << MT_RULE_LOW_BITS) - 1;
     for (uint64_t i = 0; i < (from->group_mask + 1) * MT_RULE_GROUP; i++) {
         uint64_t word = mt_load_relaxed(&from->words[i]);
         if (word == 0)
             continue;
-        /* The group is that of the address with 0 for its lower bits, but
-         * for those bits exclusive-ored in. */
-        uint64_t pc = word >> MT_RULE_BITS << MT_RULE_LOW_BITS;
-        pc |= (mt_rule_group(pc, low_mask) ^ (i / MT_RULE_GROUP)) & low_mask;
+        uint64_t pc = rule_address(word, i / MT_RULE_GROUP);
         rules_insert(to, mt_rule_group(pc, to->group_mask), word, true);
     }
 }
@@ -212,12 +221,8 @@ mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
  * constructors of all objects. */
 static bool is_entry(uint64_t pc, const struct mt_object *object)
 {
-    const ElfW(Ehdr) *e = (const void *)(uintptr_t)object->start;
-    const struct link_map *map = object->link_map;
-    if (object->end - object->start < 4096 ||
-        memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || !map)
-        return false;
-    return pc - (map->l_addr + e->e_entry) < ENTRY_BYTES;
+    const ElfW(Ehdr) *e = object->elf;
+    return e && pc - (object->bias + e->e_entry) < ENTRY_BYTES;
 }
 
 bool mt_rules_outermost(uint64_t pc)

@@ -116,7 +116,7 @@ static bool stacks_matches(uint32_t id, const struct probe *p)
     const void *frames = (const void *)(uintptr_t)s->frames;
     return s->hash == p->hash && s->depth == p->n && s->flags == p->flags &&
            memcmp(frames, p->frames, p->n * sizeof *p->frames) == 0 &&
-           !mt_modules_stale(p->frames, p->n, s->modules);
+           mt_modules_match(p->frames, p->n, s->modules);
 }
 
 enum outcome { FOUND, ABSENT, ADDED, NO_ROOM };
@@ -240,7 +240,7 @@ static uint32_t new_record(const struct probe *p)
     s->frames = (uint64_t)(uintptr_t)frames;
     s->flags = (uint16_t)p->flags;
     s->first_epoch = mt_epoch_tick();
-    s->modules = mt_modules_count();
+    s->modules = mt_modules_span(p->frames, p->n);
     mt_store_release(&s->depth, (uint16_t)p->n);
     return (uint32_t)(s - mt_stacks_record(0));
 }

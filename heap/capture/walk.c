@@ -2,19 +2,23 @@
  *
  * walk.c - the state of an unwinding, and which memory it may read.
  *
- * Which memory may be read: unwind data leads from one live frame to the
- * next, so what lies between the lowest and the highest frame of a stack
- * that was unwound without a guess is mapped for as long as the stack is in
- * use. That range is remembered; the kernel is asked about a word outside of
- * it, and the range grows only when the unwinding ends well. A chain of frame
- * pointers is a guess, and so is what comes after a frame that was overwritten:
- * neither makes a range grow, nor reads unasked.
+ * Which memory may be read.  A thread's own stack is there while the thread
+ * is, and its upper end is known: what lies between that and a live frame was
+ * found readable once, and stays so.  No other stack can be relied on: a
+ * program may unmap a coroutine's stack, and map a smaller one in its place,
+ * between two captures.  The kernel is asked about each page of such a stack
+ * above the one that holds the live frame, whenever it is unwound or compared
+ * with a memo.  So it is about words that a guess leads to: by frame pointers,
+ * or after a frame that was overwritten.
  */
 #include "heap/capture/walk.h"
 
+#include <unistd.h>
+
 #define PAGE UINT64_C(4096)
 #define MAX_FRAME_BYTES (UINT64_C(1) << 20) /* of a frame-pointer step */
-#define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go */
+#define MAX_DEEPER (UINT64_C(1) << 20)      /* asked for in one go, */
+#define MAX_FIRST (UINT64_C(1) << 24)       /* and at first */
 #define MAX_STACK_GAP (UINT64_C(1) << 24)   /* between frames of a stack */
 
 static bool walk_readable(uint64_t address, uint64_t bytes)
@@ -22,35 +26,98 @@ static bool walk_readable(uint64_t address, uint64_t bytes)
     return mt_os_readable((const void *)(uintptr_t)address, bytes);
 }
 
+static uint64_t thread_pointer(void)
+{
+    uint64_t tp;
+    __asm__("mov %%fs:0, %0" : "=r"(tp));
+    return tp;
+}
+
+static uint64_t main_thread; /* its thread pointer, or 0 */
+
+/* While the library is loaded. */
+static __attribute__((constructor)) void find_main_thread(void)
+{
+    if ((pid_t)mt_os_tid() == getpid())
+        main_thread = thread_pointer();
+}
+
+extern void *__libc_stack_end;
+
+/* The stack of a thread ends with what its thread pointer points to, but for
+ * the main thread's. */
+static uint64_t own_stack_end(void)
+{
+    uint64_t tp = thread_pointer();
+    uint64_t end =
+        tp == main_thread ? (uint64_t)(uintptr_t)__libc_stack_end : tp;
+    return (end & ~(PAGE - 1)) + PAGE;
+}
+
+/* Is `sp` on the thread's own stack?  If so, all above it is in the range. */
+static bool enter_own_stack(struct mt_stack_ranges *s, uint64_t sp)
+{
+    uint64_t low = s->range[0].low, high = s->range[0].high;
+    uint64_t most = high ? MAX_DEEPER : MAX_FIRST;
+    if (high == 0)
+        low = high = own_stack_end();
+    if (sp - low < high - low)
+        return true;
+    if (sp >= low || low - sp > most || !walk_readable(sp, low - sp))
+        return false;
+    s->range[0].low = sp & ~(PAGE - 1);
+    s->range[0].high = high;
+    return true;
+}
+
+/* Where the stack that `sp` is on was seen before, or a new entry. */
+static unsigned other_stack(struct mt_stack_ranges *s, uint64_t sp)
+{
+    uint64_t page = sp & ~(PAGE - 1);
+    for (unsigned i = 1; i < MT_STACK_RANGES; i++) {
+        uint64_t low = s->range[i].low, high = s->range[i].high;
+        if (sp - low < high - low)
+            return i;
+        if (sp < low && low - sp <= MAX_DEEPER) {
+            s->range[i].low = page;
+            return i;
+        }
+    }
+    s->replace = s->replace % (MT_STACK_RANGES - 1) + 1;
+    s->range[s->replace].low = page;
+    s->range[s->replace].high = page + PAGE;
+    return s->replace;
+}
+
 void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp)
 {
     struct mt_stack_ranges *s = w->u->ranges;
-    w->low = sp & ~(PAGE - 1); /* the page that holds a live frame */
-    w->high = w->low + PAGE;
-    if (!walk_readable(sp, 8))
-        w->high = w->low;
-    if (!s)
+    if (s && enter_own_stack(s, sp)) {
+        s->last = 0;
+        w->low = s->range[0].low;
+        w->high = s->range[0].high;
         return;
-    for (unsigned i = 0; i < MT_STACK_RANGES; i++) {
-        uint64_t low = s->range[i].low, high = s->range[i].high;
-        if (sp - low < high - low) {
-            s->last = i;
-            w->low = low;
-            w->high = high;
-            return;
-        }
-        /* The same stack, deeper than before, if nothing lies between. */
-        if (sp < low && low - sp <= MAX_DEEPER && walk_readable(sp, low - sp)) {
-            s->last = i;
-            s->range[i].low = w->low;
-            w->high = high;
-            return;
-        }
     }
-    s->last = s->replace;
-    s->replace = (s->replace + 1) % MT_STACK_RANGES;
-    s->range[s->last].low = w->low;
-    s->range[s->last].high = w->high;
+    w->low = sp & ~(PAGE - 1);
+    w->high = walk_readable(sp, 8) ? w->low + PAGE : w->low;
+    if (s)
+        s->last = other_stack(s, sp);
+}
+
+uint64_t mt_walk_ask_room(const struct mt_stack_ranges *s, uint64_t sp)
+{
+    for (unsigned i = 1; i < MT_STACK_RANGES; i++) {
+        uint64_t low = s->range[i].low, high = s->range[i].high;
+        uint64_t end = ((sp - 8) & ~(PAGE - 1)) + PAGE; /* the live frame's */
+        if (sp - low >= high - low)
+            continue;
+        if (high > end + MT_WALK_ROOM)
+            high = end + MT_WALK_ROOM;
+        while (end < high && walk_readable(end, 8))
+            end += PAGE;
+        return end > sp ? end - sp : 0;
+    }
+    return 0;
 }
 
 bool mt_walk_admit(struct mt_walk *w, uint64_t address)
@@ -108,10 +175,11 @@ void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
         u->read_log->overflow = false;
     }
     struct mt_stack_ranges *s = u->ranges;
-    if (s && start->rsp - s->range[s->last].low <
-                 s->range[s->last].high - s->range[s->last].low) {
-        w->low = s->range[s->last].low;
-        w->high = s->range[s->last].high;
+    if (s &&
+        start->rsp - s->range[0].low < s->range[0].high - s->range[0].low) {
+        s->last = 0;
+        w->low = s->range[0].low;
+        w->high = s->range[0].high;
     } else {
         mt_walk_enter_stack(w, start->rsp);
     }
@@ -120,12 +188,8 @@ void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
 void mt_walk_extend_range(struct mt_walk *w)
 {
     struct mt_stack_ranges *s = w->u->ranges;
-    if (!s || (w->u->flags & MT_STACK_FRAME_POINTER) ||
-        w->low != s->range[s->last].low)
-        return;
-    uint64_t high = s->range[s->last].high;
-    if (w->top > high && walk_readable(high, w->top - high))
+    bool guessed = w->u->flags & MT_STACK_FRAME_POINTER;
+    if (s && s->last != 0 && !guessed && !w->left_range &&
+        w->top > s->range[s->last].high)
         s->range[s->last].high = w->top;
-    else if (w->top > high)
-        w->left_range = true;
 }

@@ -11,8 +11,9 @@
 
 #define MT_DEPTH_MAX 1024 /* frames; mt_root.depth is at most this */
 
-/* Stacks that one thread runs on: its own, alternate ones for signals, those
- * of coroutines. [low, high) is readable as long as the stack is in use. */
+/* Stacks that one thread runs on. The first is its own: [low, high) is readable
+ * while it lives. The others, alternate ones for signals and those of
+ * coroutines, were there at some time. */
 #define MT_STACK_RANGES 4
 struct mt_stack_ranges {
     struct {
@@ -59,12 +60,17 @@ enum mt_walk_end {
 /* Begins at `start`, with one frame. */
 void mt_walk_begin(struct mt_walk *w, struct mt_unwinding *u,
                    const struct mt_regs *start);
-/* The unwinding ended well: what it found readable above the range of its
- * stack belongs to that, if nothing was guessed. */
+/* The unwinding ended well: what it found readable belongs to its stack, if
+ * nothing was guessed. */
 MT_COLD void mt_walk_extend_range(struct mt_walk *w);
 
-/* Makes [low, high) the known range of the stack that `sp` is on. */
+/* Makes [low, high) what is known to be readable of the stack that `sp` is on.
+ */
 void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
+/* Readable bytes above `sp`, on another stack than the thread's own: as many as
+ * unwindings found there before, and MT_WALK_ROOM at most. Asks the kernel. */
+#define MT_WALK_ROOM (UINT64_C(1) << 16)
+MT_COLD uint64_t mt_walk_ask_room(const struct mt_stack_ranges *, uint64_t sp);
 /* Is the word at `address`, which is not in [low, high), readable? */
 MT_COLD bool mt_walk_admit(struct mt_walk *w, uint64_t address);
 
