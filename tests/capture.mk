@@ -30,3 +30,17 @@ UNIT_TESTS += %D%/unit_reload
 %C%_unit_reload_CFLAGS = $(PLAIN_CFLAGS) -O2
 %C%_unit_reload_LDFLAGS =
 %C%_unit_reload_LDADD = heap/libheap.la $(CUNIT_LIBS)
+
+# `make tests/fuzz_capture CC=clang`: with all of the heap, under sanitizers.
+# Not built by `make` or `make check`; tests/fuzz-heap builds and runs it.
+EXTRA_DIST += %D%/fuzz_capture.c
+CLEANFILES += %D%/fuzz_capture
+LONG_TESTS += %D%/fuzz-heap
+tests/fuzz_capture: tests/fuzz_capture.c $(heap_libheap_la_SOURCES)
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+		-I$(abs_top_builddir) -I. -O1 -g \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined \
+		-o $(abs_top_builddir)/$@ tests/fuzz_capture.c \
+		`echo $(heap_libheap_la_SOURCES) | tr ' ' '\n' | \
+		grep -v module_table | grep '\.[cS]$$'` -ldl -lpthread

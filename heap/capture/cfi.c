@@ -148,8 +148,8 @@ static enum mt_cfi_status walk_section(const uint8_t *at, const uint8_t *limit,
     return MT_CFI_NONE;
 }
 
-struct hdr_entry {
-    int32_t code, fde; /* from the address of .eh_frame_hdr */
+struct __attribute__((packed)) hdr_entry { /* at any address */
+    int32_t code, fde;                     /* from that of .eh_frame_hdr */
 };
 
 /* The last entry whose code is not above `address`, or NULL. */

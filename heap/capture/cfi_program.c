@@ -96,10 +96,15 @@ static bool define_cfa(struct state *s, uint64_t reg, int64_t offset)
     return reg < MT_CFI_REGS;
 }
 
+/* Whatever the numbers are: they may be anything. */
+static int64_t factored(const struct state *s, uint64_t n)
+{
+    return (int64_t)(n * (uint64_t)s->cie->data_align);
+}
+
 static bool run_cfa(struct state *s, uint8_t op)
 {
     struct mt_cursor *c = &s->code;
-    int64_t align = s->cie->data_align;
     uint64_t reg;
     switch (op) {
     case CFA_DEF_CFA:
@@ -107,14 +112,14 @@ static bool run_cfa(struct state *s, uint8_t op)
         return define_cfa(s, reg, (int64_t)mt_read_uleb(c));
     case CFA_DEF_CFA_SF:
         reg = mt_read_uleb(c);
-        return define_cfa(s, reg, mt_read_sleb(c) * align);
+        return define_cfa(s, reg, factored(s, (uint64_t)mt_read_sleb(c)));
     case CFA_DEF_CFA_REGISTER:
         return define_cfa(s, mt_read_uleb(c), s->row->cfa_offset);
     case CFA_DEF_CFA_OFFSET:
         s->row->cfa_offset = (int64_t)mt_read_uleb(c);
         return true;
     case CFA_DEF_CFA_OFFSET_SF:
-        s->row->cfa_offset = mt_read_sleb(c) * align;
+        s->row->cfa_offset = factored(s, (uint64_t)mt_read_sleb(c));
         return true;
     case CFA_DEF_CFA_EXPRESSION:
         s->row->cfa_expression = read_expression(s);
@@ -127,23 +132,23 @@ static bool run_cfa(struct state *s, uint8_t op)
 static bool run_rule(struct state *s, uint8_t op)
 {
     struct mt_cursor *c = &s->code;
-    int64_t align = s->cie->data_align;
     uint64_t reg = mt_read_uleb(c);
     switch (op) {
     case CFA_OFFSET_EXTENDED:
-        set_rule(s, reg, MT_CFI_OFFSET, (int64_t)mt_read_uleb(c) * align);
+        set_rule(s, reg, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
         return true;
     case CFA_OFFSET_EXTENDED_SF:
-        set_rule(s, reg, MT_CFI_OFFSET, mt_read_sleb(c) * align);
+        set_rule(s, reg, MT_CFI_OFFSET, factored(s, (uint64_t)mt_read_sleb(c)));
         return true;
     case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
-        set_rule(s, reg, MT_CFI_OFFSET, -(int64_t)mt_read_uleb(c) * align);
+        set_rule(s, reg, MT_CFI_OFFSET, factored(s, 0 - mt_read_uleb(c)));
         return true;
     case CFA_VAL_OFFSET:
-        set_rule(s, reg, MT_CFI_VAL_OFFSET, (int64_t)mt_read_uleb(c) * align);
+        set_rule(s, reg, MT_CFI_VAL_OFFSET, factored(s, mt_read_uleb(c)));
         return true;
     case CFA_VAL_OFFSET_SF:
-        set_rule(s, reg, MT_CFI_VAL_OFFSET, mt_read_sleb(c) * align);
+        set_rule(s, reg, MT_CFI_VAL_OFFSET,
+                 factored(s, (uint64_t)mt_read_sleb(c)));
         return true;
     case CFA_RESTORE_EXTENDED:
         restore_rule(s, reg);
@@ -186,8 +191,7 @@ static bool run_one(struct state *s)
         cfi_advance(s, low);
         return true;
     case CFA_OFFSET:
-        set_rule(s, low, MT_CFI_OFFSET,
-                 (int64_t)mt_read_uleb(c) * s->cie->data_align);
+        set_rule(s, low, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
         return true;
     case CFA_RESTORE:
         restore_rule(s, low);

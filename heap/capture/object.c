@@ -27,6 +27,7 @@
 
 #define PAGE UINT64_C(4096)
 #define MAX_HEADERS 64
+#define MAX_ASKED 64 /* pages, of an object whose segments are not known */
 
 /* Sets the bounds by the program headers. False: they are not those of an
  * object whose file begins at `base`, if that is not 0. */
@@ -149,17 +150,24 @@ bool mt_object_find(uint64_t address, struct mt_object *object)
     return true;
 }
 
+/* Without program headers, the kernel is asked about each page. */
 uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
 {
-    uint64_t start, end = 0;
+    uint64_t start, end = 0, at = address & ~(PAGE - 1);
     const void *eh_frame;
     if (object->headers)
         return segment_end(object, address);
     if (address - object->start < object->end - object->start)
-        return object->end;
-    return ask_linker(address, &start, &end, &eh_frame) == object->link_map
-               ? end
-               : 0;
+        end = object->end;
+    else if (ask_linker(address, &start, &end, &eh_frame) != object->link_map)
+        return 0;
+    if (address >= end)
+        return 0;
+    if (end - at > MAX_ASKED * PAGE)
+        end = at + MAX_ASKED * PAGE;
+    while (at < end && mt_os_readable((const void *)(uintptr_t)at, 8))
+        at += PAGE;
+    return at < end ? at > address ? at : 0 : end;
 }
 
 #else
