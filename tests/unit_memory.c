@@ -262,13 +262,15 @@ static void occupied_reservation(void)
     munmap(theirs, 65536);
 }
 
+#define LARGE (8 * MIB - 100) /* a span of 8 MiB, with a byte to spare */
+
 /* Large free runs are unmapped; what comes to lie there stays. */
 static void occupied_hole(void)
 {
     memtrace_heap *heap = create(0, NULL, 0, 0);
     char *blocks[8];
     for (int i = 0; i < 8; i++)
-        memset(blocks[i] = memtrace_alloc(heap, 8 * MIB), 1, 8 * MIB);
+        memset(blocks[i] = memtrace_alloc(heap, LARGE), 1, LARGE);
     uint64_t before = heap->record->committed;
     for (int i = 1; i < 8; i += 2)
         memtrace_free(blocks[i]);
@@ -277,10 +279,10 @@ static void occupied_hole(void)
     CU_ASSERT_FALSE(mt_os_readable(blocks[3], 8));
     char *theirs = occupy((uintptr_t)blocks[3] + MIB, 65536);
     for (int i = 1; i < 8; i += 2) {
-        blocks[i] = memtrace_alloc(heap, i == 1 ? 100000 : 8 * MIB);
+        blocks[i] = memtrace_alloc(heap, i == 1 ? 100000 : LARGE);
         CU_ASSERT_PTR_NOT_NULL_FATAL(blocks[i]);
         CU_ASSERT_EQUAL(blocks[i][0], 0);
-        memset(blocks[i], 2, i == 1 ? 100000 : 8 * MIB);
+        memset(blocks[i], 2, i == 1 ? 100000 : LARGE);
     }
     CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
     CU_ASSERT_EQUAL(changed(theirs, 65536), 0);
