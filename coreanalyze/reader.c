@@ -80,7 +80,7 @@ static struct memtrace_reader *open_reader(struct mt_source *source,
     if (reader == NULL || reader->names == NULL) {
         mt_source_free(source);
         free(reader);
-        return mt_fail(error, "out of memory"), NULL;
+        return mt_no_memory(error, "the reader"), NULL;
     }
     reader->source = source;
     return reader;
@@ -159,7 +159,7 @@ API int memtrace_reader_run(struct memtrace_reader *reader, int argc,
     out = open_memstream(&reader->text, &bytes);
     memset(&reader->error, 0, sizeof reader->error);
     if (out == NULL) {
-        mt_fail(&reader->error, "out of memory");
+        mt_no_memory(&reader->error, "the reader");
     } else if (argc < 1 || mt_command_find(argv[0]) == NULL ||
                !mt_command_find(argv[0])->takes_target) {
         mt_fail(&reader->error, "no command %s", argc > 0 ? argv[0] : "");
@@ -168,7 +168,7 @@ API int memtrace_reader_run(struct memtrace_reader *reader, int argc,
         status = mt_session_run(&session, argc, argv, &reader->error);
     }
     if (out && fclose(out) != 0 && status == MT_EXIT_OK) {
-        mt_fail(&reader->error, "out of memory for the text");
+        mt_no_memory(&reader->error, "the text");
         status = MT_EXIT_ERROR;
     }
     *text = reader->text ? reader->text : "";

@@ -161,7 +161,7 @@ bool mt_diff_run(struct mt_model *const model[2],
     diff->rows =
         calloc(show[0]->n_rows + show[1]->n_rows + 1, sizeof *diff->rows);
     if (diff->rows == NULL)
-        return mt_fail(error, "out of memory for the stacks");
+        return mt_no_memory(error, "the stacks");
     for (unsigned side = 0; side < 2; side++) {
         for (size_t i = 0; i < show[side]->n_rows; i++) {
             const struct mt_show_row *row = &show[side]->rows[i];

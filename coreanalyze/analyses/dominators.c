@@ -154,7 +154,7 @@ bool mt_dominators_find(const struct mt_flow_graph *graph, uint32_t *dominator,
                        graph->first};
 
     if (f.semi == NULL)
-        return mt_fail(error, "out of memory for the dominators");
+        return mt_no_memory(error, "the dominators");
     if (n > 0) {
         for (uint32_t v = 0; v < n; v++)
             f.semi[v] = NONE;

@@ -120,8 +120,7 @@ static bool find_ignored(struct mt_model *model, struct mt_leaks *leaks,
     if (any)
         mt_model_each_block(model, add_ignored, &ignored, NULL, error);
     leaks->ignored_blocks = ignored.n;
-    return !ignored.out_of_memory ||
-           mt_fail(error, "out of memory for the roots");
+    return !ignored.out_of_memory || mt_no_memory(error, "the roots");
 }
 
 static bool leaks_mark(struct mt_model *model, struct classifier *c,
@@ -149,7 +148,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
     leaks->search_cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     mt_roots_free(&roots);
     if (ok && c->out_of_memory)
-        return mt_fail(error, "out of memory for the heads of lost blocks");
+        return mt_no_memory(error, "the heads of lost blocks");
     if (ok && c->n_indirects > 0)
         qsort(c->indirects, c->n_indirects, sizeof *c->indirects, by_slot);
     return ok;

@@ -249,8 +249,7 @@ static bool find_dominators(struct summer *s, struct mt_error *error)
     bool ok;
 
     s->dominators = take_numbers(graph->n);
-    ok = (s->dominators && flow.first) ||
-         mt_fail(error, "out of memory for the dominators");
+    ok = (s->dominators && flow.first) || mt_no_memory(error, "the dominators");
     if (ok) {
         mt_flow_link(&graph->edges, flow.first, graph->n);
         ok = mt_dominators_find(&flow, s->dominators, error);
@@ -298,7 +297,7 @@ bool mt_retained_run(struct mt_model *model,
         ok = find_dominators(&s, error);
     }
     if (ok && !(sort_by_place(&s) && retained_allocate(&s)))
-        ok = mt_fail(error, "out of memory for the sums");
+        ok = mt_no_memory(error, "the sums");
     if (ok) {
         retained_sum_up(&s);
         ok = walk_tree(&s) || mt_fail(error, "the search was stopped");

@@ -347,7 +347,7 @@ static bool find_epochs(struct walk *walk, struct mt_error *error)
                       : model->now_ns;
     walk->part = calloc(model->n_epochs, 1);
     if (walk->part == NULL)
-        return mt_fail(error, "out of memory for the epochs");
+        return mt_no_memory(error, "the epochs");
     length = show->to_ns - show->from_ns;
     for (size_t i = 0; i < model->n_epochs; i++) {
         uint64_t ns = model->epochs[i].ns;
@@ -420,12 +420,12 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
     show->unsampled = calloc(model->n_heaps + 1, sizeof *show->unsampled);
     if (!show->usage || !show->traced || !show->untraced || !show->unsampled ||
         !want_classes(model, show))
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the rows");
     ok = find_heap(&walk, error) && find_epochs(&walk, error) &&
          mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
-         (make_rows(&walk) || mt_fail(error, "out of memory"));
+         (make_rows(&walk) || mt_no_memory(error, "the rows"));
     if (walk.out_of_memory)
-        mt_fail(error, "out of memory for the stacks");
+        mt_no_memory(error, "the stacks");
     free(walk.sums);
     mt_table_free(&walk.by_key);
     free(walk.part);

@@ -29,7 +29,7 @@ char *mt_check_folder(char **setting, struct mt_error *error)
         parent = "/tmp";
     *setting = NULL;
     if (asprintf(&folder, "%s/memtrace-check-XXXXXX", parent) < 0) {
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the names of cores");
         return NULL;
     }
     if (mkdtemp(folder) == NULL)
@@ -40,7 +40,7 @@ char *mt_check_folder(char **setting, struct mt_error *error)
     else if (asprintf(setting, "core=%s/%%p", folder) >= 0)
         return folder;
     else {
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the names of cores");
         rmdir(folder);
         *setting = NULL;
     }

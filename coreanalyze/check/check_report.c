@@ -125,7 +125,7 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
 
     if (ok) {
         resolver = mt_resolver_new(model, &check->names);
-        ok = resolver || mt_fail(error, "out of memory");
+        ok = resolver || mt_no_memory(error, "the names");
     }
     if (ok) {
         struct mt_report report = {model,      &leaks.show,        resolver,

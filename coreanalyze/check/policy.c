@@ -92,7 +92,7 @@ static bool fill_losses(struct mt_policy *policy, struct mt_findings_process *p,
 
     p->losses = calloc(report->show->n_rows + 1, sizeof *p->losses);
     if (p->losses == NULL)
-        return mt_fail(error, "out of memory for the leaks");
+        return mt_no_memory(error, "the leaks");
     names.mangled = true;
     mangled.resolver = NULL;
     if (policy->suppressions.n > 0 || policy->generate)
@@ -101,8 +101,7 @@ static bool fill_losses(struct mt_policy *policy, struct mt_findings_process *p,
         fill_loss(policy, report, &mangled, &report->show->rows[i],
                   &p->losses[p->n_losses++]);
     mt_resolver_free(mangled.resolver);
-    return !policy->findings.out_of_memory ||
-           mt_fail(error, "out of memory for the leaks");
+    return !policy->findings.out_of_memory || mt_no_memory(error, "the leaks");
 }
 
 /* --- decisions --- */
@@ -160,7 +159,7 @@ static bool policy_decide(struct mt_policy *policy,
     size_t n = 0;
 
     if (left == NULL)
-        return mt_fail(error, "out of memory for the leaks");
+        return mt_no_memory(error, "the leaks");
     for (size_t i = 0; i < p->n_losses; i++) {
         struct mt_leak *leak = &p->losses[i];
         const struct mt_suppression *s =

@@ -78,7 +78,7 @@ bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,
     if (copy == NULL || !mt_grow(&policy->own, &policy->own_capacity,
                                  policy->n_own + 1, sizeof *policy->own)) {
         free(copy);
-        return mt_fail(error, "out of memory for suppressions");
+        return mt_no_memory(error, "suppressions");
     }
     policy->own[policy->n_own++] = copy;
     return mt_suppressions_parse(&policy->suppressions,
@@ -218,7 +218,7 @@ static bool write_valgrind_files(const struct mt_ci *ci, const char *path,
         char *name = mt_output_name(path, p->pid, NULL);
         struct mt_output output;
         ok = name ? mt_output_open(&output, name, 0666, error)
-                  : mt_fail(error, "out of memory");
+                  : mt_no_memory(error, "the name of the report");
         if (ok) {
             mt_ci_valgrind(ci, p, output.file);
             ok = mt_output_close(&output, true, error);
@@ -262,5 +262,5 @@ bool mt_policy_finish(struct mt_policy *policy, struct mt_ci *ci, FILE *out,
         mt_ci_github(ci, out);
     sigaction(SIGXFSZ, &before, NULL);
     return ok && (!policy->findings.out_of_memory ||
-                  mt_fail(error, "out of memory for the reports"));
+                  mt_no_memory(error, "the reports"));
 }

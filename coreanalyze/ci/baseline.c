@@ -78,7 +78,7 @@ static bool baseline_read_lines(struct mt_baseline *baseline, FILE *file,
             if (ok && !mt_grow(&baseline->known, &capacity, baseline->n + 1,
                                sizeof *baseline->known)) {
                 free(known.stack);
-                ok = mt_fail(error, "out of memory for the baseline");
+                ok = mt_no_memory(error, "the baseline");
             }
             if (ok)
                 baseline->known[baseline->n++] = known;
@@ -287,7 +287,7 @@ bool mt_baseline_write(const struct mt_baseline *old, bool keep,
     if (ok)
         baseline_put_all(old, &list, out);
     else
-        mt_fail(error, "out of memory for the baseline");
+        mt_no_memory(error, "the baseline");
     for (size_t i = 0; i < list.n; i++)
         free(list.all[i].stack);
     free(list.all);

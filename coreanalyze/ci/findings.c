@@ -15,7 +15,7 @@ bool mt_findings_init(struct mt_findings *findings, struct mt_error *error)
 {
     memset(findings, 0, sizeof *findings);
     findings->strings = mt_strings_new();
-    return findings->strings || mt_fail(error, "out of memory");
+    return findings->strings || mt_no_memory(error, "the findings");
 }
 
 void mt_findings_free(struct mt_findings *findings)

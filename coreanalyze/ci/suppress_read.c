@@ -24,7 +24,7 @@ struct lines {
 
 static bool out_of_memory(struct lines *l)
 {
-    return mt_fail(l->error, "out of memory for the suppressions");
+    return mt_no_memory(l->error, "the suppressions");
 }
 
 static bool suppressions_wrong(struct lines *l, const char *what,
@@ -277,7 +277,7 @@ bool mt_suppressions_read(struct mt_suppressions *set, const char *path,
         mt_fail(error, "cannot read the suppressions %s: %s", path,
                 strerror(errno));
     else if (!ok)
-        mt_fail(error, "out of memory for the suppressions");
+        mt_no_memory(error, "the suppressions");
     else if (n >= MAX_FILE)
         ok = mt_fail(error, "%s: too large for suppressions", path);
     else if (memchr(text, '\0', n))

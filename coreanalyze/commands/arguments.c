@@ -154,6 +154,6 @@ struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
     struct mt_resolver *resolver = mt_resolver_new(model, &names);
 
     if (resolver == NULL)
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the names");
     return resolver;
 }

@@ -112,7 +112,7 @@ static bool cmd_leaks_judge(struct arguments *a, const struct mt_report *report,
     struct mt_findings_process *p = mt_findings_add(findings);
 
     if (p == NULL)
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the findings");
     *p = (struct mt_findings_process){
         .pid = process->pid ? process->pid : report->model->pid,
         .command = mt_findings_text(findings, process->command),

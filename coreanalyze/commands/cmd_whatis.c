@@ -134,7 +134,7 @@ static bool cmd_whatis_take_operand(void *arguments, const struct mt_args *args,
     struct arguments *a = arguments;
 
     if (!mt_grow(&a->addresses, &a->capacity, a->n + 1, sizeof *a->addresses))
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the addresses");
     return mt_parse_address(args, &a->addresses[a->n++], error);
 }
 

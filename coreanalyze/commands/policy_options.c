@@ -13,7 +13,7 @@ bool mt_parse_suppressions(void *member, const struct mt_args *args,
 
     if (!mt_grow(&policy->files, &policy->files_capacity, policy->n_files + 1,
                  sizeof *policy->files))
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the suppressions");
     policy->files[policy->n_files++] = args->value;
     return true;
 }

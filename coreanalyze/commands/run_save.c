@@ -33,7 +33,7 @@ static bool run_save_write(const struct saver *saver, struct mt_source *source,
         name = mt_output_name(saver->pattern, source->process.pid,
                               source->process.name);
         ok = name ? mt_save_write(model, name, &bytes, error)
-                  : mt_fail(error, "out of memory");
+                  : mt_no_memory(error, "the name of the file");
     }
     free(name);
     mt_model_free(model);

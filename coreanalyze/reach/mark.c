@@ -109,7 +109,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
 
     roots.first = calloc(n_ranges + 1, sizeof *roots.first);
     if (roots.first == NULL)
-        return mt_fail(error, "out of memory for the roots");
+        return mt_no_memory(error, "the roots");
     for (size_t i = 0; i < n_ranges; i++)
         roots.first[i + 1] =
             roots.first[i] +

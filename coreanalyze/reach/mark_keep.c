@@ -145,7 +145,7 @@ static bool mark_keep_begin(void *context, struct mt_source *source,
     find_clusters(k, source);
     if (!mt_thread_stacks_find(source, &k->stacks) ||
         !list_intervals(k, source))
-        return mt_fail(error, "out of memory for the mappings");
+        return mt_no_memory(error, "the mappings");
     if (!mark_keep_meets(k->code, k->n_code, k->map->low,
                          k->map->low + k->map->bytes)) {
         k->no_code = k->map->low;

@@ -277,7 +277,7 @@ bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
     pthread_cond_destroy(&team->more);
     pthread_mutex_destroy(&team->lock);
     if (workers == NULL)
-        return mt_fail(error, "out of memory for the threads");
+        return mt_no_memory(error, "the threads");
     free(workers);
     return true;
 }

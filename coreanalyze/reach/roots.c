@@ -367,7 +367,7 @@ bool mt_roots_find(const struct mt_model *model,
     free(f.stacks);
     free(f.tcbs);
     mt_thread_stacks_free(&f.known);
-    return !f.out_of_memory || mt_fail(error, "out of memory for the roots");
+    return !f.out_of_memory || mt_no_memory(error, "the roots");
 }
 
 void mt_roots_free(struct mt_roots *roots)
@@ -404,7 +404,7 @@ bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
     struct mt_mark_range *ranges = ranges_of(roots);
 
     if (ranges == NULL)
-        return mt_fail(error, "out of memory for the roots");
+        return mt_no_memory(error, "the roots");
     mark->missing_bytes = mt_mark_missing(mark, ranges, roots->n_ranges);
     free(ranges);
     return true;
@@ -419,7 +419,7 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
     uint32_t span;
 
     if (!ok)
-        mt_fail(error, "out of memory for the roots");
+        mt_no_memory(error, "the roots");
     for (size_t i = 0; ok && i < roots->n_nodes; i++)
         ok = mt_map_add_node(mark->map, roots->nodes[i].start,
                              roots->nodes[i].end - roots->nodes[i].start, &span,

@@ -23,7 +23,7 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
     if (printer->namer.resolver && printer->namer.variables)
         return true;
     mt_block_printer_end(printer);
-    return mt_fail(error, "out of memory");
+    return mt_no_memory(error, "the names");
 }
 
 void mt_block_printer_end(struct mt_block_printer *printer)

@@ -270,5 +270,5 @@ bool mt_print_diff_folded(const struct mt_diff_report *report,
     for (size_t i = 0; lines && i < n; i++)
         free(lines[i].text);
     free(lines);
-    return ok || mt_fail(error, "out of memory");
+    return ok || mt_no_memory(error, "the report");
 }

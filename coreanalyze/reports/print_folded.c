@@ -123,5 +123,5 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
     for (size_t i = 0; lines && i < show->n_rows; i++)
         free(lines[i].text);
     free(lines);
-    return ok || mt_fail(error, "out of memory");
+    return ok || mt_no_memory(error, "the report");
 }

@@ -290,7 +290,7 @@ bool mt_print_retained(const struct mt_retained_report *report,
     mt_print_target(&all);
     retained_print_put_head(report);
     if (!put_roots(report))
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the report");
     put_blocks(report);
     retained_print_put_stacks(report);
     retained_print_put_notes(report);
@@ -371,7 +371,7 @@ bool mt_print_retained_json(const struct mt_retained_report *report,
     struct root *roots = choose_roots(report, &n);
 
     if (roots == NULL)
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the report");
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
     mt_json_put_target(&json, all.model);

@@ -54,7 +54,7 @@ static bool save_add_program(struct writer *w, const struct mt_mapping *m,
         return true;
     if (!mt_grow(&w->programs, &w->capacity, w->n_programs + 1,
                  sizeof *w->programs))
-        return mt_fail(w->error, "out of memory for the segments");
+        return mt_no_memory(w->error, "the segments");
     w->programs[w->n_programs++] = program;
     return true;
 }
@@ -93,7 +93,7 @@ static bool make_programs(struct writer *w)
     size_t next = 0;
 
     if (!mt_grow(&w->programs, &w->capacity, 1, sizeof *w->programs))
-        return mt_fail(w->error, "out of memory for the segments");
+        return mt_no_memory(w->error, "the segments");
     w->programs[w->n_programs++] = (Elf64_Phdr){.p_type = PT_NOTE};
     for (size_t i = 0; i < source->n_mappings; i++) {
         const struct mt_mapping *m = &source->mappings[i];
@@ -186,7 +186,7 @@ static bool save_write_all(struct writer *w, uint64_t *size)
     if (text)
         mt_save_notes(&w->save, text);
     if (text == NULL || fclose(text) != 0 || buffer == NULL) {
-        mt_fail(w->error, "out of memory for the notes");
+        mt_no_memory(w->error, "the notes");
     } else {
         save_place(w, n_notes);
         ok = (write_headers(w) && fwrite(notes, 1, n_notes, w->file) == n_notes)
@@ -223,7 +223,7 @@ bool mt_save_write(const struct mt_model *model, const char *path,
                        .path = path,
                        .error = error};
     bool ok = mt_save_find_ranges(&w.save) ||
-              mt_fail(error, "out of memory for the parts of the trace");
+              mt_no_memory(error, "the parts of the trace");
 
     ok = ok && make_programs(&w) && save_write_file(&w, bytes);
     free(w.save.ranges);

@@ -55,7 +55,7 @@ bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
     map->slack = slack ? slack : map->slack;
     if (!regions || !spans || !flags || !slack || !slices) {
         free((void *)(uintptr_t)slices);
-        return mt_fail(error, "out of memory for the map of blocks");
+        return mt_no_memory(error, "the map of blocks");
     }
     while (at > 0 && regions[at - 1].base > start)
         at--;

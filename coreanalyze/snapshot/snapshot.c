@@ -153,7 +153,7 @@ static struct mt_model *snapshot_take(struct mt_source *source,
     if (model == NULL || snapshot == NULL) {
         free(model);
         free(snapshot);
-        return mt_fail(error, "out of memory"), NULL;
+        return mt_no_memory(error, "the model"), NULL;
     }
     model->source = source;
     model->progress = options->progress;
@@ -162,7 +162,7 @@ static struct mt_model *snapshot_take(struct mt_source *source,
     snapshot->outline = outline;
     snapshot->strings = mt_strings_new();
     if (snapshot->strings == NULL)
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the model");
     else if (take_heaps(snapshot, options, error) &&
              (outline || take_rest(snapshot, error)))
         return model;

@@ -226,6 +226,6 @@ bool mt_model_each_block(struct mt_model *model,
         mt_snapshot_sections(snapshot);
     if (!mt_snapshot_each(snapshot, MT_SECTION_SPANS, MT_RECORD_span_record, 1,
                           UINT64_MAX, walk_visit_span, &walk))
-        return mt_fail(error, "out of memory while reading the blocks");
+        return mt_no_memory(error, "the blocks");
     return !walk.stopped || mt_fail(error, "the walk over the blocks stopped");
 }

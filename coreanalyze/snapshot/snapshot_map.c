@@ -113,7 +113,7 @@ struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error)
     struct mt_map *map = make_map(model);
 
     if (map == NULL)
-        mt_fail(error, "out of memory for the map of blocks");
+        mt_no_memory(error, "the map of blocks");
     return map;
 }
 
@@ -130,6 +130,6 @@ struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
         }
     }
     mt_map_free(map);
-    mt_fail(error, "out of memory for the map of blocks");
+    mt_no_memory(error, "the map of blocks");
     return NULL;
 }

@@ -121,11 +121,11 @@ bool mt_snapshot_stacks(struct mt_snapshot *snapshot, struct mt_error *error)
     if (model->stacks == NULL ||
         !mt_snapshot_each(snapshot, MT_SECTION_STACKS, MT_RECORD_stack_record,
                           0, n, visit_stack, snapshot))
-        return mt_fail(error, "out of memory for the table of stacks");
+        return mt_no_memory(error, "the table of stacks");
     snapshot->counter_budget = snapshot->sections[MT_SECTION_COUNTERS].entries;
     if (!mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
                           0, UINT64_MAX, visit_thread_counters, snapshot))
-        return mt_fail(error, "out of memory for the counters");
+        return mt_no_memory(error, "the counters");
     return true;
 }
 

@@ -25,7 +25,7 @@ static bool make_table(struct mt_snapshot *snapshot, unsigned section,
         entries = most;
     memory = calloc(entries + 1, item_bytes);
     if (memory == NULL)
-        return mt_fail(error, "out of memory for the tables of the trace");
+        return mt_no_memory(error, "the tables of the trace");
     memcpy(table, &memory, sizeof memory);
     *n = entries;
     return true;
@@ -86,7 +86,7 @@ bool mt_snapshot_heaps(struct mt_snapshot *snapshot, struct mt_error *error)
                       sizeof *model->heaps, &model->n_heaps, error) &&
            (mt_snapshot_each(snapshot, MT_SECTION_HEAPS, MT_RECORD_heap_record,
                              0, model->n_heaps, visit_heap, snapshot) ||
-            mt_fail(error, "out of memory for the heaps"));
+            mt_no_memory(error, "the heaps"));
 }
 
 /* --- regions --- */
@@ -145,7 +145,7 @@ bool mt_snapshot_regions(struct mt_snapshot *snapshot, struct mt_error *error)
     if (snapshot->region_ids == NULL ||
         !mt_snapshot_each(snapshot, MT_SECTION_REGIONS, MT_RECORD_region_record,
                           0, entries, visit_region, snapshot))
-        return mt_fail(error, "out of memory for the regions");
+        return mt_no_memory(error, "the regions");
     snapshot->n_region_ids = entries;
     qsort(model->regions, model->n_regions, sizeof *model->regions, by_base);
     for (size_t i = 0; i < model->n_regions; i++) {
@@ -197,7 +197,7 @@ bool mt_snapshot_epochs(struct mt_snapshot *snapshot, struct mt_error *error)
         entries = (size_t)snapshot->root.epoch + 1;
     if (!mt_snapshot_each(snapshot, MT_SECTION_EPOCHS, MT_RECORD_epoch_record,
                           0, entries, visit_epoch, snapshot))
-        return mt_fail(error, "out of memory for the epochs");
+        return mt_no_memory(error, "the epochs");
     /* Epoch 0 is there even if the table is not: the start. */
     if (model->n_epochs == 0)
         model->n_epochs = 1;
@@ -247,7 +247,7 @@ bool mt_snapshot_modules(struct mt_snapshot *snapshot, struct mt_error *error)
            (mt_snapshot_each(snapshot, MT_SECTION_MODULES,
                              MT_RECORD_module_record, 0, entries, visit_module,
                              snapshot) ||
-            mt_fail(error, "out of memory for the modules"));
+            mt_no_memory(error, "the modules"));
 }
 
 /* --- threads --- */
@@ -319,7 +319,7 @@ bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
                    sizeof *model->threads, &entries, error) &&
         (mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
                           0, entries, visit_thread, snapshot) ||
-         mt_fail(error, "out of memory for the threads"));
+         mt_no_memory(error, "the threads"));
     if (ok)
         name_threads(model);
     return ok;

@@ -175,7 +175,7 @@ static bool run_decompressor(int file, const uint8_t magic[4],
     if (in && out && d.state)
         ok = core_file_decompress(file, &d, in, out, output);
     else
-        mt_fail(output->error, "out of memory for decompression");
+        mt_no_memory(output->error, "decompression");
     ZSTD_freeDStream(zstd);
     LZ4F_freeDecompressionContext(lz4);
     lzma_end(&xz);

@@ -112,7 +112,7 @@ bool mt_core_merge_mappings(struct core *core, struct mt_mapping *files,
         return true;
     if (!mt_grow(&source->mappings, &capacity, source->n_mappings + more,
                  sizeof *source->mappings))
-        return mt_fail(error, "out of memory for the mappings");
+        return mt_no_memory(error, "the mappings");
     memcpy(source->mappings + source->n_mappings, files,
            more * sizeof *source->mappings);
     source->n_mappings += more;
@@ -160,7 +160,7 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
             files[n++] = m;
     }
     ok = ok ? mt_core_merge_mappings(core, files, n, error)
-            : mt_fail(error, "out of memory for the files of the core");
+            : mt_no_memory(error, "the files of the core");
     free(files);
     return ok;
 }
@@ -280,7 +280,7 @@ static bool one_note(struct core *core, uint32_t type, const uint8_t *data,
 
     if (type == NT_PRSTATUS && bytes >= PRSTATUS_BYTES)
         ok = note_thread(core, data, threads) ||
-             mt_fail(error, "out of memory for the threads");
+             mt_no_memory(error, "the threads");
     else if (type == NT_PRPSINFO && bytes >= PRPSINFO_BYTES)
         note_process(core, data);
     else if (type == NT_FILE)
@@ -297,7 +297,7 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
     size_t at = 0, auxv_bytes = 0, threads = core->source.n_threads;
 
     if (notes == NULL)
-        return mt_fail(error, "out of memory for the notes of the core");
+        return mt_no_memory(error, "the notes of the core");
     while (bytes - at >= sizeof(Elf64_Nhdr)) {
         Elf64_Nhdr note;
         memcpy(&note, notes + at, sizeof note);

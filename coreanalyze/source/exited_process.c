@@ -43,7 +43,7 @@ struct mt_source *mt_exited_open(const struct mt_exited *ended,
         source->process.namespace_pid = 0;
     if (set_threads(source, ended))
         return source;
-    mt_fail(error, "out of memory for the threads");
+    mt_no_memory(error, "the threads");
     mt_source_free(source);
     return NULL;
 }

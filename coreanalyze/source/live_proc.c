@@ -94,7 +94,7 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     }
     free(line);
     fclose(file);
-    return ok || mt_fail(error, "out of memory for the table of mappings");
+    return ok || mt_no_memory(error, "the table of mappings");
 }
 
 #define PAGES_AT_ONCE 1024
@@ -345,7 +345,7 @@ bool mt_live_threads(struct mt_source *source, pid_t pid,
     }
     if (folder)
         closedir(folder);
-    return ok || mt_fail(error, "out of memory for the table of threads");
+    return ok || mt_no_memory(error, "the table of threads");
 }
 
 bool mt_live_tables(struct mt_source *source, pid_t pid, struct mt_error *error)

@@ -161,7 +161,7 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
         }
         if (!mt_grow(&source->modules, &capacity, source->n_modules + 1,
                      sizeof *source->modules))
-            return mt_fail(error, "out of memory for the table of modules");
+            return mt_no_memory(error, "the table of modules");
         source->modules[source->n_modules++] = module;
     }
     return true;

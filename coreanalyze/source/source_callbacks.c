@@ -136,7 +136,7 @@ static bool take_core(struct callbacks *c, struct mt_error *error)
     to->modules =
         copy_table(core->modules, core->n_modules, sizeof *to->modules);
     if (!to->mappings || !to->threads || !to->modules)
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the tables of the target");
     to->n_mappings = core->n_mappings;
     to->n_threads = core->n_threads;
     to->n_modules = core->n_modules;
@@ -251,7 +251,7 @@ static bool take_tables(struct callbacks *c, struct mt_error *error)
     source->modules = calloc(target->n_modules + 1, sizeof *source->modules);
     source->threads = calloc(target->n_threads + 1, sizeof *source->threads);
     if (!source->mappings || !source->modules || !source->threads)
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the tables of the target");
     callbacks_take_mappings(c);
     take_modules(c);
     for (uint32_t i = 0; i < target->n_threads; i++) {
@@ -277,13 +277,13 @@ mt_source_open_callbacks(const struct memtrace_reader_target *target,
                NULL;
     c = calloc(1, sizeof *c);
     if (c == NULL)
-        return mt_fail(error, "out of memory"), NULL;
+        return mt_no_memory(error, "the tables of the target"), NULL;
     c->target = *target;
     c->pagemap = -1;
     c->source.ops = target->write ? &writable_ops : &read_only_ops;
     c->source.strings = mt_strings_new();
     if (c->source.strings == NULL)
-        ok = mt_fail(error, "out of memory");
+        ok = mt_no_memory(error, "the tables of the target");
     else if (target->core)
         ok = take_core(c, error);
     else if (target->local_process)

@@ -330,12 +330,12 @@ static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
         core->source.coverage.tables_incomplete = true;
     table = mt_core_piece(core, n ? header->e_phoff : 0, n * sizeof program);
     if (table == NULL)
-        return mt_fail(error, "out of memory for the segments");
+        return mt_no_memory(error, "the segments");
     for (uint64_t i = 0; i < n; i++) {
         memcpy(&program, table + i * sizeof program, sizeof program);
         if (program.p_type == PT_LOAD &&
             !core_add_segment(core, &program, &mappings, &segments))
-            return mt_fail(error, "out of memory for the segments");
+            return mt_no_memory(error, "the segments");
     }
     sort_segments(core);
     if (!mt_core_merge_mappings(core, NULL, 0, error))
@@ -367,7 +367,7 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
     char *absolute;
 
     if (core == NULL)
-        return mt_fail(error, "out of memory"), NULL;
+        return mt_no_memory(error, "the core"), NULL;
     core->file = -1;
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;

@@ -82,7 +82,7 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     struct mt_source *source = &live->source;
 
     if (live == NULL)
-        return mt_fail(error, "out of memory"), NULL;
+        return mt_no_memory(error, "the process"), NULL;
     source->ops = &live_ops;
     source->strings = mt_strings_new();
     live->pid = pid;

@@ -35,7 +35,7 @@ bool mt_debug_file_open(struct mt_debug_file *side, struct mt_elf *elf,
     if (!debug_file_list_units(side)) {
         mt_dwarf_file_close(side->file);
         free(side->units);
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the units");
     }
     side->elf = elf;
     return true;

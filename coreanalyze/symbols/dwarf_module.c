@@ -66,7 +66,7 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
     struct mt_error ignored;
 
     if (dwarf == NULL) {
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the debug information");
         return NULL;
     }
     dwarf->options = *options;

@@ -99,7 +99,7 @@ struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf,
     Dwarf_Error failure = NULL;
 
     if (file == NULL) {
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the debug information");
         return NULL;
     }
     file->elf = elf;

@@ -108,7 +108,7 @@ static bool read_sections(struct mt_elf *elf, const Elf64_Ehdr *header,
     elf->inflated_bytes = calloc(count + 1, sizeof(*elf->inflated_bytes));
     if (elf->sections == NULL || elf->inflated == NULL ||
         elf->inflated_bytes == NULL)
-        return mt_fail(error, "out of memory");
+        return mt_no_memory(error, "the sections");
     if (names_index < count) {
         names = section_header(elf, table, names_index);
         if (names.sh_type == SHT_STRTAB &&
@@ -143,7 +143,7 @@ struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
     struct mt_elf *elf = calloc(1, sizeof(*elf));
 
     if (elf == NULL) {
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the sections");
         return NULL;
     }
     elf->data = data;
@@ -179,7 +179,7 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
     elf = calloc(1, sizeof(*elf));
     if (elf == NULL) {
         munmap(map, (size_t)status.st_size);
-        mt_fail(error, "out of memory");
+        mt_no_memory(error, "the sections");
         return NULL;
     }
     elf->data = map;
