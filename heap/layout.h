@@ -116,7 +116,7 @@
 #define MT_STACK_TRUNCATED 1u     /* deeper than the depth that was set */
 #define MT_STACK_FRAME_POINTER 2u /* some frame was found by frame pointer */
 #define MT_STACK_INCOMPLETE 4u    /* unwinding ended before the outermost frame */
-#define MT_STACK_IGNORED 8u       /* its blocks are no leaks: the program said so */
+#define MT_STACK_IGNORED 8u       /* its blocks are not leaks: the program said so */
 
 /* mt_thread_record.state */
 #define MT_THREAD_NEVER 0u
@@ -254,7 +254,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, inline_local, "bits, if n_blocks <= 64")                  \
     F(72, uint64_t, inline_remote, "bits, if n_blocks <= 64")                 \
     F(80, uint64_t, inline_tag, "tag, if n_blocks = 1")                       \
-    F(88, uint64_t, requested, "bytes asked for, if large; else the allocator's own") \
+    F(88, uint64_t, requested, "bytes asked for, if large; otherwise the allocator's own") \
     F(96, uint32_t, next, "the allocator's own link")                         \
     F(100, uint32_t, prev, "the allocator's own link")                        \
     F(104, uint32_t, first_slice, "in its region")                            \
@@ -282,7 +282,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 
 #define MT_MODULE_FIELDS(F, A)                                                \
     F(0, uint64_t, start, "first address of its mappings")                    \
-    F(8, uint64_t, end, "first address behind them")                          \
+    F(8, uint64_t, end, "first address after them")                          \
     F(16, uint64_t, load_bias, "add to an address in the file")               \
     F(24, uint32_t, path, "offset in the strings section, or 0")              \
     F(28, uint32_t, build_id_bytes, "0 if it has none")                       \
