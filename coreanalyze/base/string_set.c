@@ -26,6 +26,7 @@ struct mt_strings {
     struct strings_text *texts;
     size_t n, capacity;
     struct strings_chunk *chunks; /* the newest first */
+    bool lost;                    /* a text, for want of memory */
 };
 
 struct mt_strings *mt_strings_new(void)
@@ -91,12 +92,21 @@ const char *mt_strings_add(struct mt_strings *strings, const char *text,
     if (!copy ||
         !mt_grow(&strings->texts, &strings->capacity, strings->n + 1,
                  sizeof *strings->texts) ||
-        !mt_table_add(&strings->table, hash, strings->n))
+        !mt_table_add(&strings->table, hash, strings->n)) {
+        strings->lost = true;
         return NULL;
+    }
     memcpy(copy, text, length);
     copy[length] = '\0';
     strings->texts[strings->n++] = (struct strings_text){copy, length};
     return copy;
+}
+
+bool mt_strings_are_whole(const struct mt_strings *strings,
+                          struct mt_error *error)
+{
+    return (strings && !strings->lost) ||
+           mt_fail(error, "out of memory for the names of the target");
 }
 
 const char *mt_strings_keep(struct mt_strings *strings, const char *text)

@@ -5,6 +5,8 @@
 #ifndef MT_STRING_SET_H
 #define MT_STRING_SET_H
 
+#include "coreanalyze/base/error.h"
+
 #include <stddef.h>
 
 struct mt_strings;
@@ -16,6 +18,8 @@ const char *mt_strings_keep(struct mt_strings *, const char *text);
 /* The same for `length` bytes, which may be any; the copy ends in NUL. */
 const char *mt_strings_add(struct mt_strings *, const char *text,
                            size_t length);
+/* False, with the error, if a text is missing for want of memory. */
+bool mt_strings_are_whole(const struct mt_strings *, struct mt_error *error);
 /* Takes over `text`, which is malloc'ed, or NULL. */
 const char *mt_strings_take(struct mt_strings *, char *text);
 

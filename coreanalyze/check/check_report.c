@@ -138,7 +138,8 @@ static bool look_at(struct mt_check *check, struct mt_source *source,
             put_report(check, &report, &leaks, p);
         }
     }
-    mt_resolver_free(resolver);
+    if (resolver && !mt_resolver_finish(resolver, ok ? error : NULL))
+        ok = false;
     mt_leaks_free(&leaks);
     mt_model_free(model);
     return ok;

@@ -276,7 +276,9 @@ static int cmd_diff_run(struct mt_session *session, int argc,
                         cmd_diff_open_side(&c, &c.sides[1], error)) &&
          cmd_diff_prepare(&c, error) && cmd_diff_compare(&c, error);
     for (unsigned i = 0; i < 2; i++) {
-        mt_resolver_free(c.report.side[i].resolver);
+        if (c.report.side[i].resolver &&
+            !mt_resolver_finish(c.report.side[i].resolver, ok ? error : NULL))
+            ok = false;
         mt_show_free(&c.sides[i].show);
     }
     for (unsigned i = 0; i < 2; i++)

@@ -187,8 +187,7 @@ static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
     struct mt_report report = {target->model, &leaks->show,       resolver,
                                session->out,  mt_leak_kind_names, &a->style};
     ok = cmd_leaks_print(session, a, &report, leaks, error);
-    mt_resolver_free(resolver);
-    return ok;
+    return mt_resolver_finish(resolver, ok ? error : NULL) && ok;
 }
 
 static int cmd_leaks_run(struct mt_session *session, int argc,

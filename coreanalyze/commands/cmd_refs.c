@@ -193,7 +193,7 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
             cmd_refs_put_json(&w, &refs, a->address);
         else
             cmd_refs_put_text(&w, &refs, a->address);
-        mt_block_printer_end(&w);
+        ok = mt_block_printer_end(&w, error);
     }
     mt_refs_free(&refs);
     return ok;

@@ -72,8 +72,7 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
         ok = a->common.json ? mt_print_retained_json(&report, error)
                             : mt_print_retained(&report, error);
     mt_retained_free(&retained);
-    mt_block_printer_end(&w);
-    return ok;
+    return mt_block_printer_end(&w, ok ? error : NULL) && ok;
 }
 
 static int cmd_retained_run(struct mt_session *session, int argc,

@@ -88,8 +88,7 @@ static bool cmd_show_print(struct mt_session *session,
         ok = mt_print_folded(&report, error);
     else
         mt_print_show(&report);
-    mt_resolver_free(resolver);
-    return ok;
+    return mt_resolver_finish(resolver, ok ? error : NULL) && ok;
 }
 
 static int cmd_show_run(struct mt_session *session, int argc,

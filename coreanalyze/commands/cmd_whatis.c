@@ -218,8 +218,8 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
             mt_block_printer_begin(&printer, target.model, &roots, &names,
                                    &style, session->out, error)) {
             cmd_whatis_put_all(&printer, &a);
-            mt_block_printer_end(&printer);
-            status = MT_EXIT_OK;
+            if (mt_block_printer_end(&printer, error))
+                status = MT_EXIT_OK;
         }
     }
     mt_roots_free(&roots);

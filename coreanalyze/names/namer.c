@@ -186,6 +186,15 @@ static void put_address(FILE *out, const struct mt_namer *namer,
         put_mapping(out, mapping, address);
 }
 
+/* Ends a name; NULL, and the report lacks it, if memory was short. */
+static char *namer_close(const struct mt_namer *namer, FILE *out, char **text)
+{
+    if (out && fclose(out) == 0)
+        return *text;
+    mt_resolver_lacks(namer->resolver);
+    return NULL;
+}
+
 char *mt_name_address(const struct mt_namer *namer, uint64_t address)
 {
     char *text = NULL;
@@ -193,9 +202,9 @@ char *mt_name_address(const struct mt_namer *namer, uint64_t address)
     FILE *out = open_memstream(&text, &bytes);
 
     if (out == NULL)
-        return NULL;
+        return namer_close(namer, NULL, NULL);
     put_address(out, namer, address);
-    return fclose(out) == 0 ? text : NULL;
+    return namer_close(namer, out, &text);
 }
 
 char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
@@ -205,9 +214,9 @@ char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
     FILE *out = open_memstream(&text, &bytes);
 
     if (out == NULL)
-        return NULL;
+        return namer_close(namer, NULL, NULL);
     namer_put_thread(out, namer, index);
-    return fclose(out) == 0 ? text : NULL;
+    return namer_close(namer, out, &text);
 }
 
 char *mt_name_word(const struct mt_namer *namer,
@@ -218,12 +227,12 @@ char *mt_name_word(const struct mt_namer *namer,
     FILE *out = open_memstream(&text, &bytes);
 
     if (out == NULL)
-        return NULL;
+        return namer_close(namer, NULL, NULL);
     namer_put_thread(out, namer, place->index);
     if (place->kind == MT_ROOT_DTV)
         fputs(" vector of TLS blocks", out);
     else
         fprintf(out, " register %s",
                 place->reg < MT_N_REGISTERS ? registers[place->reg] : "?");
-    return fclose(out) == 0 ? text : NULL;
+    return namer_close(namer, out, &text);
 }

@@ -8,6 +8,7 @@
 #include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/symbolize.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct mt_resolver {
     size_t n_entries, capacity;
     struct mt_table by_pc; /* of entries */
     struct mt_frame fallback;
+    bool no_memory; /* an answer may lack names */
 };
 
 struct mt_resolver *
@@ -78,6 +80,19 @@ void mt_resolver_free(struct mt_resolver *resolver)
     mt_table_free(&resolver->by_pc);
     mt_symbolizer_free(resolver->symbolizer);
     free(resolver);
+}
+
+void mt_resolver_lacks(struct mt_resolver *resolver)
+{
+    resolver->no_memory = true;
+}
+
+bool mt_resolver_finish(struct mt_resolver *resolver, struct mt_error *error)
+{
+    bool ok = !resolver->no_memory;
+
+    mt_resolver_free(resolver);
+    return ok || mt_fail(error, "out of memory for names");
 }
 
 static bool resolve_match(const void *items, size_t item, const void *key)
@@ -172,9 +187,14 @@ static const struct entry *resolve_add(struct mt_resolver *resolver,
     if (!mt_grow(&resolver->entries, &resolver->capacity,
                  resolver->n_entries + 1, sizeof *resolver->entries))
         return NULL;
+    /* Allocations fail far below, in libdwarf for one, and leave a name out:
+     * errno is all that they have in common. */
+    errno = 0;
     fresh.signal_frame =
         !fresh.exact && is_signal_frame(resolver, fresh.module, fresh.pc);
     fresh.n = resolve_look_up(resolver, fresh.module, &fresh, frames);
+    if (errno == ENOMEM)
+        resolver->no_memory = true;
     fresh.frames = malloc(fresh.n * sizeof *fresh.frames);
     if (fresh.frames == NULL ||
         !mt_table_add(&resolver->by_pc, fresh.pc, resolver->n_entries)) {
@@ -203,6 +223,7 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
     if (entry)
         return (struct mt_resolved){entry->frames, entry->n,
                                     entry->signal_frame};
+    resolver->no_memory = true;
     resolve_describe(module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
 }

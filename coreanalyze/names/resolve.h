@@ -47,6 +47,11 @@ mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options);
 void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
+/* What was answered may lack names, for want of memory. */
+void mt_resolver_lacks(struct mt_resolver *);
+/* Frees it, too.  False, with the error (or NULL), if memory was short, so that
+ * names may be missing from what it answered. */
+bool mt_resolver_finish(struct mt_resolver *, struct mt_error *error);
 
 /* A program counter and how it was met. */
 struct mt_pc {

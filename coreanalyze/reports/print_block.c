@@ -22,14 +22,16 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
         .style = style};
     if (printer->namer.resolver && printer->namer.variables)
         return true;
-    mt_block_printer_end(printer);
+    mt_resolver_free(printer->namer.resolver);
+    mt_variables_free(printer->namer.variables);
     return mt_no_memory(error, "the names");
 }
 
-void mt_block_printer_end(struct mt_block_printer *printer)
+bool mt_block_printer_end(struct mt_block_printer *printer,
+                          struct mt_error *error)
 {
-    mt_resolver_free(printer->namer.resolver);
     mt_variables_free(printer->namer.variables);
+    return mt_resolver_finish(printer->namer.resolver, error);
 }
 
 /* A row of one block, for the printers of stacks. */

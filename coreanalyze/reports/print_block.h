@@ -25,7 +25,9 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
                             const struct mt_resolver_options *names,
                             const struct mt_style *style, FILE *out,
                             struct mt_error *error);
-void mt_block_printer_end(struct mt_block_printer *printer);
+/* False, with the error, if memory was short: names may be missing. */
+bool mt_block_printer_end(struct mt_block_printer *printer,
+                          struct mt_error *error);
 
 /* "0x1234: live block ...", and its stack, one frame a line. */
 void mt_print_block(const struct mt_block_printer *printer,

@@ -110,8 +110,10 @@ static char *name_holder(const struct mt_namer *namer,
     if (holder->kind == MT_HOLDER_MAPPING)
         return mt_name_address(namer, source->mappings[holder->index].start);
     out = open_memstream(&text, &bytes);
-    if (out == NULL)
+    if (out == NULL) {
+        mt_resolver_lacks(namer->resolver);
         return NULL;
+    }
     path = source->modules[holder->index].path;
     fputs("data of ", out);
     mt_put_text(out, path ? mt_base_name(path) : "?");

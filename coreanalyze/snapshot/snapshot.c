@@ -16,7 +16,8 @@
 
 /* Reads the text schema with our own idea of where the root and its first
  * section are, which never changes within a major version. */
-static void read_schema(struct mt_snapshot *snapshot, uint64_t address)
+static bool read_schema(struct mt_snapshot *snapshot, uint64_t address,
+                        struct mt_error *error)
 {
     struct mt_model *model = snapshot->model;
     struct mt_section_record record;
@@ -29,8 +30,9 @@ static void read_schema(struct mt_snapshot *snapshot, uint64_t address)
                        sizeof record) &&
         record.used > 0 && record.used <= MAX_SCHEMA_BYTES) {
         text = malloc(record.used);
-        ok = text &&
-             mt_source_read(model->source, record.base, text, record.used) &&
+        if (text == NULL)
+            return mt_fail(error, "out of memory for the schema");
+        ok = mt_source_read(model->source, record.base, text, record.used) &&
              mt_schema_parse(text, record.used, snapshot->records, &remapped);
         free(text);
     }
@@ -38,6 +40,7 @@ static void read_schema(struct mt_snapshot *snapshot, uint64_t address)
         mt_schema_own(snapshot->records);
     model->coverage.schema_missing = !ok;
     model->coverage.schema_remapped = ok && remapped;
+    return true;
 }
 
 static bool read_root(struct mt_snapshot *snapshot, uint64_t address,
@@ -123,8 +126,8 @@ static bool take_heaps(struct mt_snapshot *snapshot,
         mt_snapshot_find_root(model->source, options, &model->coverage, error);
     if (model->root == 0)
         return false;
-    read_schema(snapshot, model->root);
-    if (!read_root(snapshot, model->root, error))
+    if (!read_schema(snapshot, model->root, error) ||
+        !read_root(snapshot, model->root, error))
         return false;
     copy_root(snapshot);
     mt_snapshot_sections(snapshot);
@@ -140,7 +143,8 @@ static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
     return mt_snapshot_epochs(snapshot, error) &&
            mt_snapshot_modules(snapshot, error) &&
            mt_snapshot_threads(snapshot, error) &&
-           mt_snapshot_stacks(snapshot, error);
+           mt_snapshot_stacks(snapshot, error) &&
+           mt_strings_are_whole(snapshot->strings, error);
 }
 
 static struct mt_model *snapshot_take(struct mt_source *source,

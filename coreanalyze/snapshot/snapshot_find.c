@@ -107,6 +107,7 @@ static bool load_slice_maps(struct mt_index *index)
         const struct mt_region *r = &model->regions[i];
         size_t bytes = (size_t)r->top * sizeof(uint32_t);
         index->slice_maps[i] = bytes ? malloc(bytes) : NULL;
+        index->out_of_memory |= bytes && index->slice_maps[i] == NULL;
         if (index->slice_maps[i] == NULL)
             continue;
         if (!mt_source_read(model->source, r->slice_map, index->slice_maps[i],

@@ -285,7 +285,7 @@ static int by_tid(const void *a, const void *b)
 }
 
 /* A core does not name its threads, but the trace does. */
-static void name_threads(struct mt_model *model)
+static bool name_threads(struct mt_model *model)
 {
     struct mt_source *source = model->source;
     struct mt_traced_thread *live = calloc(model->n_threads + 1, sizeof *live);
@@ -306,6 +306,7 @@ static void name_threads(struct mt_model *model)
                    sizeof source->threads[i].name);
     }
     free(live);
+    return live != NULL;
 }
 
 bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
@@ -320,7 +321,5 @@ bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
         (mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
                           0, entries, visit_thread, snapshot) ||
          mt_no_memory(error, "the threads"));
-    if (ok)
-        name_threads(model);
-    return ok;
+    return ok && (name_threads(model) || mt_no_memory(error, "the threads"));
 }

@@ -372,15 +372,23 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;
     source->strings = mt_strings_new();
+    errno = 0;
     absolute = realpath(path, NULL);
     if (source->strings && absolute)
         source->process.path =
             mt_strings_add(source->strings, absolute, strlen(absolute));
     free(absolute);
-    if (source->strings && map_file(core, path, error) &&
+    if (source->process.path == NULL && errno == ENOMEM) {
+        mt_fail(error, "out of memory for the path of the core");
+        mt_source_free(source);
+        return NULL;
+    }
+    if (mt_strings_are_whole(source->strings, error) &&
+        map_file(core, path, error) &&
         core_check_header(core, path, &header, error) &&
         core_read_headers(core, &header, error) &&
-        mt_modules_scan(source, error))
+        mt_modules_scan(source, error) &&
+        mt_strings_are_whole(source->strings, error))
         return source;
     mt_source_free(source);
     return NULL;

@@ -97,6 +97,9 @@ void mt_symbolizer_free(struct mt_symbolizer *); /* takes NULL */
  * module's load bias.  With IS_RETURN_ADDRESS the lookup is for the call just
  * before it, at PC - 1; the caller subtracts nothing.
  *
+ * If memory was short, something may be missing; errno is then ENOMEM, if it
+ * was not so before.
+ *
  * Returns how many frames are in OUT; 0 with MT_SYMBOL_NONE means print
  * module+offset.  QUALITY may be NULL.  The strings belong to the symbolizer
  * and live until it is freed.

@@ -22,6 +22,18 @@ char *mt_files_path(const struct mt_files_options *options, const char *path)
     return full;
 }
 
+/* errno stays ENOMEM once it is: a file that is not there must not hide that
+ * memory was short (symbolize.h). */
+static struct mt_elf *files_open(const char *path, struct mt_error *error)
+{
+    bool was_short = errno == ENOMEM;
+    struct mt_elf *elf = mt_elf_open(path, error);
+
+    if (was_short)
+        errno = ENOMEM;
+    return elf;
+}
+
 static bool same_id(const struct mt_elf *elf, const uint8_t *id, size_t bytes)
 {
     const uint8_t *found;
@@ -37,7 +49,7 @@ static struct mt_elf *open_below(const struct mt_files_options *options,
 {
     struct mt_error error;
     char *full = path != NULL ? mt_files_path(options, path) : NULL;
-    struct mt_elf *elf = full != NULL ? mt_elf_open(full, &error) : NULL;
+    struct mt_elf *elf = full != NULL ? files_open(full, &error) : NULL;
 
     free(path);
     *opened = elf != NULL ? full : NULL;
@@ -140,7 +152,7 @@ static struct mt_elf *open_module(const struct mt_symbol_module *module,
     char *full = mt_files_path(options, module->path);
     if (full == NULL)
         return NULL;
-    struct mt_elf *elf = mt_elf_open(full, &error);
+    struct mt_elf *elf = files_open(full, &error);
     if (elf == NULL) {
         if (access(full, F_OK) == 0)
             out->match = MT_MATCH_UNREADABLE;
@@ -195,7 +207,7 @@ static void find_supplement(const struct mt_files_options *options,
                          : "",
                      in, path, in != 0 ? "/" : "", name) < 0)
             return;
-        out->supplement = mt_elf_open(candidate, &error);
+        out->supplement = files_open(candidate, &error);
         free(candidate);
         if (out->supplement != NULL && !same_id(out->supplement, id, bytes)) {
             mt_elf_close(out->supplement);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * nomemory.c - a preloaded library whose allocation number NOMEMORY_AT fails.
+ *
+ * The allocations of the program itself and of the libraries that it calls
+ * count alike.  NOMEMORY_FROM makes all fail from that one on.  With
+ * NOMEMORY_PLACES, a file's name, none fails; the number of each allocation
+ * whose place (its DEPTH innermost return addresses) is new is written there,
+ * and the number of all on the last line.
+ *
+ * A crash in a library that the command uses ends it with status 99 and the
+ * library's name on stderr.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+#define DEPTH 10
+#define SLOTS 65536u
+
+static unsigned long calls, fail_at, fail_from;
+static int ready, places = -1;
+static uint64_t seen[SLOTS]; /* hashes of places */
+static int lock;
+static __thread int inside;
+
+static unsigned long number_of(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+static void write_number(unsigned long number)
+{
+    char text[32];
+    int length = snprintf(text, sizeof text, "%lu\n", number);
+    if (write(places, text, (size_t)length) != length)
+        _exit(99);
+}
+
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+    const ucontext_t *at = context;
+    Dl_info where;
+    (void)info;
+    signal(number, SIG_DFL);
+    if (dladdr((void *)at->uc_mcontext.gregs[REG_RIP], &where) &&
+        strstr(where.dli_fname, ".so")) {
+        dprintf(2, "crash in %s\n", where.dli_fname);
+        _exit(99);
+    }
+    raise(number);
+}
+
+static __attribute__((constructor)) void begin(void)
+{
+    const char *file = getenv("NOMEMORY_PLACES");
+    void *frames[DEPTH];
+    if (strcmp(program_invocation_short_name, "memtrace") != 0)
+        return; /* a program that the command runs */
+    const struct sigaction crash = {.sa_sigaction = on_crash,
+                                    .sa_flags = SA_SIGINFO | SA_RESETHAND};
+    sigaction(SIGSEGV, &crash, NULL);
+    fail_at = number_of("NOMEMORY_AT");
+    fail_from = number_of("NOMEMORY_FROM");
+    if (file) {
+        places = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        backtrace(frames, DEPTH); /* the first call allocates */
+        if (places < 0)
+            _exit(99);
+    }
+    ready = 1;
+}
+
+static void note_place(unsigned long call)
+{
+    void *frames[DEPTH];
+    uint64_t hash = 1;
+    uint32_t slot;
+    inside = 1;
+    int n = backtrace(frames, DEPTH);
+    inside = 0;
+    for (int i = 0; i < n; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * UINT64_C(0x9fb21c651e98df25);
+    hash = hash ^ hash >> 32 ? hash ^ hash >> 32 : 1;
+    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
+        continue;
+    for (slot = (uint32_t)hash % SLOTS; seen[slot] && seen[slot] != hash;)
+        slot = (slot + 1) % SLOTS;
+    if (seen[slot] == 0)
+        write_number(call);
+    seen[slot] = hash;
+    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+}
+
+static int fails(void)
+{
+    if (!ready || inside) /* before main() */
+        return 0;
+    unsigned long call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+    if (places >= 0) {
+        note_place(call);
+        return 0;
+    }
+    if (call != fail_at && (fail_from == 0 || call < fail_from))
+        return 0;
+    errno = ENOMEM;
+    return 1;
+}
+
+void *malloc(size_t bytes)
+{
+    return fails() ? NULL : __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    return fails() ? NULL : __libc_calloc(count, bytes);
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    return fails() ? NULL : __libc_realloc(block, bytes);
+}
+
+void *aligned_alloc(size_t align, size_t bytes)
+{
+    return fails() ? NULL : __libc_memalign(align, bytes);
+}
+
+int posix_memalign(void **out, size_t align, size_t bytes)
+{
+    if (fails())
+        return ENOMEM;
+    *out = __libc_memalign(align, bytes);
+    return *out ? 0 : ENOMEM;
+}
+
+static __attribute__((destructor)) void end(void)
+{
+    if (places >= 0)
+        write_number(calls);
+}
