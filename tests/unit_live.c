@@ -89,10 +89,11 @@ static void reads_up_to_a_hole(void)
 {
     char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct mt_source *source = mt_source_open_pid(getpid(), &error);
     static char buffer[8192];
+    struct mt_source *source;
 
     munmap(pages + 4096, 4096);
+    source = mt_source_open_pid(getpid(), &error);
     CU_ASSERT_PTR_NOT_NULL_FATAL(source);
     CU_ASSERT_EQUAL(mt_source_read_part(source, (uintptr_t)pages, buffer, 8192),
                     4096);

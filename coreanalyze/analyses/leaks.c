@@ -196,6 +196,18 @@ struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
         leaks_less(leaks->sums[kind].count, s->count, k->count)};
 }
 
+/* Memory that was not read can hold what looks lost: if nothing does, no more
+ * is known by reading it. */
+static bool leaks_all_read(const struct mt_source_coverage *s,
+                           const struct mt_leaks *leaks)
+{
+    if (leaks->sums[MT_LEAK_DEFINITE].count == 0 &&
+        leaks->sums[MT_LEAK_POSSIBLE].count == 0)
+        return true;
+    return s->untouched_bytes == 0 && s->swapped_bytes == 0 &&
+           s->unread_bytes == 0 && !s->by_debugger;
+}
+
 bool mt_leaks_complete(const struct mt_model *model,
                        const struct mt_leaks *leaks)
 {
@@ -208,6 +220,7 @@ bool mt_leaks_complete(const struct mt_model *model,
            leaks->roots.missing_bytes == 0 && leaks->missing_bytes == 0 &&
            s->missing_bytes == 0 && !s->tables_incomplete &&
            s->bad_notes == 0 && c->unreadable_bytes == 0 &&
+           s->threads_running == 0 && !s->let_go && leaks_all_read(s, leaks) &&
            c->skipped_heaps == 0 && c->skipped_regions == 0 &&
            c->skipped_spans == 0 && c->skipped_sections == 0;
 }

@@ -17,6 +17,23 @@ bool mt_parse_debug_dir(void *member, const struct mt_args *args,
     return true;
 }
 
+bool mt_parse_stop_timeout(void *member, const struct mt_args *args,
+                           struct mt_error *error)
+{
+    struct mt_source_limits *limits = member;
+    char *end;
+    double seconds = strtod(args->value, &end);
+
+    if (end == args->value || *end != '\0' || !(seconds >= 0.001) ||
+        seconds > 3600)
+        return mt_fail(error,
+                       "%s: --stop-timeout takes seconds, 0.001 to 3600, not "
+                       "'%s'",
+                       args->argv[0], args->value);
+    limits->stop_ns = (uint64_t)(seconds * 1e9);
+    return true;
+}
+
 bool mt_parse_sort(void *member, const struct mt_args *args,
                    struct mt_error *error)
 {
@@ -131,6 +148,7 @@ bool mt_arguments_read(struct mt_session *session,
         if (!ok || option == MT_ARG_ERROR)
             return false;
     }
+    session->limits = ((const struct mt_arguments *)arguments)->limits;
     return arguments_finish(arguments, &args, error);
 }
 

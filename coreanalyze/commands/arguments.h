@@ -33,6 +33,7 @@ struct mt_arguments {
     bool json, folded;
     struct mt_style_arguments style;
     struct mt_namer_context places;
+    struct mt_source_limits limits;
     const char *const *rest; /* the program that the command is to run */
 };
 
@@ -74,7 +75,17 @@ struct mt_arguments {
         "--sysroot", 0, "DIR", "the target's files are below this",            \
             MT_FIELD(mt_parse_text, const char *, common.places.sysroot)       \
     }
-mt_parse mt_parse_debug_dir; /* struct mt_namer_context */
+/* Of commands that stop a live process. */
+#define MT_OPTION_STOP_TIMEOUT                                                 \
+    {                                                                          \
+        "--stop-timeout", 0, "SECONDS",                                        \
+            "how long to wait for threads to stop (default: 1); those that "   \
+            "do not are read while they run",                                  \
+            MT_FIELD(mt_parse_stop_timeout, struct mt_source_limits,           \
+                     common.limits)                                            \
+    }
+mt_parse mt_parse_stop_timeout; /* struct mt_source_limits */
+mt_parse mt_parse_debug_dir;    /* struct mt_namer_context */
 
 /* Of commands with rows of stacks. */
 mt_parse mt_parse_depth; /* unsigned */

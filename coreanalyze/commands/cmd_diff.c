@@ -46,6 +46,7 @@ static const struct mt_option options[] = {
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop live processes while their memory is read",
      MT_FIELD(mt_parse_flag, bool, stop)},
+    MT_OPTION_STOP_TIMEOUT,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
@@ -152,7 +153,8 @@ static bool cmd_diff_open_side(struct comparison *c, struct side *side,
     if (a->stop && !cmd_diff_stop(side, error))
         return false;
     ok = mt_target_model(&side->session, &side->target, error) &&
-         mt_show_run(side->target.model, &side->options, &side->show, error);
+         mt_show_run(side->target.model, &side->options, &side->show, error) &&
+         mt_target_lives(&side->target, error);
     if (a->stop && source->ops->resume)
         source->ops->resume(source);
     return ok;

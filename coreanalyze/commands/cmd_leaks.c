@@ -78,6 +78,8 @@ static const struct mt_option options[] = {
      "are but not all could be checked",
      MT_FIELD(mt_parse_flag, bool, fail)},
     MT_OPTION_NO_STOP,
+    MT_OPTION_STOP_TIMEOUT,
+    MT_OPTION_READ_SWAPPED,
     {"--times", 0, NULL,
      "say how long the search took, and how much was searched in all",
      MT_FIELD(mt_parse_flag, bool, leaks.times)},

@@ -24,6 +24,8 @@ static const struct mt_option options[] = {
     MT_OPTION_HEURISTICS(refs.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(refs.mark.scan),
     MT_OPTION_NO_STOP,
+    MT_OPTION_STOP_TIMEOUT,
+    MT_OPTION_READ_SWAPPED,
     MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,

@@ -19,6 +19,8 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_count, uint64_t, top)},
     MT_OPTION_TAG_BITS(scan),
     MT_OPTION_NO_STOP,
+    MT_OPTION_STOP_TIMEOUT,
+    MT_OPTION_READ_SWAPPED,
     MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,

@@ -2,7 +2,7 @@
  *
  * cmd_save.c - memtrace save: the trace of a target in a file.
  */
-#include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/save/save.h"
 #include "coreanalyze/base/text.h"
 
@@ -11,11 +11,14 @@
 struct arguments {
     struct mt_arguments common;
     const char *output;
+    bool no_stop;
 };
 
 static const struct mt_option options[] = {
     {"--output", 'o', "FILE", "the file to write",
      MT_FIELD(mt_parse_text, const char *, output)},
+    MT_OPTION_NO_STOP,
+    MT_OPTION_STOP_TIMEOUT,
     {0},
 };
 
@@ -49,7 +52,7 @@ static int cmd_save_run(struct mt_session *session, int argc,
         return status;
     }
     if (mt_target_open(session, "save", a.common.target, &target, error) &&
-        (target.source->ops->stop == NULL ||
+        (a.no_stop || !target.source->ops->stop ||
          target.source->ops->stop(target.source, error))) {
         if (mt_target_model(session, &target, error) &&
             cmd_save_write_file(target.model, a.output, &bytes, error)) {
@@ -74,7 +77,7 @@ const struct mt_command mt_command_save = {
         "threads and the names of files; it has no stacks, no variables and\n"
         "no blocks.  The commands, and GDB, read it as they read a core;\n"
         "leaks and refs, which search what it lacks, refuse it.\n"
-        "A live process is stopped meanwhile.\n",
+        "A live process is stopped while it is read.\n",
     .options = options,
     .takes_target = true,
     .run = cmd_save_run,

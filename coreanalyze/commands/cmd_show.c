@@ -40,6 +40,7 @@ static const struct mt_option options[] = {
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",
      MT_FIELD(mt_parse_flag, bool, stop)},
+    MT_OPTION_STOP_TIMEOUT,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     {0},
@@ -60,7 +61,8 @@ static bool cmd_show_collect(struct mt_session *session,
     if (stop && !ops->stop(target->source, error))
         return false;
     ok = mt_target_model(session, target, error) &&
-         mt_show_run(target->model, &a->show, show, error);
+         mt_show_run(target->model, &a->show, show, error) &&
+         mt_target_lives(target, error);
     if (stop)
         ops->resume(target->source);
     return ok;

@@ -33,16 +33,20 @@ bool mt_target_open(struct mt_session *session, const char *command,
                     struct mt_error *error)
 {
     memset(target, 0, sizeof *target);
+    target->session = session;
     if (session->target) {
         target->source = session->target;
+        target->source->limits = session->limits;
         return true;
     }
     if (name == NULL)
         return mt_fail(error, "%s: no TARGET: a process id or a core", command);
     target->source = mt_source_open(name, error);
     target->owned = true;
-    if (target->source)
+    if (target->source) {
         target->source->progress = session->progress;
+        target->source->limits = session->limits;
+    }
     return target->source != NULL;
 }
 
@@ -53,11 +57,28 @@ bool mt_target_model(struct mt_session *session, struct mt_target *target,
                                           session->progress};
 
     target->model = mt_snapshot_take(target->source, &options, error);
-    return target->model != NULL;
+    return target->model && mt_target_lives(target, error);
+}
+
+/* What was captured stays. */
+bool mt_target_lives(const struct mt_target *target, struct mt_error *error)
+{
+    const struct mt_source *source = target->source;
+
+    if (!source->coverage.ended || source->captured.copied)
+        return true;
+    return mt_fail(error, "process %u ended while it was read",
+                   (unsigned)source->process.pid);
 }
 
 void mt_target_close(struct mt_target *target)
 {
+    struct mt_source *source = target->source;
+
+    if (source && source->coverage.ended && !source->captured.copied)
+        target->session->ended = source->process.pid;
+    if (source && !target->owned && source->ops->resume)
+        source->ops->resume(source);
     mt_model_free(target->model);
     if (target->owned)
         mt_source_free(target->source);

@@ -25,6 +25,8 @@ struct mt_session {
     const struct mt_progress *progress; /* or NULL */
     mt_name_hook *name_hook;            /* or NULL */
     void *name_context;
+    struct mt_source_limits limits; /* of the command that runs */
+    uint32_t ended; /* process that ended while the command read it, or 0 */
 };
 
 struct mt_command {
@@ -66,12 +68,16 @@ struct mt_target {
     struct mt_source *source;
     struct mt_model *model;
     bool owned; /* the source is closed with it */
+    struct mt_session *session;
 };
 /* Opens the session's target, or the one that the command line names. */
 bool mt_target_open(struct mt_session *, const char *command, const char *name,
                     struct mt_target *, struct mt_error *);
 bool mt_target_model(struct mt_session *, struct mt_target *,
                      struct mt_error *);
+/* False with `error` filled if the target has ended before all that is wanted
+ * of it was read. */
+bool mt_target_lives(const struct mt_target *, struct mt_error *);
 void mt_target_close(struct mt_target *);
 
 #endif

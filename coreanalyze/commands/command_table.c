@@ -26,11 +26,19 @@ int mt_session_run(struct mt_session *session, int argc,
                    const char *const *argv, struct mt_error *error)
 {
     const struct mt_command *command = mt_command_find(argv[0]);
+    int status;
 
     memset(error, 0, sizeof *error);
     if (command == NULL) {
         mt_fail(error, "no command %s (see memtrace --help)", argv[0]);
         return MT_EXIT_ERROR;
     }
-    return command->run(session, argc, argv, error);
+    session->ended = 0;
+    status = command->run(session, argc, argv, error);
+    if (session->ended == 0 || status == MT_EXIT_ERROR)
+        return status;
+    mt_fail(error,
+            "process %u ended while it was read: the report is not whole",
+            (unsigned)session->ended);
+    return MT_EXIT_ERROR;
 }

@@ -36,6 +36,13 @@ mt_parse mt_take_tag_bits;
             "do not stop a live process while its memory is read",             \
             MT_FIELD(mt_parse_flag, bool, no_stop)                             \
     }
+#define MT_OPTION_READ_SWAPPED                                                 \
+    {                                                                          \
+        "--read-swapped", 0, NULL,                                             \
+            "search memory of a live process that is in swap, too: it is "     \
+            "brought back",                                                    \
+            MT_FIELD(mt_parse_flag, bool, common.limits.read_swapped)          \
+    }
 
 /* Opens the target and, if it is live, reads it while it stands still
  * (`stop`) or runs; then takes the model.  What is searched for must be the

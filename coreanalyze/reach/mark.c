@@ -96,20 +96,47 @@ static void mark_sweep(struct mt_worker *worker, void *context)
     }
 }
 
+/* What of the ranges has memory: a reservation may be a million times that. */
+static struct mt_mark_range *clip_ranges(const struct mt_source *source,
+                                         const struct mt_mark_range *ranges,
+                                         size_t n_ranges, size_t *n)
+{
+    size_t most = n_ranges + source->n_present;
+    struct mt_mark_range *clipped = calloc(most + 1, sizeof *clipped);
+
+    *n = 0;
+    for (size_t i = 0; clipped && i < n_ranges; i++) {
+        uint64_t at = ranges[i].start, end = ranges[i].end;
+        while (at < end && *n < most) {
+            uint64_t start = mt_source_skip_empty(source, at, end);
+            const struct mt_present *p = mt_source_present(source, start);
+            at = source->present_known && p && p->start <= start && p->end < end
+                     ? p->end
+                     : end;
+            if (start < end)
+                clipped[(*n)++] = (struct mt_mark_range){start, at};
+        }
+    }
+    return clipped;
+}
+
 bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                    size_t n_ranges, const uint64_t *words, size_t n_words,
                    struct mt_error *error)
 {
-    struct roots roots = {.ranges = ranges,
-                          .n_ranges = n_ranges,
-                          .words = words,
-                          .n_words = n_words};
+    struct roots roots = {.words = words, .n_words = n_words};
+    struct mt_mark_range *clipped =
+        clip_ranges(mark->source, ranges, n_ranges, &roots.n_ranges);
     struct mt_workers team;
     bool ok;
 
-    roots.first = calloc(n_ranges + 1, sizeof *roots.first);
-    if (roots.first == NULL)
+    roots.ranges = ranges = clipped;
+    n_ranges = roots.n_ranges;
+    roots.first = clipped ? calloc(n_ranges + 1, sizeof *roots.first) : NULL;
+    if (!roots.first) {
+        free(clipped);
         return mt_no_memory(error, "the roots");
+    }
     for (size_t i = 0; i < n_ranges; i++)
         roots.first[i + 1] =
             roots.first[i] +
@@ -118,6 +145,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
     while (ok && team.overflow && !team.parts.stopped)
         ok = mt_workers_run(mark, &team, false, mark_sweep, NULL, error);
     free(roots.first);
+    free(clipped);
     return ok;
 }
 

@@ -247,6 +247,14 @@ static void keep_lengths(const struct filter *k, uint64_t address,
     }
 }
 
+/* The trace, and the stacks in use. */
+static bool mark_keep_needed(const void *context, uint64_t start, uint64_t end)
+{
+    const struct filter *k = context;
+
+    return mark_keep_meets(k->whole, k->n_whole, start, end);
+}
+
 static void mark_keep_choose(const void *context, uint64_t address,
                              const uint64_t *words, size_t n_pages,
                              uint64_t *bits)
@@ -283,8 +291,8 @@ bool mt_capture_memory(struct mt_source *source,
                        struct mt_error *error)
 {
     struct filter k = {.snapshot = snapshot, .scan = scan};
-    const struct mt_word_filter filter = {mark_keep_begin, mark_keep_choose,
-                                          &k};
+    const struct mt_word_filter filter = {mark_keep_begin, mark_keep_needed,
+                                          mark_keep_choose, &k};
     uint64_t cpu = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     bool ok = source->ops->capture == NULL ||
               source->ops->capture(source, &filter, stop, error);

@@ -98,6 +98,11 @@ bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
         const struct mt_word_copy_piece *piece = mt_scan_piece(scan, *at);
         uint64_t bytes = end - *at;
         const uint8_t *data = NULL;
+        uint64_t next = mt_source_skip_empty(scan->memory.source, *at, end);
+        if (!piece && next > *at) {
+            *at = (next + 7) & ~UINT64_C(7);
+            continue;
+        }
         if (piece)
             bytes = mt_scan_page_end(piece, *at, end) - *at;
         else

@@ -167,10 +167,10 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
 
     while (at < end && end - at >= 8) {
         const struct mt_word_copy_piece *piece = mt_scan_piece(scan, at);
-        uint64_t bytes = end - at;
+        uint64_t bytes = end - at, stop;
         const uint8_t *data;
         if (piece) {
-            uint64_t stop = mt_scan_page_end(piece, at, end) & ~UINT64_C(7);
+            stop = mt_scan_page_end(piece, at, end) & ~UINT64_C(7);
             if (stop == at) {
                 at = mt_scan_skip(scan, at, end);
                 continue;
@@ -178,6 +178,11 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
             mt_scan_kept(scan, piece, at, stop, visit, context);
             scan->scanned_bytes += stop - at;
             at = stop;
+            continue;
+        }
+        stop = mt_source_skip_empty(scan->memory.source, at, end);
+        if (stop > at) {
+            at = (stop + 7) & ~UINT64_C(7);
             continue;
         }
         data = mt_memory_view(&scan->memory, at, &bytes);

@@ -330,7 +330,9 @@ static void take_mapping(struct finder *f, const struct mt_mapping *m)
         return;
     each_left(f, m, m->start, present, add_range);
     missing = each_left(f, m, present, m->end, NULL);
-    if (m->path && m->path[0] == '/') {
+    /* Of a module that was never written to, no word is the program's; other
+     * files may be shared memory. */
+    if (m->path && m->path[0] == '/' && mt_source_module(f->source, m->start)) {
         f->roots->coverage.missing_file_bytes += missing;
     } else {
         f->roots->coverage.missing_bytes += missing;

@@ -220,6 +220,10 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
     } counts[] = {
         {"missing_bytes", s->missing_bytes},
         {"bad_notes", s->bad_notes},
+        {"threads_running", s->threads_running},
+        {"untouched_bytes", s->untouched_bytes},
+        {"swapped_bytes", s->swapped_bytes},
+        {"unread_bytes", s->unread_bytes},
         {"unreadable_bytes", c->unreadable_bytes},
         {"root_candidates", c->root_candidates},
         {"skipped_sections", c->skipped_sections},
@@ -250,6 +254,8 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
     mt_json_bool(json, "not_ready", c->not_ready);
     mt_json_bool(json, "schema_missing", c->schema_missing);
     mt_json_bool(json, "schema_remapped", c->schema_remapped);
+    mt_json_bool(json, "by_debugger", s->by_debugger);
+    mt_json_bool(json, "let_go", s->let_go);
     mt_json_bool(json, "tables_incomplete", s->tables_incomplete);
     mt_json_bool(json, "suppressions_lost", c->suppressions_lost);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)

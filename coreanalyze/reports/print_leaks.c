@@ -101,6 +101,10 @@ size_t mt_print_leak_notes(const struct mt_report *report,
             leaks_put_text(report, prefix,
                            "the process ran on while it was read: blocks whose "
                            "pointers moved meanwhile may look lost");
+    if (source->coverage.by_debugger)
+        n += leaks_put_text(report, prefix,
+                            "a debugger wrote the core: it leaves out memory, "
+                            "and the core does not say which");
     if (r->threads == 0)
         n += leaks_put_text(report, prefix,
                             "no thread is known: stacks were taken whole");
@@ -112,11 +116,12 @@ size_t mt_print_leak_notes(const struct mt_report *report,
     n += leaks_put_note(
         report, prefix, "", r->missing_bytes,
         " bytes of writable memory are not in the core "
-        "(coredump_filter, or it is cut off): what only they hold "
+        "(coredump_filter, shared with a file, or it is cut off): what only "
+        "they hold "
         "looks lost");
     n += leaks_put_note(report, prefix, "", r->missing_file_bytes,
-                        " bytes of writable mapped files are not in the core: "
-                        "shared, or never written to");
+                        " bytes of writable data of modules are not in the "
+                        "core: never written to");
     n += leaks_put_note(
         report, prefix, "", leaks->missing_bytes,
         " bytes of roots and blocks could not be read: what only "

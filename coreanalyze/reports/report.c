@@ -69,6 +69,14 @@ static void note_counts(const struct mt_coverage *c,
 {
     const struct note all[] = {
         {s->missing_bytes, "%s bytes are missing from the core: it is cut off"},
+        {s->threads_running, "%s threads did not stop in time (see "
+                             "--stop-timeout): they ran on, or sleep in the "
+                             "kernel"},
+        {s->untouched_bytes, "%s bytes of files and of shared memory were not "
+                             "searched: the process has no pages of them"},
+        {s->swapped_bytes, "%s bytes in swap were not searched (see "
+                           "--read-swapped)"},
+        {s->unread_bytes, "%s bytes of memory could not be read"},
         {s->bad_notes, "%s notes of the core make no sense"},
         {c->unreadable_bytes, "%s bytes of the trace could not be read"},
         {c->skipped_sections, "%s sections of the trace are damaged"},
@@ -151,6 +159,12 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     if (c->interrupted)
         n += report_put_note(report, prefix,
                              "stopped early: the sums are too low", 0);
+    if (model->source->coverage.let_go)
+        n += report_put_note(
+            report, prefix,
+            "the process was let go before all was read, since "
+            "memtrace stood still: the report is not of one moment",
+            0);
     if (c->not_ready)
         n += report_put_note(report, prefix, "the target was still starting up",
                              0);

@@ -76,6 +76,7 @@ struct mt_snapshot {
     struct mt_strings *strings;
     uint64_t *region_ids; /* model's regions by the target's index + 1 */
     size_t n_region_ids;
+    unsigned n_regrown;      /* see mt_snapshot_regrow */
     uint64_t counter_budget; /* honest threads share no counters */
     struct mt_window spans, local, remote, tags, slices;
     struct mt_index *index;
@@ -105,6 +106,14 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
 /* --- snapshot_read.c --- */
 /* Reads the section table of the root; again, of a live target. */
 void mt_snapshot_sections(struct mt_snapshot *);
+/* True if the target runs while it is read: what does not fit may then be newer
+ * than what it is compared with. */
+bool mt_snapshot_runs(const struct mt_snapshot *);
+/* Something lies beyond a table: if the target runs, the sections are read
+ * again.  False if it does not, or if that was done too often. */
+bool mt_snapshot_regrow(struct mt_snapshot *);
+/* Reads a stack's record again, which was not finished before. */
+void mt_snapshot_stack_again(struct mt_snapshot *, uint32_t stack);
 /* Is [address, address + bytes) among the records of the section? */
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,
                       uint64_t address, uint64_t bytes);

@@ -11,6 +11,7 @@
 
 #define CHUNK_BYTES (256u << 10)
 #define MAX_STRING 4096u
+#define MAX_REGROWN 4096u /* a hostile target could ask for more */
 
 static bool section_ok(const struct mt_snapshot *snapshot,
                        const struct mt_section_record *s, const char *name)
@@ -63,6 +64,22 @@ void mt_snapshot_sections(struct mt_snapshot *snapshot)
         if (i != MT_SECTION_SLICE_MAPS) /* sized for what may come */
             model->trace_used += s.used;
     }
+}
+
+bool mt_snapshot_runs(const struct mt_snapshot *snapshot)
+{
+    const struct mt_source *source = snapshot->model->source;
+
+    return source->process.kind == MT_SOURCE_LIVE && !source->captured.copied;
+}
+
+bool mt_snapshot_regrow(struct mt_snapshot *snapshot)
+{
+    if (!mt_snapshot_runs(snapshot) || snapshot->n_regrown == MAX_REGROWN)
+        return false;
+    snapshot->n_regrown++;
+    mt_snapshot_sections(snapshot);
+    return true;
 }
 
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,

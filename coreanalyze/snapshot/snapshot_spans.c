@@ -124,6 +124,23 @@ bool mt_snapshot_span_ok(struct mt_snapshot *snapshot,
     return true;
 }
 
+/* Has the block's span become another one since it was read? */
+static bool span_moved(struct mt_snapshot *snapshot,
+                       const struct mt_block *block)
+{
+    const struct mt_section *spans = &snapshot->sections[MT_SECTION_SPANS];
+    struct mt_span_record record;
+
+    if (!mt_snapshot_runs(snapshot) ||
+        !spans_reread(snapshot, &record,
+                      spans->base + (uint64_t)block->span * spans->entry_bytes))
+        return false;
+    return record.state != MT_SPAN_SMALL && record.state != MT_SPAN_LARGE
+               ? true
+               : record.block_bytes != block->block_bytes ||
+                     block->address < record.base;
+}
+
 void mt_snapshot_tag(struct mt_snapshot *snapshot, uint64_t tag,
                      uint64_t requested, struct mt_block *block)
 {
@@ -143,6 +160,9 @@ void mt_snapshot_tag(struct mt_snapshot *snapshot, uint64_t tag,
         slack = block->block_bytes - requested;
     if (block->stack >= model->n_stacks && live)
         mt_snapshot_refresh(snapshot);
+    else if (block->stack >= MT_STACK_FIRST && block->stack < model->n_stacks &&
+             !model->stacks[block->stack].valid && mt_snapshot_runs(snapshot))
+        mt_snapshot_stack_again(snapshot, block->stack);
     if (block->stack >= model->n_stacks ||
         (block->stack >= MT_STACK_FIRST &&
          !model->stacks[block->stack].valid)) {
@@ -158,5 +178,5 @@ void mt_snapshot_tag(struct mt_snapshot *snapshot, uint64_t tag,
         block->bytes -= slack;
     else
         bad = true;
-    model->coverage.bad_tags += bad;
+    model->coverage.bad_tags += bad && !span_moved(snapshot, block);
 }

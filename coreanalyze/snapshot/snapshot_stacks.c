@@ -8,9 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_AGAIN 4096u
+
 static uint64_t add_capped(uint64_t a, uint64_t b)
 {
     return a + b < a ? UINT64_MAX : a + b;
+}
+
+static bool stack_ok(const struct mt_snapshot *snapshot,
+                     const struct mt_stack_record *r)
+{
+    return r->depth <= MT_MAX_FRAMES && r->frames % 8 == 0 &&
+           mt_section_holds(snapshot, MT_SECTION_FRAMES, r->frames,
+                            (uint64_t)r->depth * 8);
 }
 
 /* An untouched record stays untouched here: tables may be huge and sparse. */
@@ -33,9 +43,8 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     }
     if (r->depth == 0) /* not finished, or given up by its thread */
         return true;
-    if (r->depth > MT_MAX_FRAMES || r->frames % 8 != 0 ||
-        !mt_section_holds(snapshot, MT_SECTION_FRAMES, r->frames,
-                          (uint64_t)r->depth * 8)) {
+    if (!stack_ok(snapshot, r) &&
+        !(mt_snapshot_regrow(snapshot) && stack_ok(snapshot, r))) {
         coverage->skipped_stacks++;
         return true;
     }
@@ -59,6 +68,23 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
 
 /* --- counters: arrays in their section, one per thread --- */
 
+static bool counters_ok(const struct mt_snapshot *snapshot,
+                        const struct mt_thread_record *thread, uint64_t bytes)
+{
+    return mt_section_holds(snapshot, MT_SECTION_COUNTERS, thread->counters,
+                            bytes) &&
+           thread->n_counters <= snapshot->counter_budget;
+}
+
+/* Is it a stack that was recorded after the number of stacks was read? */
+static bool is_newer_stack(struct mt_snapshot *snapshot, uint32_t stack)
+{
+    const struct mt_section *stacks = &snapshot->sections[MT_SECTION_STACKS];
+
+    return stack < stacks->entries ||
+           (mt_snapshot_regrow(snapshot) && stack < stacks->entries);
+}
+
 static void add_counters(struct mt_snapshot *snapshot,
                          const struct mt_thread_record *thread)
 {
@@ -70,9 +96,12 @@ static void add_counters(struct mt_snapshot *snapshot,
 
     if (thread->counters == 0 || bytes == 0)
         return;
-    if (!mt_section_holds(snapshot, MT_SECTION_COUNTERS, thread->counters,
-                          bytes) ||
-        thread->n_counters > snapshot->counter_budget) {
+    if (!counters_ok(snapshot, thread, bytes)) {
+        uint64_t before = section->entries;
+        if (mt_snapshot_regrow(snapshot) && section->entries > before)
+            snapshot->counter_budget += section->entries - before;
+    }
+    if (!counters_ok(snapshot, thread, bytes)) {
         model->coverage.skipped_counters += thread->n_counters;
         return;
     }
@@ -90,7 +119,8 @@ static void add_counters(struct mt_snapshot *snapshot,
         if (counter.stack == 0)
             continue;
         if (counter.stack >= model->n_stacks) {
-            model->coverage.skipped_counters++;
+            model->coverage.skipped_counters +=
+                !is_newer_stack(snapshot, counter.stack);
             continue;
         }
         struct mt_stack *stack = &model->stacks[counter.stack];
@@ -123,6 +153,9 @@ bool mt_snapshot_stacks(struct mt_snapshot *snapshot, struct mt_error *error)
                           0, n, visit_stack, snapshot))
         return mt_no_memory(error, "the table of stacks");
     snapshot->counter_budget = snapshot->sections[MT_SECTION_COUNTERS].entries;
+    /* Threads that run may hand an array on to each other. */
+    if (mt_snapshot_runs(snapshot))
+        snapshot->counter_budget *= 2;
     if (!mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
                           0, UINT64_MAX, visit_thread_counters, snapshot))
         return mt_no_memory(error, "the counters");
@@ -143,6 +176,15 @@ void mt_snapshot_refresh(struct mt_snapshot *snapshot)
     model->n_stacks = entries;
     mt_snapshot_each(snapshot, MT_SECTION_STACKS, MT_RECORD_stack_record, old,
                      entries, visit_stack, snapshot);
+}
+
+void mt_snapshot_stack_again(struct mt_snapshot *snapshot, uint32_t stack)
+{
+    if (snapshot->n_regrown < MAX_AGAIN) {
+        snapshot->n_regrown++;
+        mt_snapshot_each(snapshot, MT_SECTION_STACKS, MT_RECORD_stack_record,
+                         stack, (uint64_t)stack + 1, visit_stack, snapshot);
+    }
 }
 
 size_t mt_model_frames(struct mt_model *model, uint32_t stack,

@@ -91,25 +91,41 @@ bool mt_snapshot_heaps(struct mt_snapshot *snapshot, struct mt_error *error)
 
 /* --- regions --- */
 
+static bool region_ok(const struct mt_snapshot *snapshot,
+                      const struct mt_region_record *r, uint64_t slice)
+{
+    const struct mt_model *model = snapshot->model;
+    uint64_t slices = r->size / slice;
+
+    return r->size != 0 && r->size % slice == 0 && r->base % slice == 0 &&
+           r->base < MAX_ADDRESS && r->size < MAX_ADDRESS && r->top <= slices &&
+           r->slice_map % 4 == 0 && r->heap < model->n_heaps &&
+           model->heaps[r->heap].in_use &&
+           mt_section_holds(snapshot, MT_SECTION_SLICE_MAPS, r->slice_map,
+                            slices * sizeof(uint32_t));
+}
+
 static bool visit_region(void *context, uint64_t index, uint64_t address,
                          const void *record)
 {
     struct mt_snapshot *snapshot = context;
     const struct mt_region_record *r = record;
     struct mt_model *model = snapshot->model;
-    uint64_t slice = snapshot->slice_bytes, slices = r->size / slice;
+    uint64_t slice = snapshot->slice_bytes;
 
     (void)address;
     if (r->state == 0)
         return true;
-    if (r->size == 0 || r->size % slice != 0 || r->base % slice != 0 ||
-        r->base >= MAX_ADDRESS || r->size >= MAX_ADDRESS || r->top > slices ||
-        r->slice_map % 4 != 0 || r->heap >= model->n_heaps ||
-        !model->heaps[r->heap].in_use ||
-        !mt_section_holds(snapshot, MT_SECTION_SLICE_MAPS, r->slice_map,
-                          slices * sizeof(uint32_t))) {
-        model->coverage.skipped_regions++;
-        return true;
+    if (!region_ok(snapshot, r, slice)) {
+        /* Of a heap that came after the heaps were read, or that went. */
+        bool newer = mt_snapshot_runs(snapshot) && mt_snapshot_regrow(snapshot);
+        if (newer && r->heap < snapshot->sections[MT_SECTION_HEAPS].entries &&
+            (r->heap >= model->n_heaps || !model->heaps[r->heap].in_use))
+            return true;
+        if (!newer || !region_ok(snapshot, r, slice)) {
+            model->coverage.skipped_regions++;
+            return true;
+        }
     }
     model->regions[model->n_regions++] = (struct mt_region){
         .base = r->base,
@@ -261,7 +277,8 @@ static bool visit_thread(void *context, uint64_t index, uint64_t address,
     struct mt_traced_thread *t = &model->threads[model->n_threads];
 
     (void)address;
-    if (r->state == MT_THREAD_NEVER)
+    /* An owner of spans is not a thread. */
+    if (r->state == MT_THREAD_NEVER || r->state == MT_THREAD_HEAP)
         return true;
     if (r->state != MT_THREAD_LIVE && r->state != MT_THREAD_EXITED) {
         model->coverage.skipped_threads++;

@@ -7,6 +7,7 @@
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lz4frame.h>
@@ -15,15 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #define CHUNK (1u << 20)
+#define MOST_BYTES (UINT64_C(1) << 47)
+#define KEPT_FREE 20u /* one part of so many */
 
 /* Runs of zeros become holes: a core is full of them. */
 struct output {
     int file;
     off_t size;
+    off_t limit; /* what the headers of the core promise; 0: not known yet */
     struct mt_error *error;
 };
 
@@ -45,6 +50,53 @@ static bool core_file_write_all(struct output *out, const uint8_t *data,
         data += n;
         bytes -= n;
     }
+    return true;
+}
+
+/* The end of what a core's headers name, once they have been written.  A file
+ * of a few bytes may promise terabytes. */
+static void find_limit(struct output *out, const Elf64_Ehdr *header)
+{
+    uint64_t n = header->e_phnum, table = n * sizeof(Elf64_Phdr), end;
+    Elf64_Phdr program;
+
+    if (header->e_phoff > (uint64_t)out->size ||
+        table > (uint64_t)out->size - header->e_phoff)
+        return;
+    end = header->e_phoff + table;
+    if (header->e_shoff < MOST_BYTES &&
+        end < header->e_shoff + (uint64_t)header->e_shnum * sizeof(Elf64_Shdr))
+        end = header->e_shoff + (uint64_t)header->e_shnum * sizeof(Elf64_Shdr);
+    for (uint64_t i = 0; n < PN_XNUM && i < n; i++) {
+        if (pread(out->file, &program, sizeof program,
+                  (off_t)(header->e_phoff + i * sizeof program)) !=
+            sizeof program)
+            return;
+        if (program.p_filesz < MOST_BYTES && program.p_offset < MOST_BYTES &&
+            end < program.p_offset + program.p_filesz)
+            end = program.p_offset + program.p_filesz;
+    }
+    out->limit = n < PN_XNUM ? (off_t)end : (off_t)MOST_BYTES;
+}
+
+/* Looks at what has been written so far: false if it is not worth more. */
+static bool is_worth_more(struct output *out)
+{
+    Elf64_Ehdr header;
+    struct statvfs room;
+
+    if (out->limit == 0 && out->size >= (off_t)sizeof header) {
+        if (pread(out->file, &header, sizeof header, 0) != sizeof header ||
+            memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+            header.e_type != ET_CORE)
+            return mt_fail(out->error, "what it holds is not a core");
+        find_limit(out, &header);
+    }
+    if (fstatvfs(out->file, &room) == 0 &&
+        room.f_bavail < room.f_blocks / KEPT_FREE)
+        return mt_fail(out->error,
+                       "less than 5 %% of the file system for temporary files "
+                       "are free; set TMPDIR");
     return true;
 }
 
@@ -117,8 +169,11 @@ static bool core_file_decompress(int file, const struct decompressor *d,
                                    d->name);
                 return true;
             }
-            if (!core_file_write_all(output, out, gave))
+            if (!core_file_write_all(output, out, gave) ||
+                !is_worth_more(output))
                 return false;
+            if (output->limit > 0 && output->size >= output->limit)
+                return true;
             at += took;
             if (took == 0 && gave == 0)
                 break;
@@ -187,7 +242,7 @@ static bool run_decompressor(int file, const uint8_t magic[4],
 static int core_file_decompressed(int file, const uint8_t magic[4],
                                   struct mt_error *error)
 {
-    struct output output = {temporary_file(error), 0, error};
+    struct output output = {.file = temporary_file(error), .error = error};
 
     if (output.file < 0)
         return -1;

@@ -141,12 +141,11 @@ static bool note_files(struct core *core, const uint8_t *data, size_t bytes,
     text = (const char *)data + 16 + count * 24;
     for (uint64_t i = 0; ok && i < count; i++, entry += 24) {
         const char *stop = memchr(text, '\0', (size_t)(end - text));
-        struct mt_mapping m = {core_notes_get64(entry),
-                               core_notes_get64(entry + 8),
-                               core_notes_get64(entry + 16) * page,
-                               0,
-                               NULL,
-                               MT_MAP_READ | MT_MAP_PRIVATE | MT_MAP_ASSUMED};
+        struct mt_mapping m = {
+            .start = core_notes_get64(entry),
+            .end = core_notes_get64(entry + 8),
+            .file_offset = core_notes_get64(entry + 16) * page,
+            .flags = MT_MAP_READ | MT_MAP_PRIVATE | MT_MAP_ASSUMED};
         if (stop == NULL) {
             source->coverage.bad_notes++;
             break;

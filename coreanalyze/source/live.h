@@ -5,28 +5,42 @@
 #ifndef MT_LIVE_H
 #define MT_LIVE_H
 
+#include "coreanalyze/source/backing.h"
+#include "coreanalyze/source/holder.h"
 #include "coreanalyze/source/source.h"
 
-/* Bits of an entry of /proc/PID/pagemap. */
-#define MT_PAGE_PRESENT (UINT64_C(1) << 63)
-#define MT_PAGE_SWAPPED (UINT64_C(1) << 62)
+#include <pthread.h>
+#include <signal.h>
+
+struct mt_lazy;
 
 struct live {
     struct mt_source source; /* first: the source is the live target */
     pid_t pid;
-    int mem, pagemap; /* /proc/PID/mem and pagemap */
+    pid_t tid;        /* a thread of it that lives: /proc/TID is read */
+    int mem, pagemap; /* /proc/TID/mem and pagemap */
     bool by_file;     /* process_vm_readv is denied */
-    struct stopped *stopped;
-    size_t n_stopped;
+    bool scan;        /* the kernel has PAGEMAP_SCAN */
+    struct mt_holder holder;
+    sigset_t signals;     /* blocked before it was stopped */
+    struct mt_lazy *lazy; /* mappings that somebody else fills */
+    size_t n_lazy;
+    int *files; /* that `present` names */
+    size_t n_files, files_capacity;
+    uint64_t unread_bytes; /* by a capture, though they have memory */
+    pthread_mutex_t lock;  /* of the rest */
+    uint64_t backing_of;   /* start of the mapping */
+    struct mt_backing backing;
 };
 
-/* Opens /proc/PID/NAME; -1 with errno set. */
-int mt_live_open(pid_t, const char *name);
 /* The tables of a process from /proc; also for a source that reads its memory
- * in another way.  `source` needs its strings and ops. */
-bool mt_live_tables(struct mt_source *, pid_t, struct mt_error *);
-bool mt_live_maps(struct mt_source *, pid_t, struct mt_error *);
-bool mt_live_threads(struct mt_source *, pid_t, struct mt_error *);
+ * in another way.  `source` needs its strings and ops; `tid` is a thread of
+ * the process that lives. */
+bool mt_live_tables(struct mt_source *, pid_t pid, pid_t tid,
+                    struct mt_error *);
+bool mt_live_maps(struct mt_source *, pid_t tid, struct mt_error *);
+bool mt_live_threads(struct mt_source *, pid_t pid, pid_t tid,
+                     struct mt_error *);
 
 /* Operations of the source. */
 void mt_live_pages(struct mt_source *, uint64_t start, uint64_t end,
@@ -35,12 +49,30 @@ bool mt_live_stop(struct mt_source *, struct mt_error *);
 void mt_live_go(struct mt_source *);
 bool mt_live_capture(struct mt_source *, const struct mt_word_filter *,
                      bool stop, struct mt_error *);
-/* Reads memory as it is now; by many threads at once. */
+
+/* --- live_memory.c --- */
+/* Reads memory as it is now, and brings in no page; by many threads at once. */
 size_t mt_live_peek(struct live *, uint64_t address, void *buffer,
                     size_t bytes);
+/* The same of pages that are known to be there. */
+size_t mt_live_read_present(struct live *, uint64_t address, void *buffer,
+                            size_t bytes);
+/* True if the process has ended, or runs another program now; the source's
+ * coverage then says so. */
+bool mt_live_gone(struct live *);
 
-/* Adds the page statistics of a range of process `pid` to `stats`. */
-void mt_proc_pages(pid_t pid, int pagemap, uint64_t start, uint64_t end,
+/* --- live_present.c --- */
+/* Fills in the source's `present`, and what is left out. */
+bool mt_live_list_present(struct live *, const struct mt_word_filter *,
+                          struct mt_error *);
+
+/* --- live_lazy.c --- */
+/* Finds out which mappings are lazy; false when out of memory. */
+bool mt_live_find_lazy(struct live *);
+bool mt_live_is_lazy(const struct live *, uint64_t address);
+
+/* Adds the page statistics of a range of a process to `stats`. */
+void mt_proc_pages(pid_t tid, int pagemap, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats);
 
 #endif

@@ -4,8 +4,6 @@
  * moment.
  *
  * The process stands still only while its pages are read, once and in order.
- * Pages that it never touched are not asked for: they would get memory by
- * that.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
@@ -15,39 +13,50 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define HAS_MEMORY (MT_PAGE_PRESENT | MT_PAGE_SWAPPED)
+/* Holes as small as that are in the tables of a copy: a word for each page. */
+#define SMALL_HOLE (UINT64_C(1) << 20)
 
-/* Memory of devices may not be read. */
-static bool is_wanted(const struct mt_mapping *m)
-{
-    return (m->flags & MT_MAP_READ) && (m->flags & MT_MAP_WRITE) &&
-           !(m->path && strncmp(m->path, "/dev/", 5) == 0 &&
-             strncmp(m->path, "/dev/shm/", 9) != 0 &&
-             strncmp(m->path, "/dev/zero", 9) != 0);
-}
-
-/* Pages of files count even if nobody has touched them; so does what the
- * kernel does not tell of. */
 static void find_present(void *context, uint64_t address, size_t n,
                          bool *present)
 {
     const struct live *live = context;
-    const struct mt_mapping *m = mt_source_mapping(&live->source, address);
-    uint64_t entries[MT_FILL_PAGES];
-    ssize_t got;
+    const struct mt_source *source = &live->source;
+    const struct mt_present *p = mt_source_present(source, address);
+    const struct mt_present *end = source->present + source->n_present;
 
-    if (m == NULL || (m->path && m->path[0] == '/'))
-        return;
-    got = pread(live->pagemap, entries, n * sizeof *entries,
-                (off_t)(address / MT_STORE_PAGE * sizeof *entries));
-    for (size_t i = 0; got > 0 && i < (size_t)got / sizeof *entries; i++)
-        present[i] = (entries[i] & HAS_MEMORY) != 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t at = address + i * MT_STORE_PAGE;
+        while (p && p < end && p->end <= at)
+            p++;
+        present[i] = p && p < end && p->start <= at;
+    }
 }
 
+/* One part of memory at most: all of `bytes` is present. */
 static size_t read_now(void *context, uint64_t address, void *buffer,
                        size_t bytes)
 {
-    return mt_live_peek(context, address, buffer, bytes);
+    struct live *live = context;
+    const struct mt_present *p = mt_source_present(&live->source, address);
+    ssize_t got;
+
+    if (!p || p->start > address)
+        return 0;
+    if (bytes > p->end - address)
+        bytes = (size_t)(p->end - address);
+    if (p->file < 0) {
+        got = (ssize_t)mt_live_read_present(live, address, buffer, bytes);
+    } else {
+        mt_hold_beat(&live->holder);
+        got = pread(p->file, buffer, bytes,
+                    (off_t)(p->offset + (address - p->start)));
+    }
+    if (got <= 0 && p->file < 0) {
+        __atomic_add_fetch(&live->unread_bytes, MT_STORE_PAGE,
+                           __ATOMIC_RELAXED);
+        mt_live_gone(live);
+    }
+    return got > 0 ? (size_t)got : 0;
 }
 
 static bool read_maps_again(struct live *live, struct mt_error *error)
@@ -57,7 +66,7 @@ static bool read_maps_again(struct live *live, struct mt_error *error)
     free(source->mappings);
     source->mappings = NULL;
     source->n_mappings = 0;
-    return mt_live_maps(source, live->pid, error);
+    return mt_live_maps(source, live->tid, error);
 }
 
 /* Most heaps have fewer pointers than that. */
@@ -70,7 +79,7 @@ static struct mt_word_copy *make_store(const struct live *live)
     char path[64];
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)live->pid);
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)live->tid);
     file = fopen(path, "re");
     if (file && fscanf(file, "%*s %llu", &resident) == 1 && store)
         mt_word_copy_reserve(store,
@@ -80,19 +89,27 @@ static struct mt_word_copy *make_store(const struct live *live)
     return store;
 }
 
+/* What has memory, with the small holes between. */
 static bool live_capture_add_pieces(const struct mt_source *source,
                                     struct mt_word_copy *store)
 {
     struct mt_word_copy_piece *pieces =
-        calloc(source->n_mappings + 1, sizeof *pieces);
+        calloc(source->n_present + 1, sizeof *pieces);
+    const struct mt_mapping *m = NULL;
     size_t n = 0;
     bool ok;
 
-    for (size_t i = 0; pieces && i < source->n_mappings; i++) {
-        const struct mt_mapping *m = &source->mappings[i];
-        if (is_wanted(m))
+    for (size_t i = 0; pieces && i < source->n_present; i++) {
+        const struct mt_present *p = &source->present[i];
+        struct mt_word_copy_piece *last = n > 0 ? &pieces[n - 1] : NULL;
+        bool same = m && p->start < m->end;
+        if (!same)
+            m = mt_source_mapping(source, p->start);
+        if (same && p->start - (last->start + last->bytes) < SMALL_HOLE)
+            last->bytes = p->end - last->start;
+        else
             pieces[n++] = (struct mt_word_copy_piece){
-                .start = m->start, .bytes = m->end - m->start};
+                .start = p->start, .bytes = p->end - p->start};
     }
     ok = pieces && mt_word_copy_pieces(store, pieces, n);
     free(pieces);
@@ -113,6 +130,7 @@ static bool live_capture_fill(struct live *live,
                            .progress = source->progress,
                            .step = "reading the process"};
 
+    live->unread_bytes = 0;
     if (fill.store && live_capture_add_pieces(source, fill.store) &&
         mt_word_copy_fill(&fill)) {
         source->store = fill.store;
@@ -120,6 +138,7 @@ static bool live_capture_fill(struct live *live,
         source->captured.copied = true;
         source->captured.bytes = fill.read_bytes;
         source->captured.kept_bytes = fill.store->bytes;
+        source->coverage.unread_bytes = live->unread_bytes;
         return true;
     }
     return !fill.stopped;
@@ -131,9 +150,14 @@ bool mt_live_capture(struct mt_source *source,
 {
     struct live *live = (struct live *)source;
     struct mt_word_copy *store = make_store(live);
-    uint64_t start = mt_clock_ns(CLOCK_MONOTONIC);
+    uint64_t start;
     bool ok;
 
+    if (!mt_live_find_lazy(live)) {
+        mt_word_copy_free(store);
+        return mt_no_memory(error, "the mappings");
+    }
+    start = mt_clock_ns(CLOCK_MONOTONIC);
     if (stop && !mt_live_stop(source, error)) {
         mt_word_copy_free(store);
         return false;
@@ -141,6 +165,7 @@ bool mt_live_capture(struct mt_source *source,
     source->captured.stopped = stop;
     ok = read_maps_again(live, error) &&
          filter->begin(filter->context, source, error) &&
+         mt_live_list_present(live, filter, error) &&
          (live_capture_fill(live, filter, &store) ||
           mt_fail(error, "the reading was stopped"));
     source->captured.ns =
@@ -150,5 +175,8 @@ bool mt_live_capture(struct mt_source *source,
     mt_word_copy_free(store);
     if (source->store)
         mt_word_copy_trim(source->store);
+    if (ok && source->coverage.ended)
+        ok = mt_fail(error, "process %d ended while it was read",
+                     (int)live->pid);
     return ok;
 }

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * live_proc.c - what /proc and the kernel know of a process: mappings, pages
- * and their nodes, memory, threads.
+ * and their nodes, threads.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/page_walk.h"
+#include "coreanalyze/source/proc_task.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* Undoes the kernel's \ooo of newlines and cuts its " (deleted)". */
@@ -50,9 +49,12 @@ static bool live_proc_parse_line(struct mt_source *source, char *line,
     char flags[5];
     int path = 0;
 
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %n",
+    if (sscanf(line,
+               "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32
+               " %" SCNu64 " %n",
                &mapping->start, &mapping->end, flags, &mapping->file_offset,
-               &path) < 4 ||
+               &mapping->device_major, &mapping->device_minor, &mapping->inode,
+               &path) < 7 ||
         mapping->end <= mapping->start)
         return false;
     mapping->flags = (flags[0] == 'r' ? MT_MAP_READ : 0) |
@@ -136,54 +138,51 @@ static bool ask_nodes(pid_t pid, void **pages, size_t n,
     return true;
 }
 
-static bool count_chunk(pid_t pid, const uint64_t *entries, size_t n,
-                        uint64_t page, unsigned n_nodes,
-                        struct mt_page_stats *stats)
-{
-    void *populated[PAGES_AT_ONCE];
-    size_t count = 0;
+struct page_count {
+    pid_t tid;
+    unsigned n_nodes;
+    bool numa;
+    struct mt_page_stats *stats;
+};
 
-    for (size_t i = 0; i < n; i++) {
-        if (entries[i] & MT_PAGE_PRESENT)
-            populated[count++] =
-                (void *)(uintptr_t)((page + i) * stats->page_bytes);
-        stats->swapped += (entries[i] & MT_PAGE_SWAPPED) != 0;
+static bool count_pages(void *context, const struct mt_page_run *run)
+{
+    struct page_count *count = context;
+    struct mt_page_stats *stats = count->stats;
+    uint64_t n = (run->end - run->start) / stats->page_bytes;
+    void *pages[PAGES_AT_ONCE];
+
+    if (run->swapped) {
+        stats->swapped += n;
+        return true;
     }
-    stats->populated += count;
-    if (n_nodes > 1)
-        return ask_nodes(pid, populated, count, stats);
-    for (size_t i = 0; i < count; i++)
-        add_page(stats, 0);
-    return n_nodes == 1;
+    stats->populated += n;
+    if (count->n_nodes == 1) {
+        stats->node[0] += n;
+        stats->n_nodes = stats->n_nodes ? stats->n_nodes : 1;
+    }
+    for (uint64_t i = 0; count->n_nodes > 1 && i < n; i += PAGES_AT_ONCE) {
+        size_t some = n - i < PAGES_AT_ONCE ? (size_t)(n - i) : PAGES_AT_ONCE;
+        for (size_t j = 0; j < some; j++)
+            pages[j] =
+                (void *)(uintptr_t)(run->start + (i + j) * stats->page_bytes);
+        count->numa &= ask_nodes(count->tid, pages, some, stats);
+    }
+    return true;
 }
 
-void mt_proc_pages(pid_t pid, int pagemap, uint64_t start, uint64_t end,
+void mt_proc_pages(pid_t tid, int pagemap, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats)
 {
-    static unsigned n_nodes;
-    uint64_t entries[PAGES_AT_ONCE], page, last;
-    bool first = stats->page_bytes == 0, numa = true;
+    struct page_count count = {tid, count_nodes(), true, stats};
+    bool first = stats->page_bytes == 0, scan = true;
 
-    if (n_nodes == 0)
-        n_nodes = count_nodes();
     stats->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    page = start / stats->page_bytes;
-    last = (end + stats->page_bytes - 1) / stats->page_bytes;
     if (first)
         stats->known = stats->numa_known = true;
-    while (page < last) {
-        uint64_t n = last - page;
-        n = n < PAGES_AT_ONCE ? n : PAGES_AT_ONCE;
-        ssize_t got = pread(pagemap, entries, n * 8, (off_t)(page * 8));
-        if (got < 8) {
-            stats->known = stats->numa_known = false;
-            return;
-        }
-        numa &=
-            count_chunk(pid, entries, (size_t)got / 8, page, n_nodes, stats);
-        page += (uint64_t)got / 8;
-    }
-    stats->numa_known &= numa;
+    if (!mt_page_walk(pagemap, &scan, start, end, count_pages, &count))
+        stats->known = stats->numa_known = false;
+    stats->numa_known &= count.n_nodes > 0 && count.numa;
 }
 
 void mt_live_pages(struct mt_source *source, uint64_t start, uint64_t end,
@@ -191,44 +190,10 @@ void mt_live_pages(struct mt_source *source, uint64_t start, uint64_t end,
 {
     struct live *live = (struct live *)source;
 
-    mt_proc_pages(live->pid, live->pagemap, start, end, stats);
-}
-
-/* --- memory --- */
-
-size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
-                    size_t bytes)
-{
-    size_t done = 0;
-
-    while (done < bytes) {
-        struct iovec to = {(char *)buffer + done, bytes - done};
-        struct iovec from = {(void *)(uintptr_t)(address + done), bytes - done};
-        bool by_file = __atomic_load_n(&live->by_file, __ATOMIC_RELAXED);
-        ssize_t got = -1;
-        if (!by_file)
-            got = process_vm_readv(live->pid, &to, 1, &from, 1, 0);
-        if (got < 0 && (by_file || errno == EPERM || errno == ENOSYS)) {
-            __atomic_store_n(&live->by_file, true, __ATOMIC_RELAXED);
-            got = pread(live->mem, to.iov_base, to.iov_len,
-                        (off_t)(address + done));
-        }
-        if (got <= 0)
-            break;
-        done += (size_t)got;
-    }
-    return done;
+    mt_proc_pages(live->tid, live->pagemap, start, end, stats);
 }
 
 /* --- the process and its threads --- */
-
-int mt_live_open(pid_t pid, const char *name)
-{
-    char path[80];
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
-}
 
 static const char *read_link(struct mt_source *source, pid_t pid)
 {
@@ -246,7 +211,7 @@ static const char *read_command(struct mt_source *source, pid_t pid)
 {
     char text[4096];
     ssize_t length = -1;
-    int file = mt_live_open(pid, "cmdline");
+    int file = mt_proc_open(pid, "cmdline");
 
     if (file >= 0) {
         length = read(file, text, sizeof text);
@@ -266,7 +231,7 @@ static void read_auxv(struct mt_source *source, pid_t pid)
 {
     char data[4096];
     ssize_t length = -1;
-    int file = mt_live_open(pid, "auxv");
+    int file = mt_proc_open(pid, "auxv");
 
     if (file >= 0) {
         length = read(file, data, sizeof data);
@@ -279,36 +244,46 @@ static void read_auxv(struct mt_source *source, pid_t pid)
     source->auxv_bytes = source->auxv ? (size_t)length : 0;
 }
 
-/* "VmRSS:    1234 kB" in bytes. */
-static uint64_t status_bytes(const char *line)
+/* A number of a text like that of /proc/TID/status, in bytes. */
+static uint64_t status_bytes(const char *text, const char *field)
 {
-    return strtoull(strchr(line, ':') + 1, NULL, 10) << 10;
+    const char *at = strstr(text, field);
+
+    return at ? strtoull(at + strlen(field), NULL, 10) << 10 : 0;
 }
 
-/* What /proc/PID/status says. The pid in the process's own namespace is the
- * last one of NSpid. */
-static void read_status(struct mt_process *process, pid_t pid)
+/* What /proc/TID/status says.  The pid in the process's own namespace is the
+ * last one of NStgid. */
+static void read_status(struct mt_process *process, pid_t tid, pid_t pid)
 {
-    char line[256];
-    int fd = mt_live_open(pid, "status");
-    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    size_t bytes;
+    char *text = mt_proc_text(tid, "status", &bytes), *line, *last;
 
     process->namespace_pid = (uint32_t)pid;
-    if (file == NULL)
+    if (!text)
         return;
-    while (fgets(line, sizeof line, file)) {
-        char *last = strrchr(line, '\t');
-        if (strncmp(line, "NSpid:", 6) == 0 && last)
+    process->rss_bytes = status_bytes(text, "\nVmRSS:");
+    process->peak_rss_bytes = status_bytes(text, "\nVmHWM:");
+    line = strstr(text, "\nNStgid:");
+    if (line) {
+        line[1 + strcspn(line + 1, "\n")] = '\0';
+        last = strrchr(line, '\t');
+        if (last)
             process->namespace_pid = (uint32_t)strtoul(last + 1, NULL, 10);
-        else if (strncmp(line, "VmRSS:", 6) == 0)
-            process->rss_bytes = status_bytes(line);
-        else if (strncmp(line, "VmHWM:", 6) == 0)
-            process->peak_rss_bytes = status_bytes(line);
     }
-    fclose(file);
+    free(text);
 }
 
-bool mt_live_threads(struct mt_source *source, pid_t pid,
+static void read_thread_name(pid_t tid, struct mt_thread *thread)
+{
+    char name[16];
+
+    mt_proc_name(tid, name);
+    if (strcmp(name, "?") != 0)
+        memcpy(thread->name, name, sizeof thread->name);
+}
+
+bool mt_live_threads(struct mt_source *source, pid_t pid, pid_t tid,
                      struct mt_error *error)
 {
     char path[64];
@@ -320,24 +295,23 @@ bool mt_live_threads(struct mt_source *source, pid_t pid,
     free(source->threads);
     source->threads = NULL;
     source->n_threads = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/task", (int)tid);
     folder = opendir(path);
-    while (ok && folder && (entry = readdir(folder)) != NULL) {
+    while (ok && folder && (entry = readdir(folder))) {
         struct mt_thread thread = {0};
-        char name[40];
+        char state;
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         thread.tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        snprintf(name, sizeof name, "task/%u/comm", thread.tid);
-        int file = mt_live_open(pid, name);
-        if (file >= 0) {
-            ssize_t got = read(file, thread.name, sizeof thread.name - 1);
-            close(file);
-            thread.name[got > 0 ? got : 0] = '\0';
-            thread.name[strcspn(thread.name, "\n")] = '\0';
-        }
+        read_thread_name((pid_t)thread.tid, &thread);
         if (thread.tid == (uint32_t)pid)
             memcpy(source->process.name, thread.name, sizeof thread.name);
+        /* A first thread that has ended stays in the list. */
+        state = tid != pid && thread.tid == (uint32_t)pid
+                    ? mt_proc_state((pid_t)thread.tid)
+                    : 'R';
+        if (state == 'Z' || state == 'X' || state == 0)
+            continue;
         ok = mt_grow(&source->threads, &capacity, source->n_threads + 1,
                      sizeof *source->threads);
         if (ok)
@@ -348,15 +322,16 @@ bool mt_live_threads(struct mt_source *source, pid_t pid,
     return ok || mt_no_memory(error, "the table of threads");
 }
 
-bool mt_live_tables(struct mt_source *source, pid_t pid, struct mt_error *error)
+bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
+                    struct mt_error *error)
 {
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = (uint32_t)pid;
-    read_status(&source->process, pid);
-    source->process.exe = read_link(source, pid);
-    source->process.command = read_command(source, pid);
-    read_auxv(source, pid);
-    return mt_live_maps(source, pid, error) &&
-           mt_live_threads(source, pid, error) &&
+    read_status(&source->process, tid, pid);
+    source->process.exe = read_link(source, tid);
+    source->process.command = read_command(source, tid);
+    read_auxv(source, tid);
+    return mt_live_maps(source, tid, error) &&
+           mt_live_threads(source, pid, tid, error) &&
            mt_modules_scan(source, error);
 }

@@ -1,108 +1,116 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_stop.c - stop all threads of a process and read their registers.
+ * live_stop.c - stop all threads of a process, and take their registers.
  *
- * PTRACE_SEIZE leaves no trace in the target: no signal is sent, and if this
- * process dies the kernel lets the target go.  A signal that arrives during
- * the stop is handed back at detach.
+ * A process of ours holds them (holder.h).  As long as it does, this one does
+ * not let the terminal suspend it.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 
-_Static_assert(sizeof(struct user_regs_struct) == MT_N_REGISTERS * 8,
-               "registers of x86-64");
+#define USUAL_STOP_NS UINT64_C(1000000000)
+#define IDLE_NS UINT64_C(10000000000)
 
-struct stopped {
-    pid_t tid;
-    int signal; /* to hand back */
-    uint64_t registers[MT_N_REGISTERS];
-    bool has_registers;
-};
-
-static bool live_stop_already(const struct live *live, pid_t tid)
+static void block_job_control(struct live *live)
 {
-    for (size_t i = 0; i < live->n_stopped; i++)
-        if (live->stopped[i].tid == tid)
-            return true;
-    return false;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    sigaddset(&set, SIGTTIN);
+    sigaddset(&set, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &set, &live->signals);
 }
 
-/* Stops one thread; true also if it has just exited. */
-static bool stop_thread(struct live *live, pid_t tid, size_t *capacity)
+static int thread_by_tid(const void *a, const void *b)
 {
-    struct stopped stopped = {.tid = tid};
-    int status;
+    const struct mt_thread *x = a, *y = b;
 
-    if (ptrace(PTRACE_SEIZE, tid, 0, 0) != 0)
-        return errno == ESRCH;
-    if (!mt_grow(&live->stopped, capacity, live->n_stopped + 1,
-                 sizeof *live->stopped)) {
-        ptrace(PTRACE_DETACH, tid, 0, 0);
-        return false;
+    return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+static void copy_registers_of(struct mt_thread *thread,
+                              const struct mt_held_thread *held)
+{
+    thread->has_registers = held->has_registers;
+    if (!held->has_registers)
+        return;
+    memcpy(thread->registers, held->registers, sizeof thread->registers);
+    thread->fs_base = thread->registers[MT_REG_FS_BASE];
+}
+
+/* The threads that were found when it was stopped, with the names that were
+ * known before.  Those that did not stop in time have no registers. */
+static bool take_held(struct live *live, struct mt_error *error)
+{
+    struct mt_source *source = &live->source;
+    size_t n, kept = 0;
+    const struct mt_held_thread *held = mt_held_threads(&live->holder, &n);
+    struct mt_thread *threads = calloc(n + 1, sizeof *threads);
+
+    if (!threads)
+        return mt_no_memory(error, "the table of threads");
+    if (source->n_threads > 0)
+        qsort(source->threads, source->n_threads, sizeof *source->threads,
+              thread_by_tid);
+    source->coverage.threads_running = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct mt_thread *t = &threads[kept];
+        const struct mt_thread key = {.tid = (uint32_t)held[i].tid}, *before;
+        if (held[i].state == MT_HELD_ENDED)
+            continue;
+        t->tid = key.tid;
+        before = source->n_threads > 0
+                     ? bsearch(&key, source->threads, source->n_threads,
+                               sizeof key, thread_by_tid)
+                     : NULL;
+        if (before)
+            memcpy(t->name, before->name, sizeof t->name);
+        copy_registers_of(t, &held[i]);
+        source->coverage.threads_running += held[i].state == MT_HELD_NOT;
+        kept++;
     }
-    if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) != 0 ||
-        waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
-        return true;
-    /* Not PTRACE_EVENT_STOP: a signal was about to be delivered. */
-    if (status >> 16 != PTRACE_EVENT_STOP)
-        stopped.signal = WSTOPSIG(status);
-    stopped.has_registers =
-        ptrace(PTRACE_GETREGS, tid, 0, stopped.registers) == 0;
-    live->stopped[live->n_stopped++] = stopped;
+    free(source->threads);
+    source->threads = threads;
+    source->n_threads = kept;
     return true;
 }
 
 bool mt_live_stop(struct mt_source *source, struct mt_error *error)
 {
     struct live *live = (struct live *)source;
-    size_t capacity = 0, before;
+    const struct mt_hold_options options = {
+        .stop_ns =
+            source->limits.stop_ns ? source->limits.stop_ns : USUAL_STOP_NS,
+        .idle_ns = IDLE_NS,
+        .progress = source->progress,
+    };
 
     mt_live_go(source);
-    free(live->stopped);
-    live->stopped = NULL;
-    /* Threads that still run may make new ones: repeat until all are known. */
-    do {
-        before = live->n_stopped;
-        if (!mt_live_threads(source, live->pid, error))
-            return false;
-        for (size_t i = 0; i < source->n_threads; i++) {
-            pid_t tid = (pid_t)source->threads[i].tid;
-            if (live_stop_already(live, tid))
-                continue;
-            if (!stop_thread(live, tid, &capacity)) {
-                mt_fail(error, "cannot stop thread %d: %s", (int)tid,
-                        strerror(errno));
-                mt_live_go(source);
-                return false;
-            }
-        }
-    } while (live->n_stopped > before);
-    for (size_t i = 0; i < source->n_threads; i++) {
-        struct mt_thread *thread = &source->threads[i];
-        for (size_t j = 0; j < live->n_stopped; j++) {
-            if (live->stopped[j].tid != (pid_t)thread->tid)
-                continue;
-            thread->has_registers = live->stopped[j].has_registers;
-            memcpy(thread->registers, live->stopped[j].registers,
-                   sizeof thread->registers);
-            thread->fs_base = thread->registers[MT_REG_FS_BASE];
-        }
-    }
-    return true;
+    block_job_control(live);
+    if (mt_hold_begin(&live->holder, live->tid, &options, error) &&
+        take_held(live, error))
+        return true;
+    if (live->holder.shared)
+        mt_live_go(source);
+    else
+        pthread_sigmask(SIG_SETMASK, &live->signals, NULL);
+    return false;
 }
 
 void mt_live_go(struct mt_source *source)
 {
     struct live *live = (struct live *)source;
 
-    for (size_t i = 0; i < live->n_stopped; i++)
-        ptrace(PTRACE_DETACH, live->stopped[i].tid, 0, live->stopped[i].signal);
-    live->n_stopped = 0;
+    if (!live->holder.shared)
+        return;
+    if (!mt_hold_end(&live->holder)) {
+        source->coverage.let_go = true;
+        source->captured.stopped = false;
+    }
+    pthread_sigmask(SIG_SETMASK, &live->signals, NULL);
 }

@@ -17,6 +17,7 @@ void mt_source_free(struct mt_source *source)
     free(source->mappings);
     free(source->threads);
     free(source->modules);
+    free(source->present);
     mt_strings_free(source->strings);
     mt_word_copy_free(source->store);
     source->ops->destroy(source);
@@ -73,4 +74,33 @@ const struct mt_module *mt_source_module(const struct mt_source *source,
             best = m;
     }
     return best;
+}
+
+const struct mt_present *mt_source_present(const struct mt_source *source,
+                                           uint64_t address)
+{
+    size_t low = 0, high = source->n_present;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->present[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < source->n_present ? &source->present[low] : NULL;
+}
+
+uint64_t mt_source_skip_empty(const struct mt_source *source, uint64_t address,
+                              uint64_t end)
+{
+    const struct mt_present *next = mt_source_present(source, address);
+    const struct mt_mapping *m = mt_source_mapping(source, address);
+    uint64_t stop;
+
+    if (!source->present_known || !m || !(m->flags & MT_MAP_READ) ||
+        !(m->flags & MT_MAP_WRITE) || (next && next->start <= address))
+        return address;
+    stop = next && next->start < m->end ? next->start : m->end;
+    return stop < end ? stop : end;
 }

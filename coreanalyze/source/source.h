@@ -34,6 +34,17 @@ struct mt_mapping {
     uint64_t present;     /* bytes from start that the source can read */
     const char *path;     /* file, "[stack]" and the like, or NULL */
     unsigned flags;       /* MT_MAP_* */
+    /* Of the file, of a live target; 0 if there is none. */
+    uint32_t device_major, device_minor;
+    uint64_t inode;
+};
+
+/* A part of a live target's memory that has memory.  What lies between two of
+ * them in a writable mapping reads as zeros. */
+struct mt_present {
+    uint64_t start, end;
+    uint64_t offset; /* in the file */
+    int file;        /* what it is read from; -1: the target */
 };
 
 /* Registers in the order of struct user_regs_struct (<sys/user.h>). */
@@ -88,6 +99,8 @@ struct mt_source;
 struct mt_word_filter {
     /* Called once the target stands still, and while it is read in place. */
     bool (*begin)(void *context, struct mt_source *, struct mt_error *);
+    /* True if memory must be read even if it is in swap. */
+    bool (*needed)(const void *context, uint64_t start, uint64_t end);
     /* Sets the bits of those words of n whole pages that must be kept; what is
      * not kept will read as 0.  Called by many threads at once. */
     void (*choose)(const void *context, uint64_t address, const uint64_t *words,
@@ -132,8 +145,22 @@ struct mt_source_ops {
 struct mt_source_coverage {
     uint64_t missing_bytes;   /* a core's segments lack these: file truncated */
     uint64_t bad_notes;       /* notes of a core that made no sense */
+    bool by_debugger;         /* the core: memory may lack without a trace */
     bool tables_incomplete;   /* a table was cut at its limit */
     uint32_t threads_missing; /* that a core lacks, where it says so */
+    /* Of writable memory of a live target, bytes that were not read: */
+    uint64_t untouched_bytes; /* the process has no pages of them */
+    uint64_t swapped_bytes;   /* they are in swap */
+    uint64_t unread_bytes;    /* the kernel refused */
+    uint32_t threads_running; /* that did not stop in time */
+    bool let_go;              /* before all was read, and it ran on */
+    bool ended;               /* while it was read */
+};
+
+/* What the user allows. */
+struct mt_source_limits {
+    uint64_t stop_ns;  /* to wait for threads to stop; 0: as usual */
+    bool read_swapped; /* bring memory back from swap */
 };
 
 /* What `freeze` did. */
@@ -166,6 +193,10 @@ struct mt_source {
     const uint8_t *auxv; /* the auxiliary vector as it is, or NULL */
     size_t auxv_bytes;
     struct mt_source_coverage coverage;
+    struct mt_source_limits limits;
+    struct mt_present *present; /* by address, no overlaps */
+    size_t n_present;
+    bool present_known;          /* else that table says nothing */
     struct mt_captured captured; /* all 0 unless it was */
     struct mt_word_copy *store;  /* of frozen memory, or NULL */
     struct mt_strings *strings;  /* owner of all strings above */
@@ -194,5 +225,12 @@ const struct mt_mapping *mt_source_mapping(const struct mt_source *,
                                            uint64_t address);
 const struct mt_module *mt_source_module(const struct mt_source *,
                                          uint64_t address);
+/* The first part of `present` that ends after an address, or NULL. */
+const struct mt_present *mt_source_present(const struct mt_source *,
+                                           uint64_t address);
+/* Where memory of a live target begins again that may hold something, at most
+ * `end`: `address` itself if it does there, or if that is not known. */
+uint64_t mt_source_skip_empty(const struct mt_source *, uint64_t address,
+                              uint64_t end);
 
 #endif

@@ -11,18 +11,17 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/word_copy.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct callbacks {
     struct mt_source source; /* first: the source is this */
     struct memtrace_reader_target target;
     struct mt_source *core; /* whose tables these are copies of, or NULL */
-    int pagemap;
+    struct mt_source *live; /* reads a process of this machine, or NULL */
 };
 
 static size_t callbacks_read(struct mt_source *source, uint64_t address,
@@ -74,8 +73,8 @@ static void callbacks_pages(struct mt_source *source, uint64_t start,
 
     if (c->core)
         c->core->ops->pages(c->core, start, end, stats);
-    else if (c->pagemap >= 0)
-        mt_proc_pages((pid_t)c->target.pid, c->pagemap, start, end, stats);
+    else if (c->live)
+        c->live->ops->pages(c->live, start, end, stats);
 }
 
 static void callbacks_destroy(struct mt_source *source)
@@ -83,8 +82,12 @@ static void callbacks_destroy(struct mt_source *source)
     struct callbacks *c = (struct callbacks *)source;
 
     mt_source_free(c->core);
-    if (c->pagemap >= 0)
-        close(c->pagemap);
+    /* What a capture took was freed with this source. */
+    if (c->live) {
+        c->live->store = NULL;
+        c->live->present = NULL;
+    }
+    mt_source_free(c->live);
     free(c);
 }
 
@@ -109,6 +112,69 @@ static const struct mt_source_ops writable_ops = {
     .destroy = callbacks_destroy,
 };
 
+static size_t process_read(struct mt_source *source, uint64_t address,
+                           void *buffer, size_t bytes)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    size_t got = c->live->ops->read(c->live, address, buffer, bytes);
+
+    source->coverage.ended |= c->live->coverage.ended;
+    return got;
+}
+
+/* What a capture took is of one command. */
+static void process_drop(struct mt_source *source)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    struct mt_source *live = c->live;
+
+    mt_word_copy_free(live->store);
+    free(live->present);
+    source->store = live->store = NULL;
+    source->present = live->present = NULL;
+    source->n_present = live->n_present = 0;
+    source->present_known = live->present_known = false;
+}
+
+/* The debugger has stopped it, or lets it run. */
+static bool process_capture(struct mt_source *source,
+                            const struct mt_word_filter *filter, bool stop,
+                            struct mt_error *error)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    struct mt_source *live = c->live;
+    bool ok;
+
+    (void)stop;
+    process_drop(source);
+    live->progress = source->progress;
+    live->limits = source->limits;
+    ok = live->ops->capture(live, filter, false, error);
+    source->store = live->store;
+    source->present = live->present;
+    source->n_present = live->n_present;
+    source->present_known = live->present_known;
+    source->coverage = live->coverage;
+    return ok;
+}
+
+static const struct mt_source_ops process_ops = {
+    .read = process_read,
+    .pages = callbacks_pages,
+    .capture = process_capture,
+    .resume = process_drop,
+    .destroy = callbacks_destroy,
+};
+
+static const struct mt_source_ops writable_process_ops = {
+    .read = process_read,
+    .write = callbacks_write,
+    .pages = callbacks_pages,
+    .capture = process_capture,
+    .resume = process_drop,
+    .destroy = callbacks_destroy,
+};
+
 /* A copy of a table, at least one item long. */
 static void *copy_table(const void *table, size_t n, size_t item_bytes)
 {
@@ -119,6 +185,28 @@ static void *copy_table(const void *table, size_t n, size_t item_bytes)
     return copy;
 }
 
+/* The tables of what `from` opened are copied; strings stay its own. */
+static bool copy_tables(struct mt_source *to, const struct mt_source *from,
+                        struct mt_error *error)
+{
+    to->process = from->process;
+    to->coverage = from->coverage;
+    to->mappings =
+        copy_table(from->mappings, from->n_mappings, sizeof *to->mappings);
+    to->threads =
+        copy_table(from->threads, from->n_threads, sizeof *to->threads);
+    to->modules =
+        copy_table(from->modules, from->n_modules, sizeof *to->modules);
+    if (!to->mappings || !to->threads || !to->modules)
+        return mt_no_memory(error, "the target");
+    to->n_mappings = from->n_mappings;
+    to->n_threads = from->n_threads;
+    to->n_modules = from->n_modules;
+    to->auxv = from->auxv;
+    to->auxv_bytes = from->auxv_bytes;
+    return true;
+}
+
 /* Strings stay the core's, which lives as long. */
 static bool take_core(struct callbacks *c, struct mt_error *error)
 {
@@ -127,19 +215,8 @@ static bool take_core(struct callbacks *c, struct mt_error *error)
     core = c->core = mt_source_open_core(c->target.core, error);
     if (core == NULL)
         return false;
-    to->process = core->process;
-    to->coverage = core->coverage;
-    to->mappings =
-        copy_table(core->mappings, core->n_mappings, sizeof *to->mappings);
-    to->threads =
-        copy_table(core->threads, core->n_threads, sizeof *to->threads);
-    to->modules =
-        copy_table(core->modules, core->n_modules, sizeof *to->modules);
-    if (!to->mappings || !to->threads || !to->modules)
-        return mt_no_memory(error, "the tables of the target");
-    to->n_mappings = core->n_mappings;
-    to->n_threads = core->n_threads;
-    to->n_modules = core->n_modules;
+    if (!copy_tables(to, core, error))
+        return false;
     to->ops = &core_ops;
     return true;
 }
@@ -152,21 +229,21 @@ static void copy_registers(struct mt_thread *to,
     to->fs_base = to->registers[MT_REG_FS_BASE];
 }
 
-/* /proc does not tell the registers of a process that a debugger holds. */
+/* Its memory is read past the debugger, which would bring pages in.  /proc does
+ * not have the registers of a process that a debugger holds. */
 static bool take_process(struct callbacks *c, struct mt_error *error)
 {
-    struct mt_source *source = &c->source;
-    char path[64];
+    struct mt_source *source = &c->source, *live;
 
-    snprintf(path, sizeof path, "/proc/%u/pagemap", c->target.pid);
-    c->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    if (!mt_live_tables(source, (pid_t)c->target.pid, error))
+    live = c->live = mt_source_open_pid((pid_t)c->target.pid, error);
+    if (!live)
         return false;
     for (uint32_t i = 0; i < c->target.n_threads; i++)
-        for (size_t j = 0; j < source->n_threads; j++)
-            if (source->threads[j].tid == c->target.threads[i].tid)
-                copy_registers(&source->threads[j], &c->target.threads[i]);
-    return true;
+        for (size_t j = 0; j < live->n_threads; j++)
+            if (live->threads[j].tid == c->target.threads[i].tid)
+                copy_registers(&live->threads[j], &c->target.threads[i]);
+    source->ops = c->target.write ? &writable_process_ops : &process_ops;
+    return copy_tables(source, live, error);
 }
 
 static const char *callbacks_keep(struct mt_source *source, const char *text)
@@ -279,7 +356,6 @@ mt_source_open_callbacks(const struct memtrace_reader_target *target,
     if (c == NULL)
         return mt_no_memory(error, "the tables of the target"), NULL;
     c->target = *target;
-    c->pagemap = -1;
     c->source.ops = target->write ? &writable_ops : &read_only_ops;
     c->source.strings = mt_strings_new();
     if (c->source.strings == NULL)

@@ -322,6 +322,8 @@ static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
     size_t mappings = 0, segments = 0;
     Elf64_Phdr program;
 
+    /* The kernel writes no sections; one, if there are many segments. */
+    core->source.coverage.by_debugger = header->e_shnum > 1;
     if (n > MT_CORE_MAX_MAPPINGS) {
         n = MT_CORE_MAX_MAPPINGS;
         core->source.coverage.tables_incomplete = true;

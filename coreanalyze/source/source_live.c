@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * source_live.c - a running process, read from outside.
- *
- * Memory comes by process_vm_readv, or by /proc/PID/mem where that is denied
- * (it honours CAP_SYS_PTRACE in other ways, and reads pages without PROT_READ).
- * The process runs on meanwhile, unless it is stopped (live_stop.c).
+ * source_live.c - a running process, read from outside (live_memory.c).  It
+ * runs on while it is read, unless it is stopped (live_stop.c).
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/proc_task.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <errno.h>
@@ -16,30 +15,42 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Up to the next piece of the store, memory is read as it is now. */
+/* Before the next piece of the copy: memory that was captured is empty there,
+ * and other memory is read as it is now. */
+static size_t read_between(struct live *live, uint64_t address, void *buffer,
+                           size_t bytes)
+{
+    const struct mt_source *source = &live->source;
+    uint64_t gap = mt_word_copy_gap(source->store, address), end;
+    const struct mt_mapping *m = mt_source_mapping(source, address);
+
+    bytes = gap < bytes ? (size_t)gap : bytes;
+    end = mt_source_skip_empty(source, address, address + bytes);
+    if (end == address || (m->inode && (m->flags & MT_MAP_PRIVATE)))
+        return mt_live_peek(live, address, buffer, bytes);
+    memset(buffer, 0, (size_t)(end - address));
+    return (size_t)(end - address);
+}
+
 static size_t live_read(struct mt_source *source, uint64_t address,
                         void *buffer, size_t bytes)
 {
+    struct live *live = (struct live *)source;
     size_t done = 0;
 
     while (source->store && done < bytes) {
-        uint64_t gap;
         size_t n = mt_word_copy_read(source->store, address + done,
                                      (char *)buffer + done, bytes - done);
-        done += n;
-        if (n > 0)
-            continue;
-        gap = mt_word_copy_gap(source->store, address + done);
-        gap = gap < bytes - done ? gap : bytes - done;
-        n = mt_live_peek((struct live *)source, address + done,
-                         (char *)buffer + done, (size_t)gap);
-        done += n;
-        if (n < gap)
+        if (n == 0)
+            n = read_between(live, address + done, (char *)buffer + done,
+                             bytes - done);
+        if (n == 0)
             return done;
+        done += n;
     }
     if (done < bytes)
-        done += mt_live_peek((struct live *)source, address + done,
-                             (char *)buffer + done, bytes - done);
+        done += mt_live_peek(live, address + done, (char *)buffer + done,
+                             bytes - done);
     return done;
 }
 
@@ -50,7 +61,7 @@ static bool live_write(struct mt_source *source, uint64_t address,
     struct iovec from = {(void *)(uintptr_t)buffer, bytes};
     struct iovec to = {(void *)(uintptr_t)address, bytes};
 
-    return process_vm_writev(live->pid, &from, 1, &to, 1, 0) == (ssize_t)bytes;
+    return process_vm_writev(live->tid, &from, 1, &to, 1, 0) == (ssize_t)bytes;
 }
 
 static void live_destroy(struct mt_source *source)
@@ -58,7 +69,12 @@ static void live_destroy(struct mt_source *source)
     struct live *live = (struct live *)source;
 
     mt_live_go(source);
-    free(live->stopped);
+    for (size_t i = 0; i < live->n_files; i++)
+        close(live->files[i]);
+    free(live->files);
+    free(live->lazy);
+    mt_backing_close(&live->backing);
+    pthread_mutex_destroy(&live->lock);
     if (live->mem >= 0)
         close(live->mem);
     if (live->pagemap >= 0)
@@ -86,9 +102,16 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     source->ops = &live_ops;
     source->strings = mt_strings_new();
     live->pid = pid;
-    live->mem = mt_live_open(pid, "mem");
-    live->pagemap = mt_live_open(pid, "pagemap");
-    if (live->mem < 0) {
+    live->tid = mt_proc_living(pid);
+    if (live->tid == 0)
+        live->tid = pid;
+    live->scan = true;
+    live->backing.file = -1;
+    live->holder.go = live->holder.ready = -1;
+    pthread_mutex_init(&live->lock, NULL);
+    live->pagemap = mt_proc_open(live->tid, "pagemap");
+    live->mem = mt_proc_open(live->tid, "mem");
+    if (live->mem < 0 || live->pagemap < 0) {
         if (errno == ENOENT || errno == ESRCH)
             mt_fail(error, "no process %d, and no file of that name", (int)pid);
         else
@@ -96,7 +119,8 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
                     "cannot read process %d: %s (it takes the same user, or "
                     "root; see also /proc/sys/kernel/yama/ptrace_scope)",
                     (int)pid, strerror(errno));
-    } else if (source->strings && mt_live_tables(source, pid, error)) {
+    } else if (source->strings &&
+               mt_live_tables(source, pid, live->tid, error)) {
         if (source->n_mappings > 0)
             return source;
         mt_fail(error, "process %d has no memory: a zombie or a kernel thread",

@@ -54,6 +54,8 @@ void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes)
         struct mt_word_copy_chunk *chunk = copy_map(CHUNK_BYTES);
         if (chunk == NULL)
             return;
+        /* Not for the process that holds the target. */
+        madvise(chunk, CHUNK_BYTES, MADV_DONTFORK);
 #ifdef MADV_POPULATE_WRITE
         madvise(chunk, CHUNK_BYTES, MADV_POPULATE_WRITE);
 #endif
@@ -70,20 +72,22 @@ void mt_word_copy_trim(struct mt_word_copy *store)
 bool mt_word_copy_pieces(struct mt_word_copy *store,
                          const struct mt_word_copy_piece *pieces, size_t n)
 {
+    uint64_t pages = 0;
+    const uint8_t **table;
+
+    for (size_t i = 0; i < n; i++)
+        pages += (pieces[i].bytes + MT_STORE_PAGE - 1) / MT_STORE_PAGE;
     store->pieces = calloc(n + 1, sizeof *store->pieces);
-    if (store->pieces == NULL)
+    store->table_bytes = (pages + 1) * sizeof *table;
+    store->table = table = copy_map(store->table_bytes);
+    if (!store->pieces || !table)
         return false;
     for (size_t i = 0; i < n; i++) {
-        struct mt_word_copy_piece piece = {.start = pieces[i].start,
-                                           .bytes = pieces[i].bytes};
-        if (piece.bytes == 0)
+        if (pieces[i].bytes == 0)
             continue;
-        piece.mapped_bytes =
-            ((piece.bytes - 1) / MT_STORE_PAGE + 1) * sizeof *piece.pages;
-        piece.pages = copy_map(piece.mapped_bytes);
-        if (piece.pages == NULL)
-            return false;
-        store->pieces[store->n_pieces++] = piece;
+        store->pieces[store->n_pieces++] = (struct mt_word_copy_piece){
+            pieces[i].start, pieces[i].bytes, table};
+        table += (pieces[i].bytes - 1) / MT_STORE_PAGE + 1;
     }
     return true;
 }
@@ -92,8 +96,8 @@ void mt_word_copy_free(struct mt_word_copy *store)
 {
     if (store == NULL)
         return;
-    for (size_t i = 0; i < store->n_pieces; i++)
-        munmap(store->pieces[i].pages, store->pieces[i].mapped_bytes);
+    if (store->table)
+        munmap(store->table, store->table_bytes);
     free_chunks(&store->chunks);
     free_chunks(&store->spare);
     pthread_mutex_destroy(&store->lock);

@@ -26,12 +26,13 @@
 struct mt_word_copy_piece {
     uint64_t start, bytes; /* start: a multiple of 8 */
     const uint8_t **pages; /* records by page of the piece; NULL: all 0 */
-    uint64_t mapped_bytes; /* of that table */
 };
 
 struct mt_word_copy {
     struct mt_word_copy_piece *pieces; /* by address, no overlaps */
     size_t n_pieces;
+    const uint8_t **table; /* of all pieces' pages */
+    uint64_t table_bytes;
     pthread_mutex_t lock;
     struct mt_word_copy_chunk *chunks, *spare; /* of memory for records */
     uint64_t bytes, limit; /* that the first take, and may take */

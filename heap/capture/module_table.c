@@ -85,7 +85,7 @@ static uint32_t add_path(const struct link_map *map)
     const char *name = map && map->l_name ? map->l_name : "";
     size_t length = strlen(name);
     if (length == 0) { /* the program */
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+        ssize_t n = readlink("/proc/thread-self/exe", path, sizeof path);
         return n > 0 ? mt_string_add(path, (size_t)n) : 0;
     }
     if (name[0] == '/' || !strchr(name, '/'))

@@ -90,7 +90,7 @@ static bool at_exit_write_file(struct mt_exit *a, const char *part)
 {
     unlink(part);
     a->file = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    a->memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    a->memory = open("/proc/thread-self/mem", O_RDONLY | O_CLOEXEC);
     bool ok = a->file >= 0 && a->memory >= 0;
     if (!ok)
         a->problem = errno;

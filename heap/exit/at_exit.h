@@ -4,8 +4,8 @@
  * mini-core, and MEMTRACE=core=PATTERN, a core.
  *
  * The file is written by the process itself, with system calls alone: nothing
- * is allocated, and its memory is read through /proc/self/mem, so that what
- * other threads unmap meanwhile does no harm.  It gets its name when it is
+ * is allocated, and its memory is read through /proc/thread-self/mem, so that
+ * what other threads unmap meanwhile does no harm.  It gets its name when it is
  * complete; before, the name ends in ".part".
  */
 #ifndef MT_AT_EXIT_H
@@ -57,14 +57,14 @@ struct mt_exit_range {
 struct mt_exit {
     bool core;   /* all memory, else the trace */
     int file;    /* being written */
-    int memory;  /* /proc/self/mem */
+    int memory;  /* /proc/thread-self/mem */
     int problem; /* errno of the first failure, or 0 */
     uint64_t offset;
     uint64_t missing_bytes;
     uint64_t sp, pc;
     size_t maps_bytes;
     size_t n_programs, n_ranges;
-    char maps[MT_EXIT_MAPS]; /* /proc/self/maps */
+    char maps[MT_EXIT_MAPS]; /* /proc/thread-self/maps */
     struct mt_exit_range ranges[MT_EXIT_RANGES];
     Elf64_Phdr programs[MT_EXIT_PROGRAMS];
     char chunk[MT_EXIT_CHUNK];

@@ -28,7 +28,7 @@ size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes)
     return length;
 }
 
-/* --- lines of /proc/self/maps --- */
+/* --- lines of /proc/thread-self/maps --- */
 
 static uint64_t exit_maps_hex(const char **at)
 {
@@ -216,7 +216,7 @@ void mt_exit_find(struct mt_exit *a)
 {
     struct mt_exit_map map;
     a->maps_bytes =
-        mt_exit_read_file("/proc/self/maps", a->maps, sizeof a->maps);
+        mt_exit_read_file("/proc/thread-self/maps", a->maps, sizeof a->maps);
     if (!a->core) {
         add_trace(a);
         exit_maps_add_links(a);

@@ -62,7 +62,7 @@ static void exit_notes_put_process(struct mt_exit *a)
                                  sizeof info.pr_fname - 1);
     if (n && info.pr_fname[n - 1] == '\n')
         info.pr_fname[n - 1] = '\0';
-    n = mt_exit_read_file("/proc/self/cmdline", info.pr_psargs,
+    n = mt_exit_read_file("/proc/thread-self/cmdline", info.pr_psargs,
                           sizeof info.pr_psargs - 1);
     for (size_t i = 0; i + 1 < n; i++)
         if (info.pr_psargs[i] == '\0')
@@ -132,7 +132,8 @@ void mt_exit_notes(struct mt_exit *a)
 {
     exit_notes_put_thread(a);
     exit_notes_put_process(a);
-    size_t n = mt_exit_read_file("/proc/self/auxv", a->chunk, sizeof a->chunk);
+    size_t n =
+        mt_exit_read_file("/proc/thread-self/auxv", a->chunk, sizeof a->chunk);
     if (n)
         exit_notes_put(a, "CORE", NT_AUXV, a->chunk, n);
     exit_notes_put_files(a);

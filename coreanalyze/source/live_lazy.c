@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * live_lazy.c - which mappings somebody fills page by page when they are
+ * touched (userfaultfd), by the flags in /proc/TID/smaps.
+ */
+#include "coreanalyze/source/live.h"
+#include "coreanalyze/base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mt_lazy {
+    uint64_t start, end;
+};
+
+static bool add_lazy(struct live *live, size_t *capacity, uint64_t start,
+                     uint64_t end)
+{
+    if (!mt_grow(&live->lazy, capacity, live->n_lazy + 1, sizeof *live->lazy))
+        return false;
+    live->lazy[live->n_lazy++] = (struct mt_lazy){start, end};
+    return true;
+}
+
+/* Before the process is stopped: it takes a while, and a mapping hardly ever
+ * comes to be one of these. */
+bool mt_live_find_lazy(struct live *live)
+{
+    uint64_t start = 0, end = 0, a, b;
+    char path[64], *line = NULL;
+    size_t bytes = 0, capacity = 0;
+    bool ok = true;
+    FILE *file;
+
+    free(live->lazy);
+    live->lazy = NULL;
+    live->n_lazy = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps", (int)live->tid);
+    file = fopen(path, "re");
+    while (ok && file && getline(&line, &bytes, file) > 0) {
+        if (line[0] >= 'A' && line[0] <= 'Z') {
+            if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, " um"))
+                ok = add_lazy(live, &capacity, start, end);
+        } else if (sscanf(line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2) {
+            start = a;
+            end = b;
+        }
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return ok;
+}
+
+bool mt_live_is_lazy(const struct live *live, uint64_t address)
+{
+    for (size_t i = 0; i < live->n_lazy; i++)
+        if (live->lazy[i].start <= address && address < live->lazy[i].end)
+            return true;
+    return false;
+}
