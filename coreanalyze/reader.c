@@ -162,7 +162,8 @@ API int memtrace_reader_run(struct memtrace_reader *reader, int argc,
         mt_no_memory(&reader->error, "the reader");
     } else if (argc < 1 || mt_command_find(argv[0]) == NULL ||
                !mt_command_find(argv[0])->takes_target) {
-        mt_fail(&reader->error, "no command %s", argc > 0 ? argv[0] : "");
+        mt_fail(&reader->error, "unknown command '%s'",
+                argc > 0 ? argv[0] : "");
     } else {
         struct mt_session session = session_of(reader, out);
         status = mt_session_run(&session, argc, argv, &reader->error);

@@ -1,6 +1,6 @@
 # tests of mini-cores and of memtrace check: see tests/local.mk
-SCRIPT_TESTS += %D%/e2e/save %D%/e2e/check
-EXTRA_DIST += %D%/programs/ends.c
+SCRIPT_TESTS += %D%/e2e/save %D%/e2e/check %D%/e2e/crash %D%/e2e/verdict %D%/e2e/frameworks
+EXTRA_DIST += %D%/programs/ends.c %D%/programs/crashes.c
 UNIT_TESTS += %D%/unit_policy
 %C%_unit_policy_SOURCES = %D%/unit_policy.c
 %C%_unit_policy_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)

@@ -3,4 +3,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/diff.c %D%/diff.h %D%/dominators.c %D%/dominators.h \
 	%D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
-	%D%/retained_graph.h %D%/show.c %D%/show.h %D%/when.c %D%/when.h
+	%D%/retained_graph.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \
+	%D%/when.c %D%/when.h

@@ -14,11 +14,13 @@
 struct mt_output {
     FILE *file;
     const char *path;
-    char *temporary; /* NULL: written in place, as devices and pipes are */
+    bool is_new;     /* false: written in place, as devices and pipes are */
+    char *temporary; /* its name until it is complete; NULL: it has none */
 };
 
-/* Opens a file beside `path` that close gives this name; its permissions are
- * `mode`, less the umask.  False with `error` filled. */
+/* Opens a file that close gives the name `path`; its permissions are `mode`,
+ * less the umask.  Nothing is left if this process is killed before, where the
+ * file system has O_TMPFILE.  False with `error` filled. */
 bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
                     struct mt_error *error);
 /* False with `error` filled if not all could be written, or `ok` is false

@@ -131,7 +131,8 @@ static void look_at_core(struct mt_check *check, const char *path,
     struct mt_error error = {0};
 
     about->head = "the heap at its exit hook";
-    mt_check_look(check, about, mt_source_open_core(path, &error), &error);
+    mt_check_look(check, about, mt_source_open_core(path, &error), NULL,
+                  &error);
 }
 
 static void look_at_part(struct mt_check *check,
@@ -152,7 +153,7 @@ static void look_at_part(struct mt_check *check,
         snprintf(head, sizeof head, "ended by signal %d",
                  WTERMSIG(about->status));
     about->head = head[0] ? head : NULL;
-    mt_check_look(check, about, source, &error);
+    mt_check_look(check, about, source, NULL, &error);
 }
 
 static int by_pid(const void *a, const void *b)
@@ -222,6 +223,8 @@ void mt_check_files(struct mt_check *check, const char *folder,
     rmdir(folder);
     if (check->unfollowed && !program)
         mt_check_lost(check, (pid_t)end->pid,
-                      "ptrace is not allowed here, and it was not on the "
-                      "traced heap");
+                      check->why_untraced[0]
+                          ? check->why_untraced
+                          : "without ptrace, and it was not on the traced "
+                            "heap");
 }

@@ -4,8 +4,11 @@
  * checked; never one for the other.
  */
 #include "coreanalyze/check/check_report.h"
+#include "coreanalyze/check/crash.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reports/print_leaks.h"
+#include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot.h"
 #include "coreanalyze/base/text.h"
 
@@ -26,37 +29,35 @@ static void describe_end(int status, char head[64])
                  WEXITSTATUS(status));
 }
 
-/* Where it cannot be frozen it is read in place: it stands still. */
-static struct mt_source *open_captured(const struct mt_check *check,
-                                       const struct mt_exited *ended,
-                                       struct mt_error *error)
+/* A process that passed is one of a number in the last line. */
+static bool is_printed(const struct mt_check *check,
+                       const struct mt_findings_process *p)
 {
-    struct mt_snapshot_options options = {0, NULL};
-    struct mt_source *source = mt_exited_open(ended, error);
-
-    if (source) {
-        mt_capture_memory(source, &options, &check->leaks.mark.scan, false,
-                          error);
-        source->captured.stopped = true;
-    }
-    return source;
+    return check->json || check->verbose || p->crash.signal ||
+           p->result != MT_RESULT_PASSED;
 }
 
-static void set_result(const struct mt_check *check,
-                       const struct mt_model *model,
-                       const struct mt_leaks *leaks,
-                       struct mt_findings_process *p)
+static void check_put_json(struct mt_json *json,
+                           const struct mt_findings_process *p)
 {
-    p->result = MT_CHECK_CLEAN;
-    if (leaks->stopped) {
-        p->result = MT_CHECK_NOT_CHECKED;
-        p->why = "stopped early";
-    } else if (p->failing_count > 0 &&
-               p->failing_bytes > check->policy.max_bytes) {
-        p->result = MT_CHECK_LEAKS;
-    } else if (!mt_leaks_complete(model, leaks)) {
-        p->result = MT_CHECK_NOT_CHECKED;
-        p->why = "not all of it could be seen: see the notes";
+    mt_json_open(json, NULL, '{');
+    mt_json_u64(json, "pid", p->pid);
+    mt_json_string(json, "command", p->command);
+    mt_json_string(json, "result", mt_result_names[p->result]);
+    mt_json_string(json, "why", p->why);
+    mt_json_string(json, "heap", p->head);
+    mt_crash_json(&p->crash, json);
+    mt_json_u64(json, "failing_bytes", p->failing_bytes);
+    mt_json_u64(json, "failing_blocks", p->failing_count);
+}
+
+static void check_put_result(FILE *out, const struct mt_findings_process *p)
+{
+    fputs(mt_result_names[p->result], out);
+    if (p->why) {
+        fputs(" (", out);
+        mt_put_text(out, p->why);
+        putc(')', out);
     }
 }
 
@@ -64,46 +65,45 @@ static void check_put_head(struct mt_check *check,
                            const struct mt_findings_process *p)
 {
     FILE *out = check->out;
-    struct mt_json *json = &check->writer;
+    char title[300];
 
     check->processes[p->result]++;
-    if (check->json) {
-        mt_json_open(json, NULL, '{');
-        mt_json_u64(json, "pid", p->pid);
-        mt_json_string(json, "command", p->command);
-        mt_json_string(json, "result", mt_check_result_names[p->result]);
-        mt_json_string(json, "why", p->why);
-        mt_json_string(json, "heap", p->head);
-        mt_json_u64(json, "failing_bytes", p->failing_bytes);
-        mt_json_u64(json, "failing_blocks", p->failing_count);
+    check->crashed += p->crash.core;
+    check->signalled += p->crash.signal != 0;
+    if (check->json)
+        check_put_json(&check->writer, p);
+    if (check->json || !is_printed(check, p))
         return;
-    }
     fprintf(out, "memtrace check: process %u", p->pid);
     if (p->command) {
         fputs(" (", out);
         mt_put_text(out, p->command);
         putc(')', out);
     }
-    fprintf(out, ": %s", mt_check_result_names[p->result]);
-    if (p->why) {
-        fputs(": ", out);
-        mt_put_text(out, p->why);
+    fputs(": ", out);
+    if (p->crash.signal) {
+        mt_crash_title(&p->crash, title, sizeof title);
+        fprintf(out, "%s\n", title);
+        mt_crash_print(&p->crash, out);
+        fputs("  leaks at its end: ", out);
     }
-    if (p->head)
+    check_put_result(out, p);
+    if (p->head && !p->crash.signal)
         fprintf(out, "\n  %s", p->head);
     putc('\n', out);
 }
 
 static void put_report(struct mt_check *check, const struct mt_report *report,
                        struct mt_leaks *leaks,
-                       const struct mt_findings_process *p)
+                       const struct mt_findings_process *p,
+                       const struct mt_verdict *verdict)
 {
     if (check->top && leaks->show.n_rows > check->top)
         leaks->show.n_rows = check->top;
     if (check->json)
-        mt_json_put_leaks(&check->writer, report, leaks);
-    else if (leaks->show.n_rows > 0 || p->result != MT_CHECK_CLEAN)
-        mt_print_leaks(report, leaks);
+        mt_json_put_leaks(&check->writer, report, leaks, verdict);
+    else if (check->verbose || p->result != MT_RESULT_PASSED)
+        mt_print_leaks(report, leaks, verdict);
 }
 
 static void finish_process(struct mt_check *check)
@@ -114,69 +114,130 @@ static void finish_process(struct mt_check *check)
 }
 
 /* Searches the heap of the process and reports it. */
-static bool look_at(struct mt_check *check, struct mt_source *source,
-                    struct mt_findings_process *p, struct mt_error *error)
+static bool look_at(struct mt_check *check, struct mt_resolver *resolver,
+                    struct mt_model *model, struct mt_findings_process *p,
+                    struct mt_error *error)
 {
-    struct mt_snapshot_options options = {0, NULL};
-    struct mt_model *model = mt_snapshot_take(source, &options, error);
-    struct mt_resolver *resolver = NULL;
+    struct mt_findings *findings = &check->policy.findings;
     struct mt_leaks leaks = {0};
-    bool ok = model && mt_leaks_run(model, &check->leaks, &leaks, error);
+    struct mt_verdict verdict;
+    struct mt_facts facts;
+    bool ok = mt_leaks_run(model, &check->leaks, &leaks, error);
 
-    if (ok) {
-        resolver = mt_resolver_new(model, &check->names);
-        ok = resolver || mt_no_memory(error, "the names");
-    }
     if (ok) {
         struct mt_report report = {model,      &leaks.show,        resolver,
                                    check->out, mt_leak_kind_names, NULL};
         ok = mt_policy_own(&check->policy, model, error) &&
              mt_policy_judge(&check->policy, p, &report, &leaks, error);
         if (ok) {
-            set_result(check, model, &leaks, p);
+            facts = mt_policy_facts(p, model, &leaks);
+            verdict = mt_policy_decide(&check->policy, &facts);
+            p->result = verdict.result;
+            p->why =
+                mt_findings_text(findings, verdict.why[0] ? verdict.why : NULL);
             check_put_head(check, p);
-            put_report(check, &report, &leaks, p);
+            put_report(check, &report, &leaks, p, &verdict);
         }
     }
-    if (resolver && !mt_resolver_finish(resolver, ok ? error : NULL))
-        ok = false;
     mt_leaks_free(&leaks);
-    mt_model_free(model);
     return ok;
 }
 
 static void not_checked(struct mt_check *check, struct mt_findings_process *p,
                         const char *why)
 {
-    p->result = MT_CHECK_NOT_CHECKED;
-    p->why = mt_findings_text(&check->policy.findings, why);
+    struct mt_facts facts = {.not_searched = why};
+    struct mt_verdict verdict = mt_policy_decide(&check->policy, &facts);
+
+    p->result = verdict.result;
+    p->why = mt_findings_text(&check->policy.findings, verdict.why);
     check_put_head(check, p);
+}
+
+/* Keeps what the search needs of memory.  If there is no room for it, a target
+ * that stands still is read in place. */
+static void check_capture(struct mt_check *check, struct mt_source *source)
+{
+    struct mt_snapshot_options options = {0, NULL};
+    struct mt_error error = {0};
+
+    mt_capture_memory(source, &options, &check->leaks.mark.scan, false, &error);
+    if (source->process.kind == MT_SOURCE_LIVE)
+        source->captured.stopped = true;
+}
+
+static bool has_root(struct mt_source *source)
+{
+    for (size_t i = 0; i < source->n_modules; i++)
+        if (mt_module_symbol(source, &source->modules[i], "memtrace_root"))
+            return true;
+    return false;
+}
+
+/* Looks at a process whose memory is there.  The crash comes first: what is
+ * kept for the search for leaks is not enough to unwind. */
+static void look_at_source(struct mt_check *check, struct mt_source *source,
+                           const struct mt_exited *exited,
+                           struct mt_findings_process *p)
+{
+    struct mt_findings *findings = &check->policy.findings;
+    struct mt_snapshot_options options = {0, NULL};
+    struct mt_resolver *resolver = mt_resolver_of_source(source, &check->names);
+    struct mt_error error = {0};
+    struct mt_model *model = NULL;
+    char why[200];
+
+    p->command = mt_findings_text(findings, source->process.command);
+    p->exe = mt_findings_text(findings, source->process.exe);
+    if (resolver == NULL) {
+        not_checked(check, p, "out of memory");
+        return;
+    }
+    mt_crash_find(findings, resolver, source, exited, &p->crash);
+    if (exited && mt_untraced_sanitizer(exited->reader) && !has_root(source)) {
+        mt_fail(&error, "it runs with a sanitizer");
+    } else {
+        check_capture(check, source);
+        model = mt_snapshot_take(source, &options, &error);
+    }
+    if (model) {
+        mt_resolver_use(resolver, model);
+        mt_crash_explain(findings, resolver, model, &p->crash);
+        if (!look_at(check, resolver, model, p, &error))
+            not_checked(check, p, error.text);
+    } else if (exited && mt_untraced_why(exited->reader, why, sizeof why)) {
+        not_checked(check, p, why);
+    } else {
+        not_checked(check, p, error.text);
+    }
+    /* Names are missing: mt_policy_finish says so. */
+    if (!mt_resolver_finish(resolver, NULL))
+        findings->out_of_memory = true;
+    mt_model_free(model);
 }
 
 void mt_check_look(struct mt_check *check,
                    const struct mt_findings_process *about,
-                   struct mt_source *source, struct mt_error *error)
+                   struct mt_source *source, const struct mt_exited *exited,
+                   struct mt_error *error)
 {
     struct mt_findings *findings = &check->policy.findings;
     struct mt_findings_process none, *p = mt_findings_add(findings);
-    struct mt_snapshot_options options = {0, NULL};
     bool room = p != NULL;
+    char why[200];
 
     if (!room)
         p = &none;
     *p = *about;
     p->head = mt_findings_text(findings, about->head);
     p->command = mt_findings_text(findings, about->command);
-    if (source && source->process.kind == MT_SOURCE_CORE)
-        mt_capture_memory(source, &options, &check->leaks.mark.scan, false,
-                          error);
-    if (source) {
-        p->command = mt_findings_text(findings, source->process.command);
-        p->exe = mt_findings_text(findings, source->process.exe);
-    }
     if (!room)
         not_checked(check, p, "out of memory");
-    else if (source == NULL || !look_at(check, source, p, error))
+    else if (source)
+        look_at_source(check, source, exited, p);
+    else if (exited && mt_untraced_why(exited->reader, why, sizeof why))
+        not_checked(check, p, why);
+    else
         not_checked(check, p, error->text);
     finish_process(check);
     mt_source_free(source);
@@ -190,10 +251,10 @@ void mt_check_exited(void *context, const struct mt_exited *ended)
                                               .ended = true,
                                               .status = ended->status};
     struct mt_error error = {0};
-    struct mt_source *source = open_captured(context, ended, &error);
+    struct mt_source *source = mt_exited_open(ended, &error);
 
     describe_end(ended->status, head);
-    mt_check_look(context, &about, source, &error);
+    mt_check_look(context, &about, source, ended, &error);
 }
 
 void mt_check_lost(void *context, pid_t pid, const char *why)
@@ -202,7 +263,7 @@ void mt_check_lost(void *context, pid_t pid, const char *why)
     struct mt_error error = {0};
 
     mt_fail(&error, "%s", why);
-    mt_check_look(context, &about, NULL, &error);
+    mt_check_look(context, &about, NULL, NULL, &error);
 }
 
 /* --- all of them --- */
@@ -217,34 +278,63 @@ void mt_check_begin(struct mt_check *check)
     mt_json_open(&check->writer, "processes", '[');
 }
 
-enum mt_check_result mt_check_finish(struct mt_check *check)
+static const char *check_plural(uint64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
+static void check_put_end(struct mt_check *check, enum mt_result result)
 {
     const uint64_t *n = check->processes;
-    enum mt_check_result result =
-        n[MT_CHECK_LEAKS] > 0 ? MT_CHECK_LEAKS
-        : n[MT_CHECK_NOT_CHECKED] > 0 ||
-                n[MT_CHECK_CLEAN] + n[MT_CHECK_LEAKS] == 0
-            ? MT_CHECK_NOT_CHECKED
-            : MT_CHECK_CLEAN;
+    const struct mt_findings *findings = &check->policy.findings;
+    FILE *out = check->out;
+
+    fprintf(out, "memtrace check: %s",
+            check->crashed     ? "crashed"
+            : check->signalled ? "ended by a signal"
+                               : mt_result_names[result]);
+    if (result == MT_RESULT_PASSED && !check->signalled) {
+        uint64_t passed = n[MT_RESULT_PASSED];
+        fprintf(out, ": %" PRIu64 " process%s", passed,
+                check_plural(passed, "", "es"));
+        if (passed == 1 && findings->n_processes == 1 &&
+            findings->processes[0].why) {
+            fputs(", ", out);
+            mt_put_text(out, findings->processes[0].why);
+        }
+        putc('\n', out);
+        return;
+    }
+    fprintf(out,
+            ": %" PRIu64 " passed, %" PRIu64 " with leaks, %" PRIu64
+            " not checked",
+            n[MT_RESULT_PASSED], n[MT_RESULT_LEAKS], n[MT_RESULT_NOT_CHECKED]);
+    if (check->signalled)
+        fprintf(out, "; %" PRIu64 " ended by a signal", check->signalled);
+    putc('\n', out);
+}
+
+enum mt_result mt_check_finish(struct mt_check *check)
+{
+    enum mt_result result = mt_policy_decide_all(check->processes);
 
     if (check->json) {
         mt_json_close(&check->writer, ']');
-        mt_json_string(&check->writer, "result", mt_check_result_names[result]);
+        mt_json_string(&check->writer, "result", mt_result_names[result]);
+        mt_json_u64(&check->writer, "crashed", check->crashed);
+        mt_json_u64(&check->writer, "ended_by_signal", check->signalled);
         mt_json_bool(&check->writer, "followed", !check->unfollowed);
         mt_policy_json(&check->policy, &check->writer);
         mt_json_close(&check->writer, '}');
-    } else {
-        mt_policy_print(&check->policy, check->out);
-        if (check->unfollowed)
-            fputs("  ptrace is not allowed here: processes were looked at by "
-                  "their exit hooks\n  and in core files; of children that "
-                  "are not on the traced heap nothing is known\n",
-                  check->out);
-        fprintf(check->out,
-                "memtrace check: %s: %" PRIu64 " clean, %" PRIu64
-                " with leaks, %" PRIu64 " not checked\n",
-                mt_check_result_names[result], n[MT_CHECK_CLEAN],
-                n[MT_CHECK_LEAKS], n[MT_CHECK_NOT_CHECKED]);
+        return result;
     }
+    if (check->verbose || result != MT_RESULT_PASSED || check->policy.update)
+        mt_policy_print(&check->policy, check->out);
+    if (check->unfollowed)
+        fputs("  without ptrace: processes were looked at by their exit hooks "
+              "and in core\n  files; of children that are not on the traced "
+              "heap nothing is known\n",
+              check->out);
+    check_put_end(check, result);
     return result;
 }

@@ -16,21 +16,26 @@ struct mt_check {
     struct mt_policy policy;
     uint64_t top; /* rows to print of a process, 0: all */
     bool json;
-    bool unfollowed; /* ptrace was refused */
+    bool verbose;
+    char why_untraced[100]; /* the program is not, or "" */
+    bool unfollowed;        /* ptrace was refused, or not wanted */
     struct mt_resolver_options names;
     FILE *out;
     struct mt_json writer;
-    uint64_t processes[3]; /* by result */
+    uint64_t processes[MT_N_RESULTS]; /* by result */
+    uint64_t signalled, crashed; /* of those, ended by any signal, a fault */
 };
 
 void mt_check_begin(struct mt_check *check);
 /* Looks at the heap of a process, and prints what it finds. */
 void mt_check_exited(void *context, const struct mt_exited *ended);
 void mt_check_lost(void *context, pid_t pid, const char *why);
-/* The same for a source, which it frees, or for NULL and why in `error`. */
+/* The same for a source, which it frees, or for NULL and why in `error`;
+ * `exited` is NULL for cores. */
 void mt_check_look(struct mt_check *check,
                    const struct mt_findings_process *about,
-                   struct mt_source *source, struct mt_error *error);
+                   struct mt_source *source, const struct mt_exited *exited,
+                   struct mt_error *error);
 
 /* --- check_files.c: where ptrace is refused --- */
 /* A folder for the cores that processes write at their ends: `setting` is what
@@ -41,6 +46,6 @@ char *mt_check_folder(char **setting, struct mt_error *error);
 void mt_check_files(struct mt_check *check, const char *folder,
                     const struct mt_check_end *end);
 /* Prints the result of all, and returns it. */
-enum mt_check_result mt_check_finish(struct mt_check *check);
+enum mt_result mt_check_finish(struct mt_check *check);
 
 #endif

@@ -13,6 +13,7 @@
  * parent's event is; it then waits for that.
  */
 #include "coreanalyze/check/follow.h"
+#include "coreanalyze/check/preload_env.h"
 #include "coreanalyze/base/memory.h"
 
 #include <errno.h>
@@ -39,11 +40,12 @@
 
 struct traced {
     pid_t tid, pid;
-    bool known;   /* its parent's event has come */
-    bool waiting; /* for that */
-    bool held;    /* at its end */
-    bool shares;  /* the memory of its parent */
-    int status;   /* of its end */
+    bool known;                   /* its parent's event has come */
+    bool waiting;                 /* for that */
+    bool held;                    /* at its end */
+    bool shares;                  /* the memory of its parent */
+    int status;                   /* of its end */
+    struct mt_exit_signal signal; /* the last one it got */
     struct mt_thread thread;
 };
 
@@ -122,6 +124,10 @@ static void follow_report(struct follower *f, const struct traced *last)
         if (t->tid == t->pid)
             ended.reader = t->tid;
         shares |= t->shares;
+        if (t->signal.signal &&
+            t->signal.signal ==
+                (WIFSIGNALED(last->status) ? WTERMSIG(last->status) : 0))
+            ended.signal = t->signal;
         ended.threads[ended.n_threads++] = t->thread;
     }
     if (ended.threads == NULL)
@@ -129,6 +135,21 @@ static void follow_report(struct follower *f, const struct traced *last)
     else if (!shares)
         f->events->ended(f->events->context, &ended);
     free(ended.threads);
+}
+
+/* A signal is about to be delivered: if it ends the process, this is where and
+ * why. */
+static void follow_take_signal(struct traced *t)
+{
+    siginfo_t info;
+
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0)
+        t->signal = (struct mt_exit_signal){
+            .signal = info.si_signo,
+            .code = info.si_code,
+            .tid = (uint32_t)t->tid,
+            .address = (uint64_t)(uintptr_t)info.si_addr,
+        };
 }
 
 static void follow_release(struct follower *f, pid_t pid)
@@ -259,6 +280,7 @@ static void follow_stopped(struct follower *f, pid_t tid, int status)
     }
     switch (event) {
     case 0:
+        follow_take_signal(t);
         follow_resume(tid, signal);
         return;
     case PTRACE_EVENT_EXIT:
@@ -342,19 +364,15 @@ static void follow_become(const struct follower *f, char *const *argv,
                           const char *preload, const sigset_t *before,
                           int ready, int failed)
 {
-    const char *old = getenv("LD_PRELOAD");
     const char *unfollowed = f->events->unfollowed;
     const char *settings = getenv("MEMTRACE");
-    char *text = NULL, *more = NULL, byte;
+    char *more = NULL, byte;
     int number;
     bool ok;
 
     sigprocmask(SIG_SETMASK, before, NULL);
     sigaction(SIGXFSZ, &f->file_limit, NULL);
-    ok = read(ready, &byte, 1) == 1 &&
-         asprintf(&text, "%s%s%s", preload, old && *old ? ":" : "",
-                  old ? old : "") > 0 &&
-         setenv("LD_PRELOAD", text, 1) == 0;
+    ok = read(ready, &byte, 1) == 1 && mt_preload_set(preload, argv[0]);
     if (ok && byte == UNFOLLOWED && unfollowed) {
         /* For what a signal ends. */
         struct rlimit limit;
@@ -400,7 +418,8 @@ static bool follow_start(struct follower *f, char *const *argv,
         return mt_fail(error, "%s: cannot fork: %s", f->events->command,
                        strerror(errno));
     }
-    f->followed = ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
+    f->followed = !f->events->no_ptrace &&
+                  ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
     /* Whom the program leaves behind is waited for all the same. */
     if (!f->followed)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

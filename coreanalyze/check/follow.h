@@ -13,6 +13,7 @@ struct mt_check_events {
     /* A process that could not be followed to its end, and why. */
     void (*lost)(void *context, pid_t pid, const char *why);
     void *context;
+    bool no_ptrace;      /* do as if ptrace were refused */
     unsigned wait_s;     /* for what outlives the program */
     const char *command; /* that errors begin with */
     /* For MEMTRACE of the program if it cannot be followed: KEY=VALUE, or

@@ -11,61 +11,51 @@
 
 /* --- frames --- */
 
-struct frames {
-    struct mt_policy *policy;
+struct leak_frames {
+    struct mt_findings *findings;
     struct mt_leak *leak;
-    size_t capacity, at; /* at: the next one to get its linkage name */
+    size_t capacity;
 };
 
-static void policy_take_frame(void *context, const struct mt_frame *frame)
+void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
+                     struct mt_leak_frame **frames, size_t *n, size_t *capacity)
 {
-    struct frames *f = context;
-    struct mt_findings *findings = &f->policy->findings;
-    struct mt_leak *leak = f->leak;
+    char *full = NULL;
 
-    if (!mt_grow(&leak->frames, &f->capacity, leak->n_frames + 1,
-                 sizeof *leak->frames)) {
+    if (!mt_grow(frames, capacity, *n + 1, sizeof **frames)) {
         findings->out_of_memory = true;
         return;
     }
-    leak->frames[leak->n_frames++] = (struct mt_leak_frame){
+    if (frame->linkage)
+        full = mt_demangle(frame->linkage, true);
+    (*frames)[(*n)++] = (struct mt_leak_frame){
         .pc = frame->pc,
         .module_offset = frame->module_offset,
         .module = mt_findings_text(findings, frame->module),
         .function = mt_findings_text(findings, frame->function),
+        .linkage = mt_findings_text(findings, frame->linkage),
+        .full = mt_findings_text(findings, full),
         .file = mt_findings_text(findings, frame->file),
         .line = frame->line,
         .inlined = frame->inlined,
     };
+    free(full);
 }
 
-/* The name of the symbol table: of the function that has the frame, not of
- * those that are inlined there. */
-static void take_linkage(void *context, const struct mt_frame *frame)
+static void policy_take_frame(void *context, const struct mt_frame *frame)
 {
-    struct frames *f = context;
-    struct mt_findings *findings = &f->policy->findings;
-    struct mt_leak_frame *to = NULL;
-    char *full;
+    struct leak_frames *f = context;
 
-    for (; f->at < f->leak->n_frames && to == NULL; f->at++)
-        if (!f->leak->frames[f->at].inlined)
-            to = &f->leak->frames[f->at];
-    if (to == NULL || to->pc != frame->pc || frame->function == NULL)
-        return;
-    to->linkage = mt_findings_text(findings, frame->function);
-    full = mt_demangle(frame->function, true);
-    to->full = mt_findings_text(findings, full);
-    free(full);
+    mt_policy_frame(f->findings, frame, &f->leak->frames, &f->leak->n_frames,
+                    &f->capacity);
 }
 
 /* --- losses --- */
 
 static void fill_loss(struct mt_policy *policy, const struct mt_report *report,
-                      const struct mt_report *mangled,
                       const struct mt_show_row *row, struct mt_leak *leak)
 {
-    struct frames f = {.policy = policy, .leak = leak};
+    struct leak_frames f = {.findings = &policy->findings, .leak = leak};
 
     *leak = (struct mt_leak){
         .kind = row->kind,
@@ -75,32 +65,20 @@ static void fill_loss(struct mt_policy *policy, const struct mt_report *report,
         .indirect_count = row->indirect_count,
         .sample = row->sample,
     };
-    if (policy->wanted && row->stack >= MT_ID_FIRST) {
+    if (policy->wanted && row->stack >= MT_ID_FIRST)
         mt_report_frames(report, row, policy_take_frame, &f);
-        if (mangled->resolver)
-            mt_report_frames(mangled, row, take_linkage, &f);
-    }
     leak->fingerprint = mt_fingerprint(leak->frames, leak->n_frames);
 }
 
 static bool fill_losses(struct mt_policy *policy, struct mt_findings_process *p,
                         const struct mt_report *report, struct mt_error *error)
 {
-    struct mt_resolver_options names =
-        policy->names ? *policy->names : (struct mt_resolver_options){0};
-    struct mt_report mangled = *report;
-
     p->losses = calloc(report->show->n_rows + 1, sizeof *p->losses);
     if (p->losses == NULL)
         return mt_no_memory(error, "the leaks");
-    names.mangled = true;
-    mangled.resolver = NULL;
-    if (policy->suppressions.n > 0 || policy->generate)
-        mangled.resolver = mt_resolver_new(report->model, &names);
     for (size_t i = 0; i < report->show->n_rows; i++)
-        fill_loss(policy, report, &mangled, &report->show->rows[i],
+        fill_loss(policy, report, &report->show->rows[i],
                   &p->losses[p->n_losses++]);
-    mt_resolver_free(mangled.resolver);
     return !policy->findings.out_of_memory || mt_no_memory(error, "the leaks");
 }
 

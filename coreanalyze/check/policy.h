@@ -17,9 +17,8 @@ struct mt_policy {
     size_t n_files, files_capacity;
     const char *baseline_path, *junit, *valgrind, *log, *sarif;
     bool generate, update, github;
-    bool wanted; /* an option was given; begin sets it */
-    const struct mt_resolver_options *names; /* where symbols come from */
-    unsigned fail_on;                        /* bits of kinds that fail */
+    bool wanted;            /* an option was given; begin sets it */
+    unsigned fail_on;       /* bits of kinds that fail */
     uint64_t max_per_stack; /* bytes of a row that do not count */
     uint64_t max_bytes;     /* of a process that do not fail it */
     struct mt_suppressions suppressions;
@@ -29,6 +28,32 @@ struct mt_policy {
     struct mt_findings findings;
     uint64_t known, fresh, grown; /* rows, by what the baseline says */
 };
+
+/* What the result of a process is decided from. */
+struct mt_facts {
+    const char *not_searched; /* why, or NULL: it was */
+    bool incomplete;          /* some memory could not be searched */
+    uint64_t failing_bytes, failing_blocks; /* lost, and count */
+    uint64_t lost_bytes;                    /* definitely or indirectly lost */
+    uint64_t possible_bytes, suppressed_bytes, known_bytes;
+};
+
+/* Leaks win over what was not seen: lost blocks are a fact, their absence is
+ * not.  Nothing else decides a result. */
+struct mt_verdict mt_policy_decide(const struct mt_policy *policy,
+                                   const struct mt_facts *facts);
+/* The facts of a finished search; `process` is NULL if mt_policy_judge was not
+ * asked: then definite leaks count. */
+struct mt_facts mt_policy_facts(const struct mt_findings_process *process,
+                                const struct mt_model *model,
+                                const struct mt_leaks *leaks);
+/* The result of a run, from how many processes have each result. */
+enum mt_result mt_policy_decide_all(const uint64_t processes[MT_N_RESULTS]);
+
+/* Adds a copy of a frame to a list of them. */
+void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
+                     struct mt_leak_frame **frames, size_t *n,
+                     size_t *capacity);
 
 /* Reads the files, and sees whether the reports can be written. */
 bool mt_policy_begin(struct mt_policy *policy, struct mt_error *error);

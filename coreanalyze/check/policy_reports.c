@@ -234,7 +234,7 @@ static bool write_baseline(struct mt_policy *policy, struct mt_error *error)
     bool keep = false, ok;
 
     for (size_t i = 0; i < policy->findings.n_processes; i++)
-        keep |= policy->findings.processes[i].result == MT_CHECK_NOT_CHECKED;
+        keep |= policy->findings.processes[i].result == MT_RESULT_NOT_CHECKED;
     if (!mt_output_open(&output, policy->baseline_path, 0666, error))
         return false;
     ok = mt_baseline_write(&policy->baseline, keep, &policy->findings,

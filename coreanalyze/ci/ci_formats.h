@@ -36,6 +36,9 @@ void mt_ci_github(const struct mt_ci *ci, FILE *out);
 
 /* "exit with status 3", "signal 11". */
 void mt_ci_end_text(int status, char *text, size_t bytes);
+/* The crash of a process with its stack, several lines; NULL when out of
+ * memory.  The caller frees it. */
+char *mt_ci_crash_text(const struct mt_findings_process *process);
 /* "lose (ends.c:24)". */
 void mt_ci_frame_text(const struct mt_leak_frame *frame, FILE *out);
 

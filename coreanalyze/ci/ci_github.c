@@ -80,7 +80,8 @@ static char *message_of(const struct mt_failing *failing)
 
 static void put_failing(const struct mt_failing *failing, FILE *out)
 {
-    const struct mt_leak_frame *site = mt_leak_site(failing->leak);
+    const struct mt_leak_frame *site =
+        mt_leak_site(failing->leak->frames, failing->leak->n_frames);
     char *message = message_of(failing);
 
     fputs("::error ", out);
@@ -101,7 +102,7 @@ static void ci_github_put_unchecked(const struct mt_ci *ci, size_t n, FILE *out)
     const struct mt_findings_process *first = NULL;
 
     for (size_t i = 0; first == NULL && i < ci->findings->n_processes; i++)
-        if (ci->findings->processes[i].result == MT_CHECK_NOT_CHECKED)
+        if (ci->findings->processes[i].result == MT_RESULT_NOT_CHECKED)
             first = &ci->findings->processes[i];
     fprintf(out,
             "::error title=memtrace%%3A not checked::%zu process%s not "
@@ -113,18 +114,48 @@ static void ci_github_put_unchecked(const struct mt_ci *ci, size_t n, FILE *out)
     putc('\n', out);
 }
 
+static void ci_github_put_crash(const struct mt_findings_process *p, FILE *out)
+{
+    const struct mt_crash *crash = &p->crash;
+    const struct mt_leak_frame *site =
+        mt_leak_site(crash->frames, crash->n_frames);
+    char *text = mt_ci_crash_text(p);
+
+    fputs("::error ", out);
+    if (site) {
+        fputs("file=", out);
+        ci_github_put(out, below_here(site->file), true);
+        fprintf(out, ",line=%u,", site->line);
+    }
+    fputs("title=memtrace%3A crash::", out);
+    ci_github_put(out, text ? text : "out of memory for the message", false);
+    putc('\n', out);
+    free(text);
+}
+
+static const struct mt_findings_process *first_crash(const struct mt_ci *ci)
+{
+    for (size_t i = 0; i < ci->findings->n_processes; i++)
+        if (ci->findings->processes[i].crash.core)
+            return &ci->findings->processes[i];
+    return NULL;
+}
+
 void mt_ci_github(const struct mt_ci *ci, FILE *out)
 {
+    const struct mt_findings_process *crash = first_crash(ci);
     size_t n, shown, unchecked = 0, room = MAX_ANNOTATIONS;
     struct mt_failing *failing = mt_findings_failing(ci->findings, &n);
 
     for (size_t i = 0; i < ci->findings->n_processes; i++)
-        unchecked += ci->findings->processes[i].result == MT_CHECK_NOT_CHECKED;
-    room -= unchecked > 0;
+        unchecked += ci->findings->processes[i].result == MT_RESULT_NOT_CHECKED;
+    room -= (unchecked > 0) + (crash != NULL);
     shown = n <= room ? n : room - 1;
     /* A command begins a line; the program may have left one unfinished. */
-    if (n > 0 || unchecked > 0)
+    if (n > 0 || unchecked > 0 || crash)
         putc('\n', out);
+    if (crash)
+        ci_github_put_crash(crash, out);
     for (size_t i = 0; i < shown; i++)
         put_failing(&failing[i], out);
     if (shown < n)

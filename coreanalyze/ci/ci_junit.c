@@ -73,13 +73,13 @@ static void ci_junit_put_process(const struct mt_ci *ci, size_t index,
     if (same > 0)
         fprintf(out, " #%zu", same + 1);
     fputs("\" time=\"0\"", out);
-    if (p->result == MT_CHECK_CLEAN) {
+    if (p->result == MT_RESULT_PASSED) {
         fputs("/>\n", out);
         return;
     }
     fputs(">\n", out);
     text = losses_text(p);
-    if (p->result == MT_CHECK_LEAKS)
+    if (p->result == MT_RESULT_LEAKS)
         fprintf(out,
                 "      <failure type=\"leaks\" message=\"%" PRIu64
                 " bytes in %" PRIu64 " blocks leak\">",
@@ -91,14 +91,59 @@ static void ci_junit_put_process(const struct mt_ci *ci, size_t index,
     }
     if (text)
         mt_xml_put(out, text);
-    fputs(p->result == MT_CHECK_LEAKS ? "</failure>\n" : "</error>\n", out);
+    fputs(p->result == MT_RESULT_LEAKS ? "</failure>\n" : "</error>\n", out);
     free(text);
     fputs("    </testcase>\n", out);
 }
 
+static bool is_program(const struct mt_ci *ci,
+                       const struct mt_findings_process *p)
+{
+    return ci->ended && p->pid == ci->pid && p->ended &&
+           p->status == ci->status;
+}
+
+/* A case of its own: a child's, or where the program's end is not told. */
+static bool has_own_crash(const struct mt_ci *ci,
+                          const struct mt_findings_process *p)
+{
+    return p->crash.core && !is_program(ci, p);
+}
+
+/* A crash of a child; the program's is in the case of its exit status. */
+static void ci_junit_put_crash(const struct mt_ci *ci, size_t index, FILE *out)
+{
+    const struct mt_findings_process *p = &ci->findings->processes[index];
+    size_t same = same_before(ci->findings, index);
+    char *text = mt_ci_crash_text(p), title[300];
+
+    mt_crash_title(&p->crash, title, sizeof title);
+    fprintf(out, "    <testcase classname=\"memtrace\" name=\"end of ");
+    mt_xml_put(out, p->command ? p->command : "a process");
+    if (same > 0)
+        fprintf(out, " #%zu", same + 1);
+    fputs("\" time=\"0\">\n      <failure type=\"crash\" message=\"", out);
+    mt_xml_put(out, title);
+    fputs("\">", out);
+    mt_xml_put(out, text ? text : "out of memory");
+    fputs("</failure>\n    </testcase>\n", out);
+    free(text);
+}
+
+static const struct mt_findings_process *
+crash_of_program(const struct mt_ci *ci)
+{
+    for (size_t i = 0; i < ci->findings->n_processes; i++)
+        if (is_program(ci, &ci->findings->processes[i]) &&
+            ci->findings->processes[i].crash.core)
+            return &ci->findings->processes[i];
+    return NULL;
+}
+
 static void ci_junit_put_end(const struct mt_ci *ci, FILE *out)
 {
-    char text[64];
+    const struct mt_findings_process *crash = crash_of_program(ci);
+    char text[300], *stack;
 
     fputs("    <testcase classname=\"memtrace\" name=\"exit status of ", out);
     for (size_t i = 0; ci->argv && ci->argv[i]; i++) {
@@ -109,6 +154,17 @@ static void ci_junit_put_end(const struct mt_ci *ci, FILE *out)
     fputs("\" time=\"0\"", out);
     if (ci->status == 0) {
         fputs("/>\n", out);
+        return;
+    }
+    if (crash) {
+        mt_crash_title(&crash->crash, text, sizeof text);
+        stack = mt_ci_crash_text(crash);
+        fputs(">\n      <failure type=\"crash\" message=\"the program ", out);
+        mt_xml_put(out, text);
+        fputs("\">", out);
+        mt_xml_put(out, stack ? stack : "out of memory");
+        fputs("</failure>\n    </testcase>\n", out);
+        free(stack);
         return;
     }
     mt_ci_end_text(ci->status, text, sizeof text);
@@ -123,20 +179,26 @@ void mt_ci_junit(const struct mt_ci *ci, FILE *out)
 {
     const struct mt_findings *findings = ci->findings;
     size_t tests = findings->n_processes + ci->ended, failures = 0, errors = 0;
+    size_t crashes = 0;
 
     for (size_t i = 0; i < findings->n_processes; i++) {
-        failures += findings->processes[i].result == MT_CHECK_LEAKS;
-        errors += findings->processes[i].result == MT_CHECK_NOT_CHECKED;
+        failures += findings->processes[i].result == MT_RESULT_LEAKS;
+        errors += findings->processes[i].result == MT_RESULT_NOT_CHECKED;
+        crashes += has_own_crash(ci, &findings->processes[i]);
     }
-    failures += ci->ended && ci->status != 0;
+    failures += crashes + (ci->ended && ci->status != 0);
+    tests += crashes;
     fprintf(out,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
             "<testsuites>\n"
             "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" "
             "errors=\"%zu\" skipped=\"0\" time=\"0\">\n",
             ci->tool, tests, failures, errors);
-    for (size_t i = 0; i < findings->n_processes; i++)
+    for (size_t i = 0; i < findings->n_processes; i++) {
         ci_junit_put_process(ci, i, out);
+        if (has_own_crash(ci, &findings->processes[i]))
+            ci_junit_put_crash(ci, i, out);
+    }
     if (ci->ended)
         ci_junit_put_end(ci, out);
     fputs("  </testsuite>\n</testsuites>\n", out);

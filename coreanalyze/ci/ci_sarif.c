@@ -22,11 +22,12 @@
 
 static const struct {
     const char *id, *text;
-} rules[MT_N_LEAK_KINDS] = {
+} rules[MT_N_LEAK_KINDS + 1] = {
     {"definitely-lost", "A block that nothing points to any more."},
     {"indirectly-lost", "A block that only lost blocks point to."},
     {"possibly-lost", "A block that only pointers to its inside lead to."},
     {"still-reachable", "A block that the program could still free."},
+    {"crash", "A process that a fault ended."},
 };
 
 struct sarif {
@@ -108,18 +109,19 @@ static void put_location(struct sarif *s, const char *key,
     mt_json_close(json, '}');
 }
 
-static void ci_sarif_put_stacks(struct sarif *s, const struct mt_leak *leak)
+static void ci_sarif_put_stacks(struct sarif *s,
+                                const struct mt_leak_frame *frames, size_t n)
 {
     struct mt_json *json = &s->json;
 
     mt_json_open(json, "stacks", '[');
     mt_json_open(json, NULL, '{');
     mt_json_open(json, "frames", '[');
-    for (size_t i = 0; i < leak->n_frames; i++) {
+    for (size_t i = 0; i < n; i++) {
         mt_json_open(json, NULL, '{');
-        put_location(s, "location", &leak->frames[i], true);
-        if (leak->frames[i].module)
-            mt_json_string(json, "module", leak->frames[i].module);
+        put_location(s, "location", &frames[i], true);
+        if (frames[i].module)
+            mt_json_string(json, "module", frames[i].module);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');
@@ -152,7 +154,8 @@ static void put_state(struct sarif *s, const struct mt_leak *leak)
 static void put_result(struct sarif *s, const struct mt_findings_process *p,
                        const struct mt_leak *leak)
 {
-    const struct mt_leak_frame *site = mt_leak_site(leak);
+    const struct mt_leak_frame *site =
+        mt_leak_site(leak->frames, leak->n_frames);
     struct mt_json *json = &s->json;
     char text[200], print[24];
 
@@ -169,7 +172,7 @@ static void put_result(struct sarif *s, const struct mt_findings_process *p,
         put_location(s, NULL, site, false);
     mt_json_close(json, ']');
     if (leak->n_frames > 0)
-        ci_sarif_put_stacks(s, leak);
+        ci_sarif_put_stacks(s, leak->frames, leak->n_frames);
     mt_json_open(json, "partialFingerprints", '{');
     snprintf(print, sizeof print, "%016" PRIx64, leak->fingerprint);
     mt_json_string(json, "memtraceStack/v1", print);
@@ -186,6 +189,37 @@ static void put_result(struct sarif *s, const struct mt_findings_process *p,
     mt_json_close(json, '}');
 }
 
+static void ci_sarif_put_crash(struct sarif *s,
+                               const struct mt_findings_process *p)
+{
+    const struct mt_crash *crash = &p->crash;
+    const struct mt_leak_frame *site =
+        mt_leak_site(crash->frames, crash->n_frames);
+    struct mt_json *json = &s->json;
+    char *text = mt_ci_crash_text(p);
+
+    if (site == NULL && crash->n_frames > 0)
+        site = &crash->frames[0];
+    mt_json_open(json, NULL, '{');
+    mt_json_string(json, "ruleId", rules[MT_N_LEAK_KINDS].id);
+    mt_json_u64(json, "ruleIndex", MT_N_LEAK_KINDS);
+    mt_json_string(json, "level", "error");
+    put_message(json, "message", text ? text : "out of memory");
+    mt_json_open(json, "locations", '[');
+    if (site)
+        put_location(s, NULL, site, false);
+    mt_json_close(json, ']');
+    if (crash->n_frames > 0)
+        ci_sarif_put_stacks(s, crash->frames, crash->n_frames);
+    mt_json_open(json, "properties", '{');
+    mt_json_u64(json, "pid", p->pid);
+    mt_json_string(json, "command", p->command);
+    mt_json_u64(json, "signal", (uint64_t)crash->signal);
+    mt_json_close(json, '}');
+    mt_json_close(json, '}');
+    free(text);
+}
+
 /* --- the run --- */
 
 static void put_tool(struct sarif *s)
@@ -197,7 +231,7 @@ static void put_tool(struct sarif *s)
     mt_json_string(json, "name", "memtrace");
     mt_json_string(json, "version", PACKAGE_VERSION);
     mt_json_open(json, "rules", '[');
-    for (size_t i = 0; i < MT_N_LEAK_KINDS; i++) {
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         mt_json_open(json, NULL, '{');
         mt_json_string(json, "id", rules[i].id);
         put_message(json, "shortDescription", rules[i].text);
@@ -217,7 +251,7 @@ static void put_notifications(struct sarif *s)
     for (size_t i = 0; i < findings->n_processes; i++) {
         const struct mt_findings_process *p = &findings->processes[i];
         char *text = NULL;
-        if (p->result != MT_CHECK_NOT_CHECKED)
+        if (p->result != MT_RESULT_NOT_CHECKED)
             continue;
         if (asprintf(&text, "process %u (%s) was not checked: %s", p->pid,
                      p->command ? p->command : "?", p->why ? p->why : "?") < 0)
@@ -238,7 +272,7 @@ static void put_invocation(struct sarif *s)
     bool checked = ci->findings->n_processes > 0;
 
     for (size_t i = 0; i < ci->findings->n_processes; i++)
-        checked &= ci->findings->processes[i].result != MT_CHECK_NOT_CHECKED;
+        checked &= ci->findings->processes[i].result != MT_RESULT_NOT_CHECKED;
     mt_json_open(json, "invocations", '[');
     mt_json_open(json, NULL, '{');
     mt_json_bool(json, "executionSuccessful", checked);
@@ -293,6 +327,8 @@ void mt_ci_sarif(const struct mt_ci *ci, FILE *out)
     mt_json_open(json, "results", '[');
     for (size_t i = 0; i < ci->findings->n_processes; i++) {
         const struct mt_findings_process *p = &ci->findings->processes[i];
+        if (p->crash.core)
+            ci_sarif_put_crash(&s, p);
         for (size_t j = 0; j < p->n_losses; j++)
             put_result(&s, p, &p->losses[j]);
     }

@@ -6,7 +6,10 @@
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/wait.h>
+
+#define MAX_CRASH_FRAMES 32u /* of a text */
 
 void mt_ci_end_text(int status, char *text, size_t bytes)
 {
@@ -30,6 +33,53 @@ void mt_ci_frame_text(const struct mt_leak_frame *f, FILE *out)
         fputs(f->function ? " (in " : "(in ", out);
         mt_put_text(out, f->module);
         fprintf(out, " + 0x%" PRIx64 ")", f->module_offset);
+    }
+}
+
+char *mt_ci_crash_text(const struct mt_findings_process *p)
+{
+    const struct mt_crash *crash = &p->crash;
+    char *text = NULL, title[300];
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return NULL;
+    mt_crash_title(crash, title, sizeof title);
+    fprintf(out, "process %u (", p->pid);
+    mt_put_text(out, p->command ? p->command : "?");
+    fprintf(out, ") %s", title);
+    if (crash->place)
+        fprintf(out, "\n%s", crash->place);
+    for (size_t i = 0; i < crash->n_frames && i < MAX_CRASH_FRAMES; i++) {
+        fputs(i == 0 ? "\n  at " : "\n  by ", out);
+        mt_ci_frame_text(&crash->frames[i], out);
+    }
+    if (crash->n_frames > MAX_CRASH_FRAMES)
+        fprintf(out, "\n  and %zu more frames",
+                crash->n_frames - MAX_CRASH_FRAMES);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* As Memcheck's log has a signal that ends the program. */
+static void ci_text_put_crash(const struct mt_findings_process *p, FILE *out)
+{
+    char title[300];
+
+    mt_crash_title(&p->crash, title, sizeof title);
+    fprintf(out, "==%u== Process terminating: %s\n", p->pid, title);
+    if (p->crash.place)
+        fprintf(out, "==%u==  %s\n", p->pid, p->crash.place);
+    for (size_t i = 0; i < p->crash.n_frames; i++) {
+        const struct mt_leak_frame *f = &p->crash.frames[i];
+        fprintf(out, "==%u==    %s 0x%" PRIX64 ": ", p->pid,
+                i == 0 ? "at" : "by", f->pc);
+        mt_ci_frame_text(f, out);
+        putc('\n', out);
     }
 }
 
@@ -61,12 +111,15 @@ void mt_ci_log(const struct mt_ci *ci, FILE *out)
             n += p->losses[j].fails;
         fprintf(out, "==%u== %s: process %u (", p->pid, ci->tool, p->pid);
         mt_put_text(out, p->command ? p->command : "?");
-        fprintf(out, "): %s", mt_check_result_names[p->result]);
+        fprintf(out, "): %s", mt_result_names[p->result]);
         if (p->why) {
-            fputs(": ", out);
+            fputs(" (", out);
             mt_put_text(out, p->why);
+            putc(')', out);
         }
         putc('\n', out);
+        if (p->crash.signal)
+            ci_text_put_crash(p, out);
         for (size_t j = 0; j < p->n_losses; j++)
             if (p->losses[j].fails)
                 ci_text_put_loss(p, &p->losses[j], ++record, n, out);

@@ -98,6 +98,28 @@ static void put_losses(const struct mt_findings_process *p, uint64_t *unique,
     }
 }
 
+/* The protocol has no kind for it that readers know. */
+static void ci_valgrind_put_crash(const struct mt_findings_process *p,
+                                  uint64_t *unique, FILE *out)
+{
+    const struct mt_leak at = {.frames = p->crash.frames,
+                               .n_frames = p->crash.n_frames};
+    char title[300];
+
+    mt_crash_title(&p->crash, title, sizeof title);
+    begin_error((*unique)++, "ClientCheck", out);
+    fputs("  <what>memtrace: ", out);
+    mt_xml_put(out, title);
+    if (p->crash.place) {
+        fputs("; ", out);
+        mt_xml_put(out, p->crash.place);
+    }
+    fputs("</what>\n", out);
+    put_stack(&at, out);
+    put_process_text(p, out);
+    fputs("</error>\n\n", out);
+}
+
 static void ci_valgrind_put_unchecked(const struct mt_findings_process *p,
                                       uint64_t *unique, FILE *out)
 {
@@ -178,8 +200,10 @@ void mt_ci_valgrind(const struct mt_ci *ci,
         const struct mt_findings_process *p = &findings->processes[i];
         if (only && p != only)
             continue;
+        if (p->crash.core)
+            ci_valgrind_put_crash(p, &unique, out);
         put_losses(p, &unique, out);
-        if (p->result == MT_CHECK_NOT_CHECKED)
+        if (p->result == MT_RESULT_NOT_CHECKED)
             ci_valgrind_put_unchecked(p, &unique, out);
     }
     fputs("<errorcounts>\n", out);

@@ -3,13 +3,13 @@
 #include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const char *const mt_check_result_names[] = {"clean", "leaks", "not checked"};
 
 bool mt_findings_init(struct mt_findings *findings, struct mt_error *error)
 {
@@ -24,6 +24,7 @@ void mt_findings_free(struct mt_findings *findings)
         struct mt_findings_process *p = &findings->processes[i];
         for (size_t j = 0; j < p->n_losses; j++)
             free(p->losses[j].frames);
+        free(p->crash.frames);
         free(p->losses);
     }
     free(findings->processes);
@@ -97,12 +98,13 @@ static bool of_the_system(const char *path)
            path[0] != '/';
 }
 
-const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak)
+const struct mt_leak_frame *mt_leak_site(const struct mt_leak_frame *frames,
+                                         size_t n)
 {
     const struct mt_leak_frame *any = NULL;
 
-    for (size_t i = 0; i < leak->n_frames; i++) {
-        const struct mt_leak_frame *f = &leak->frames[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct mt_leak_frame *f = &frames[i];
         if (f->file == NULL || f->line == 0)
             continue;
         /* Debug packages name sources by paths that are nowhere. */
@@ -112,6 +114,60 @@ const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak)
             any = f;
     }
     return any;
+}
+
+/* --- crashes --- */
+
+static const struct {
+    int signal;
+    bool fault;
+    const char *name;
+} signal_names[] = {
+    {SIGSEGV, true, "SIGSEGV"},  {SIGBUS, true, "SIGBUS"},
+    {SIGABRT, true, "SIGABRT"},  {SIGFPE, true, "SIGFPE"},
+    {SIGILL, true, "SIGILL"},    {SIGTRAP, true, "SIGTRAP"},
+    {SIGSYS, true, "SIGSYS"},    {SIGQUIT, false, "SIGQUIT"},
+    {SIGTERM, false, "SIGTERM"}, {SIGKILL, false, "SIGKILL"},
+    {SIGINT, false, "SIGINT"},   {SIGHUP, false, "SIGHUP"},
+    {SIGPIPE, false, "SIGPIPE"}, {SIGALRM, false, "SIGALRM"},
+    {SIGUSR1, false, "SIGUSR1"}, {SIGUSR2, false, "SIGUSR2"},
+    {SIGXCPU, false, "SIGXCPU"}, {SIGXFSZ, false, "SIGXFSZ"},
+};
+
+bool mt_crash_is_fault(int signal)
+{
+    for (size_t i = 0; i < sizeof signal_names / sizeof *signal_names; i++)
+        if (signal_names[i].signal == signal)
+            return signal_names[i].fault;
+    return false;
+}
+
+void mt_crash_title(const struct mt_crash *crash, char *text, size_t bytes)
+{
+    FILE *out = fmemopen(text, bytes, "w");
+
+    text[0] = '\0';
+    if (!out)
+        return;
+    fprintf(out, "%s signal %d", crash->core ? "crashed:" : "ended by",
+            crash->signal);
+    for (size_t i = 0; i < sizeof signal_names / sizeof *signal_names; i++)
+        if (signal_names[i].signal == crash->signal)
+            fprintf(out, " (%s)", signal_names[i].name);
+    if (crash->cause)
+        fprintf(out, ": %s", crash->cause);
+    if (crash->has_address)
+        fprintf(out, "%s 0x%" PRIx64, crash->cause ? "" : ": address",
+                crash->address);
+    if (crash->tid)
+        fprintf(out, ", in thread %" PRIu32, crash->tid);
+    if (crash->tid && crash->thread) {
+        fputs(" (", out);
+        mt_put_text(out, crash->thread);
+        putc(')', out);
+    }
+    fclose(out);
+    text[bytes - 1] = '\0';
 }
 
 void mt_leak_title(const struct mt_leak *leak, char *text, size_t bytes)

@@ -9,14 +9,12 @@
 #ifndef MT_FINDINGS_H
 #define MT_FINDINGS_H
 
+#include "coreanalyze/analyses/verdict.h"
 #include "coreanalyze/base/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum mt_check_result { MT_CHECK_CLEAN, MT_CHECK_LEAKS, MT_CHECK_NOT_CHECKED };
-extern const char *const mt_check_result_names[];
 
 struct mt_leak_frame {
     uint64_t pc, module_offset;
@@ -53,15 +51,30 @@ struct mt_leak {
     bool fails;              /* makes its process leak */
 };
 
+/* A process that a signal ended. */
+struct mt_crash {
+    int signal; /* 0: none did */
+    bool core;  /* one of those that mean a fault: SIGSEGV, SIGABRT, ... */
+    bool has_address;
+    uint64_t address;             /* that the access was to */
+    const char *cause;            /* "address not mapped", or NULL */
+    const char *place;            /* what is at the address, or NULL */
+    uint32_t tid;                 /* of the thread, 0 if not known */
+    const char *thread;           /* its name, or NULL */
+    struct mt_leak_frame *frames; /* of that thread, innermost first */
+    size_t n_frames;
+};
+
 struct mt_findings_process {
     uint32_t pid;
     const char *command; /* or NULL */
     const char *exe;     /* or NULL */
     const char *head;    /* how it ended, or NULL */
-    const char *why;     /* it was not checked, or NULL */
+    const char *why;     /* it has this result, or NULL */
     bool ended;          /* `status` is that of waitpid(2) */
     int status;
-    enum mt_check_result result;
+    struct mt_crash crash;
+    enum mt_result result;
     uint64_t failing_bytes, failing_count;
     struct mt_leak *losses;
     size_t n_losses;
@@ -97,7 +110,14 @@ struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n);
 /* The frame that a person would look at first: the innermost one in a file
  * outside of the system's folders, else the innermost in any file; NULL if no
  * frame has one. */
-const struct mt_leak_frame *mt_leak_site(const struct mt_leak *leak);
+const struct mt_leak_frame *mt_leak_site(const struct mt_leak_frame *frames,
+                                         size_t n);
+
+/* "crashed: signal 11 (SIGSEGV): address not mapped: 0x10, in thread 123
+ * (main)", or "ended by signal 15 (SIGTERM)". */
+void mt_crash_title(const struct mt_crash *crash, char *text, size_t bytes);
+/* True for a signal that means a fault of the program. */
+bool mt_crash_is_fault(int signal);
 
 /* "300 bytes in 3 blocks are definitely lost", as Memcheck words it. */
 void mt_leak_title(const struct mt_leak *leak, char *text, size_t bytes);

@@ -82,7 +82,7 @@ bool mt_parse_address(const struct mt_args *args, uint64_t *address,
     *address = strtoull(args->value, &end, 16);
     if (errno != 0 || end == args->value || *end != '\0' ||
         args->value[0] == '-')
-        return mt_fail(error, "%s: '%s' is no address (in hexadecimal)",
+        return mt_fail(error, "%s: invalid address '%s': expected hexadecimal",
                        args->argv[0], args->value);
     return true;
 }
@@ -103,7 +103,7 @@ static bool arguments_take_operand(const struct mt_session *session,
     }
     if (command->operand)
         return command->operand(arguments, args, error);
-    return mt_fail(error, "%s: one operand too many: %s", args->argv[0],
+    return mt_fail(error, "%s: unexpected argument '%s'", args->argv[0],
                    args->value);
 }
 
@@ -113,7 +113,7 @@ static bool arguments_finish(struct mt_arguments *common,
     common->places.debug_dirs[common->places.n_debug_dirs] = MT_USUAL_DEBUG_DIR;
     common->rest = args->argv + args->at;
     if (args->stop_at_operand && args->at >= args->argc)
-        return mt_fail(error, "%s: no PROGRAM", args->argv[0]);
+        return mt_fail(error, "%s: missing PROGRAM", args->argv[0]);
     if (common->json && common->folded)
         return mt_fail(error, "%s: --json and --folded exclude each other",
                        args->argv[0]);

@@ -3,6 +3,7 @@
  * cmd_check.c - memtrace check: a program that must not leak.
  */
 #include "coreanalyze/check/check_report.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/policy_options.h"
@@ -17,6 +18,7 @@ struct arguments {
     struct mt_check check;
     const char *output;
     uint64_t wait_s;
+    bool no_ptrace;
 };
 
 static bool take_wait(void *seconds, const struct mt_args *args,
@@ -33,12 +35,11 @@ static const struct mt_option options[] = {
      "reachable, all or none",
      MT_FIELD(mt_parse_kinds, unsigned, check.policy.fail_on)},
     {"--show-kinds", 0, "KINDS",
-     "kinds to show besides (default: definite,possible)",
+     "kinds to show as well (default: definite,possible)",
      MT_FIELD(mt_parse_kinds, unsigned, check.leaks.kinds)},
-    {"--max-bytes", 0, "BYTES", "so many bytes of a process do not fail it",
+    {"--max-bytes", 0, "BYTES", "allow up to BYTES of leaks per process",
      MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_bytes)},
-    {"--max-per-stack", 0, "BYTES",
-     "rows with at most so many bytes do not count",
+    {"--max-per-stack", 0, "BYTES", "ignore stacks that leak at most BYTES",
      MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_per_stack)},
     {"--top", 'n', "N", "show the first N rows of a process",
      MT_FIELD(mt_parse_count, uint64_t, check.top)},
@@ -47,10 +48,15 @@ static const struct mt_option options[] = {
     MT_OPTION_HEURISTICS(check.leaks.mark.scan.heuristics),
     MT_OPTION_TAG_BITS(check.leaks.mark.scan),
     {"--wait", 0, "SECONDS",
-     "wait so long for processes that outlive the program (default: 5)",
+     "wait up to SECONDS for processes that outlive the program (default: 5)",
      MT_FIELD(take_wait, uint64_t, wait_s)},
-    {"--output", 'o', "FILE", "the report goes here (default: standard error)",
+    {"--no-ptrace", 0, NULL,
+     "look at processes by their exit hooks: for programs that trace others",
+     MT_FIELD(mt_parse_flag, bool, no_ptrace)},
+    {"--output", 'o', "FILE", "write the report to FILE, not standard error",
      MT_FIELD(mt_parse_text, const char *, output)},
+    {"--verbose", 'v', NULL, "report processes that pass, too",
+     MT_FIELD(mt_parse_flag, bool, check.verbose)},
     MT_OPTION_JSON,
     MT_POLICY_OPTIONS(check.policy),
     MT_OPTION_DEBUG_DIR,
@@ -58,16 +64,13 @@ static const struct mt_option options[] = {
     {0},
 };
 
-static int exit_status(enum mt_check_result result, int status)
+static int exit_status(enum mt_result result, int status)
 {
-    static const int statuses[] = {MT_EXIT_OK, MT_EXIT_LEAKS,
-                                   MT_EXIT_UNCHECKED};
-
     if (WIFSIGNALED(status))
         return 128 + WTERMSIG(status);
     if (WEXITSTATUS(status) != 0)
         return WEXITSTATUS(status);
-    return statuses[result];
+    return mt_exit_of(result);
 }
 
 /* Runs the program, and writes what all of it comes to. */
@@ -79,15 +82,23 @@ static int run_program(struct arguments *a, char *const *program,
     struct mt_check_events events = {.ended = mt_check_exited,
                                      .lost = mt_check_lost,
                                      .context = check,
+                                     .no_ptrace = a->no_ptrace,
                                      .wait_s = (unsigned)a->wait_s,
                                      .command = "check"};
     struct mt_check_end end;
     struct mt_ci ci = {.tool = "memtrace check",
                        .argv = (const char *const *)program};
-    enum mt_check_result result;
+    enum mt_result result;
     struct mt_error no_folder = {0};
+    const char *sanitizer = mt_untraced_program(program[0]);
     char *folder, *setting;
 
+    /* LeakSanitizer cannot work under a tracer. */
+    if (sanitizer) {
+        events.no_ptrace = true;
+        snprintf(check->why_untraced, sizeof check->why_untraced,
+                 "it is built with %s, whose allocator serves it", sanitizer);
+    }
     /* Only where ptrace is refused is it missed. */
     folder = mt_check_folder(&setting, &no_folder);
     events.unfollowed = setting;
@@ -102,6 +113,9 @@ static int run_program(struct arguments *a, char *const *program,
         mt_check_lost(check, (pid_t)end.pid, no_folder.text);
     free(folder);
     free(setting);
+    /* The error says all about a program that did not start. */
+    if (!ci.ended && !check->json)
+        return error->status;
     result = mt_check_finish(check);
     if (!ci.ended)
         return error->status;
@@ -135,6 +149,10 @@ static int check_program(struct arguments *a, char *const *program,
             status = MT_EXIT_ERROR;
         }
     }
+    if (!a->output && ferror(stderr) && status != MT_EXIT_ERROR) {
+        mt_fail(error, "check: cannot write the report on standard error");
+        status = MT_EXIT_ERROR;
+    }
     return status;
 }
 
@@ -157,7 +175,6 @@ static int cmd_check_run(struct mt_session *session, int argc,
     a.check.names =
         (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
                                      .sysroot = a.common.places.sysroot};
-    a.check.policy.names = &a.check.names;
     status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
                            session->out, error);
     mt_policy_free(&a.check.policy);
@@ -169,13 +186,14 @@ const struct mt_command mt_command_check = {
     .operands = "-- PROGRAM [ARGUMENT...]",
     .summary = "Run a program and look for leaks where it ends.",
     .details =
-        "The program runs on the traced heap.  When it ends, or one of its\n"
-        "children does, by return, _exit, abort or any signal, its memory is\n"
-        "searched as `memtrace leaks` does it, before the kernel takes it\n"
-        "away.  Of each process there is one of three results: clean, leaks,\n"
-        "or not checked, and why.\n"
+        "The program runs on the traced heap.  When it or one of its children\n"
+        "ends, by return, _exit, abort or any signal, its memory is searched\n"
+        "as `memtrace leaks` does it, before the kernel takes it away.\n"
+        "Each process gets one of three results: passed, leaks, or not\n"
+        "checked.  A crash is reported with its stack.\n"
         "The exit status is the program's if it is not 0 (128 + N for signal\n"
-        "N); else 23 if any process leaks; else 24 if any was not checked.\n",
+        "N), otherwise 23 if any process leaks, and 24 if any process was not\n"
+        "checked.\n",
     .options = options,
     .run = cmd_check_run,
 };

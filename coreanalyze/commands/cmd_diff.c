@@ -31,7 +31,7 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_text, const char *, show.heap)},
     {"--top", 'n', "N", "only the first N stacks",
      MT_FIELD(mt_parse_count, uint64_t, diff.top)},
-    {"--min", 0, "BYTES", "only stacks that changed by so many bytes",
+    {"--min", 0, "BYTES", "show only stacks that changed by at least BYTES",
      MT_FIELD(mt_parse_bytes, uint64_t, diff.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, show.depth)},
@@ -69,7 +69,7 @@ static bool cmd_diff_take_operand(void *arguments, const struct mt_args *args,
     struct arguments *a = arguments;
 
     if (a->n_words == MAX_WORDS)
-        return mt_fail(error, "diff: one operand too many: %s", args->value);
+        return mt_fail(error, "diff: unexpected argument '%s'", args->value);
     a->words[a->n_words++] = args->value;
     return true;
 }
@@ -109,7 +109,7 @@ static bool cmd_diff_take_words(struct mt_session *session,
         return mt_fail(error, "diff: %s (see memtrace diff --help)",
                        a->marks ? "--marks takes two moments, A and B, and "
                                   "then a target"
-                                : "it takes two targets, OLD and NEW");
+                                : "expected two targets, OLD and NEW");
     for (unsigned i = 0; i < 2; i++) {
         c->sides[i].session = *session;
         c->sides[i].options = a->show;
@@ -178,8 +178,8 @@ static bool open_moments(struct comparison *c, struct mt_error *error)
         !mt_when_epoch(model, &from, end, &first, error))
         return false;
     if (first > end)
-        return mt_fail(error, "diff: %s is behind %s", c->moments[0],
-                       c->moments[1]);
+        return mt_fail(error, "diff: OLD (%s) is later than NEW (%s)",
+                       c->moments[0], c->moments[1]);
     old->options.older =
         (struct mt_when){.kind = MT_WHEN_EPOCH, .epoch = first, .text = ""};
     return mt_show_run(model, &old->options, &old->show, error);

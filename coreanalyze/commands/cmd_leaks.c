@@ -15,6 +15,7 @@ struct arguments {
     uint64_t top, min_bytes; /* of the rows that the gate lets through */
     bool fail, no_stop;
     struct mt_style style; /* out of common.style */
+    struct mt_verdict verdict;
 };
 
 static bool cmd_leaks_take_mappings(void *member, const struct mt_args *args,
@@ -56,7 +57,7 @@ static const struct mt_option options[] = {
      "--folded); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, leaks.show.top)},
     {"--min", 0, "BYTES",
-     "only rows with so many bytes, indirect ones included",
+     "show only stacks that lost at least BYTES, indirect ones included",
      MT_FIELD(mt_parse_bytes, uint64_t, leaks.show.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, leaks.show.depth)},
@@ -74,14 +75,13 @@ static const struct mt_option options[] = {
     {"--threads", 0, "N", "processors to use (default: all there are)",
      MT_FIELD(take_threads, unsigned, leaks.mark.threads)},
     {"--fail", 0, NULL,
-     "exit with 23 if blocks are definitely lost that count, with 24 if none "
-     "are but not all could be checked",
+     "exit with 23 if the result is leaks, with 24 if it is not checked",
      MT_FIELD(mt_parse_flag, bool, fail)},
     MT_OPTION_NO_STOP,
     MT_OPTION_STOP_TIMEOUT,
     MT_OPTION_READ_SWAPPED,
     {"--times", 0, NULL,
-     "say how long the search took, and how much was searched in all",
+     "print how long the search took, and how much was searched in all",
      MT_FIELD(mt_parse_flag, bool, leaks.times)},
     MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
@@ -122,13 +122,6 @@ static bool cmd_leaks_judge(struct arguments *a, const struct mt_report *report,
     };
     if (!mt_policy_judge(&a->policy, p, report, leaks, error))
         return false;
-    if (leaks->stopped || !mt_leaks_complete(report->model, leaks)) {
-        p->result = MT_CHECK_NOT_CHECKED;
-        p->why = leaks->stopped ? "stopped early"
-                                : "not all of it could be seen: see the notes";
-    }
-    if (p->failing_count > 0 && !leaks->stopped)
-        p->result = MT_CHECK_LEAKS;
     cmd_leaks_cut(&leaks->show, a->min_bytes, a->top);
     return true;
 }
@@ -139,25 +132,37 @@ static bool cmd_leaks_print(struct mt_session *session, struct arguments *a,
 {
     struct mt_json json = {.out = session->out};
     struct mt_ci ci = {.tool = "memtrace leaks"};
+    struct mt_findings_process *p = NULL;
+    struct mt_facts facts;
 
-    if (a->policy.wanted && !cmd_leaks_judge(a, report, leaks, error))
-        return false;
+    if (a->policy.wanted) {
+        if (!cmd_leaks_judge(a, report, leaks, error))
+            return false;
+        p = &a->policy.findings.processes[0];
+    }
+    facts = mt_policy_facts(p, report->model, leaks);
+    a->verdict = mt_policy_decide(&a->policy, &facts);
+    if (p) {
+        p->result = a->verdict.result;
+        if (a->verdict.why[0])
+            p->why = mt_findings_text(&a->policy.findings, a->verdict.why);
+    }
     if (a->common.json) {
         mt_json_open(&json, NULL, '{');
         mt_json_u64(&json, "version", 1);
-        mt_json_put_leaks(&json, report, leaks);
+        mt_json_put_leaks(&json, report, leaks, &a->verdict);
         mt_policy_json(&a->policy, &json);
         mt_json_close(&json, '}');
     } else if (a->common.folded) {
         if (!mt_print_folded(report, error))
             return false;
     } else {
-        mt_print_leaks(report, leaks);
+        mt_print_leaks(report, leaks, &a->verdict);
         mt_policy_print(&a->policy, session->out);
     }
     if (!a->policy.wanted)
         return true;
-    ci.pid = a->policy.findings.processes[0].pid;
+    ci.pid = p->pid;
     return mt_policy_finish(&a->policy, &ci, session->out, error);
 }
 
@@ -199,7 +204,6 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
         .leaks = {.kinds = 1u << MT_LEAK_DEFINITE | 1u << MT_LEAK_POSSIBLE,
                   .show.top = UINT64_MAX},
         .policy = {.fail_on = 1u << MT_LEAK_DEFINITE}};
-    struct mt_resolver_options names = {0};
     struct mt_target target = {0};
     struct mt_leaks leaks = {0};
     int status;
@@ -210,9 +214,6 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
         mt_policy_free(&a.policy);
         return status;
     }
-    names.debug_dirs = a.common.places.debug_dirs;
-    names.sysroot = a.common.places.sysroot;
-    a.policy.names = &names;
     status = MT_EXIT_ERROR;
     /* A person reads the largest; scripts get all. */
     if (a.leaks.show.top == UINT64_MAX)
@@ -226,12 +227,8 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
                            &a.leaks.mark.scan, &target, error) &&
         cmd_leaks_search(session, &a, &target, &leaks, error))
         status = MT_EXIT_OK;
-    if (status == MT_EXIT_OK && a.fail) {
-        if (mt_leaks_left(&leaks, MT_LEAK_DEFINITE).count > 0)
-            status = MT_EXIT_LEAKS;
-        else if (!mt_leaks_complete(target.model, &leaks))
-            status = MT_EXIT_UNCHECKED;
-    }
+    if (status == MT_EXIT_OK && a.fail)
+        status = mt_exit_of(a.verdict.result);
     if (a.fail && target.source && target.source->process.mini)
         status = MT_EXIT_UNCHECKED;
     mt_leaks_free(&leaks);
@@ -249,11 +246,12 @@ const struct mt_command mt_command_leaks = {
         "and other writable mappings are searched for pointers, and so is\n"
         "every block that they lead to.  The kinds are Memcheck's: a block\n"
         "is definitely lost if nothing points to it, indirectly lost if only\n"
-        "lost blocks do (it is counted under the one that heads them, in the\n"
-        "columns behind Indirect), possibly lost if each chain to it has a\n"
-        "pointer to the inside of a block, else still reachable.\n"
-        "A live process is stopped while its memory is read once.  What could\n"
-        "not be searched is said at the end, and what follows from that.\n",
+        "lost blocks do (it is counted with the one that leads to it, in the\n"
+        "columns after Indirect), possibly lost if each chain to it has a\n"
+        "pointer to the inside of a block, and otherwise still reachable.\n"
+        "A live process is stopped while its memory is read once.  The end of\n"
+        "the report lists what could not be searched, and the result: passed,\n"
+        "leaks, or not checked.\n",
     .options = options,
     .takes_target = true,
     .run = cmd_leaks_run,

@@ -2,6 +2,7 @@
  *
  * cmd_run.c - memtrace run: a program on the traced heap.
  */
+#include "coreanalyze/check/preload_env.h"
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/run_save.h"
@@ -91,7 +92,8 @@ static const struct mt_option options[] = {
      MT_FIELD(take_limit, struct settings, settings)},
     {"--depth", 0, "N", "frames kept of a stack (depth=)",
      MT_FIELD(take_depth, struct settings, settings)},
-    {"--sample", 0, "BYTES", "trace a sample, one in so many bytes (sample=)",
+    {"--sample", 0, "BYTES",
+     "sample: trace about one allocation per BYTES allocated (sample=)",
      MT_FIELD(take_sample, struct settings, settings)},
     {"--no-trace", 0, NULL, "start with tracing off (trace=off)",
      MT_FIELD(take_no_trace, struct settings, settings)},
@@ -104,18 +106,6 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_text, const char *, save)},
     {0},
 };
-
-static bool set_preload(const char *path)
-{
-    const char *old = getenv("LD_PRELOAD");
-    char *text = NULL;
-    bool ok = asprintf(&text, "%s%s%s", path, old && *old ? ":" : "",
-                       old ? old : "") > 0 &&
-              setenv("LD_PRELOAD", text, 1) == 0;
-
-    free(text);
-    return ok;
-}
 
 /* Later keys win over those that the variable has already. */
 static bool set_settings(const struct settings *settings)
@@ -151,7 +141,8 @@ static int cmd_run_run(struct mt_session *session, int argc,
         return MT_EXIT_ERROR;
     }
     program = (char *const *)(uintptr_t)a.common.rest;
-    if (!set_settings(&a.settings) || (!a.save && !set_preload(preload))) {
+    if (!set_settings(&a.settings) ||
+        (!a.save && !mt_preload_set(preload, a.common.rest[0]))) {
         mt_fail(error, "run: out of memory");
         return MT_EXIT_ERROR;
     }

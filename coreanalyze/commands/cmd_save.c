@@ -48,7 +48,7 @@ static int cmd_save_run(struct mt_session *session, int argc,
         return status;
     status = MT_EXIT_ERROR;
     if (a.output == NULL) {
-        mt_fail(error, "save: no -o FILE");
+        mt_fail(error, "save: missing option -o FILE");
         return status;
     }
     if (mt_target_open(session, "save", a.common.target, &target, error) &&
@@ -61,7 +61,7 @@ static int cmd_save_run(struct mt_session *session, int argc,
             putc('\n', session->out);
             status = MT_EXIT_OK;
         }
-        if (target.source->ops->resume)
+        if (!a.no_stop && target.source->ops->resume)
             target.source->ops->resume(target.source);
     }
     mt_target_close(&target);

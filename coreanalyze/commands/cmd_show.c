@@ -18,7 +18,7 @@ static const struct mt_option options[] = {
      "the first N stacks (default: 20, or all with --full, --json or "
      "--folded); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, show.top)},
-    {"--min", 0, "BYTES", "only stacks with so many live bytes",
+    {"--min", 0, "BYTES", "show only stacks with at least BYTES live",
      MT_FIELD(mt_parse_bytes, uint64_t, show.min_bytes)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, show.depth)},

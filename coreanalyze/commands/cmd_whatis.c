@@ -211,7 +211,7 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
     if (mt_arguments_read(session, &mt_command_whatis, argc, argv, &a, &status,
                           error)) {
         status = MT_EXIT_ERROR;
-        if ((a.n > 0 || mt_fail(error, "whatis: no ADDRESS")) &&
+        if ((a.n > 0 || mt_fail(error, "whatis: missing ADDRESS")) &&
             mt_arguments_style(&a.common.style, session->out, &style, error) &&
             open_target(session, &a, &target, error) &&
             mt_roots_find(target.model, &all, &roots, error) &&

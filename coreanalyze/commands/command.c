@@ -20,7 +20,7 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
             *operands ? " " : "", operands, command->summary);
     if (command->details)
         fprintf(out, "\n%s", command->details);
-    if (shell && command->takes_target)
+    if (shell && command->takes_target && strstr(operands, "TARGET"))
         fputs("\nTARGET is a process id, or a core file (also compressed by "
               "zstd, xz or lz4).\n",
               out);
@@ -40,7 +40,8 @@ bool mt_target_open(struct mt_session *session, const char *command,
         return true;
     }
     if (name == NULL)
-        return mt_fail(error, "%s: no TARGET: a process id or a core", command);
+        return mt_fail(
+            error, "%s: missing TARGET (a process id or a core file)", command);
     target->source = mt_source_open(name, error);
     target->owned = true;
     if (target->source) {
@@ -83,4 +84,12 @@ void mt_target_close(struct mt_target *target)
     if (target->owned)
         mt_source_free(target->source);
     memset(target, 0, sizeof *target);
+}
+
+int mt_exit_of(enum mt_result result)
+{
+    static const int statuses[MT_N_RESULTS] = {MT_EXIT_OK, MT_EXIT_LEAKS,
+                                               MT_EXIT_UNCHECKED};
+
+    return statuses[result];
 }

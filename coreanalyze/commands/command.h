@@ -6,6 +6,7 @@
 #ifndef MT_COMMAND_H
 #define MT_COMMAND_H
 
+#include "coreanalyze/analyses/verdict.h"
 #include "coreanalyze/snapshot/model.h"
 #include "coreanalyze/commands/options.h"
 #include "coreanalyze/names/resolve.h"
@@ -15,7 +16,9 @@
 #define MT_EXIT_OK 0
 #define MT_EXIT_ERROR 1
 #define MT_EXIT_LEAKS 23
-#define MT_EXIT_UNCHECKED 24 /* leaks --fail: nothing found, not all seen */
+#define MT_EXIT_UNCHECKED 24
+/* The status for the result of a search. */
+int mt_exit_of(enum mt_result result);
 
 /* Where a command runs. */
 struct mt_session {

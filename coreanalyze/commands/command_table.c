@@ -30,7 +30,7 @@ int mt_session_run(struct mt_session *session, int argc,
 
     memset(error, 0, sizeof *error);
     if (command == NULL) {
-        mt_fail(error, "no command %s (see memtrace --help)", argv[0]);
+        mt_fail(error, "unknown command '%s' (see memtrace --help)", argv[0]);
         return MT_EXIT_ERROR;
     }
     session->ended = 0;

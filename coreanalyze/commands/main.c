@@ -18,8 +18,9 @@ static void print_help(void)
     for (size_t i = 0; mt_commands[i]; i++)
         printf("  %-8s %-26s %s\n", mt_commands[i]->name,
                mt_commands[i]->operands, mt_commands[i]->summary);
-    puts("\n`memtrace COMMAND --help` tells the options of a command.\n\n"
-         "Exit status: 0 done, 1 usage or target error, 23 leaks found.");
+    puts("\nRun `memtrace COMMAND --help` for a command's options.\n\n"
+         "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 not "
+         "checked.");
 }
 
 int main(int argc, char **argv)
@@ -36,7 +37,7 @@ int main(int argc, char **argv)
             print_help();
             return MT_EXIT_OK;
         }
-        fputs("memtrace: no command (see memtrace --help)\n", stderr);
+        fputs("memtrace: missing COMMAND (see memtrace --help)\n", stderr);
         return MT_EXIT_ERROR;
     }
     if (strcmp(argv[1], "--version") == 0) {

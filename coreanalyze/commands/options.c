@@ -1,10 +1,19 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * options.c - reads command lines by a table, and prints the table as help.
+ */
 #include "coreanalyze/commands/options.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define HELP_COLUMN 24u   /* where the help of an option begins */
+#define DEFAULT_WIDTH 80u /* where there is no terminal */
+#define MIN_WIDTH 50u
 
 static int find_option(const struct mt_option *options, const char *word,
                        size_t length)
@@ -27,7 +36,7 @@ static int take_option(struct mt_args *args, const char *word,
     int index = find_option(args->options, word, length);
 
     if (index < 0) {
-        mt_fail(error, "%s: no option %.*s (see memtrace %s --help)",
+        mt_fail(error, "%s: unknown option '%.*s' (see memtrace %s --help)",
                 args->argv[0], (int)length, word, args->argv[0]);
         return MT_ARG_ERROR;
     }
@@ -140,8 +149,55 @@ bool mt_parse_bytes(void *member, const struct mt_args *args,
                    args->argv[0], args->option->name, args->value);
 }
 
+/* Columns of the terminal that `out` is, 80 if it is none. */
+static unsigned options_width(FILE *out)
+{
+    struct winsize size;
+
+    if (isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 &&
+        size.ws_col > 0)
+        return size.ws_col < MIN_WIDTH ? MIN_WIDTH : size.ws_col;
+    return DEFAULT_WIDTH;
+}
+
+/* Prints the words of a text from column `column` on, in lines that begin at
+ * `indent`. */
+static void options_wrap(FILE *out, const char *text, unsigned column,
+                         unsigned indent, unsigned width)
+{
+    bool first = true;
+
+    while (*text) {
+        unsigned n = (unsigned)strcspn(text, " ");
+        if (!first && column + 1 + n > width - 1) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf(out, "%s%.*s", first ? "" : " ", (int)n, text);
+        column += n + !first;
+        first = false;
+        text += n;
+        text += strspn(text, " ");
+    }
+    putc('\n', out);
+}
+
+static void options_put(FILE *out, const char *left, const char *help,
+                        unsigned width)
+{
+    unsigned column = (unsigned)fprintf(out, "%-*s", (int)HELP_COLUMN, left);
+
+    /* A long name has the line for itself. */
+    if (column >= HELP_COLUMN && strlen(left) >= HELP_COLUMN)
+        column = (unsigned)fprintf(out, "\n%*s", (int)HELP_COLUMN, "") - 1;
+    options_wrap(out, help, column, HELP_COLUMN, width);
+}
+
 void mt_options_print(const struct mt_option *options, FILE *out)
 {
+    unsigned width = options_width(out);
+
     for (; options->name; options++) {
         char left[64];
         int n = options->letter
@@ -151,8 +207,7 @@ void mt_options_print(const struct mt_option *options, FILE *out)
         if (options->argument)
             snprintf(left + n, sizeof left - (size_t)n, " %s",
                      options->argument);
-        fprintf(out, "%-24s%s%s\n", left, strlen(left) > 23 ? " " : "",
-                options->help);
+        options_put(out, left, options->help, width);
     }
-    fprintf(out, "%-24s%s\n", "  -h, --help", "this text");
+    options_put(out, "  -h, --help", "print this text", width);
 }

@@ -29,8 +29,8 @@ static bool search_take_words(const struct mt_args *args,
                                  memcmp(words[i].text, text, length) != 0))
             i++;
         if (words[i].text == NULL)
-            return mt_fail(error, "%s: '%.*s' is no %s", args->argv[0],
-                           (int)length, text, what);
+            return mt_fail(error, "%s: unknown %s '%.*s'", args->argv[0], what,
+                           (int)length, text);
         *bits |= words[i].bits;
         if (text[length] == '\0')
             return true;

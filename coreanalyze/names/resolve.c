@@ -37,9 +37,7 @@ mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options)
 {
     struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
-                                            .sysroot = options->sysroot,
-                                            .no_demangle = options->mangled,
-                                            .no_dwarf = options->mangled};
+                                            .sysroot = options->sysroot};
     struct mt_resolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL)
@@ -167,6 +165,7 @@ static size_t resolve_look_up(struct mt_resolver *resolver,
     for (size_t i = 0; i < n; i++) {
         frames[i] = frames[0];
         frames[i].function = found[i].function;
+        frames[i].linkage = found[i].linkage;
         frames[i].offset = found[i].offset;
         frames[i].file = found[i].file;
         frames[i].line = found[i].line;

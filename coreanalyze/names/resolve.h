@@ -17,6 +17,7 @@ struct mt_frame {
     const uint8_t *build_id;
     unsigned build_id_bytes;
     const char *function; /* or NULL */
+    const char *linkage;  /* as the symbol table has it, or NULL */
     uint64_t offset;      /* in the function */
     const char *file;     /* or NULL */
     unsigned line;        /* 0: not known */
@@ -32,7 +33,6 @@ struct mt_resolver_options {
     const char *sysroot;           /* prefix of all paths, or NULL */
     mt_name_hook *hook;            /* or NULL */
     void *context;                 /* of the hook */
-    bool mangled; /* names as the symbol tables alone have them */
 };
 
 struct mt_resolver;

@@ -144,21 +144,15 @@ size_t mt_print_leak_notes(const struct mt_report *report,
     return n;
 }
 
-static const char *leaks_verdict(const struct mt_report *report,
-                                 const struct mt_leaks *leaks)
+static void leaks_put_result(FILE *out, const struct mt_verdict *verdict)
 {
-    bool complete = mt_leaks_complete(report->model, leaks);
-
-    if (leaks->stopped)
-        return "not checked";
-    if (mt_leaks_left(leaks, MT_LEAK_DEFINITE).count > 0)
-        return complete ? "leaks"
-                        : "leaks, if nothing that was not seen "
-                          "holds these blocks";
-    if (mt_leaks_left(leaks, MT_LEAK_POSSIBLE).count > 0)
-        return complete ? "possible leaks"
-                        : "possible leaks; not checked in full";
-    return complete ? "no leaks" : "not checked in full: see the notes";
+    fprintf(out, "  result: %s", mt_result_names[verdict->result]);
+    if (verdict->why[0]) {
+        fputs(" (", out);
+        mt_put_text(out, verdict->why);
+        putc(')', out);
+    }
+    putc('\n', out);
 }
 
 static void put_basis(const struct mt_report *report,
@@ -193,11 +187,11 @@ static void put_basis(const struct mt_report *report,
         mt_put_size(out, captured->kept_bytes);
         putc('\n', out);
     }
-    fprintf(out, "  verdict: %s\n", leaks_verdict(report, leaks));
 }
 
 void mt_print_leaks(const struct mt_report *report,
-                    const struct mt_leaks *leaks)
+                    const struct mt_leaks *leaks,
+                    const struct mt_verdict *verdict)
 {
     const struct mt_show *show = report->show;
     FILE *out = report->out;
@@ -215,19 +209,22 @@ void mt_print_leaks(const struct mt_report *report,
         fprintf(out, "  %zu more rows are not shown\n",
                 show->n_all_rows - show->n_rows);
     put_basis(report, leaks);
+    leaks_put_result(out, verdict);
     mt_print_leak_notes(report, leaks, "  note: ");
     mt_print_notes(report, "  note: ");
 }
 
 static void put_checked(struct mt_json *json, const struct mt_report *report,
-                        const struct mt_leaks *leaks)
+                        const struct mt_leaks *leaks,
+                        const struct mt_verdict *verdict)
 {
     const struct mt_captured *captured = &report->model->source->captured;
     const struct mt_roots_coverage *r = &leaks->roots;
 
     mt_json_open(json, "checked", '{');
     mt_json_bool(json, "complete", mt_leaks_complete(report->model, leaks));
-    mt_json_string(json, "verdict", leaks_verdict(report, leaks));
+    mt_json_string(json, "verdict", mt_result_names[verdict->result]);
+    mt_json_string(json, "why", verdict->why[0] ? verdict->why : NULL);
     mt_json_bool(json, "stopped_early", leaks->stopped);
     mt_json_bool(json, "target_stopped",
                  report->model->source->process.kind != MT_SOURCE_LIVE ||
@@ -255,7 +252,8 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
 }
 
 void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
-                       const struct mt_leaks *leaks)
+                       const struct mt_leaks *leaks,
+                       const struct mt_verdict *verdict)
 {
     struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
 
@@ -271,17 +269,6 @@ void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
     mt_json_put_sum(json, "known", &known);
     mt_json_close(json, '}');
     mt_json_put_stacks(json, report);
-    put_checked(json, report, leaks);
+    put_checked(json, report, leaks, verdict);
     mt_json_put_coverage(json, report);
-}
-
-void mt_print_leaks_json(const struct mt_report *report,
-                         const struct mt_leaks *leaks)
-{
-    struct mt_json json = {.out = report->out};
-
-    mt_json_open(&json, NULL, '{');
-    mt_json_u64(&json, "version", 1);
-    mt_json_put_leaks(&json, report, leaks);
-    mt_json_close(&json, '}');
 }

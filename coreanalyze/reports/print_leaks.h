@@ -6,13 +6,13 @@
 #define MT_PRINT_LEAKS_H
 
 #include "coreanalyze/analyses/leaks.h"
+#include "coreanalyze/analyses/verdict.h"
 #include "coreanalyze/reports/print.h"
 
 /* Each wants report->show to be &leaks->show, and report->kinds the names. */
 void mt_print_leaks(const struct mt_report *report,
-                    const struct mt_leaks *leaks);
-void mt_print_leaks_json(const struct mt_report *report,
-                         const struct mt_leaks *leaks);
+                    const struct mt_leaks *leaks,
+                    const struct mt_verdict *verdict);
 
 /* What the search for pointers did not see, one line each. */
 size_t mt_print_leak_notes(const struct mt_report *report,
@@ -20,6 +20,6 @@ size_t mt_print_leak_notes(const struct mt_report *report,
 
 /* The members of that, for other reports. */
 void mt_json_put_leaks(struct mt_json *, const struct mt_report *,
-                       const struct mt_leaks *);
+                       const struct mt_leaks *, const struct mt_verdict *);
 
 #endif

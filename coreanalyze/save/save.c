@@ -210,7 +210,7 @@ static bool save_write_file(struct writer *w, uint64_t *size)
         return false;
     w->file = output.file;
     ok = save_write_all(w, size);
-    if (ok && output.temporary &&
+    if (ok && output.is_new &&
         (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0))
         ok = save_cannot_write(w);
     return mt_output_close(&output, ok, w->error);

@@ -7,13 +7,21 @@
 
 #include "coreanalyze/source/source.h"
 
+/* A signal as it was delivered to a thread. */
+struct mt_exit_signal {
+    int signal, code; /* 0: none was; code as in siginfo_t */
+    uint32_t tid;
+    uint64_t address; /* si_addr */
+};
+
 /* A process at its end: all its threads stand still in the kernel. */
 struct mt_exited {
     pid_t pid;
-    bool program;              /* it is the one that was started */
-    pid_t reader;              /* thread that its memory is read by */
-    int status;                /* as waitpid(2) will tell it */
-    struct mt_thread *threads; /* with the registers that they ended with */
+    bool program;                 /* it is the one that was started */
+    pid_t reader;                 /* thread that its memory is read by */
+    int status;                   /* as waitpid(2) will tell it */
+    struct mt_exit_signal signal; /* the last one that `status` is of */
+    struct mt_thread *threads;    /* with the registers that they ended with */
     size_t n_threads;
 };
 

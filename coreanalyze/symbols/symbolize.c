@@ -309,23 +309,29 @@ find_symbol(const struct module *module, uint64_t address,
     return best;
 }
 
-/* A symbol's name as it is shown: demangled, without its version. */
-static const char *symbol_name(struct mt_symbolizer *symbolizer,
-                               const struct mt_symtab_entry *entry)
+/* A symbol's name as its table has it, without its version. */
+static const char *linkage_name(struct mt_symbolizer *symbolizer,
+                                const struct mt_symtab_entry *entry)
 {
     const char *version = strchr(entry->name + 1, '@');
-    char *name = version != NULL
-                     ? strndup(entry->name, (size_t)(version - entry->name))
-                     : strdup(entry->name);
+    char *name;
+
+    if (version == NULL)
+        return mt_strings_keep(symbolizer->strings, entry->name);
+    name = strndup(entry->name, (size_t)(version - entry->name));
+    return mt_strings_take(symbolizer->strings, name);
+}
+
+/* A symbol's name as it is shown. */
+static const char *shown_name(struct mt_symbolizer *symbolizer,
+                              const char *linkage)
+{
     char *shown = NULL;
 
-    if (name != NULL && !symbolizer->options.no_demangle)
-        shown = mt_demangle(name, true);
-    if (shown != NULL) {
-        free(name);
-        name = shown;
-    }
-    return mt_strings_take(symbolizer->strings, name);
+    if (linkage != NULL && !symbolizer->options.no_demangle)
+        shown = mt_demangle(linkage, true);
+    return shown != NULL ? mt_strings_take(symbolizer->strings, shown)
+                         : linkage;
 }
 
 static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
@@ -333,6 +339,11 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
                                 struct mt_symbol_frame *frames,
                                 enum mt_symbol_quality *quality)
 {
+    enum mt_symbol_quality of_symbol = MT_SYMBOL_NONE;
+    const struct mt_symtab_entry *entry =
+        find_symbol(module, address, &of_symbol);
+    const char *linkage =
+        entry != NULL ? linkage_name(symbolizer, entry) : NULL;
     size_t n = 0;
 
     *quality = MT_SYMBOL_NONE;
@@ -346,15 +357,11 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
             module->note = mt_strings_take(symbolizer->strings, note);
     }
     if (n == 0 || frames[n - 1].function == NULL) {
-        const struct mt_symtab_entry *entry =
-            find_symbol(module, address, quality);
-
         if (entry != NULL) {
+            *quality = n == 0 ? of_symbol : MT_SYMBOL_DWARF;
             if (n == 0)
                 frames[n++] = (struct mt_symbol_frame){0};
-            else
-                *quality = MT_SYMBOL_DWARF;
-            frames[n - 1].function = symbol_name(symbolizer, entry);
+            frames[n - 1].function = shown_name(symbolizer, linkage);
             frames[n - 1].offset = address - entry->address;
         } else if (n != 0) {
             *quality = MT_SYMBOL_DWARF;
@@ -362,6 +369,8 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
     } else {
         *quality = MT_SYMBOL_DWARF;
     }
+    if (n > 0 && !frames[n - 1].inlined)
+        frames[n - 1].linkage = linkage;
     if (module->quality < *quality)
         module->quality = *quality;
     return n;

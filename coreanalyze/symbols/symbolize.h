@@ -75,6 +75,9 @@ struct mt_symbol_frame {
                          compilation directory; NULL where unknown */
     unsigned line;    /* 0 where unknown */
     bool inlined;     /* this function's code is part of the next frame's */
+    /* The name in the symbol table, mangled, of the function that has the
+     * frame; NULL for inlined functions, and where no symbol is known. */
+    const char *linkage;
 };
 
 /* What the answer rests on; larger is better. */

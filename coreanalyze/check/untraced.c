@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * untraced.c - programs that a preload library cannot trace: of 32 bits or
+ * another machine, static, of another libc, or with a sanitizer's allocator.
+ */
+#include "coreanalyze/check/untraced.h"
+#include "coreanalyze/base/text.h"
+#include "coreanalyze/symbols/elf_file.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+static const struct {
+    const char *library, *symbol, *name;
+} sanitizers[] = {
+    {"libasan.so", "__asan_init", "AddressSanitizer"},
+    {"libhwasan.so", "__hwasan_init", "HWAddressSanitizer"},
+    {"libtsan.so", "__tsan_init", "ThreadSanitizer"},
+    {"libmsan.so", "__msan_init", "MemorySanitizer"},
+    {"liblsan.so", "__lsan_init", "LeakSanitizer"},
+};
+
+/* The interpreter that the program names; "" if none. */
+static void program_interpreter(const struct mt_elf *elf, char *text,
+                                size_t bytes)
+{
+    Elf64_Ehdr header;
+
+    text[0] = '\0';
+    memcpy(&header, elf->data, sizeof header);
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        uint64_t at = header.e_phoff + i * sizeof(Elf64_Phdr);
+        Elf64_Phdr segment;
+        if (header.e_phoff > elf->bytes || at + sizeof segment > elf->bytes)
+            return;
+        memcpy(&segment, elf->data + at, sizeof segment);
+        if (segment.p_type != PT_INTERP || segment.p_offset > elf->bytes ||
+            segment.p_filesz > elf->bytes - segment.p_offset)
+            continue;
+        snprintf(text, bytes, "%.*s", (int)(segment.p_filesz & 0xfff),
+                 (const char *)elf->data + segment.p_offset);
+        return;
+    }
+}
+
+/* A sanitizer's runtime that is linked into the program, or that it needs as a
+ * library. */
+static const char *sanitizer_in_file(struct mt_elf *elf)
+{
+    const struct mt_elf_section *section = mt_elf_find(elf, ".dynstr");
+    const uint8_t *names = NULL;
+    size_t n_names = 0;
+
+    if (section == NULL || !mt_elf_section_data(elf, section, &names, &n_names))
+        return NULL;
+    for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
+        if (memmem(names, n_names, sanitizers[i].symbol,
+                   strlen(sanitizers[i].symbol) + 1) ||
+            memmem(names, n_names, sanitizers[i].library,
+                   strlen(sanitizers[i].library)))
+            return sanitizers[i].name;
+    return NULL;
+}
+
+static const char *sanitizer_of(pid_t pid, struct mt_elf *elf)
+{
+    const char *found = sanitizer_in_file(elf);
+    char path[64], line[512];
+    FILE *maps;
+
+    if (found)
+        return found;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    maps = fopen(path, "re");
+    while (maps && !found && fgets(line, sizeof line, maps))
+        for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
+            if (strstr(line, sanitizers[i].library))
+                found = sanitizers[i].name;
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+/* Of a file that is not ELF for x86-64. */
+static bool other_machine(const char *path, char *text, size_t bytes)
+{
+    unsigned char ident[EI_NIDENT] = {0};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool known = file >= 0 &&
+                 read(file, ident, sizeof ident) == (ssize_t)sizeof ident &&
+                 memcmp(ident, ELFMAG, SELFMAG) == 0;
+
+    if (file >= 0)
+        close(file);
+    if (known)
+        snprintf(text, bytes, "%s",
+                 ident[EI_CLASS] == ELFCLASS32
+                     ? "it is a 32-bit program, and the preload library is "
+                       "for x86-64"
+                     : "it is a program of another machine");
+    return known;
+}
+
+/* Set-user-ID programs and the like ignore LD_PRELOAD. */
+static bool is_secure(pid_t pid)
+{
+    unsigned long pair[2] = {1, 0};
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/auxv", (int)pid);
+    file = fopen(path, "re");
+    while (file && pair[0] != AT_NULL && pair[0] != AT_SECURE &&
+           fread(pair, sizeof pair, 1, file) == 1)
+        ;
+    if (file)
+        fclose(file);
+    return pair[0] == AT_SECURE && pair[1] != 0;
+}
+
+const char *mt_untraced_sanitizer(pid_t pid)
+{
+    struct mt_error error = {0};
+    const char *found;
+    struct mt_elf *elf;
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    elf = mt_elf_open(path, &error);
+    found = elf ? sanitizer_of(pid, elf) : NULL;
+    mt_elf_close(elf);
+    return found;
+}
+
+bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
+{
+    struct mt_error error = {0};
+    char path[64], interpreter[256];
+    const char *sanitizer;
+    struct mt_elf *elf;
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    elf = mt_elf_open(path, &error);
+    if (elf == NULL)
+        return other_machine(path, text, bytes);
+    program_interpreter(elf, interpreter, sizeof interpreter);
+    sanitizer = sanitizer_of(pid, elf);
+    mt_elf_close(elf);
+    if (sanitizer)
+        snprintf(text, bytes, "it is built with %s, whose allocator serves it",
+                 sanitizer);
+    else if (interpreter[0] == '\0')
+        snprintf(text, bytes,
+                 "it is a static program, into which no library can be "
+                 "preloaded");
+    else if (strncmp(mt_base_name(interpreter), "ld-linux", 8) != 0)
+        snprintf(text, bytes, "it is a program of another libc (%s)",
+                 mt_base_name(interpreter));
+    else if (is_secure(pid))
+        snprintf(text, bytes,
+                 "it runs with more rights than its caller (set-user-ID), "
+                 "which excludes LD_PRELOAD");
+    else
+        return false;
+    return true;
+}
+
+/* --- before the start --- */
+
+static const char *untraced_file(const char *path)
+{
+    struct mt_error error = {0};
+    struct mt_elf *elf = mt_elf_open(path, &error);
+    const char *found = elf ? sanitizer_in_file(elf) : NULL;
+
+    mt_elf_close(elf);
+    return found;
+}
+
+const char *mt_untraced_program(const char *name)
+{
+    const char *folders = getenv("PATH");
+    char path[4096];
+
+    if (strchr(name, '/'))
+        return untraced_file(name);
+    if (folders == NULL)
+        folders = "/bin:/usr/bin";
+    for (;;) {
+        int n = (int)strcspn(folders, ":");
+        if (snprintf(path, sizeof path, "%.*s%s%s", n, folders, n ? "/" : "",
+                     name) < (int)sizeof path &&
+            access(path, X_OK) == 0)
+            return untraced_file(path);
+        if (folders[n] == '\0')
+            return NULL;
+        folders += n + 1;
+    }
+}

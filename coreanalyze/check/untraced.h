@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * untraced.h - why a process is not on the traced heap, by its program.
+ */
+#ifndef MT_UNTRACED_H
+#define MT_UNTRACED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* A sentence about the program of a process or thread that still has its
+ * memory; false if its program does not say why. */
+bool mt_untraced_why(pid_t pid, char *text, size_t bytes);
+
+/* The sanitizer that such a process runs with, or NULL.  Its shadow memory is
+ * terabytes of address space. */
+const char *mt_untraced_sanitizer(pid_t pid);
+
+/* The sanitizer that a program is built with, or NULL; the program is found as
+ * execvp(3) finds it.  It would not start with the library. */
+const char *mt_untraced_program(const char *name);
+
+#endif
