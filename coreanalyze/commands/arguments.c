@@ -107,11 +107,13 @@ static bool arguments_take_operand(const struct mt_session *session,
                    args->value);
 }
 
-static bool arguments_finish(struct mt_arguments *common,
+static bool arguments_finish(struct mt_session *session,
+                             struct mt_arguments *common,
                              const struct mt_args *args, struct mt_error *error)
 {
     common->places.debug_dirs[common->places.n_debug_dirs] = MT_USUAL_DEBUG_DIR;
     common->rest = args->argv + args->at;
+    session->sysroot = common->places.sysroot;
     if (args->stop_at_operand && args->at >= args->argc)
         return mt_fail(error, "%s: missing PROGRAM", args->argv[0]);
     if (common->json && common->folded)
@@ -149,7 +151,7 @@ bool mt_arguments_read(struct mt_session *session,
             return false;
     }
     session->limits = ((const struct mt_arguments *)arguments)->limits;
-    return arguments_finish(arguments, &args, error);
+    return arguments_finish(session, arguments, &args, error);
 }
 
 struct mt_resolver_options

@@ -47,6 +47,8 @@ bool mt_target_open(struct mt_session *session, const char *command,
     if (target->source) {
         target->source->progress = session->progress;
         target->source->limits = session->limits;
+        if (session->sysroot)
+            target->source->process.root = session->sysroot;
     }
     return target->source != NULL;
 }

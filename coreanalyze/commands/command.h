@@ -30,6 +30,7 @@ struct mt_session {
     void *name_context;
     struct mt_source_limits limits; /* of the command that runs */
     uint32_t ended; /* process that ended while the command read it, or 0 */
+    const char *sysroot; /* that its command line named, or NULL */
 };
 
 struct mt_command {

@@ -36,8 +36,9 @@ struct mt_resolver *
 mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options)
 {
-    struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
-                                            .sysroot = options->sysroot};
+    struct mt_symbolizer_options symbols = {
+        .debug_dirs = options->debug_dirs,
+        .sysroot = options->sysroot ? options->sysroot : source->process.root};
     struct mt_resolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL)

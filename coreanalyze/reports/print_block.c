@@ -17,7 +17,10 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
 {
     *printer = (struct mt_block_printer){
         .namer = {model, mt_resolver_new(model, names), roots,
-                  mt_variables_new(names->debug_dirs, names->sysroot)},
+                  mt_variables_new(names->debug_dirs,
+                                   names->sysroot
+                                       ? names->sysroot
+                                       : model->source->process.root)},
         .out = out,
         .style = style};
     if (printer->namer.resolver && printer->namer.variables)

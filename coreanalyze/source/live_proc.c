@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -207,6 +208,29 @@ static const char *read_link(struct mt_source *source, pid_t pid)
     return mt_strings_add(source->strings, text, (size_t)length);
 }
 
+static bool live_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Where the files of a process are that is in a container, or in another root
+ * directory; NULL if they are where ours are, or if it can't be told. */
+static const char *live_root(struct mt_source *source, pid_t pid)
+{
+    char mounts[64], root[64];
+
+    snprintf(mounts, sizeof mounts, "/proc/%d/ns/mnt", (int)pid);
+    int length = snprintf(root, sizeof root, "/proc/%d/root", (int)pid);
+    if (access(root, X_OK) != 0 ||
+        (live_same_file(mounts, "/proc/self/ns/mnt") &&
+         live_same_file(root, "/")))
+        return NULL;
+    return mt_strings_add(source->strings, root, (size_t)length);
+}
+
 static const char *read_command(struct mt_source *source, pid_t pid)
 {
     char text[4096];
@@ -330,6 +354,7 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
     read_status(&source->process, tid, pid);
     source->process.exe = read_link(source, tid);
     source->process.command = read_command(source, tid);
+    source->process.root = live_root(source, tid);
     read_auxv(source, tid);
     return mt_live_maps(source, tid, error) &&
            mt_live_threads(source, pid, tid, error) &&

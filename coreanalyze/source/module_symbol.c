@@ -7,6 +7,8 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -210,12 +212,13 @@ static uint64_t in_mapped_file(const struct file *file,
     return value;
 }
 
-static uint64_t in_file(const struct mt_module *module, const char *name)
+static uint64_t in_file_at(const char *path, const struct mt_module *module,
+                           const char *name)
 {
     struct file file = {NULL, 0};
     struct stat status;
     uint64_t value = 0;
-    int fd = open(module->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0)
         return 0;
@@ -233,12 +236,29 @@ static uint64_t in_file(const struct mt_module *module, const char *name)
     return value ? module->load_bias + value : 0;
 }
 
+/* A path is that of the target's own root in a core, of ours in /proc/PID/maps
+ * if we can reach it. */
+static uint64_t in_file(const struct mt_source *source,
+                        const struct mt_module *module, const char *name)
+{
+    char path[PATH_MAX];
+    uint64_t address = 0;
+
+    if (source->process.root) {
+        int length = snprintf(path, sizeof path, "%s%s", source->process.root,
+                              module->path);
+        if (length > 0 && (size_t)length < sizeof path)
+            address = in_file_at(path, module, name);
+    }
+    return address ? address : in_file_at(module->path, module, name);
+}
+
 uint64_t mt_module_symbol(struct mt_source *source,
                           const struct mt_module *module, const char *name)
 {
     uint64_t address = in_memory(source, module, name);
 
     if (address == 0 && module->path && module->path[0] == '/')
-        address = in_file(module, name);
+        address = in_file(source, module, name);
     return address;
 }

@@ -76,6 +76,7 @@ struct mt_process {
     const char *exe;        /* path of the program, or NULL */
     const char *command;    /* command line, or NULL */
     const char *path;       /* of the core, absolute; NULL if live */
+    const char *root;       /* folder that has its files, NULL: "/" */
     bool mini;              /* a mini-core: the trace without the program */
     /* Resident memory of a live process, now and at most; 0 if not known. */
     uint64_t rss_bytes, peak_rss_bytes;
