@@ -73,7 +73,7 @@ void *mt_traced_rallocx(void *p, size_t size, size_t flags,
         errno = EINVAL;
         return NULL;
     }
-    size_t old = span->block_bytes;
+    size_t old = mt_usable_bytes(span);
     unsigned char *block = p;
     if (((uintptr_t)p & (align - 1)) != 0 ||
         !mt_resize_in_place(span, index, size, regs)) {
@@ -98,14 +98,14 @@ size_t mt_traced_xallocx(void *p, size_t size, size_t extra_and_flags,
         mt_block_of((uintptr_t)p, &index, "xallocx()", MT_ERROR_FREED);
     if (span == NULL)
         return 0;
-    size_t old = span->block_bytes;
+    size_t old = mt_usable_bytes(span);
     if (((uintptr_t)p & (flags_align(flags) - 1)) != 0)
         return old;
     if (extra == 0 || !mt_resize_in_place(span, index, size + extra, regs))
         mt_resize_in_place(span, index, size, regs);
     if (flags & FLAGS_ZERO)
         zero_rest(p, old);
-    return span->block_bytes;
+    return mt_usable_bytes(span);
 }
 
 static MT_NOINLINE void *traced_mallocx(size_t size)

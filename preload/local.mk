@@ -1,7 +1,7 @@
 # libmemtrace-preload.so: the malloc family on the main heap. libc alone.
 lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 %C%_libmemtrace_preload_la_SOURCES = %D%/malloc.c %D%/legacy.c %D%/cxx.c %D%/exit.c %D%/lsan.c \
-	%D%/new.S %D%/preload.h %D%/jemalloc_api.c %D%/other_api.S
+	%D%/new.S %D%/preload.h %D%/jemalloc_api.c %D%/other_api.S %D%/tcmalloc_api.c
 %C%_libmemtrace_preload_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libmemtrace_preload_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g \
 	-fvisibility=hidden -ftls-model=initial-exec -fno-builtin \

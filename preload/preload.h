@@ -20,6 +20,26 @@ void dallocx(void *, int flags);
 void sdallocx(void *, size_t, int flags);
 size_t nallocx(size_t, int flags);
 
+/* Of gperftools' <gperftools/tcmalloc.h>. */
+void *tc_malloc(size_t);
+void *tc_calloc(size_t count, size_t);
+void *tc_realloc(void *, size_t);
+void *tc_memalign(size_t align, size_t);
+int tc_posix_memalign(void **, size_t align, size_t);
+void *tc_valloc(size_t);
+void *tc_pvalloc(size_t);
+void tc_free(void *);
+void tc_free_sized(void *, size_t);
+size_t tc_malloc_size(void *);
+void *tc_new(size_t);
+void *tc_new_nothrow(size_t, const void *);
+void *tc_new_aligned(size_t, size_t align);
+void *tc_new_aligned_nothrow(size_t, size_t align, const void *);
+void tc_delete_nothrow(void *, const void *);
+void tc_delete_aligned(void *, size_t align);
+void tc_delete_sized_aligned(void *, size_t, size_t align);
+void tc_delete_aligned_nothrow(void *, size_t align, const void *);
+
 /* Of LeakSanitizer's <sanitizer/lsan_interface.h>. */
 void __lsan_ignore_object(const void *);
 void __lsan_disable(void);

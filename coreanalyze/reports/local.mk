@@ -4,5 +4,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/print_diff.h %D%/print_folded.c %D%/print_info.c \
 	%D%/print_json.c %D%/print_leaks.c %D%/print_leaks.h \
 	%D%/print_retained.c %D%/print_retained.h %D%/print_table.c \
-	%D%/report.c \
+	%D%/report.c %D%/other_heaps.c \
 	%D%/print_rows.c %D%/print_rows.h %D%/print_show.c %D%/style.h

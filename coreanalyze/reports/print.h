@@ -68,6 +68,10 @@ void mt_json_put_sum(struct mt_json *, const char *key,
 /* Shared by them: one line per thing that the reports do not see, or that is
  * wrong with the trace, each behind `prefix`.  Returns how many. */
 size_t mt_print_notes(const struct mt_report *report, const char *prefix);
+/* other_heaps.c: allocators in the target whose blocks are not seen. */
+size_t mt_print_other_heaps(const struct mt_report *report, const char *prefix);
+struct mt_json;
+void mt_json_other_heaps(struct mt_json *json, const struct mt_source *source);
 /* The pages of a heap, as far as the source can tell. */
 void mt_report_pages(const struct mt_report *report, uint32_t heap,
                      struct mt_page_stats *stats);

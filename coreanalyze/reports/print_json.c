@@ -28,6 +28,7 @@ void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_u64(json, "depth", model->depth);
     mt_json_u64(json, "sample_bytes", model->sample_bytes);
     mt_json_string(json, "config", model->config);
+    mt_json_other_heaps(json, model->source);
     mt_json_close(json, '}');
 }
 

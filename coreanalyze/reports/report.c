@@ -143,7 +143,8 @@ static void report_put_match(void *context, const struct mt_module_match *match)
     mt_put_text(out, match->path);
     fputs(strcmp(match->match, "mismatch") == 0
               ? ": the file here is not the one that ran (another "
-                "build-id): no lines are taken from it\n"
+                "build-id): no lines are taken from it; --sysroot names the "
+                "folder of its files\n"
               : ": the file here cannot be read as ELF\n",
           out);
     c->n++;
@@ -205,6 +206,7 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     for (size_t i = 0; notes[i].text; i++)
         if (notes[i].value > 0)
             n += report_put_note(report, prefix, notes[i].text, notes[i].value);
+    n += mt_print_other_heaps(report, prefix);
     if (report->resolver) {
         struct match_context matches = {report, prefix, 0};
         mt_resolver_matches(report->resolver, report_put_match, &matches);
