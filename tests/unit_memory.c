@@ -89,7 +89,8 @@ static void use_large_pages(size_t bytes, int shift)
     memtrace_heap *heap = create(bytes, NULL, 0, 0);
     if (!have_page(bytes, shift)) {
         CU_ASSERT_PTR_NULL(heap);
-        CU_ASSERT_EQUAL(errno, ENOMEM);
+        /* A processor that lacks the size gives EINVAL. */
+        CU_ASSERT(errno == ENOMEM || errno == EINVAL);
         return;
     }
     CU_ASSERT_PTR_NOT_NULL_FATAL(heap);

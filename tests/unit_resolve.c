@@ -8,6 +8,7 @@
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 
+#include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -183,7 +184,11 @@ static uint64_t restorer(void)
         uint64_t mask;
     } kernel = {0};
 
-    sigaction(SIGUSR1, &action, NULL);
+    /* libc's: before glibc 2.34 libpthread has one too. */
+    int (*set)(int, const struct sigaction *, struct sigaction *);
+    *(void **)&set =
+        dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "sigaction");
+    set(SIGUSR1, &action, NULL);
     syscall(SYS_rt_sigaction, SIGUSR1, NULL, &kernel, 8);
     return (uint64_t)(uintptr_t)kernel.restorer;
 }

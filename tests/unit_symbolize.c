@@ -457,13 +457,14 @@ static void cxx_names(void)
         "extern \"C\" int plain(int x) { return ns::hidden(x); }\n"
         "int main(int c, char **) { return plain(c); }\n";
     static const struct {
-        const char *symbol, *dwarf, *symtab;
+        const char *symbol, *dwarf, *symtab, *other; /* gcc 16's symbol */
     } expected[] = {
         {"_ZN2ns3clsIiE6methodEi", "ns::cls<int>::method",
-         "ns::cls<int>::method(int)"},
+         "ns::cls<int>::method(int)", NULL},
         {"_ZN2ns12_GLOBAL__N_16hiddenEi", "ns::(anonymous namespace)::hidden",
-         "ns::(anonymous namespace)::hidden(int)"},
-        {"plain", "plain", "plain"},
+         "ns::(anonymous namespace)::hidden(int)",
+         "_ZN2ns12_GLOBAL__N_1L6hiddenEi"},
+        {"plain", "plain", "plain", NULL},
     };
     struct mt_symbol_frame frame;
 
@@ -476,10 +477,12 @@ static void cxx_names(void)
     struct mt_symbolizer *symbolizer = new_symbolizer("/nonexistent");
     for (size_t i = 0; i < 3; i++) {
         struct mt_symbol_module module = {.path = path_of("names")};
-        uint64_t pc = symbol("names", expected[i].symbol) + 1;
+        uint64_t pc = symbol("names", expected[i].symbol);
 
+        if (pc == 0 && expected[i].other)
+            pc = symbol("names", expected[i].other);
         CU_ASSERT_EQUAL(
-            mt_symbolize(symbolizer, &module, pc, false, &frame, 1, NULL), 1);
+            mt_symbolize(symbolizer, &module, ++pc, false, &frame, 1, NULL), 1);
         CU_ASSERT(is(frame.function, expected[i].dwarf));
         module.path = path_of("bare");
         CU_ASSERT_EQUAL(

@@ -5,6 +5,7 @@ Their help, options and output are the reader's, which the shell's `memtrace`
 has too: only TARGET is left out, which is the selected inferior.
 """
 
+import codecs
 import importlib
 import sys
 
@@ -121,14 +122,25 @@ class Verb(gdb.Command):
 
 def write(text):
     """Write to GDB's output, through its pager.  What the host's character set
-    lacks is escaped as in JSON."""
+    lacks is escaped as in JSON: GDB before 18 cannot write it, and later ones
+    cannot return it from gdb.execute()."""
     try:
+        text.encode(host_charset())
         gdb.write(text)
     except UnicodeEncodeError:
         gdb.write("".join(
             c if c.isascii() else "".join(
                 "\\u%04x" % int.from_bytes(pair, "big") for pair in pairs(c))
             for c in text))
+
+
+def host_charset():
+    """The host's character set by a name that Python knows, UTF-8 if it does
+    not, or if GDB does not say it (before 12)."""
+    try:
+        return codecs.lookup(gdb.host_charset()).name
+    except (AttributeError, LookupError):
+        return "utf-8"
 
 
 def pairs(character):

@@ -30,7 +30,11 @@ class Memory(Callbacks):
         try:
             view = self.inferior.read_memory(address, size)
         except gdb.MemoryError:
-            return self._read_start(address, buffer, size)
+            data = self._while_running(lambda file: file.read(size), address)
+            if not data:
+                return self._read_start(address, buffer, size)
+            ctypes.memmove(buffer, data, len(data))
+            return len(data)
         ctypes.memmove(buffer, (ctypes.c_char * size).from_buffer(view), size)
         return size
 
@@ -50,8 +54,22 @@ class Memory(Callbacks):
         try:
             self.inferior.write_memory(address, data)
         except gdb.MemoryError:
-            return False
+            return self._while_running(lambda file: file.write(data),
+                                       address) == len(data)
         return True
+
+    def _while_running(self, action, address):
+        """GDB before 11 has no access to a process of this machine while it
+        runs; the kernel has.  None if that is not the case, or fails."""
+        if kind(self.inferior) != "native" or stands_still(self.inferior):
+            return None
+        try:
+            with open("/proc/%d/mem" % self.inferior.pid, "r+b",
+                      buffering=0) as file:
+                file.seek(address)
+                return action(file)
+        except (OSError, OverflowError):
+            return None
 
     def symbol(self, pc):
         return symbols.describe(pc)

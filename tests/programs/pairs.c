@@ -10,6 +10,7 @@
  *     pairs peak N SIZE      resident KiB at the start, with N live blocks,
  *                            with all freed, and after malloc_trim()
  */
+#define _GNU_SOURCE
 #include "heap/layout.h"
 
 #include <dlfcn.h>
