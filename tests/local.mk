@@ -31,6 +31,9 @@ EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c \
 	%D%/programs/odd.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
+SCRIPT_TESTS += %D%/e2e/sysroot
+LONG_TESTS += %D%/releases
+
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
 TEST_TIMEOUT = 600
 TEST_FLAGS =
@@ -51,12 +54,17 @@ check-local: $(check_PROGRAMS) $(check_LTLIBRARIES)
 check-long: all $(check_PROGRAMS) $(check_LTLIBRARIES)
 	$(AM_V_at)scripts=; for t in $(SCRIPT_TESTS) $(LONG_TESTS); do \
 		scripts="$$scripts $(srcdir)/$$t"; done; \
-	MT_LONG=1 $(TEST_RUN) --timeout 3600 $(UNIT_TESTS) $$scripts
+	MT_LONG=1 $(TEST_RUN) --timeout 14400 $(UNIT_TESTS) $$scripts
 
 # The programs alone, without the scripts around whole programs.
 check-unit: $(check_PROGRAMS) $(check_LTLIBRARIES)
 	$(AM_V_at)$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) \
 		$(srcdir)/%D%/include-rules
+
+# Both commands of README on each release of Debian that is supported.
+check-releases:
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/releases
+.PHONY: check-releases
 
 clean-local:
 	rm -rf %D%/logs
