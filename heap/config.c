@@ -156,6 +156,8 @@ static bool config_set(const char *key, size_t key_length, const char *value,
         return config_mode(value, length, MT_MODE_FILL_FREE, why);
     if (KEY("fill_alloc"))
         return config_mode(value, length, MT_MODE_FILL_ALLOC, why);
+    if (KEY("clean"))
+        return config_mode(value, length, MT_MODE_CLEAN, why);
     if (KEY("memo_kib")) {
         *why = "takes a number from 0 to 1048576";
         if (!config_number(value, length, 1 << 20, &n))

@@ -79,7 +79,7 @@ static void lsan_say(const char *what)
 static bool is_traced(void)
 {
     static const char key[] = "TracerPid:\t";
-    char text[4096];
+    static char text[4096]; /* as command_path */
     int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     ssize_t n = file < 0 ? 0 : read(file, text, sizeof text - 1);
     if (file >= 0)
@@ -144,10 +144,14 @@ static int lsan_run(char *const *argv, char *const *environment)
     return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Not on the stack, where stale words of theirs would be searched. */
+static char command_path[PATH_MAX], *command_environment[MAX_ENVIRONMENT];
+static struct mt_lock check_lock; /* for these */
+
 /* The exit status of `memtrace leaks --fail`, or -1. */
-static int lsan_check(void)
+static int lsan_check_locked(void)
 {
-    char path[PATH_MAX], pid[24] = {0}, *environment[MAX_ENVIRONMENT];
+    char pid[24] = {0};
     struct mt_print number = {.text = pid, .size = sizeof pid - 1};
     int saved = errno;
     if (is_traced()) {
@@ -155,21 +159,29 @@ static int lsan_check(void)
             "a tracer follows this process; memtrace check looks at its end");
         return -1;
     }
-    if (!find_command(path)) {
+    if (!find_command(command_path)) {
         lsan_say(
             "the command memtrace is not found; MEMTRACE_COMMAND can name it");
         return -1;
     }
     mt_print_u64(&number, (uint64_t)getpid());
-    copy_environment(environment);
-    char *argv[] = {path, (char *)"leaks", (char *)"--fail", pid, NULL};
+    copy_environment(command_environment);
+    char *argv[] = {command_path, (char *)"leaks", (char *)"--fail", pid, NULL};
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-    int status = lsan_run(argv, environment);
+    int status = lsan_run(argv, command_environment);
     prctl(PR_SET_PTRACER, 0, 0, 0, 0);
     if (status != 0 && status != STATUS_LEAKS)
         lsan_say(status == 24 ? "not all could be searched"
                               : "the command memtrace failed");
     errno = saved;
+    return status;
+}
+
+static int lsan_check(void)
+{
+    mt_lock_acquire(&check_lock);
+    int status = lsan_check_locked();
+    mt_lock_release(&check_lock);
     return status;
 }
 

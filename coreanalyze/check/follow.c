@@ -366,7 +366,8 @@ static void follow_become(const struct follower *f, char *const *argv,
 {
     const char *unfollowed = f->events->unfollowed;
     const char *settings = getenv("MEMTRACE");
-    char *more = NULL, byte;
+    const char *first = f->events->settings;
+    char *more = NULL, *all = NULL, byte;
     int number;
     bool ok;
 
@@ -381,9 +382,14 @@ static void follow_become(const struct follower *f, char *const *argv,
             setrlimit(RLIMIT_CORE, &limit);
         }
         ok = asprintf(&more, "%s%s%s", settings ? settings : "",
-                      settings && *settings ? ":" : "", unfollowed) > 0 &&
-             setenv("MEMTRACE", more, 1) == 0;
+                      settings && *settings ? ":" : "", unfollowed) > 0;
+        settings = more;
     }
+    if (ok && first)
+        ok = asprintf(&all, "%s%s%s", first, settings && *settings ? ":" : "",
+                      settings ? settings : "") > 0;
+    if (ok && (all || more))
+        ok = setenv("MEMTRACE", all ? all : more, 1) == 0;
     if (ok)
         execvp(argv[0], argv);
     number = errno;

@@ -16,7 +16,9 @@ struct mt_check_events {
     bool no_ptrace;      /* do as if ptrace were refused */
     unsigned wait_s;     /* for what outlives the program */
     const char *command; /* that errors begin with */
-    /* For MEMTRACE of the program if it cannot be followed: KEY=VALUE, or
+    /* For MEMTRACE of the program, before what it has: KEY=VALUE, or NULL. */
+    const char *settings;
+    /* The same, after that, if it cannot be followed: KEY=VALUE, or
      * NULL.  No event comes then. */
     const char *unfollowed;
 };

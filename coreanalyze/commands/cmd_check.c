@@ -84,7 +84,8 @@ static int run_program(struct arguments *a, char *const *program,
                                      .context = check,
                                      .no_ptrace = a->no_ptrace,
                                      .wait_s = (unsigned)a->wait_s,
-                                     .command = "check"};
+                                     .command = "check",
+                                     .settings = "clean=on"};
     struct mt_check_end end;
     struct mt_ci ci = {.tool = "memtrace check",
                        .argv = (const char *const *)program};

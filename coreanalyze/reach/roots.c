@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #define RED_ZONE 128u
 #define DTV_OFFSET 8u /* of the pointer in the control block */
@@ -156,14 +157,25 @@ static void take_thread(struct finder *f, uint32_t index)
         roots_add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
 }
 
+/* A thread that ends in the system call that it is in has no red zone. */
+static uint64_t red_zone_of(const struct mt_thread *thread)
+{
+    uint64_t call = thread->registers[MT_REG_ORIG_RAX];
+
+    return call == SYS_exit_group || call == SYS_exit ? 0 : RED_ZONE;
+}
+
 /* What is below a stack pointer in [start, end), if it is there. */
 static bool exclude_below(struct finder *f, uint64_t start, uint64_t end,
-                          uint64_t sp)
+                          const struct mt_thread *thread)
 {
+    uint64_t sp = thread->registers[MT_REG_RSP];
+    uint64_t red_zone = red_zone_of(thread);
+
     if (sp < start || sp >= end)
         return false;
-    if (sp - start > RED_ZONE)
-        roots_exclude(f, start, (sp - RED_ZONE) & ~UINT64_C(7));
+    if (sp - start > red_zone)
+        roots_exclude(f, start, (sp - red_zone) & ~UINT64_C(7));
     return true;
 }
 
@@ -179,13 +191,13 @@ static void take_stack(struct finder *f, const struct mt_thread *thread)
 
     if (!thread->has_registers)
         return;
-    if (own && exclude_below(f, own->start, own->end, sp))
+    if (own && exclude_below(f, own->start, own->end, thread))
         return;
-    if (!own && exclude_below(f, known->main_start, known->main_end, sp))
+    if (!own && exclude_below(f, known->main_start, known->main_end, thread))
         return;
     m = mt_source_mapping(f->source, sp);
     if (!own && m && m->path && strcmp(m->path, "[stack]") == 0 &&
-        exclude_below(f, m->start, m->end, sp))
+        exclude_below(f, m->start, m->end, thread))
         return;
     if (!in_heap(f->model, sp))
         f->roots->coverage.stacks_unknown++;

@@ -49,7 +49,12 @@ struct mt_present {
 
 /* Registers in the order of struct user_regs_struct (<sys/user.h>). */
 #define MT_N_REGISTERS 27
-enum { MT_REG_RIP = 16, MT_REG_RSP = 19, MT_REG_FS_BASE = 21 };
+enum {
+    MT_REG_ORIG_RAX = 15,
+    MT_REG_RIP = 16,
+    MT_REG_RSP = 19,
+    MT_REG_FS_BASE = 21
+};
 
 struct mt_thread {
     uint32_t tid;

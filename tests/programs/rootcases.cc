@@ -81,6 +81,22 @@ NOINLINE static void reused(size_t bytes)
     }
 }
 
+/* --- what blocks held before --- */
+
+static void **volatile holders;
+
+NOINLINE static void stale()
+{
+    holders = (void **)keep(100 * sizeof *holders);
+    for (int i = 0; i < 100; i++) {
+        void *volatile *old = (void *volatile *)keep(200);
+        old[10] = lose(64);
+        old[24] = lose(64); /* after what the next one asks for */
+        free((void *)old);
+        holders[i] = malloc(195);
+    }
+}
+
 /* --- stacks of threads --- */
 
 static pthread_barrier_t all_there;
@@ -247,7 +263,11 @@ int main(int argc, char **argv)
         coroutines();
     else if (strcmp(what, "sentinel") == 0)
         sentinel();
-    else if (strcmp(what, "leave") == 0)
+    else if (strcmp(what, "stale") == 0) {
+        stale();
+        wipe();
+        return 0;
+    } else if (strcmp(what, "leave") == 0)
         leave();
     else
         return 2;
