@@ -290,7 +290,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, loaded_ns, "CLOCK_MONOTONIC when it was first seen")      \
     F(72, uint64_t, unloaded_ns, "CLOCK_MONOTONIC when found gone, or 0")     \
     F(80, uint64_t, link_map, "address of its link_map; the writer's own")    \
-    F(88, uint64_t, fingerprint, "of one without build-id; the writer's own") \
+    F(88, uint64_t, fingerprint, "of one without build-id, or 0") \
     F(96, uint32_t, same, "first record of the same; the writer's own")       \
     F(100, uint32_t, contested, "others have addresses of it; the writer's own")
 

@@ -8,9 +8,13 @@
 #include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/symbolize.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct entry {
     uint64_t pc;
@@ -30,6 +34,7 @@ struct mt_resolver {
     struct mt_table by_pc; /* of entries */
     struct mt_frame fallback;
     bool no_memory; /* an answer may lack names */
+    char running[80]; /* path of the module asked about now, or "" */
 };
 
 struct mt_resolver *
@@ -115,11 +120,53 @@ static void resolve_describe(const struct mt_module *module, uint64_t pc,
     frame->build_id_bytes = module->build_id_bytes;
 }
 
-static struct mt_symbol_module symbol_module(const struct mt_module *module)
+/* Is this the program, and not one of its libraries? */
+static bool is_program(const struct mt_source *source,
+                       const struct mt_module *module)
 {
+    for (size_t i = 0; i + 16 <= source->auxv_bytes; i += 16) {
+        uint64_t entry[2];
+        memcpy(entry, source->auxv + i, sizeof entry);
+        if (entry[0] == AT_ENTRY)
+            return entry[1] >= module->start && entry[1] < module->end;
+    }
+    return false;
+}
+
+/* Where the kernel has the file that a live process runs: an upgrade may have
+ * put another one at its path, or removed it. */
+static void find_running(struct mt_resolver *resolver,
+                         const struct mt_module *module)
+{
+    const struct mt_source *source = resolver->source;
+    const struct mt_mapping *m = mt_source_mapping(source, module->start);
+    int pid = (int)source->process.pid;
+
+    resolver->running[0] = '\0';
+    if (source->process.kind != MT_SOURCE_LIVE || pid == 0 || m == NULL)
+        return;
+    snprintf(resolver->running, sizeof resolver->running,
+             "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+    if (access(resolver->running, R_OK) == 0)
+        return;
+    resolver->running[0] = '\0';
+    if (is_program(source, module))
+        snprintf(resolver->running, sizeof resolver->running, "/proc/%d/exe",
+                 pid);
+}
+
+static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
+                                             const struct mt_module *module)
+{
+    bool identified = module->build_id_bytes != 0;
+
+    find_running(resolver, module);
     return (struct mt_symbol_module){
-        module->path, module->build_id_bytes ? module->build_id : NULL,
-        module->build_id_bytes};
+        .path = module->path,
+        .build_id = identified ? module->build_id : NULL,
+        .build_id_bytes = module->build_id_bytes,
+        .fingerprint = identified ? 0 : module->fingerprint,
+        .running = resolver->running};
 }
 
 /* Where a signal handler returns to is code that makes the system call
@@ -134,7 +181,7 @@ static bool is_signal_frame(struct mt_resolver *resolver,
     bool known = false;
 
     if (module) {
-        struct mt_symbol_module m = symbol_module(module);
+        struct mt_symbol_module m = symbol_module(resolver, module);
         known = mt_symbolize_code(resolver->symbolizer, &m,
                                   pc - module->load_bias, code, sizeof code);
     }
@@ -158,7 +205,7 @@ static size_t resolve_look_up(struct mt_resolver *resolver,
         return 1;
     }
     if (module) {
-        struct mt_symbol_module m = symbol_module(module);
+        struct mt_symbol_module m = symbol_module(resolver, module);
         n = mt_symbolize(resolver->symbolizer, &m,
                          entry->pc - module->load_bias, !entry->exact, found,
                          MT_MAX_INLINED, NULL);
@@ -232,7 +279,7 @@ bool mt_resolver_bytes(struct mt_resolver *resolver,
                        const struct mt_module *module, uint64_t address,
                        void *buffer, size_t bytes)
 {
-    struct mt_symbol_module m = symbol_module(module);
+    struct mt_symbol_module m = symbol_module(resolver, module);
 
     return mt_symbolize_loaded(resolver->symbolizer, &m, address, buffer,
                                bytes);

@@ -100,8 +100,10 @@ static void variables_read_file(struct file *file,
                                 const struct mt_files_options *options)
 {
     const struct mt_symbol_module wanted = {
-        module->path, module->build_id_bytes ? module->build_id : NULL,
-        module->build_id_bytes};
+        .path = module->path,
+        .build_id = module->build_id_bytes ? module->build_id : NULL,
+        .build_id_bytes = module->build_id_bytes,
+        .fingerprint = module->build_id_bytes ? 0 : module->fingerprint};
 
     mt_files_find(&wanted, options, &file->files);
     if (file->files.debug)

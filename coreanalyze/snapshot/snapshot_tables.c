@@ -245,6 +245,7 @@ static bool visit_module(void *context, uint64_t index, uint64_t address,
     m->module.load_bias = r->load_bias;
     m->module.path = mt_snapshot_string(snapshot, r->path);
     m->module.build_id_bytes = r->build_id_bytes;
+    m->module.fingerprint = r->fingerprint;
     memcpy(m->module.build_id, r->build_id, r->build_id_bytes);
     m->loaded_ns = since_start(snapshot, r->loaded_ns);
     m->unloaded_ns = r->unloaded_ns ? since_start(snapshot, r->unloaded_ns) : 0;

@@ -70,6 +70,7 @@ struct mt_module {
     const char *path;
     uint8_t build_id[32];
     unsigned build_id_bytes; /* 0 if not known */
+    uint64_t fingerprint;    /* by the trace, of one without build-id, or 0 */
 };
 
 struct mt_process {

@@ -452,3 +452,53 @@ bool mt_elf_loaded(const struct mt_elf *elf, uint64_t address, void *buffer,
     }
     return false;
 }
+
+/* The part of a file that is loaded for unwinding: the header of .eh_frame_hdr
+ * and its sorted table. */
+static const uint8_t *elf_unwind_table(const struct mt_elf *elf, size_t *bytes)
+{
+    Elf64_Ehdr header;
+
+    *bytes = 0;
+    memcpy(&header, elf->data, sizeof(header));
+    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
+        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
+        return NULL;
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
+               sizeof(segment));
+        if (segment.p_type != PT_GNU_EH_FRAME ||
+            !elf_within(elf, segment.p_offset, 12))
+            continue;
+        const uint8_t *table = elf->data + segment.p_offset;
+        size_t n = table[8] | (size_t)table[9] << 8 | (size_t)table[10] << 16;
+
+        n = (8 * n + 12) & ~(size_t)7;
+        if (table[2] == 3 && elf_within(elf, segment.p_offset, n))
+            *bytes = n;
+        return table;
+    }
+    return NULL;
+}
+
+uint64_t mt_elf_fingerprint(const struct mt_elf *elf)
+{
+    const size_t page = 4096;
+    size_t bytes;
+    const uint8_t *table = elf_unwind_table(elf, &bytes);
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < page + bytes; i += 8) {
+        uint64_t word = 0;
+
+        if (i >= page)
+            memcpy(&word, table + (i - page), sizeof(word));
+        else if (elf_within(elf, i, sizeof(word)))
+            memcpy(&word, elf->data + i, sizeof(word));
+        hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}

@@ -62,6 +62,11 @@ bool mt_elf_code(struct mt_elf *, uint64_t address, void *buffer, size_t bytes);
 bool mt_elf_loaded(const struct mt_elf *, uint64_t address, void *buffer,
                    size_t bytes);
 
+/* A number that two files have in common only if they are the same, for all
+ * that is likely: of the first page as it is loaded, and the table of
+ * functions.  The trace has it of modules without a build-id. */
+uint64_t mt_elf_fingerprint(const struct mt_elf *);
+
 /* From the GNU note, in a section or a segment. */
 bool mt_elf_build_id(const struct mt_elf *, const uint8_t **id, size_t *bytes);
 /* .gnu_debuglink: name of the separate debug file, and its CRC. */

@@ -59,6 +59,11 @@ struct mt_symbol_module {
     const char *path;        /* may be NULL: found by build-id alone */
     const uint8_t *build_id; /* may be NULL: none recorded */
     size_t build_id_bytes;
+    uint64_t
+        fingerprint; /* of one without build-id (mt_elf_fingerprint), or 0 */
+    /* Where the kernel has the very file that runs, whatever lies at `path`
+     * now; NULL, or "": not known. */
+    const char *running;
 };
 
 struct mt_symbol_frame {

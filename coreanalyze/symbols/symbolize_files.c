@@ -137,6 +137,41 @@ static struct mt_elf *find_by_link(const struct mt_files_options *options,
     return elf;
 }
 
+/* Is this the file that ran? */
+static enum mt_symbol_match match_of(const struct mt_symbol_module *module,
+                                     const struct mt_elf *elf)
+{
+    if (module->build_id != NULL && module->build_id_bytes != 0)
+        return same_id(elf, module->build_id, module->build_id_bytes)
+                   ? MT_MATCH_BUILD_ID
+                   : MT_MATCH_MISMATCH;
+    if (module->fingerprint != 0)
+        return mt_elf_fingerprint(elf) == module->fingerprint
+                   ? MT_MATCH_BUILD_ID
+                   : MT_MATCH_MISMATCH;
+    return MT_MATCH_UNVERIFIED;
+}
+
+/* The file that a live process runs, if it is not the one at its path. */
+static struct mt_elf *open_running(const struct mt_symbol_module *module,
+                                   struct mt_files *out)
+{
+    struct mt_error error;
+    struct mt_elf *elf = module->running != NULL && module->running[0] != '\0'
+                             ? mt_elf_open(module->running, &error)
+                             : NULL;
+
+    if (elf != NULL && match_of(module, elf) == MT_MATCH_MISMATCH) {
+        mt_elf_close(elf);
+        elf = NULL;
+    }
+    if (elf != NULL) {
+        out->match = MT_MATCH_BUILD_ID;
+        out->note[0] = '\0';
+    }
+    return elf;
+}
+
 /* The module's file at its path, or NULL with `match` saying why. */
 static struct mt_elf *open_module(const struct mt_symbol_module *module,
                                   const struct mt_files_options *options,
@@ -157,19 +192,17 @@ static struct mt_elf *open_module(const struct mt_symbol_module *module,
         if (access(full, F_OK) == 0)
             out->match = MT_MATCH_UNREADABLE;
         snprintf(out->note, sizeof(out->note), "%.255s", error.text);
-    } else if (module->build_id == NULL || module->build_id_bytes == 0) {
-        out->match = MT_MATCH_UNVERIFIED;
-    } else if (same_id(elf, module->build_id, module->build_id_bytes)) {
-        out->match = MT_MATCH_BUILD_ID;
     } else {
-        out->match = MT_MATCH_MISMATCH;
+        out->match = match_of(module, elf);
+    }
+    if (out->match == MT_MATCH_MISMATCH) {
         snprintf(out->note, sizeof(out->note),
                  "the file on disk is not the one that ran");
         mt_elf_close(elf);
         elf = NULL;
     }
     free(full);
-    return elf;
+    return elf != NULL ? elf : open_running(module, out);
 }
 
 static bool has_dwarf(const struct mt_elf *elf)
