@@ -27,12 +27,17 @@ class Core:
         if count == 0xffff:  # the number is in the first section header
             (sections,) = struct.unpack_from("<Q", self.data, 40)
             (count,) = struct.unpack_from("<I", self.data, sections + 44)
-        self.segments = []
+        self.segments, self.writable, self.stack_pointer = [], [], 0
         for i in range(count):
-            kind, _, start, address, _, in_file, _, _ = struct.unpack_from(
+            kind, flags, start, address, _, in_file, _, _ = struct.unpack_from(
                 "<IIQQQQQQ", self.data, offset + i * size)
             if kind == 1 and in_file:
                 self.segments.append((address, start, in_file))
+            if kind == 1 and in_file and flags & 2:
+                self.writable.append((address, address + in_file))
+            if kind == 4:  # the first note is NT_PRSTATUS of one thread
+                (self.stack_pointer,) = struct.unpack_from(
+                    "<Q", self.data, start + 20 + 112 + 19 * 8)
 
     def read(self, address, size):
         for base, start, in_file in self.segments:
@@ -139,6 +144,30 @@ class Trace:
                     size = span.requested
                 yield (span.base + i * span.block_bytes, size,
                        tags[i] & 0xfffffff)
+
+
+    def not_searched(self):
+        """[start, end) of writable memory that is not the program's own: the
+        trace region, the regions of heaps, the library's variables."""
+        root = self.root
+        yield root.self, root.self + root.region_bytes
+        yield root.own_data, root.own_data + root.own_data_bytes
+        for region in self.records("regions", "region_record"):
+            if region.state == 1:
+                yield region.base, region.base + region.size
+
+    def searched(self):
+        """[start, end) of what may hold the program's pointers, of a core of
+        one thread; what is below its stack pointer is left out."""
+        stack = self.core.stack_pointer
+        for start, end in self.core.writable:
+            if start <= stack < end:
+                start = (stack - 128) & ~7
+            parts = [(start, end)]
+            for a, b in self.not_searched():
+                parts = [(max(s, f), min(e, t)) for s, e in parts
+                         for f, t in ((s, a), (b, e)) if max(s, f) < min(e, t)]
+            yield from parts
 
 
 def live_by_stack(path):
