@@ -33,7 +33,7 @@ struct mt_resolver {
     size_t n_entries, capacity;
     struct mt_table by_pc; /* of entries */
     struct mt_frame fallback;
-    bool no_memory; /* an answer may lack names */
+    bool no_memory;   /* an answer may lack names */
     char running[80]; /* path of the module asked about now, or "" */
 };
 
