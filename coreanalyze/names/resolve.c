@@ -121,8 +121,8 @@ static void resolve_describe(const struct mt_module *module, uint64_t pc,
 }
 
 /* Is this the program, and not one of its libraries? */
-static bool is_program(const struct mt_source *source,
-                       const struct mt_module *module)
+static bool resolve_is_program(const struct mt_source *source,
+                               const struct mt_module *module)
 {
     for (size_t i = 0; i + 16 <= source->auxv_bytes; i += 16) {
         uint64_t entry[2];
@@ -150,7 +150,7 @@ static void find_running(struct mt_resolver *resolver,
     if (access(resolver->running, R_OK) == 0)
         return;
     resolver->running[0] = '\0';
-    if (is_program(source, module))
+    if (resolve_is_program(source, module))
         snprintf(resolver->running, sizeof resolver->running, "/proc/%d/exe",
                  pid);
 }
