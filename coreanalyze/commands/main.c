@@ -10,17 +10,20 @@
 #include <errno.h>
 #include <string.h>
 
-static void print_help(void)
+static void print_help(FILE *out)
 {
-    puts("Usage: memtrace COMMAND [OPTIONS] [TARGET]\n\n"
-         "Who allocated the memory of a process, read from outside: live or "
-         "from a core.\n\nCommands:");
+    fputs("Usage: memtrace COMMAND [OPTIONS] [TARGET]\n\n"
+          "Who allocated the memory of a process, read from outside: live or "
+          "from a core.\n\nCommands:\n",
+          out);
     for (size_t i = 0; mt_commands[i]; i++)
-        printf("  %-8s %-26s %s\n", mt_commands[i]->name,
-               mt_commands[i]->operands, mt_commands[i]->summary);
-    puts("\nRun `memtrace COMMAND --help` for a command's options.\n\n"
-         "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 not "
-         "checked.");
+        fprintf(out, "  %-8s %-26s %s\n", mt_commands[i]->name,
+                mt_commands[i]->operands, mt_commands[i]->summary);
+    fputs("\nRun `memtrace COMMAND --help`, or `memtrace help COMMAND`, for a "
+          "command's options.\n\n"
+          "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 "
+          "not checked.\n",
+          out);
 }
 
 int main(int argc, char **argv)
@@ -31,14 +34,21 @@ int main(int argc, char **argv)
     struct mt_error error = {0};
     int status;
 
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
-        strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        if (argc >= 2) {
-            print_help();
-            return MT_EXIT_OK;
-        }
-        fputs("memtrace: missing COMMAND (see memtrace --help)\n", stderr);
+    if (argc < 2) {
+        print_help(stderr);
         return MT_EXIT_ERROR;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        const char *words[] = {argv[2], "--help", NULL};
+        status = mt_session_run(&session, 2, words, &error);
+        if (error.text[0])
+            fprintf(stderr, "memtrace: %s\n", error.text);
+        return status;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return MT_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("memtrace " PACKAGE_VERSION);

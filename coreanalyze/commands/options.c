@@ -22,7 +22,8 @@ static int find_option(const struct mt_option *options, const char *word,
         if (strlen(options[i].name) == length &&
             memcmp(options[i].name, word, length) == 0)
             return i;
-        if (options[i].letter && length == 2 && word[1] == options[i].letter)
+        if (options[i].letter && word[1] == options[i].letter &&
+            (length == 2 || options[i].argument))
             return i;
     }
     return MT_ARG_ERROR;
@@ -50,6 +51,8 @@ static int take_option(struct mt_args *args, const char *word,
     }
     if (equals) {
         args->value = equals + 1;
+    } else if (word[1] != '-' && word[2] != '\0') {
+        args->value = word + 2; /* -n3 */
     } else if (args->at < args->argc) {
         args->value = args->argv[args->at++];
     } else {

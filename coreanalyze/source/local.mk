@@ -9,4 +9,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/modules.h %D%/page_walk.c %D%/page_walk.h %D%/proc_task.c \
 	%D%/proc_task.h %D%/source.c %D%/source.h %D%/source_callbacks.c \
 	%D%/source_core.c %D%/source_live.c %D%/source_open.c %D%/word_copy.c \
-	%D%/word_copy.h %D%/word_copy_fill.c %D%/word_copy_fill.h
+	%D%/word_copy.h %D%/word_copy_fill.c %D%/word_copy_fill.h \
+	%D%/process_name.c %D%/process_name.h

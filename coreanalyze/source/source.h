@@ -212,7 +212,8 @@ struct mt_source {
 /* Each opens one kind of target; NULL with `error` filled on failure. */
 struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error);
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);
-/* A number is a pid unless a file has that name; all else is a core. */
+/* A file is a core; a number is a pid; any other word names a process by its
+ * program, its systemd unit or its cgroup (process_name.h). */
 struct mt_source *mt_source_open(const char *target, struct mt_error *error);
 
 /* Takes NULL. */
