@@ -316,6 +316,8 @@ void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to);
 /* This thread's cache; attaches one.  NULL with ENOMEM. */
 struct mt_cache *mt_cache_get(void);
 bool mt_threads_init(void);
+/* From here on the heap learns of the ends of threads. */
+void mt_threads_watch(void);
 /* mt_capture_stack() for a thread that has no capture state yet: makes it. */
 MT_COLD uint32_t mt_first_capture(struct mt_cache *, size_t size,
                                   const struct mt_regs *);
@@ -388,6 +390,10 @@ uint64_t mt_recent_free_tag(uint64_t p);
 /* `on_end` is called with the value that a thread has set, when it ends. */
 void mt_thread_key_init(void (*on_end)(void *));
 bool mt_thread_key_set(void *value); /* the calling thread's */
+bool mt_thread_has_key(void);
+/* Gives the key to the program; false if there is none. What threads leave is
+ * then found when another one begins. */
+bool mt_thread_key_give(void);
 
 /* fork.c */
 void mt_fork_init(void);

@@ -14,7 +14,8 @@
 static void config_complain(const char *item, size_t length, const char *why)
 {
     char text[200];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     mt_print(&out, "memtrace: MEMTRACE: '");
     mt_print_bytes(&out, item, length < 80 ? length : 80);
     mt_print(&out, "': ");

@@ -100,7 +100,8 @@ void mt_error_at(uint32_t kind, const char *who, uintptr_t p, uint64_t tag,
 {
     char line[sizeof memtrace_root->error_text] = "", text[512];
     struct mt_print one = {.text = line, .size = sizeof line - 1};
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     int saved = errno;
     mt_print(&one, who);
     mt_print(&one, ": ");
@@ -135,7 +136,8 @@ void *mt_out_of_memory(struct memtrace_heap *heap, size_t bytes)
     __atomic_add_fetch(&heap->record->failures, 1, __ATOMIC_RELAXED);
     if (mt_config.abort_on_oom) {
         char text[200];
-        struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+        struct mt_print out = {
+            .text = text, .size = sizeof text, .fd = mt_report_fd()};
         mt_print(&out, "memtrace: ");
         mt_print(&out, heap->record->name);
         mt_print(&out, ": out of memory: ");

@@ -1,25 +1,60 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Fork: all locks, in their order, before; the child's own trace after.
+ *
+ * THE C LIBRARY'S LOCKS.  glibc's fork() runs these handlers, then takes the
+ * lock of its list of open files, then copies the process.  A thread in
+ * fflush(NULL) holds that list and waits for a file; one in getline() holds
+ * the file and allocates.  If the heap's locks were taken first, the three
+ * would wait for each other.  So the list's lock, which its holder may take
+ * again, comes before ours, as it comes before those of glibc's own malloc.
+ * The lock of its configuration of name services, which fork() takes too, is
+ * held by nobody who allocates.
+ *
+ * A process with one thread takes no lock: fork() may be called in a signal
+ * handler that interrupted the one who holds it.
  */
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
 #include "heap/trace_region.h"
 
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+extern char __libc_single_threaded __attribute__((weak)); /* glibc 2.32 */
+
+static bool fork_locked; /* written and read with the locks, or one thread */
+
+static bool has_one_thread(void)
+{
+    return &__libc_single_threaded && __libc_single_threaded;
+}
+
 static void fork_prepare(void)
 {
+    if (has_one_thread()) {
+        fork_locked = false;
+        return;
+    }
+    if (_IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
+        _IO_list_lock();
     mt_heaps_fork_prepare();
     mt_pages_fork_prepare();
     mt_side_fork_prepare();
     mt_records_fork_prepare();
+    fork_locked = true;
 }
 
 static void fork_parent(void)
 {
+    if (!fork_locked)
+        return;
     mt_records_fork_parent();
     mt_side_fork_parent();
     mt_pages_fork_parent();
     mt_heaps_fork_parent();
+    if (_IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
+        _IO_list_unlock();
 }
 
 static void fork_child(void)
@@ -31,6 +66,8 @@ static void fork_child(void)
     mt_epoch_fork_child();
     mt_heaps_fork_child();
     mt_threads_fork_child(mt_tls);
+    if (fork_locked && _IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
+        _IO_list_resetlock();
     mt_exit_begin();
 }
 

@@ -25,7 +25,8 @@ static void heap_check_violation(struct check *check, const char *what,
                                  uint64_t where)
 {
     char text[200];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     if (check->violations++ >= 20)
         return;
     mt_print(&out, "memtrace: heap check: ");

@@ -86,11 +86,21 @@ static inline uint64_t mt_os_ns(const struct timespec *time)
  * costs a few loads. */
 #define MT_OS_MONOTONIC CLOCK_MONOTONIC_COARSE
 uint64_t mt_os_monotonic_ns(void);
+/* vdso.c: clock_gettime() of the kernel, never another's. */
+typedef int mt_clock(clockid_t, struct timespec *);
+extern mt_clock *mt_os_clock;
+void mt_os_clock_start(void);
 uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);
+uint32_t mt_os_pid(void);
 /* Is [address, address + bytes) readable?  One system call; AS-safe. */
 bool mt_os_readable(const void *address, size_t bytes);
-/* The value of an environment variable, also before libc is initialised. */
+/* getauxval(), also before libc is initialised. */
+uint64_t mt_os_auxiliary(uint64_t type);
+/* Has the process more rights than its caller (set-user-ID, capabilities)? */
+bool mt_os_is_secure(void);
+/* The value of an environment variable, also before libc is initialised; NULL
+ * in a secure process, which does not obey its caller. */
 const char *mt_os_getenv(const char *name);
 /* For tests: mt_os_calls counts the calls that can fail, the one with the
  * number mt_os_fail_at fails (0: none). */

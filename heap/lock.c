@@ -4,15 +4,14 @@
  * reset in the child of a fork without undefined behaviour.
  */
 #include "heap/internal.h"
+#include "heap/kernel.h"
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static void futex_wait(uint32_t *word, uint32_t seen)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    mt_kernel(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen);
 }
 
 bool mt_lock_try(struct mt_lock *lock)
@@ -46,7 +45,7 @@ void mt_lock_release(struct mt_lock *lock)
     if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) ==
                     2)) {
         int saved = errno;
-        syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        mt_kernel(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
         errno = saved;
     }
 }

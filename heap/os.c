@@ -4,13 +4,14 @@
  * heap makes is in this file and in os_ranges.c.
  */
 #include "heap/internal.h"
+#include "heap/kernel.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,40 +32,43 @@ bool mt_os_bind(void *address, size_t bytes, uint64_t nodes)
     if (mt_os_told_to_fail())
         return false;
     /* The kernel takes one less than the number of bits. */
-    return syscall(SYS_mbind, address, bytes, MPOL_BIND, &nodes,
-                   sizeof nodes * 8 + 1, 0) == 0;
+    return mt_kernel(SYS_mbind, address, bytes, MPOL_BIND, &nodes,
+                     sizeof nodes * 8 + 1, 0) == 0;
 }
 
 void mt_os_thp(void *address, size_t bytes, bool on)
 {
-    madvise(address, bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    mt_kernel(SYS_madvise, address, bytes,
+              on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 bool mt_os_decommit(void *address, size_t bytes)
 {
-    return !mt_os_told_to_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
+    return !mt_os_told_to_fail() &&
+           mt_kernel(SYS_madvise, address, bytes, MADV_DONTNEED) == 0;
 }
 
 bool mt_os_protect(void *address, size_t bytes)
 {
-    return !mt_os_told_to_fail() && mprotect(address, bytes, PROT_NONE) == 0;
+    return !mt_os_told_to_fail() &&
+           mt_kernel(SYS_mprotect, address, bytes, PROT_NONE) == 0;
 }
 
 bool mt_os_unprotect(void *address, size_t bytes)
 {
     return !mt_os_told_to_fail() &&
-           mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+           mt_kernel(SYS_mprotect, address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
 bool mt_os_unmap(void *address, size_t bytes)
 {
-    return munmap(address, bytes) == 0;
+    return mt_kernel(SYS_munmap, address, bytes) == 0;
 }
 
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(clock, &now);
+    mt_os_clock(clock, &now);
     return mt_os_ns(&now);
 }
 
@@ -80,18 +84,20 @@ uint64_t mt_os_realtime_ns(void)
 
 uint32_t mt_os_tid(void)
 {
-    return (uint32_t)syscall(SYS_gettid);
+    return (uint32_t)mt_kernel(SYS_gettid);
+}
+
+uint32_t mt_os_pid(void)
+{
+    return (uint32_t)mt_kernel(SYS_getpid);
 }
 
 /* rt_sigprocmask() copies the new set in before it looks at `how`; with a
  * `how` that does not exist it answers EFAULT or EINVAL and does nothing. */
 static bool readable_word(uintptr_t address)
 {
-    int saved = errno;
-    long got = syscall(SYS_rt_sigprocmask, ~0, (void *)address, NULL, 8);
-    bool readable = got != 0 && errno == EINVAL;
-    errno = saved;
-    return readable;
+    return mt_kernel_raw(SYS_rt_sigprocmask, ~0, (long)address, 0, 8, 0, 0) ==
+           -EINVAL;
 }
 
 bool mt_os_readable(const void *address, size_t bytes)
@@ -109,13 +115,39 @@ bool mt_os_readable(const void *address, size_t bytes)
  * be set yet when the dynamic linker first allocates. */
 extern void *__libc_stack_end;
 
+static char **first_environment(void)
+{
+    long argc = *(long *)__libc_stack_end;
+    return (char **)__libc_stack_end + 1 + argc + 1;
+}
+
+/* The auxiliary vector follows, as long as nobody has changed the environment.
+ * getauxval() is in a page of the C library that few programs have at start. */
+uint64_t mt_os_auxiliary(uint64_t type)
+{
+    if (environ != NULL || __libc_stack_end == NULL)
+        return getauxval(type);
+    char **end = first_environment();
+    while (*end)
+        end++;
+    const uint64_t *entry = (const uint64_t *)(end + 1);
+    while (entry[0] != AT_NULL && entry[0] != type)
+        entry += 2;
+    return entry[0] == type ? entry[1] : 0;
+}
+
+bool mt_os_is_secure(void)
+{
+    return mt_os_auxiliary(AT_SECURE) != 0;
+}
+
 const char *mt_os_getenv(const char *name)
 {
     char **env = environ;
-    if (env == NULL && __libc_stack_end != NULL) {
-        long argc = *(long *)__libc_stack_end;
-        env = (char **)__libc_stack_end + 1 + argc + 1;
-    }
+    if (mt_os_is_secure())
+        return NULL;
+    if (env == NULL && __libc_stack_end != NULL)
+        env = first_environment();
     for (; env && *env; env++) {
         const char *entry = *env, *n = name;
         while (*n && *entry == *n)

@@ -16,6 +16,7 @@
  * without access, as a reservation of the common kind.
  */
 #include "heap/internal.h"
+#include "heap/kernel.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -77,12 +78,13 @@ static uint64_t choose_first_range(void)
 /* What was mapped elsewhere than asked for is given back. */
 static bool map_at(void *address, size_t bytes, int protection, int flags)
 {
-    void *got = mmap(address, bytes, protection,
-                     flags | ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    void *got =
+        (void *)mt_kernel(SYS_mmap, address, bytes, protection,
+                          flags | ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (got == address)
         return true;
     if (got != MAP_FAILED) {
-        munmap(got, bytes);
+        mt_kernel(SYS_munmap, got, bytes);
         errno = EEXIST;
     } else if (errno == EAGAIN) { /* RLIMIT_MEMLOCK, after mlockall() */
         errno = ENOMEM;
@@ -96,7 +98,7 @@ static bool range_is_free(void *range)
 {
     if (!map_at(range, PAGE, PROT_NONE, MAP_NORESERVE))
         return errno == ENOMEM;
-    munmap(range, PAGE);
+    mt_kernel(SYS_munmap, range, PAGE);
     return true;
 }
 
@@ -176,23 +178,25 @@ static void *map_range(size_t bytes, size_t align)
         errno = ENOMEM;
         return NULL;
     }
-    char *got = mmap(NULL, bytes + extra, PROT_NONE, ANONYMOUS, -1, 0);
+    char *got = (void *)mt_kernel(SYS_mmap, NULL, bytes + extra, PROT_NONE,
+                                  ANONYMOUS, -1, 0);
     if (got == MAP_FAILED)
         return NULL;
     char *base = (char *)align_up((uintptr_t)got, align);
     if (base > got)
-        munmap(got, (size_t)(base - got));
+        mt_kernel(SYS_munmap, got, (size_t)(base - got));
     if (got + extra > base)
-        munmap(base + bytes, (size_t)(got + extra - base));
+        mt_kernel(SYS_munmap, base + bytes, (size_t)(got + extra - base));
     uint32_t n = ranges_put(mapped_ranges, (uintptr_t)base, log2_of(bytes));
     if (n == 0) {
-        munmap(base, bytes);
+        mt_kernel(SYS_munmap, base, bytes);
         errno = ENOMEM;
         return NULL;
     }
     if (n > mt_load_relaxed(&n_mapped))
         mt_store_release(&n_mapped, n);
-    madvise(base, bytes, MADV_DONTDUMP); /* until it is committed */
+    mt_kernel(SYS_madvise, base, bytes,
+              MADV_DONTDUMP); /* until it is committed */
     return base;
 }
 
@@ -217,7 +221,7 @@ void mt_os_release(void *range, size_t bytes)
 {
     uint64_t *mapped = mapped_range_of(range);
     if (mapped) {
-        munmap(range, bytes);
+        mt_kernel(SYS_munmap, range, bytes);
         mt_store_release(mapped, 0);
     } else {
         ranges_put(unused_ranges, (uintptr_t)range, log2_of(bytes));
@@ -227,7 +231,8 @@ void mt_os_release(void *range, size_t bytes)
 uint64_t mt_os_reserve_most(void)
 {
     struct rlimit limit;
-    if (mt_load_relaxed(&n_mapped) == 0 || getrlimit(RLIMIT_AS, &limit) != 0 ||
+    if (mt_load_relaxed(&n_mapped) == 0 ||
+        mt_kernel(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 ||
         limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
     return limit.rlim_cur / 4;
@@ -239,11 +244,11 @@ bool mt_os_commit(void *address, size_t bytes)
         return false;
     if (!is_in_mapped(address))
         return map_at(address, bytes, PROT_READ | PROT_WRITE, 0);
-    if (mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0) {
+    if (mt_kernel(SYS_mprotect, address, bytes, PROT_READ | PROT_WRITE) != 0) {
         errno = ENOMEM;
         return false;
     }
-    madvise(address, bytes, MADV_DODUMP);
+    mt_kernel(SYS_madvise, address, bytes, MADV_DODUMP);
     return true;
 }
 
@@ -254,8 +259,9 @@ bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
     int flags = MAP_HUGETLB | (int)(shift << MAP_HUGE_SHIFT);
     if (!is_in_mapped(address))
         return map_at(address, bytes, PROT_READ | PROT_WRITE, flags);
-    return mmap(address, bytes, PROT_READ | PROT_WRITE,
-                flags | ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    return (void *)mt_kernel(SYS_mmap, address, bytes, PROT_READ | PROT_WRITE,
+                             flags | ANONYMOUS | MAP_FIXED, -1,
+                             0) != MAP_FAILED;
 }
 
 bool mt_os_uncommit(void *address, size_t bytes)
@@ -263,10 +269,10 @@ bool mt_os_uncommit(void *address, size_t bytes)
     if (mt_os_told_to_fail())
         return false;
     if (!is_in_mapped(address))
-        return munmap(address, bytes) == 0;
-    if (mmap(address, bytes, PROT_NONE, ANONYMOUS | MAP_FIXED, -1, 0) ==
-        MAP_FAILED)
+        return mt_kernel(SYS_munmap, address, bytes) == 0;
+    if ((void *)mt_kernel(SYS_mmap, address, bytes, PROT_NONE,
+                          ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         return false;
-    madvise(address, bytes, MADV_DONTDUMP);
+    mt_kernel(SYS_madvise, address, bytes, MADV_DONTDUMP);
     return true;
 }

@@ -1,16 +1,73 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * raw_print.c - text without stdio, and where the reports go.
+ */
 #include "heap/raw_print.h"
+#include "heap/kernel.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
+
+static struct stat stderr_at_start;
+
+static bool is_open(int fd, struct stat *now)
+{
+    return mt_kernel_raw(SYS_fstat, fd, (long)now, 0, 0, 0, 0) == 0;
+}
+
+static bool is_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
+           one->st_rdev == other->st_rdev;
+}
+
+void mt_print_start(void)
+{
+    is_open(2, &stderr_at_start);
+}
+
+/* Is there a descriptor that this one was made of, by dup2()? It has the same
+ * file, flags and place in the file. */
+static bool has_twin(const struct stat *now, long flags)
+{
+    long place = mt_kernel_raw(SYS_lseek, 2, 0, SEEK_CUR, 0, 0, 0);
+    struct stat other;
+    for (int fd = 0; fd < 256; fd++)
+        if (fd != 2 && is_open(fd, &other) && is_same_file(now, &other) &&
+            mt_kernel_raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) == flags &&
+            mt_kernel_raw(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0) == place)
+            return true;
+    return false;
+}
+
+/* A program that closes its standard streams gets descriptor 2 for the next
+ * file that it opens.  What was there at the start is still stderr; other files
+ * must look like one: a terminal or another character device, a pipe's end to
+ * write to, a file that is appended to, or that was put there by dup2(). */
+int mt_report_fd(void)
+{
+    struct stat now;
+    if (!is_open(2, &now))
+        return -1;
+    if (is_same_file(&now, &stderr_at_start) || S_ISCHR(now.st_mode))
+        return 2;
+    long flags = mt_kernel_raw(SYS_fcntl, 2, F_GETFL, 0, 0, 0, 0);
+    bool is_log = S_ISREG(now.st_mode) && (flags & O_APPEND);
+    bool is_pipe = S_ISFIFO(now.st_mode) && (flags & O_ACCMODE) == O_WRONLY;
+    return flags >= 0 && (is_log || is_pipe || has_twin(&now, flags)) ? 2 : -1;
+}
 
 void mt_print_flush(struct mt_print *out)
 {
     int saved = errno;
     size_t done = 0;
     while (out->fd > 0 && done < out->length) {
-        ssize_t n = write(out->fd, out->text + done, out->length - done);
+        ssize_t n =
+            mt_kernel(SYS_write, out->fd, out->text + done, out->length - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -10,24 +10,24 @@
  */
 #include "heap/alloc.h"
 
-/* Natural logarithm of x in [2^-64, 1]; libm is not ours to link.  x = m 2^e
- * with m in [1, 2), and ln m by the series of atanh: error below 1e-6. */
-static double sample_logarithm(double x)
+/* By integers alone: programs trap floating-point exceptions, or look at their
+ * flags.  -log2(x / 2^64) in units of 2^-32, for x > 0: the bits above the
+ * highest one, less the fraction that repeated squaring gives bit by bit. */
+static uint64_t sample_logarithm(uint64_t x)
 {
-    union {
-        double value;
-        uint64_t bits;
-    } u = {.value = x};
-    int exponent = (int)(u.bits >> 52) - 1023;
-    u.bits = (u.bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1023) << 52;
-    double s = (u.value - 1) / (u.value + 1), s2 = s * s;
-    double series =
-        s * (1 + s2 * (1. / 3 + s2 * (1. / 5 + s2 * (1. / 7 + s2 / 9))));
-    return exponent * 0.69314718055994531 + 2 * series;
+    unsigned zeros = (unsigned)__builtin_clzll(x);
+    unsigned __int128 m = x << zeros; /* in [1, 2), in units of 2^-63 */
+    uint64_t fraction = 0;
+    for (unsigned bit = 0; bit < 32; bit++) {
+        m = m * m >> 63;
+        fraction = fraction << 1 | (uint64_t)(m >> 64);
+        m >>= (unsigned)(m >> 64);
+    }
+    return ((uint64_t)(zeros + 1) << 32) - fraction;
 }
 
-/* xorshift64*, seeded per cache. */
-static double sample_uniform(struct mt_cache *cache)
+/* xorshift64*, seeded per cache; never 0. */
+static uint64_t sample_random(struct mt_cache *cache)
 {
     uint64_t x = cache->sample_seed;
     if (x == 0)
@@ -36,14 +36,16 @@ static double sample_uniform(struct mt_cache *cache)
     x ^= x << 25;
     x ^= x >> 27;
     cache->sample_seed = x;
-    uint64_t top = (x * UINT64_C(0x2545F4914F6CDD1D)) >> 11; /* 53 bits */
-    return (double)(top + 1) / 9007199254740992.;
+    return x * UINT64_C(0x2545F4914F6CDD1D) | 1;
 }
 
+#define LN_2 UINT64_C(2977044472) /* in units of 2^-32 */
 static int64_t sample_distance(struct mt_cache *cache, uint64_t mean)
 {
-    double d = -sample_logarithm(sample_uniform(cache)) * (double)mean;
-    return d < 4e18 ? (int64_t)d + 1 : INT64_MAX / 2;
+    uint64_t log = sample_logarithm(sample_random(cache)); /* below 2^39 */
+    unsigned __int128 d =
+        (unsigned __int128)mean * ((unsigned __int128)log * LN_2 >> 32) >> 32;
+    return d < INT64_MAX / 2 ? (int64_t)d + 1 : INT64_MAX / 2;
 }
 
 bool mt_sample_passes_over(struct mt_cache *cache, size_t size, uint64_t mean)

@@ -18,6 +18,7 @@
 
 static struct mt_lock start_lock;
 static bool failed;
+static uint32_t starter; /* thread that is in heap_start() */
 
 /* The kernel may refuse what MEMTRACE asks for: said in one line. Pages that
  * are not there are then missing for good, unless page_fallback is set; a
@@ -32,7 +33,8 @@ static void main_memory(void)
     if (mt_memory_setup(mt_main, &options))
         return;
     char text[200];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     mt_print(&out, "memtrace: MEMTRACE: the kernel refuses memory");
     if (options.page_size > 4096) {
         mt_print(&out, " in pages of ");
@@ -55,6 +57,8 @@ static bool heap_start(void)
     const char *settings = mt_os_getenv("MEMTRACE");
     if (settings)
         mt_config_read(settings);
+    mt_os_clock_start();
+    mt_print_start();
     if (!mt_region_start())
         return false;
     mt_string_add("", 0); /* offset 0 means none */
@@ -78,7 +82,6 @@ static bool heap_start(void)
                 sizeof memtrace_root->config - 1);
     mt_main->record->limit = mt_config.limit;
     mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
-    mt_fork_init();
     mt_own_data_publish();
     mt_region_publish();
     mt_exit_begin();
@@ -89,12 +92,24 @@ bool mt_start(void)
 {
     if (MT_LIKELY(mt_started()))
         return true;
+    if (mt_load_relaxed(&starter) && starter == mt_os_tid()) {
+        errno = ENOMEM; /* what heap_start() calls allocates */
+        return false;
+    }
+    bool first = false;
     mt_lock_acquire(&start_lock);
     if (!mt_started() && !failed) {
+        mt_store_relaxed(&starter, mt_os_tid());
         failed = !heap_start();
+        mt_store_relaxed(&starter, 0);
         mt_store_release(&mt_has_started, !failed);
+        first = !failed;
     }
     mt_lock_release(&start_lock);
+    if (first) { /* these may be others' functions, which allocate */
+        mt_threads_watch();
+        mt_fork_init();
+    }
     if (failed)
         errno = ENOMEM;
     return mt_started();

@@ -9,13 +9,12 @@
  */
 #include "heap/alloc.h"
 #include "heap/debug.h"
+#include "heap/kernel.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Destructors of other keys may still allocate: let three rounds of them go
  * first (PTHREAD_DESTRUCTOR_ITERATIONS is 4). */
@@ -102,7 +101,8 @@ static void threads_abandon(struct mt_cache *cache)
     idle_list = cache;
 }
 
-/* A thread that allocated after its last destructor kept its cache. */
+/* A thread that allocated after its last destructor kept its cache, as do all
+ * when the program has the key. */
 static void find_dead(void)
 {
     uint32_t n = mt_thread_count();
@@ -110,10 +110,12 @@ static void find_dead(void)
         struct mt_thread_record *record = mt_thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
         if (!cache || mt_load_relaxed(&record->state) != MT_THREAD_LIVE ||
-            mt_load_relaxed(&cache->late) <= LATE_ROUNDS)
+            (mt_thread_has_key() &&
+             mt_load_relaxed(&cache->late) <= LATE_ROUNDS))
             continue;
-        if (syscall(SYS_tgkill, getpid(), mt_load_relaxed(&record->tid), 0) ==
-            0)
+        if (mt_kernel(SYS_tgkill, mt_os_pid(), mt_load_relaxed(&record->tid),
+                      0) == 0 ||
+            errno != ESRCH)
             continue;
         mt_store_relaxed(&cache->late, 0);
         mt_store_relaxed(&record->state, MT_THREAD_EXITED);
@@ -156,7 +158,7 @@ struct mt_cache *mt_cache_get(void)
     struct mt_thread_record *record = mt_thread_record(cache->id);
     mt_store_relaxed(&record->tid, mt_os_tid());
     record->started_ns = mt_os_monotonic_ns();
-    prctl(PR_GET_NAME, record->name);
+    mt_kernel(SYS_prctl, PR_GET_NAME, record->name);
     mt_store_relaxed(&record->state, MT_THREAD_LIVE);
     mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
     mt_ignored_reset(cache);
@@ -198,8 +200,12 @@ bool mt_threads_init(void)
     if (mt_section_alloc(MT_SECTION_THREADS, sizeof(struct mt_thread_record)) ==
         NULL)
         return false;
-    mt_thread_key_init(on_thread_exit);
     return true;
+}
+
+void mt_threads_watch(void)
+{
+    mt_thread_key_init(on_thread_exit);
 }
 
 /* --- idle caches --- */

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 MT_EXPORT struct mt_root *memtrace_root;
 
@@ -96,10 +95,10 @@ bool mt_region_start(void)
     root->root_bytes = sizeof *root;
     root->n_sections = MT_N_SECTIONS;
     root->region_bytes = bytes;
-    root->pid = (uint32_t)getpid();
+    root->pid = mt_os_pid();
     root->start_realtime_ns = mt_os_realtime_ns();
     root->start_monotonic_ns = mt_os_monotonic_ns();
-    root->page_bytes = (uint32_t)getpagesize();
+    root->page_bytes = 4096;
     root->slice_bytes = MT_SLICE_BYTES;
     root->depth = 32;
     char *at = base + COMMIT_STEP;
@@ -242,6 +241,6 @@ uint32_t mt_string_add(const char *text, size_t length)
 void mt_region_fork_child(void)
 {
     memtrace_root->parent_pid = memtrace_root->pid;
-    memtrace_root->pid = (uint32_t)getpid();
+    memtrace_root->pid = mt_os_pid();
     memtrace_root->flags |= MT_ROOT_FORKED;
 }

@@ -75,7 +75,7 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
     }
     uint64_t tag = MT_TAG(mt_capture_hit(capture, slot, size), 0, 0);
     mt_capture_end(capture);
-    clock_gettime(MT_OS_MONOTONIC, &capture->now);
+    mt_os_clock(MT_OS_MONOTONIC, &capture->now);
     tag |= MT_TAG(0, mt_epoch_at(mt_os_ns(&capture->now)), 0);
     uint32_t c = mt_class_of[MT_CLASS_INDEX(size)];
     const struct mt_bin *bin = &cache->bins[c];

@@ -69,7 +69,8 @@ static __attribute__((constructor)) void keep_suppressions(void)
 static void lsan_say(const char *what)
 {
     char text[300];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     mt_print(&out, "memtrace: leak check not done: ");
     mt_print(&out, what);
     mt_print(&out, "\n");
@@ -154,6 +155,10 @@ static int lsan_check_locked(void)
     char pid[24] = {0};
     struct mt_print number = {.text = pid, .size = sizeof pid - 1};
     int saved = errno;
+    if (mt_os_is_secure()) {
+        lsan_say("this process has more rights than who started it");
+        return -1;
+    }
     if (is_traced()) {
         lsan_say(
             "a tracer follows this process; memtrace check looks at its end");

@@ -8,7 +8,8 @@
 static __attribute__((destructor)) void capture_report_print(void)
 {
     char text[300];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     if (!mt_capture_verify)
         return;
     struct mt_capture_totals t = mt_capture_sum();

@@ -15,6 +15,7 @@
  */
 #include "heap/capture/module_table.h"
 
+#include "heap/kernel.h"
 #include "heap/capture/object.h"
 
 #include <elf.h>
@@ -85,7 +86,8 @@ static uint32_t add_path(const struct link_map *map)
     const char *name = map && map->l_name ? map->l_name : "";
     size_t length = strlen(name);
     if (length == 0) { /* the program */
-        ssize_t n = readlink("/proc/thread-self/exe", path, sizeof path);
+        ssize_t n =
+            mt_kernel(SYS_readlink, "/proc/thread-self/exe", path, sizeof path);
         return n > 0 ? mt_string_add(path, (size_t)n) : 0;
     }
     if (name[0] == '/' || !strchr(name, '/'))

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "heap/exit/at_exit.h"
 #include "heap/alloc.h"
+#include "heap/kernel.h"
 #include "heap/raw_print.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define MAX_NAME 1024u
 
@@ -31,7 +30,8 @@ bool mt_exit_set(bool core, const char *pattern, size_t length)
 static void at_exit_say(const char *name, const char *what, int number)
 {
     char text[MAX_NAME + 200];
-    struct mt_print out = {.text = text, .size = sizeof text, .fd = 2};
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
     mt_print(&out, "memtrace: ");
     mt_print(&out, name);
     mt_print(&out, what);
@@ -52,7 +52,7 @@ static bool at_exit_expand(char name[MAX_NAME], const char *end)
 {
     struct mt_print out = {.text = name, .size = MAX_NAME - 1};
     char own[32];
-    size_t length = mt_exit_read_file("/proc/self/comm", own, sizeof own - 1);
+    size_t length = mt_exit_read_file(MT_EXIT_SELF "comm", own, sizeof own - 1);
     if (length && own[length - 1] == '\n')
         length--;
     for (size_t i = 0; i < length; i++)
@@ -81,24 +81,24 @@ void mt_exit_begin(void)
     at_exit.done = 0;
     if (!at_exit.wanted || !at_exit.core || !at_exit_expand(part, ".part"))
         return;
-    int file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int file = mt_exit_open(part, O_WRONLY | O_CREAT | O_NOFOLLOW);
     if (file >= 0)
-        close(file);
+        mt_kernel(SYS_close, file);
 }
 
 static bool at_exit_write_file(struct mt_exit *a, const char *part)
 {
-    unlink(part);
-    a->file = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    a->memory = open("/proc/thread-self/mem", O_RDONLY | O_CLOEXEC);
-    bool ok = a->file >= 0 && a->memory >= 0;
+    mt_kernel(SYS_unlink, part);
+    a->file = mt_exit_open(part, O_RDWR | O_CREAT | O_EXCL);
+    a->memory = mt_exit_open(MT_EXIT_SELF "mem", O_RDONLY);
+    bool ok = a->file >= 0;
     if (!ok)
         a->problem = errno;
     else
         ok = mt_exit_core(a);
     if (a->memory >= 0)
-        close(a->memory);
-    if (a->file >= 0 && close(a->file) != 0 && ok) {
+        mt_kernel(SYS_close, a->memory);
+    if (a->file >= 0 && mt_kernel(SYS_close, a->file) != 0 && ok) {
         a->problem = errno;
         ok = false;
     }
@@ -110,8 +110,7 @@ void mt_exit_write(uint64_t sp, uint64_t pc)
     char name[MAX_NAME], part[MAX_NAME];
     int saved = errno;
     /* A child of vfork is not the process whose trace this is. */
-    if (!at_exit.wanted || !mt_started() ||
-        memtrace_root->pid != (uint32_t)getpid() ||
+    if (!at_exit.wanted || !mt_started() || memtrace_root->pid != mt_os_pid() ||
         __atomic_exchange_n(&at_exit.done, 1, __ATOMIC_ACQ_REL))
         return;
     if (!at_exit_expand(name, "") || !at_exit_expand(part, ".part")) {
@@ -127,14 +126,14 @@ void mt_exit_write(uint64_t sp, uint64_t pc)
         a->sp = sp;
         a->pc = pc;
         bool ok = at_exit_write_file(a, part);
-        if (ok && syscall(SYS_rename, part, name) != 0) {
+        if (ok && mt_kernel(SYS_rename, part, name) != 0) {
             a->problem = errno;
             ok = false;
         }
         if (!ok) {
             at_exit_say(name, ": not written", a->problem);
             if (a->file >= 0)
-                unlink(part);
+                mt_kernel(SYS_unlink, part);
         }
     }
     if (ready)

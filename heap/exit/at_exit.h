@@ -4,8 +4,8 @@
  * mini-core, and MEMTRACE=core=PATTERN, a core.
  *
  * The file is written by the process itself, with system calls alone: nothing
- * is allocated, and its memory is read through /proc/thread-self/mem, so that
- * what other threads unmap meanwhile does no harm.  It gets its name when it is
+ * is allocated, and its memory is read through the kernel, so that what
+ * other threads unmap meanwhile does no harm.  It gets its name when it is
  * complete; before, the name ends in ".part".
  */
 #ifndef MT_AT_EXIT_H
@@ -57,7 +57,7 @@ struct mt_exit_range {
 struct mt_exit {
     bool core;   /* all memory, else the trace */
     int file;    /* being written */
-    int memory;  /* /proc/thread-self/mem */
+    int memory;  /* /proc/thread-self/mem, or -1: it may not be opened */
     int problem; /* errno of the first failure, or 0 */
     uint64_t offset;
     uint64_t missing_bytes;
@@ -79,6 +79,11 @@ void mt_exit_put(struct mt_exit *, const void *data, size_t bytes);
 /* exit_maps.c: the next line of the maps at *at; false at the end. */
 bool mt_exit_next_map(const struct mt_exit *, size_t *at,
                       struct mt_exit_map *map);
+/* Of this process, also when its first thread has ended, whose own files in
+ * /proc are empty then. */
+#define MT_EXIT_SELF "/proc/thread-self/"
+/* open(), in a process whose memory is not to change; -1 with errno. */
+int mt_exit_open(const char *path, int flags);
 /* Reads a whole file of /proc; returns the bytes, 0 if it cannot. */
 size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes);
 /* Fills in the program headers and the places of the contents. */

@@ -3,12 +3,13 @@
  * exit_core.c - the file: headers, contents with holes for zeros, notes.
  */
 #include "heap/alloc.h"
+#include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
 #define PAGE 4096u
 
@@ -18,12 +19,22 @@ static bool is_zero(const char *data, size_t bytes)
            (data[0] == 0 && memcmp(data, data + 1, bytes - 1) == 0);
 }
 
+/* A process that gave up privileges may not open its own memory; it may read
+ * it by this call, as it may read any thread of its own. */
+static ssize_t read_memory(struct mt_exit *a, void *to, uint64_t address,
+                           size_t bytes)
+{
+    if (a->memory >= 0)
+        return mt_kernel(SYS_pread64, a->memory, to, bytes, address);
+    struct iovec local = {to, bytes}, remote = {(void *)address, bytes};
+    return mt_kernel(SYS_process_vm_readv, mt_os_pid(), &local, 1, &remote, 1);
+}
+
 /* Reads into the chunk; pages that cannot be read are zeros. */
 static void read_chunk(struct mt_exit *a, uint64_t address, size_t bytes)
 {
     for (size_t at = 0; at < bytes;) {
-        ssize_t n =
-            pread(a->memory, a->chunk + at, bytes - at, (off_t)(address + at));
+        ssize_t n = read_memory(a, a->chunk + at, address + at, bytes - at);
         if (n > 0) {
             at += (size_t)n;
             continue;

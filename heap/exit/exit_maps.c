@@ -4,31 +4,36 @@
  * file.
  */
 #include "heap/alloc.h"
+#include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PAGE UINT64_C(4096)
+
+int mt_exit_open(const char *path, int flags)
+{
+    return (int)mt_kernel(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
+}
 
 size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes)
 {
     size_t length = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = mt_exit_open(path, O_RDONLY);
     while (file >= 0 && length < bytes) {
-        ssize_t n = read(file, buffer + length, bytes - length);
+        ssize_t n = mt_kernel(SYS_read, file, buffer + length, bytes - length);
         if (n <= 0)
             break;
         length += (size_t)n;
     }
     if (file >= 0)
-        close(file);
+        mt_kernel(SYS_close, file);
     return length;
 }
 
-/* --- lines of /proc/thread-self/maps --- */
+/* --- lines of the maps --- */
 
 static uint64_t exit_maps_hex(const char **at)
 {
@@ -216,7 +221,7 @@ void mt_exit_find(struct mt_exit *a)
 {
     struct mt_exit_map map;
     a->maps_bytes =
-        mt_exit_read_file("/proc/thread-self/maps", a->maps, sizeof a->maps);
+        mt_exit_read_file(MT_EXIT_SELF "maps", a->maps, sizeof a->maps);
     if (!a->core) {
         add_trace(a);
         exit_maps_add_links(a);

@@ -4,14 +4,13 @@
  * the process, the auxiliary vector, the files; and ours.
  */
 #include "heap/alloc.h"
+#include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/procfs.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Of struct user_regs_struct. */
 enum { RIP = 16, CS = 17, RSP = 19, SS = 20, FS_BASE = 21 };
@@ -57,12 +56,12 @@ static void exit_notes_put_process(struct mt_exit *a)
     memset(&info, 0, sizeof info);
     info.pr_sname = 'R';
     info.pr_pid = (pid_t)memtrace_root->pid;
-    info.pr_ppid = getppid();
-    size_t n = mt_exit_read_file("/proc/self/comm", info.pr_fname,
+    info.pr_ppid = (pid_t)mt_kernel(SYS_getppid);
+    size_t n = mt_exit_read_file(MT_EXIT_SELF "comm", info.pr_fname,
                                  sizeof info.pr_fname - 1);
     if (n && info.pr_fname[n - 1] == '\n')
         info.pr_fname[n - 1] = '\0';
-    n = mt_exit_read_file("/proc/thread-self/cmdline", info.pr_psargs,
+    n = mt_exit_read_file(MT_EXIT_SELF "cmdline", info.pr_psargs,
                           sizeof info.pr_psargs - 1);
     for (size_t i = 0; i + 1 < n; i++)
         if (info.pr_psargs[i] == '\0')
@@ -113,10 +112,10 @@ static uint32_t other_threads(struct mt_exit *a)
         char name[];
     };
     uint32_t n = 0;
-    int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int folder = mt_exit_open("/proc/self/task", O_RDONLY | O_DIRECTORY);
     long got;
-    while (folder >= 0 && (got = syscall(SYS_getdents64, folder, a->chunk,
-                                         sizeof a->chunk)) > 0) {
+    while (folder >= 0 && (got = mt_kernel(SYS_getdents64, folder, a->chunk,
+                                           sizeof a->chunk)) > 0) {
         for (long at = 0; at < got;) {
             const struct entry *entry = (const void *)(a->chunk + at);
             n += entry->name[0] != '.';
@@ -124,7 +123,7 @@ static uint32_t other_threads(struct mt_exit *a)
         }
     }
     if (folder >= 0)
-        close(folder);
+        mt_kernel(SYS_close, folder);
     return n > 0 ? n - 1 : 0;
 }
 
@@ -133,7 +132,7 @@ void mt_exit_notes(struct mt_exit *a)
     exit_notes_put_thread(a);
     exit_notes_put_process(a);
     size_t n =
-        mt_exit_read_file("/proc/thread-self/auxv", a->chunk, sizeof a->chunk);
+        mt_exit_read_file(MT_EXIT_SELF "auxv", a->chunk, sizeof a->chunk);
     if (n)
         exit_notes_put(a, "CORE", NT_AUXV, a->chunk, n);
     exit_notes_put_files(a);

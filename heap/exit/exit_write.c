@@ -2,17 +2,17 @@
  *
  * exit_write.c - bytes into the file that a process leaves at its exit.
  */
+#include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 bool mt_exit_write_at(struct mt_exit *a, const void *data, size_t bytes,
                       uint64_t offset)
 {
     const char *p = data;
     while (bytes > 0 && a->problem == 0) {
-        ssize_t n = pwrite(a->file, p, bytes, (off_t)offset);
+        long n = mt_kernel(SYS_pwrite64, a->file, p, bytes, offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
