@@ -47,6 +47,7 @@
  * rebuilt (threads.c).
  */
 #include "heap/fast.h"
+#include "heap/libc_heap.h"
 #include "heap/debug.h"
 #include "heap/safety.h"
 
@@ -308,11 +309,23 @@ mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
     return span;
 }
 
+/* Is p in no heap of ours, but in the C library's? */
+static MT_NOINLINE bool is_libcs(const void *p)
+{
+    const struct mt_libc_heap *libc = mt_load_acquire(&mt_libc_heap);
+    uintptr_t at = (uintptr_t)p;
+    return libc &&
+           !(mt_started() && (mt_span_of(at) || mt_is_free_slice(at))) &&
+           libc->owns(at);
+}
+
 size_t mt_usable_size_slow(const void *p)
 {
     uint32_t index;
     if (p == NULL)
         return 0;
+    if (MT_UNLIKELY(is_libcs(p)))
+        return mt_libc_heap->usable_size((void *)(uintptr_t)p);
     mt_span *span =
         mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
     return span ? mt_usable_bytes(span) : 0;
@@ -405,6 +418,11 @@ void mt_free_any(void *p, const char *who)
     if (p == NULL)
         return;
     int saved = errno;
+    if (MT_UNLIKELY(is_libcs(p))) {
+        mt_libc_heap->free(p);
+        errno = saved;
+        return;
+    }
     mt_span *span =
         mt_block_of((uintptr_t)p, &index, who, MT_ERROR_DOUBLE_FREE);
     if (span)
@@ -458,6 +476,8 @@ void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
 {
     uint32_t index;
     mt_span *span = mt_small_at(p, &index);
+    if (span == NULL && MT_UNLIKELY(is_libcs(p)))
+        return mt_libc_heap->realloc(p, size);
     if (span == NULL)
         span = mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
     if (span == NULL) {

@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Set by the preload library; without it, all that is foreign is an error. */
-struct mt_foreign {
+struct mt_libc_heap {
     bool (*owns)(uintptr_t);
     void (*free)(void *);
     void *(*realloc)(void *, size_t);
     size_t (*usable_size)(void *);
 };
-extern const struct mt_foreign *mt_foreign;
+/* state.c. Set by the preload library; NULL: all that is foreign is an error.
+ */
+extern const struct mt_libc_heap *mt_libc_heap;
 
 #endif

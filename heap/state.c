@@ -4,11 +4,13 @@
  * which settings, and which heaps are there.  It calls nothing.
  */
 #include "heap/alloc.h"
+#include "heap/libc_heap.h"
 
 struct mt_hot mt_hot;
 struct memtrace_heap *mt_main;
 struct memtrace_heap *mt_heaps[MT_MAX_HEAPS];
 bool mt_has_started;
+const struct mt_libc_heap *mt_libc_heap;
 
 struct mt_config mt_config = {
     .trace = true,

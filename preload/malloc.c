@@ -22,6 +22,7 @@
 __attribute__((constructor)) static void malloc_start(void)
 {
     int saved = errno;
+    mt_libc_start();
     mt_start();
     errno = saved;
 }
@@ -170,3 +171,21 @@ MT_EXPORT size_t malloc_usable_size(void *block)
 {
     return mt_usable_size(block);
 }
+
+/* The names that glibc's have for programs whose malloc stands on them: its
+ * blocks and those of functions that such a program has not are of one heap. */
+#ifdef __clang__
+#define COPY(name)
+#else
+#define COPY(name) , copy(name)
+#endif
+#define LIBC_NAME(name)                                                        \
+    MT_EXPORT __typeof(name) __libc_##name                                     \
+        __attribute__((alias(#name) COPY(name)))
+LIBC_NAME(malloc);
+LIBC_NAME(free);
+LIBC_NAME(calloc);
+LIBC_NAME(realloc);
+LIBC_NAME(memalign);
+LIBC_NAME(valloc);
+LIBC_NAME(pvalloc);

@@ -7,6 +7,16 @@
 
 #include <stddef.h>
 
+/* libc_blocks.c: before the program allocates anything. */
+void mt_libc_start(void);
+
+void *__libc_malloc(size_t);
+void __libc_free(void *);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t align, size_t);
+void *__libc_valloc(size_t);
+void *__libc_pvalloc(size_t);
 void cfree(void *);
 void free_sized(void *, size_t);
 void free_aligned_sized(void *, size_t align, size_t);

@@ -5,6 +5,7 @@
  */
 #include "preload/symbols.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -119,10 +120,17 @@ bool mt_symbols_is_preceded(const char *name)
 {
     struct mt_symbols s;
     for (const struct link_map *map = _r_debug.r_map;
-         map && map->l_ld != _DYNAMIC; map = map->l_next)
-        if (mt_symbols_open(&s, map) && mt_symbols_address(&s, name))
+         map && map->l_ld != _DYNAMIC; map = map->l_next) {
+        uint32_t at = 0;
+        if (mt_symbols_open(&s, map) && mt_symbols_next(&s, name, &at))
             return true;
+    }
     return false;
+}
+
+uintptr_t mt_symbols_following_global(const char *name)
+{
+    return (uintptr_t)dlsym(RTLD_NEXT, name);
 }
 
 uintptr_t mt_symbols_following(const char *name)

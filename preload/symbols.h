@@ -31,7 +31,9 @@ uintptr_t mt_symbols_address(const struct mt_symbols *, const char *name);
 const struct link_map *mt_symbols_own(void);
 /* Does an object that is searched before this library define the name? */
 bool mt_symbols_is_preceded(const char *name);
-/* The address that comes next in the search order, or 0. */
+/* The address that comes next: in the search order of the whole process, or
+ * in any object that is loaded; 0: in none. */
+uintptr_t mt_symbols_following_global(const char *name);
 uintptr_t mt_symbols_following(const char *name);
 
 #endif
