@@ -73,12 +73,21 @@ static int walk_count(mt_span *span, uint32_t index, void *arg)
     return 0;
 }
 
-MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
-                                  struct memtrace_stats *stats)
+/* Live blocks of a span: by counting bits. */
+static size_t live_blocks(const mt_span *span)
 {
-    heap = mt_heap_meant(heap);
-    if (heap == NULL)
-        return -1;
+    size_t n = 0;
+    for (uint32_t w = 0; w < mt_bitmap_words(span->n_blocks); w++)
+        n += (size_t)__builtin_popcountll(
+            ~(mt_load_relaxed(&mt_local(span)[w]) |
+              mt_load_relaxed(&mt_remote(span)[w])) &
+            mt_word_mask(span, w));
+    return n;
+}
+
+void mt_heap_usage(const struct memtrace_heap *heap,
+                   struct memtrace_stats *stats)
+{
     const struct mt_heap_record *record = heap->record;
     memset(stats, 0, sizeof *stats);
     stats->name = record->name;
@@ -90,17 +99,29 @@ MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
     stats->trimmable = record->dirty_bytes;
     stats->failures = record->failures;
     uint32_t n = span_count();
-    size_t total = 0;
     for (uint32_t id = 1; id < n; id++) {
         const mt_span *span = mt_span_at(id);
         if (span->heap != heap->id)
             continue;
         stats->free_runs += span->state == MT_SPAN_FREE;
-        if (span->state == MT_SPAN_SMALL)
-            total += span->n_blocks;
-        if (span->state == MT_SPAN_LARGE)
-            total++;
+        if (!is_span_of(heap, span))
+            continue;
+        size_t live = live_blocks(span);
+        stats->blocks += live;
+        stats->used += live * span->block_bytes;
+        stats->free_blocks += span->n_blocks - live;
     }
+}
+
+MT_EXPORT int memtrace_heap_stats(memtrace_heap *heap,
+                                  struct memtrace_stats *stats)
+{
+    heap = mt_heap_meant(heap);
+    if (heap == NULL)
+        return -1;
+    mt_heap_usage(heap, stats);
+    size_t total = stats->blocks + stats->free_blocks;
+    stats->blocks = stats->used = 0; /* those that are counted one by one */
     mt_blocks_walk(heap, walk_count, stats);
     stats->free_blocks = total > stats->blocks ? total - stats->blocks : 0;
     return 0;

@@ -2,6 +2,7 @@
  *
  * What glibc's malloc has beside allocation: statistics and tuning.
  */
+#include "heap/block_walk.h"
 #include "heap/memtrace.h"
 #include "heap/internal.h"
 #include "heap/raw_print.h"
@@ -34,7 +35,8 @@ MT_EXPORT struct mallinfo2 mallinfo2(void)
     struct memtrace_stats s;
     struct mallinfo2 info;
     memset(&info, 0, sizeof info);
-    if (memtrace_heap_stats(NULL, &s) == 0) {
+    if (mt_start()) {
+        mt_heap_usage(mt_main, &s);
         info.arena = s.committed;
         info.ordblks = s.free_runs;
         info.smblks = s.free_blocks;

@@ -32,6 +32,8 @@ bool mt_symbols_open(struct mt_symbols *s, const struct link_map *map)
             s->gnu_hash = p;
         else if (d->d_tag == DT_HASH)
             s->hash = p;
+        else if (d->d_tag == DT_VERSYM)
+            s->versions = p;
     }
     return s->table && s->names && (s->gnu_hash || s->hash);
 }
@@ -96,14 +98,19 @@ const ElfW(Sym) *
     return *at ? &s->table[*at] : NULL;
 }
 
+#define HIDDEN_VERSION 0x8000u
 uintptr_t mt_symbols_address(const struct mt_symbols *s, const char *name)
 {
-    uint32_t at = 0;
-    const ElfW(Sym) *symbol = mt_symbols_next(s, name, &at);
-    if (!symbol)
+    const ElfW(Sym) *best = NULL, *symbol;
+    for (uint32_t at = 0; (symbol = mt_symbols_next(s, name, &at)) != NULL;) {
+        best = symbol;
+        if (!s->versions || !(s->versions[at] & HIDDEN_VERSION))
+            break;
+    }
+    if (!best)
         return 0;
-    uintptr_t address = s->map->l_addr + symbol->st_value;
-    if (ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC)
+    uintptr_t address = s->map->l_addr + best->st_value;
+    if (ELF64_ST_TYPE(best->st_info) == STT_GNU_IFUNC)
         address = ((uintptr_t(*)(void))address)();
     return address;
 }

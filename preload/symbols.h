@@ -16,6 +16,7 @@ struct mt_symbols {
     const ElfW(Sym) * table;
     const char *names;
     const uint32_t *gnu_hash, *hash;
+    const uint16_t *versions; /* or NULL */
 };
 
 /* False for an object without a table or a hash table (the vDSO is skipped,
@@ -25,7 +26,8 @@ bool mt_symbols_open(struct mt_symbols *, const struct link_map *);
  * begins as 0: it may define several versions of one. NULL: no more. */
 const ElfW(Sym) *
     mt_symbols_next(const struct mt_symbols *, const char *name, uint32_t *at);
-/* The address that the object defines the name at, or 0. */
+/* The address that the object defines the name at, in the version that is the
+ * default if there are several; 0: it does not. */
 uintptr_t mt_symbols_address(const struct mt_symbols *, const char *name);
 /* This library. */
 const struct link_map *mt_symbols_own(void);

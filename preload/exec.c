@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * exec.c - starting other programs: those that can not have this library
+ * (untraced.h) are started without it, so that a tree of processes runs as it
+ * would without the heap. All others are started as ever.
+ *
+ * These run between vfork() and the start, too: no lock, nothing allocated.
+ */
+#include "heap/kernel.h"
+#include "heap/internal.h"
+#include "preload/symbols.h"
+#include "preload/untraced.h"
+
+#include <alloca.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIBRARY "libmemtrace-preload.so"
+#define PRELOAD "LD_PRELOAD="
+#define MOST_VARIABLES 8192u
+#define MOST_ARGUMENTS 65536u
+
+/* The variable's index, or -1. */
+static long find_preload(char *const *environment)
+{
+    for (long i = 0; environment && environment[i]; i++)
+        if (strncmp(environment[i], PRELOAD, sizeof PRELOAD - 1) == 0)
+            return strstr(environment[i], LIBRARY) ? i : -1;
+    return -1;
+}
+
+/* What an environment without the library needs; 0: it stays as it is. */
+static size_t room_without(const char *path, char *const *environment)
+{
+    long at = find_preload(environment);
+    size_t n = 0;
+    if (at < 0 || !mt_runs_untraced(path))
+        return 0;
+    while (environment[n])
+        n++;
+    size_t text = strlen(environment[at]) + 1;
+    return n < MOST_VARIABLES && text < PATH_MAX
+               ? (n + 1) * sizeof *environment + text
+               : 0;
+}
+
+/* The list without this library. */
+static void drop_library(char *to, const char *list)
+{
+    char *end = to;
+    while (*list) {
+        size_t n = strcspn(list, ": ");
+        size_t m = sizeof LIBRARY - 1;
+        if (n > 0 && !(n >= m && memcmp(list + n - m, LIBRARY, m) == 0)) {
+            if (end != to)
+                *end++ = ':';
+            memcpy(end, list, n);
+            end += n;
+        }
+        list += n + (list[n] != '\0');
+    }
+    *end = '\0';
+}
+
+static char *const *without(void *memory, char *const *environment)
+{
+    char **copy = memory;
+    long at = find_preload(environment), n = 0;
+    for (; environment[n]; n++)
+        copy[n] = environment[n];
+    copy[n] = NULL;
+    char *text = (char *)(copy + n + 1);
+    memcpy(text, PRELOAD, sizeof PRELOAD);
+    drop_library(text + sizeof PRELOAD - 1,
+                 environment[at] + sizeof PRELOAD - 1);
+    if (text[sizeof PRELOAD - 1] != '\0')
+        copy[at] = text;
+    else
+        memmove(copy + at, copy + at + 1, (size_t)(n - at) * sizeof *copy);
+    return copy;
+}
+
+/* The environment for the program at the path. It lives in the caller's frame.
+ */
+#define ENVIRONMENT_FOR(path, environment)                                     \
+    __extension__({                                                            \
+        size_t room_ = room_without((path), (environment));                    \
+        room_ ? without(alloca(room_), (environment)) : (environment);         \
+    })
+
+/* Where execvp() would find the file; the file itself if it has a slash. */
+static const char *search_path(char path[PATH_MAX], const char *file)
+{
+    const char *list = NULL;
+    for (char **entry = environ; entry && *entry; entry++)
+        if (strncmp(*entry, "PATH=", 5) == 0)
+            list = *entry + 5;
+    if (strchr(file, '/'))
+        return file;
+    if (!list)
+        list = "/bin:/usr/bin";
+    size_t length = strlen(file);
+    for (;;) {
+        size_t n = strcspn(list, ":");
+        if (n + length + 2 <= PATH_MAX) {
+            memcpy(path, list, n);
+            path[n] = '/';
+            memcpy(path + n + (n > 0), file, length + 1);
+            if (mt_kernel_raw(SYS_access, (long)path, X_OK, 0, 0, 0, 0) == 0)
+                return path;
+        }
+        if (list[n] == '\0')
+            return file;
+        list += n + 1;
+    }
+}
+
+MT_EXPORT int execve(const char *path, char *const argv[], char *const env[])
+{
+    return (int)mt_kernel(SYS_execve, path, argv, ENVIRONMENT_FOR(path, env));
+}
+
+MT_EXPORT int execv(const char *path, char *const argv[])
+{
+    return (int)mt_kernel(SYS_execve, path, argv,
+                          ENVIRONMENT_FOR(path, environ));
+}
+
+MT_EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
+{
+    int (*next)(const char *, char *const *, char *const *) =
+        (int (*)(const char *, char *const *,
+                 char *const *))mt_symbols_following("execvpe");
+    char path[PATH_MAX];
+    return next(file, argv, ENVIRONMENT_FOR(search_path(path, file), env));
+}
+
+MT_EXPORT int execvp(const char *file, char *const argv[])
+{
+    return execvpe(file, argv, environ);
+}
+
+/* The arguments up to NULL, and for execle() the environment after it. */
+static size_t count_arguments(va_list *rest)
+{
+    size_t n = 1;
+    while (va_arg(*rest, char *) && n < MOST_ARGUMENTS)
+        n++;
+    return n;
+}
+
+#define ARGUMENTS(argv, first)                                                 \
+    va_list rest_;                                                             \
+    va_start(rest_, first);                                                    \
+    size_t n_ = count_arguments(&rest_);                                       \
+    va_end(rest_);                                                             \
+    char **argv = alloca((n_ + 1) * sizeof *argv);                             \
+    va_start(rest_, first);                                                    \
+    argv[0] = (char *)(uintptr_t)first;                                        \
+    for (size_t i_ = 1; i_ <= n_; i_++)                                        \
+    argv[i_] = va_arg(rest_, char *)
+
+MT_EXPORT int execl(const char *path, const char *first, ...)
+{
+    ARGUMENTS(argv, first);
+    va_end(rest_);
+    return execv(path, argv);
+}
+
+MT_EXPORT int execlp(const char *file, const char *first, ...)
+{
+    ARGUMENTS(argv, first);
+    va_end(rest_);
+    return execvp(file, argv);
+}
+
+MT_EXPORT int execle(const char *path, const char *first, ...)
+{
+    ARGUMENTS(argv, first);
+    char *const *env = va_arg(rest_, char *const *);
+    va_end(rest_);
+    return execve(path, argv, env);
+}
+
+typedef int spawn_function(pid_t *, const char *,
+                           const posix_spawn_file_actions_t *,
+                           const posix_spawnattr_t *, char *const *,
+                           char *const *);
+
+MT_EXPORT int posix_spawn(pid_t *pid, const char *path,
+                          const posix_spawn_file_actions_t *actions,
+                          const posix_spawnattr_t *attributes,
+                          char *const argv[], char *const env[])
+{
+    spawn_function *next =
+        (spawn_function *)mt_symbols_following("posix_spawn");
+    return next(pid, path, actions, attributes, argv,
+                ENVIRONMENT_FOR(path, env));
+}
+
+MT_EXPORT int posix_spawnp(pid_t *pid, const char *file,
+                           const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes,
+                           char *const argv[], char *const env[])
+{
+    spawn_function *next =
+        (spawn_function *)mt_symbols_following("posix_spawnp");
+    char path[PATH_MAX];
+    return next(pid, file, actions, attributes, argv,
+                ENVIRONMENT_FOR(search_path(path, file), env));
+}
