@@ -65,23 +65,6 @@ bool mt_os_unmap(void *address, size_t bytes)
     return mt_kernel(SYS_munmap, address, bytes) == 0;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    mt_os_clock(clock, &now);
-    return mt_os_ns(&now);
-}
-
-uint64_t mt_os_monotonic_ns(void)
-{
-    return clock_ns(MT_OS_MONOTONIC);
-}
-
-uint64_t mt_os_realtime_ns(void)
-{
-    return clock_ns(CLOCK_REALTIME);
-}
-
 uint32_t mt_os_tid(void)
 {
     return (uint32_t)mt_kernel(SYS_gettid);

@@ -79,3 +79,20 @@ void mt_os_clock_start(void)
                 (mt_clock *)(uintptr_t)(image.base + symbol->st_value);
     }
 }
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    mt_os_clock(clock, &now);
+    return mt_os_ns(&now);
+}
+
+uint64_t mt_os_monotonic_ns(void)
+{
+    return clock_ns(MT_OS_MONOTONIC);
+}
+
+uint64_t mt_os_realtime_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
