@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * exec.c - starting other programs: those that can not have this library
- * (untraced.h) are started without it, so that a tree of processes runs as it
+ * (refused.h) are started without it, so that a tree of processes runs as it
  * would without the heap. All others are started as ever.
  *
  * These run between vfork() and the start, too: no lock, nothing allocated.
@@ -9,7 +9,7 @@
 #include "heap/kernel.h"
 #include "heap/internal.h"
 #include "preload/symbols.h"
-#include "preload/untraced.h"
+#include "preload/refused.h"
 
 #include <alloca.h>
 #include <limits.h>

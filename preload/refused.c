@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * untraced.c - which programs can not have this library: those of 32 bits or
+ * refused.c - which programs can not have this library: those of 32 bits or
  * another machine, of another C library's dynamic linker, and with the runtime
  * of a sanitizer, which has a malloc of its own and wants to be first.
  *
  * It runs between vfork() and execve(): system calls and the stack alone.
  */
 #include "heap/kernel.h"
-#include "preload/untraced.h"
+#include "preload/refused.h"
 
 #include <elf.h>
 #include <fcntl.h>

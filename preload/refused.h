@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * untraced.h - programs that run without this library.
+ * refused.h - programs that run without this library.
  */
-#ifndef MT_UNTRACED_H
-#define MT_UNTRACED_H
+#ifndef MT_REFUSED_H
+#define MT_REFUSED_H
 
 #include <stdbool.h>
 
