@@ -7,5 +7,7 @@ UNIT_TESTS += %D%/unit_policy
 SCRIPT_TESTS += %D%/e2e/policy %D%/e2e/ci %D%/e2e/atend %D%/e2e/annotations
 EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annotated.c %D%/programs/suppressed.c %D%/schemas/junit.xsd \
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
+SCRIPT_TESTS += %D%/e2e/oom
+EXTRA_DIST += %D%/programs/eater.c
 SCRIPT_TESTS += %D%/e2e/nomemory
 EXTRA_DIST += %D%/programs/nomemory.c

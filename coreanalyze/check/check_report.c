@@ -115,8 +115,8 @@ static void finish_process(struct mt_check *check)
 
 /* Searches the heap of the process and reports it. */
 static bool look_at(struct mt_check *check, struct mt_resolver *resolver,
-                    struct mt_model *model, struct mt_findings_process *p,
-                    struct mt_error *error)
+                    struct mt_model *model, const struct mt_exited *exited,
+                    struct mt_findings_process *p, struct mt_error *error)
 {
     struct mt_findings *findings = &check->policy.findings;
     struct mt_leaks leaks = {0};
@@ -124,6 +124,8 @@ static bool look_at(struct mt_check *check, struct mt_resolver *resolver,
     struct mt_facts facts;
     bool ok = mt_leaks_run(model, &check->leaks, &leaks, error);
 
+    /* Otherwise the search may have missed what was taken. */
+    ok = ok && !(exited && mt_exited_reaped(exited, error));
     if (ok) {
         struct mt_report report = {model,      &leaks.show,        resolver,
                                    check->out, mt_leak_kind_names, NULL};
@@ -203,8 +205,13 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
     if (model) {
         mt_resolver_use(resolver, model);
         mt_crash_explain(findings, resolver, model, &p->crash);
-        if (!look_at(check, resolver, model, p, &error))
+        if (!look_at(check, resolver, model, exited, p, &error)) {
+            if (exited)
+                mt_exited_reaped(exited, &error);
             not_checked(check, p, error.text);
+        }
+    } else if (exited && mt_exited_reaped(exited, &error)) {
+        not_checked(check, p, error.text);
     } else if (exited && mt_untraced_why(exited->reader, why, sizeof why)) {
         not_checked(check, p, why);
     } else {
@@ -235,6 +242,8 @@ void mt_check_look(struct mt_check *check,
         not_checked(check, p, "out of memory");
     else if (source)
         look_at_source(check, source, exited, p);
+    else if (exited && mt_exited_reaped(exited, error))
+        not_checked(check, p, error->text);
     else if (exited && mt_untraced_why(exited->reader, why, sizeof why))
         not_checked(check, p, why);
     else

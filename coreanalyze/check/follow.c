@@ -11,6 +11,11 @@
  * A child that shares its parent's memory (vfork, posix_spawn) has no heap of
  * its own until it calls execve(2).  Its first stop may be told before its
  * parent's event is; it then waits for that.
+ *
+ * A process that is held keeps its memory.  One that the kernel's OOM killer
+ * ended thus leaves its memory cgroup full, and the follower, if in the same
+ * one, would wait for each page until the kernel takes that memory after all.
+ * So it has a reserve, which it gives back where a process ends.
  */
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/check/preload_env.h"
@@ -22,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -37,6 +43,8 @@
 #define POLL_NS 50000000
 #define FOLLOWED 1 /* what the program is told before it starts */
 #define UNFOLLOWED 2
+#define RESERVE ((size_t)4 << 20)
+#define STACK ((size_t)256 << 10)
 
 struct traced {
     pid_t tid, pid;
@@ -59,6 +67,7 @@ struct follower {
     bool followed;
     bool out_of_memory;
     time_t deadline;
+    void *reserve;               /* NULL: given back */
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
 
@@ -104,6 +113,36 @@ static void follow_forget(struct follower *f, struct traced *t)
 static void follow_resume(pid_t tid, int signal)
 {
     ptrace(PTRACE_CONT, tid, 0, signal);
+}
+
+/* --- memory --- */
+
+static void reserve_hold(struct follower *f)
+{
+    void *got;
+
+    if (f->reserve || !f->followed)
+        return;
+    got = mmap(NULL, RESERVE, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (got != MAP_FAILED)
+        f->reserve = got;
+}
+
+static void reserve_give_back(struct follower *f)
+{
+    if (f->reserve)
+        munmap(f->reserve, RESERVE);
+    f->reserve = NULL;
+}
+
+/* So that calls from here find pages there. */
+static void __attribute__((noinline)) touch_stack(void)
+{
+    volatile char pages[STACK];
+
+    for (size_t i = 0; i < sizeof pages; i += 4096)
+        pages[i] = 0;
 }
 
 /* --- ends --- */
@@ -190,9 +229,12 @@ static void follow_at_end(struct follower *f, struct traced *t)
             t->held = false;
             follow_resume(t->tid, 0);
             follow_forget(f, t);
+        } else {
+            reserve_give_back(f);
         }
         return;
     }
+    reserve_give_back(f);
     follow_report(f, t);
     follow_release(f, t->pid);
 }
@@ -313,6 +355,8 @@ static void take_event(struct follower *f, pid_t tid, int status)
         follow_stopped(f, tid, status);
         return;
     }
+    if (t && tid == t->pid)
+        reserve_hold(f);
     if (t)
         follow_forget(f, t);
     if (tid == f->program) {
@@ -431,6 +475,8 @@ static bool follow_start(struct follower *f, char *const *argv,
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (f->followed && follow_add(f, f->program))
         f->all[0].known = f->all[0].shares = true; /* until its execve */
+    touch_stack();
+    reserve_hold(f);
     byte = f->followed ? FOLLOWED : UNFOLLOWED;
     if (write(ready[1], &byte, 1) != 1)
         number = errno;
@@ -469,6 +515,7 @@ bool mt_check_run(char *const *argv, const char *preload,
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (f.out_of_memory)
         events->lost(events->context, f.program, "out of memory");
+    reserve_give_back(&f);
     free(f.all);
     *end = (struct mt_check_end){(uint32_t)f.program, f.status, f.followed};
     return ok;

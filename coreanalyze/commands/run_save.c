@@ -20,14 +20,16 @@ struct saver {
     struct mt_error *why; /* it was not */
 };
 
-static bool run_save_write(const struct saver *saver, struct mt_source *source,
-                           struct mt_error *error)
+static bool run_save_write(const struct saver *saver,
+                           const struct mt_exited *end,
+                           struct mt_source *source, struct mt_error *error)
 {
     struct mt_snapshot_options options = {0, NULL};
     struct mt_model *model = mt_snapshot_take(source, &options, error);
     char *name = NULL;
     uint64_t bytes;
-    bool ok = model != NULL;
+    /* A trace that the kernel took in part would look like a small one. */
+    bool ok = model && !mt_exited_reaped(end, error);
 
     if (ok) {
         name = mt_output_name(saver->pattern, source->process.pid,
@@ -57,8 +59,10 @@ static void run_save_ended(void *context, const struct mt_exited *end)
     if (!saver->all && !end->program)
         return;
     source = mt_exited_open(end, &error);
-    ok = source && run_save_write(saver, source, &error);
+    ok = source && run_save_write(saver, end, source, &error);
     mt_source_free(source);
+    if (!ok)
+        mt_exited_reaped(end, &error);
     if (end->program) {
         saver->saved = ok;
         if (!ok)
@@ -89,6 +93,7 @@ int mt_run_save(char *const *argv, const char *preload, const char *pattern,
                                      .command = "run"};
     struct mt_check_end end;
     char *unfollowed = NULL;
+    int status;
 
     if (asprintf(&unfollowed, "save=%s", pattern) < 0)
         unfollowed = NULL;
@@ -103,12 +108,11 @@ int mt_run_save(char *const *argv, const char *preload, const char *pattern,
                 events.unfollowed ? "a process that a signal ends is not saved"
                                   : "nothing is saved");
     free(unfollowed);
-    if (WIFSIGNALED(end.status))
-        return 128 + WTERMSIG(end.status);
-    if (end.followed && !saver.saved) {
-        mt_fail(error, "run: not saved: %s",
-                why.text[0] ? why.text : "its end was not seen");
-        return WEXITSTATUS(end.status) ? WEXITSTATUS(end.status) : 1;
-    }
-    return WEXITSTATUS(end.status);
+    status = WIFSIGNALED(end.status) ? 128 + WTERMSIG(end.status)
+                                     : WEXITSTATUS(end.status);
+    if (!end.followed || saver.saved)
+        return status;
+    mt_fail(error, "run: not saved: %s",
+            why.text[0] ? why.text : "its end was not seen");
+    return status ? status : 1;
 }

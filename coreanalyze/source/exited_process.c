@@ -4,9 +4,13 @@
  */
 #include "coreanalyze/source/exited_process.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* The registers of those that were held; a thread that ended before has none
  * and needs none. */
@@ -46,4 +50,48 @@ struct mt_source *mt_exited_open(const struct mt_exited *ended,
     mt_no_memory(error, "the threads");
     mt_source_free(source);
     return NULL;
+}
+
+static bool exited_readable(int memory, unsigned long address)
+{
+    char byte;
+
+    return address == 0 || pread(memory, &byte, 1, (off_t)address) == 1;
+}
+
+/* After the kernel's reaper has begun, a page of anonymous memory that is not
+ * there cannot be read.  It takes mappings in the order of their addresses, by
+ * the kernel's release up or down. */
+bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
+{
+    char path[64], line[512], flags[8];
+    unsigned long start, inode, lowest = 0, highest = 0;
+    bool reaped;
+    int memory;
+    FILE *maps;
+
+    if (!WIFSIGNALED(ended->status) || WTERMSIG(ended->status) != SIGKILL)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)ended->reader);
+    memory = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)ended->reader);
+    maps = fopen(path, "re");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%*x %7s %*x %*s %lu", &start, flags, &inode) !=
+                3 ||
+            strcmp(flags, "rw-p") != 0 || inode != 0)
+            continue;
+        lowest = lowest ? lowest : start;
+        highest = start;
+    }
+    reaped = memory >= 0 && !(exited_readable(memory, lowest) &&
+                              exited_readable(memory, highest));
+    if (maps)
+        fclose(maps);
+    if (memory >= 0)
+        close(memory);
+    if (reaped)
+        mt_fail(error, "the OOM killer ended it, and the kernel took its "
+                       "memory before all was read");
+    return reaped;
 }

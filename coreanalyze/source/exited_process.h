@@ -30,4 +30,8 @@ struct mt_exited {
 struct mt_source *mt_exited_open(const struct mt_exited *ended,
                                  struct mt_error *error);
 
+/* Has the kernel taken the memory of such a process?  It does so a moment after
+ * its OOM killer ended one that stands still; `error` then says it. */
+bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error);
+
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * eater.c - takes memory until something ends it: argv[1] blocks of argv[2]
+ * bytes each, or without end if that is 0.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void **list;
+
+int main(int argc, char **argv)
+{
+    size_t most = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+    size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 100;
+
+    for (size_t n = 0; most == 0 || n < most; n++) {
+        void **block = malloc(bytes);
+        if (!block)
+            return 3;
+        memset(block, 1, bytes);
+        *block = list;
+        list = block;
+    }
+    return 0;
+}
