@@ -19,7 +19,7 @@
 
 struct memtrace_reader {
     struct mt_source *source;
-    struct memtrace_reader_target target; /* its functions; else all 0 */
+    struct memtrace_reader_target target; /* the caller's functions, or all 0 */
     struct mt_progress progress;
     struct mt_strings *names; /* of the caller's symbols */
     struct mt_error error;

@@ -58,8 +58,8 @@ struct memtrace_reader_symbol {
 struct memtrace_reader_target {
     uint32_t abi; /* MEMTRACE_READER_ABI */
     uint32_t pid; /* of the process; 0 if not known */
-    /* Where the tables come from: the core file at `core` if not NULL, else
-     * /proc/PID if `local_process`, else the tables below. */
+    /* Where the tables come from: the core file at `core` if not NULL;
+     * otherwise /proc/PID if `local_process`; otherwise the tables below. */
     const char *core;
     uint32_t local_process;
     uint32_t n_mappings, n_modules, n_threads;
@@ -69,7 +69,7 @@ struct memtrace_reader_target {
     const char *exe; /* path of the program, or NULL */
     void *context;   /* passed to the functions below */
     /* Copies memory; returns the number of bytes copied, from the start.  Not
-     * asked, and may be NULL, if `core` is given: the file tells all. */
+     * called, and may be NULL, if `core` is given: the file has everything. */
     size_t (*read)(void *context, uint64_t address, void *buffer, size_t bytes);
     /* Writes memory; 1 if all was written.  NULL: the target is read only. */
     int (*write)(void *context, uint64_t address, const void *buffer,
@@ -78,9 +78,9 @@ struct memtrace_reader_target {
      * `symbol`.  May be NULL. */
     int (*symbol)(void *context, uint64_t pc,
                   struct memtrace_reader_symbol *symbol);
-    /* Told now and then how much of a long step is done; returns 0 to go on,
-     * 1 to stop it, and the verb then reports what it has seen so far.  May
-     * be NULL. */
+    /* Called now and then with the progress of a long step.  Returns 0 to
+     * continue or 1 to stop it; the verb then reports what it has seen so far.
+     * May be NULL. */
     int (*progress)(void *context, const char *step, uint64_t done,
                     uint64_t total);
     /* Address of the data symbol `memtrace_root`, or 0 if not known. */
@@ -113,11 +113,10 @@ const char *memtrace_reader_help(const char *verb);
 /* Names of the options of a verb ("--json", ...), NULL-terminated; owned by
  * the library, static; NULL for an unknown verb. */
 const char *const *memtrace_reader_options(const char *verb);
-/* What may be given to an option: the target's heaps for "--heap", its marks
- * for "--since" and
- * "--older", the keys of "--sort".  NULL-terminated; empty if anything may
- * be; NULL if the option takes no value.  Belongs to the reader, and lives
- * until the next call on it. */
+/* The values that an option takes: the target's heaps for "--heap", its marks
+ * for "--since" and "--older", the keys of "--sort". NULL-terminated; empty if
+ * any value will do; NULL if the option takes none.  Belongs to the reader, and
+ * lives until the next call on it. */
 const char *const *memtrace_reader_values(struct memtrace_reader *,
                                           const char *option);
 /* "0.1.0" */

@@ -31,8 +31,8 @@
         const struct memtrace_reader_module *: "c_void_p",                     \
         const struct memtrace_reader_thread *: "c_void_p")
 
-/* One field of the structure at hand: where the last one ended, and how its
- * type aligns, say where it must begin. */
+/* One field of the current structure. It must begin where the last one ended,
+ * as its type aligns. */
 static size_t field_end;
 
 static void put_field(const char *name, const char *type, size_t items,

@@ -21,9 +21,9 @@
 
 typedef struct mt_span_record mt_span;
 
-/* Where a thread takes blocks of one class from: one word of the free bits
- * of its current span.  `word` points into the span's own bitmap (or to a
- * word that is always 0), so the bitmap is the truth at every instruction. */
+/* A thread's source of blocks of one class: one word of the free bits of its
+ * current span. `word` points into the span's own bitmap (or to a word that is
+ * always 0), so the bitmap is the truth at every instruction. */
 struct mt_bin {
     uint64_t *word;
     uintptr_t base;   /* address of the block of bit 0 of *word */
@@ -34,7 +34,7 @@ struct mt_bin {
     uint16_t given;   /* and was given a span, since the cache was trimmed */
 };
 
-/* What one thread owns.  Owner: the thread, but for `pending` (any thread
+/* All that one thread owns. Owner: the thread, but for `pending` (any thread
  * pushes) and, while idle, everything (under idle_lock). */
 struct mt_cache {
     const uint32_t *trace; /* the main heap's trace word */
@@ -71,7 +71,7 @@ struct mt_memory {
     uint64_t page_bytes; /* 0: the system's */
     uint64_t nodes;      /* it is bound to, one bit each; 0: to none */
     uint32_t thp;        /* MT_THP_* */
-    bool fallback;       /* normal pages where there are no large ones */
+    bool fallback;       /* normal pages if large ones are missing */
 };
 
 /* Freed blocks whose reuse is delayed (safety.h); under cache_lock. */
@@ -83,7 +83,7 @@ struct mt_quarantine {
 };
 
 /* memtrace_heap.modes (safety.h) */
-#define MT_MODE_GUARD 1u      /* an inaccessible page behind large blocks */
+#define MT_MODE_GUARD 1u      /* an inaccessible page after large blocks */
 #define MT_MODE_FILL_FREE 2u  /* free small blocks hold a pattern */
 #define MT_MODE_FILL_ALLOC 4u /* new blocks hold another */
 #define MT_MODE_CLEAN 8u      /* new blocks hold nothing of older ones */
@@ -114,7 +114,7 @@ struct memtrace_heap {
     void *on_full_arg;
 };
 
-/* What malloc and free read of the process: one cache line. */
+/* The part of the process's state that malloc and free read: one cache line. */
 struct mt_hot {
     uintptr_t base; /* the main heap's first region */
     uint64_t size;  /* its committed bytes */
@@ -224,7 +224,7 @@ struct memtrace_heap *mt_heap_at(uint32_t id);
 void mt_classes_init(void);
 uint32_t mt_class_size(uint32_t size_class);
 uint32_t mt_class_slices(uint32_t size_class);
-/* Of the first span that a thread has of the class. */
+/* Slices of the first span that a thread has of the class. */
 uint32_t mt_class_first_slices(uint32_t size_class);
 /* Smallest class for `size` at `align` (a power of two), or MT_CLASS_NONE. */
 uint32_t mt_class_for(size_t size, size_t align);
@@ -234,8 +234,8 @@ uint32_t mt_class_for(size_t size, size_t align);
  * has or of the fewest it can have; NULL with ENOMEM. Takes the heap's lock. */
 mt_span *mt_span_new(struct memtrace_heap *, uint32_t size_class,
                      uint32_t owner, bool least);
-/* A large span of one live block of `bytes` at `align`; *zeroed tells whether
- * its memory is known to be zero. */
+/* A large span of one live block of `bytes` at `align`; *zeroed is set to
+ * whether its memory is known to be zero. */
 mt_span *mt_span_new_large(struct memtrace_heap *, size_t bytes, size_t align,
                            bool *zeroed);
 /* Gives the span's slices back to the heap. */
@@ -294,7 +294,7 @@ void mt_cache_setup(struct mt_cache *, struct memtrace_heap *, uint32_t id);
 /* refill.c */
 /* Makes the bin's word nonzero, or returns false with ENOMEM. */
 bool mt_refill(struct mt_cache *, uint32_t size_class);
-/* The same, and the blocks are of that class: aligned as their size is. */
+/* Allocates from that class, so that blocks are aligned as their size is. */
 bool mt_refill_aligned(struct mt_cache *, uint32_t size_class);
 /* Frees a block of a span whose owner_key is not this thread's. */
 void mt_free_other(struct mt_cache *, mt_span *, uint32_t index);
@@ -313,7 +313,7 @@ void mt_cache_move(struct mt_cache *from, struct mt_cache *to, mt_span *);
 void mt_cache_move_all(struct mt_cache *from, struct mt_cache *to);
 
 /* threads.c */
-/* This thread's cache; attaches one.  NULL with ENOMEM. */
+/* The calling thread's cache; attaches one. NULL with ENOMEM. */
 struct mt_cache *mt_cache_get(void);
 bool mt_threads_init(void);
 /* From here on the heap learns of the ends of threads. */
@@ -332,8 +332,8 @@ static inline bool mt_is_orphan(const mt_span *span)
 /* Gives `cache` an orphan of the class with free blocks; false: there is none.
  */
 bool mt_take_orphan(struct mt_cache *cache, uint32_t size_class);
-/* The same with a span of which the thread has freed a block; false: it is no
- * orphan any more. */
+/* Adopts a span of which the thread has freed a block; false: the span is no
+ * longer an orphan. */
 bool mt_adopt_orphan(struct mt_cache *cache, mt_span *);
 /* Drains the idle cache (its thread is gone; spans of its may be free). */
 void mt_idle_drain(struct mt_cache *);
@@ -357,7 +357,7 @@ void *mt_heap_alloc(struct memtrace_heap *, size_t size, size_t align,
 /* The rest of a free(); the block stays in its register. */
 MT_REALIGN void mt_free_main(void *, mt_span *);
 MT_REALIGN void mt_free_word(void *, mt_span *, uint32_t word);
-/* As mt_alloc for the calling thread's cache of the main heap; NULL without
+/* Like mt_alloc for the calling thread's cache of the main heap; NULL without
  * errno. */
 void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,
                      const struct mt_regs *);
@@ -366,18 +366,18 @@ MT_REALIGN void *mt_take_small(struct mt_cache *, uint32_t size_class,
                                size_t size, uint64_t tag);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */
 MT_REALIGN void mt_free_any(void *, const char *who);
-/* As realloc() of a block; size 0 frees. */
+/* Like realloc() of a block; size 0 frees. */
 void *mt_resize(void *p, size_t size, const struct mt_regs *);
 /* Gives a live block another size where it is, for the caller; false: it must
  * move. */
 bool mt_resize_in_place(mt_span *, uint32_t index, size_t size,
                         const struct mt_regs *);
-/* The span and index of the live block at p; else reports what p is, a freed
- * block as `freed_kind`, and returns NULL. */
+/* The span and index of the live block at p. Otherwise reports what p is, a
+ * freed block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
-/* Bytes that the block may use; 0 for NULL, and for what is no live block,
- * which is reported. */
+/* Bytes that the block may use; 0 for NULL, and for a pointer that is not a
+ * live block, which is reported. */
 MT_REALIGN size_t mt_usable_size_slow(const void *);
 
 /* recent_frees.c */
@@ -427,7 +427,7 @@ struct memtrace_heap *mt_heap_meant(struct memtrace_heap *);
 
 /* error.c: reports and, if the user set it so, aborts. AS-safe. */
 void mt_error(uint32_t kind, const char *what, uintptr_t p, uint64_t tag);
-/* The same, about the byte at p + offset. */
+/* Reports the byte at p + offset. */
 void mt_error_at(uint32_t kind, const char *what, uintptr_t p, uint64_t tag,
                  size_t offset);
 /* Memory ran out: errno, the failure counter, on_oom. Returns NULL. */

@@ -21,7 +21,7 @@ static uintptr_t annotate_blocks(uintptr_t p, bool ignored)
     if (span->tags == 0)
         return end;
     uint64_t *at = &mt_tags(span)[i], tag = mt_load_acquire(at);
-    /* If it is freed and taken again meanwhile, the tag is another one. */
+    /* If the block was freed and allocated again, its tag has changed. */
     while (!__atomic_compare_exchange_n(at, &tag, mt_ignored_tag(tag, ignored),
                                         false, __ATOMIC_RELEASE,
                                         __ATOMIC_ACQUIRE))

@@ -138,8 +138,8 @@ void mt_bin_make_current(struct mt_cache *cache, mt_span *span)
     mt_store_relaxed(&span->owner_key, cache_key_of(cache));
 }
 
-/* The bin's current span has no free block left; let go of it, and with it the
- * bins that borrow from it. */
+/* The bin's current span has no free block left: release it, and the bins that
+ * borrow from it. */
 void mt_bin_retire(struct mt_cache *cache, struct mt_bin *bin)
 {
     mt_span *span = mt_span_at(bin->span);
@@ -212,7 +212,7 @@ struct mt_cache *mt_cache_notify(mt_span *span)
         __atomic_exchange_n(&span->pending, 1, __ATOMIC_SEQ_CST))
         return NULL;
     struct mt_cache *owner = mt_cache_of(mt_load_acquire(&span->owner));
-    if (owner == NULL) { /* released since; there is nobody to tell */
+    if (owner == NULL) { /* released since: it has no owner to notify */
         __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
         return NULL;
     }
@@ -243,7 +243,7 @@ void mt_cache_drain(struct mt_cache *cache)
     while (id) {
         mt_span *span = mt_span_at(id);
         id = span->pending_next;
-        /* Before the bits are read: a free that comes later tells again. */
+        /* Before the bits are read: a later free notifies again. */
         __atomic_exchange_n(&span->pending, 0, __ATOMIC_SEQ_CST);
         if (mt_load_acquire(&span->state) != MT_SPAN_SMALL)
             continue;

@@ -34,7 +34,7 @@ void mt_cache_free(struct mt_cache *, mt_span *, uint32_t index);
  * been told; returns whom it told, or NULL. */
 struct mt_cache *mt_cache_notify(mt_span *);
 
-/* Bins of classes up to so much smaller may borrow from a bin. */
+/* A bin may lend to bins of classes that are at most this much smaller. */
 #define MT_MAX_LOAN 5u
 
 #endif

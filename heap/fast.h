@@ -36,8 +36,8 @@ static inline void *mt_malloc_fast(size_t size)
     return NULL;
 }
 
-/* The span of the live small block of the main heap at p and the block's
- * index; or NULL: then mt_block_of() must tell what p is. */
+/* The span of the live small block of the main heap at p and the block's index;
+ * or NULL: mt_block_of() must then find out what p is. */
 static inline mt_span *mt_small_at(const void *block, uint32_t *at)
 {
     uintptr_t p = (uintptr_t)block;

@@ -71,8 +71,9 @@ static void fork_child(void)
     mt_exit_begin();
 }
 
-/* What pthread_atfork() calls. That one would be linked behind all else, and
- * bring the end of the library's code into memory (alloc.mk). */
+/* The function that pthread_atfork() calls. pthread_atfork() itself would be
+ * linked last, and bring the end of the library's code into memory
+ * (alloc.mk). */
 extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void),
                              void *);
 extern void *__dso_handle __attribute__((visibility("hidden")));

@@ -6,12 +6,12 @@
  *
  * A span holds blocks of one size.  Each block has two free bits, one written
  * by the thread that owns the span (`local`, plain stores), one by all others
- * (`remote`, atomic or).  A block is live while neither is set.  There is no
- * other record of what is live: no free lists, no counts, nothing in the
+ * (`remote`, atomic or).  A block is live while neither is set.  Nothing else
+ * records which blocks are live: no free lists, no counts, nothing in the
  * blocks.  An allocation clears a local bit, a free sets one, each with one
  * store, so that a reader that stops the process between any two instructions
- * sees every block right, but for the one that a thread is just about to
- * return or has just been given back.
+ * sees every block right, but for the one that a thread is just about to return
+ * or has just been given back.
  *
  * A thread's bin points at one word of the local bits of its current span of
  * a class; while that word has a bit set, malloc needs nothing else.  When it
@@ -26,11 +26,11 @@
  *
  * A free by another thread sets the remote bit, then makes sure that the span
  * is on its owner's `pending` list: span->pending goes 0 -> 1, the one who
- * changed it pushes.  The owner takes the whole list, sets pending to 0
- * first and reads the bits after: a free that saw 1 is seen by that reading, a
- * free that comes later sees 0 and pushes again.  A span can change hands
- * while such a push is under way; who then finds it in his list and is not its
- * owner tells the owner, or drops it if it is no small span any more.
+ * changed it pushes.  The owner takes the whole list, sets pending to 0 first
+ * and reads the bits after: a free that saw 1 is seen by that reading, a free
+ * that comes later sees 0 and pushes again.  A span can change hands while such
+ * a push is under way; a thread that then finds it in its list and is not its
+ * owner notifies the owner, or drops it if it is no longer a small span.
  *
  * TAGS are written before the block's bit is cleared, and stay when it is
  * set: a live block never shows another's tag.  With tracing off again, the
@@ -77,7 +77,7 @@ static MT_COLD uint64_t ignored_tag(struct mt_cache *cache, size_t size,
     return mt_ignored_tag(new_tag(cache, size, regs), true);
 }
 
-/* As new_tag, 0 for an allocation that is not traced. */
+/* Like new_tag, 0 for an allocation that is not traced. */
 static uint64_t tag_for(uint32_t trace, size_t size, const struct mt_regs *regs)
 {
     bool traced = trace == MT_TRACE_ON || trace == MT_TRACE_SCOPE;
@@ -209,9 +209,9 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
     return block;
 }
 
-/* There is no memory to be had: what is free in the spans of the heap and need
- * not be is given back to it, and then any larger block will do. What other
- * threads have free in theirs stays theirs. */
+/* The system gives no memory.  Empty spans are given back to the heap; after
+ * that any larger block will do.  Free blocks in other threads' spans stay
+ * theirs. */
 static MT_COLD void *alloc_again(struct memtrace_heap *heap, size_t size,
                                  size_t align, bool zero,
                                  const struct mt_regs *regs)
@@ -336,7 +336,7 @@ size_t mt_usable_size_slow(const void *p)
 static void free_large(struct memtrace_heap *heap, mt_span *span,
                        const char *who)
 {
-    /* Two threads that free it at once: one of them is told. */
+    /* If two threads free it at once, one of them gets the report. */
     if (__atomic_fetch_or(&span->inline_local, 1, __ATOMIC_ACQ_REL) & 1) {
         mt_error(MT_ERROR_DOUBLE_FREE, who, span->base, tag_of(span, 0));
         return;
@@ -432,7 +432,7 @@ void mt_free_any(void *p, const char *who)
 
 /* --- realloc --- */
 
-/* The same block, for another size: its tag tells of the new request. */
+/* The same block, for another size: its tag records the new request. */
 static void heap_retag(mt_span *span, uint32_t index, size_t size,
                        const struct mt_regs *regs)
 {

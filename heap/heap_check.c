@@ -14,7 +14,7 @@
 
 struct check {
     struct memtrace_heap *heap;
-    bool shared; /* other threads use the heap meanwhile */
+    bool shared; /* other threads use the heap during the check */
     int violations;
     uint64_t span_bytes, dirty_bytes;
     uint64_t n_free[2]; /* clean, dirty runs found in regions */
@@ -219,7 +219,7 @@ static void check_list(struct check *check, const struct mt_cache *cache,
                              (uintptr_t)mt_span_at(list));
 }
 
-/* What the caller's own (or the named heap's) cache promises. */
+/* Checks the invariants of the caller's own (or the named heap's) cache. */
 static void check_cache(struct check *check, const struct mt_cache *cache)
 {
     for (uint32_t c = 0; cache && c < MT_N_CLASSES; c++) {

@@ -81,7 +81,7 @@ void mt_slice_map_set(struct mt_region_record *region, uint32_t first,
 
 /* --- regions --- */
 
-/* Of a slice map for `bytes`. */
+/* Size of a slice map for `bytes`. */
 static uint64_t map_bytes_for(uint64_t bytes)
 {
     uint64_t map = (bytes >> MT_SLICE_SHIFT) * sizeof(uint32_t);
@@ -235,7 +235,7 @@ bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
     if (need > size)
         return false;
     bool ok = commit_to(heap, r, want) || commit_to(heap, r, need);
-    /* Something of the program's is there: the region ends here. */
+    /* The program has mapped something there: the region ends here. */
     if (!ok && errno == EEXIST)
         r->size = r->committed;
     return ok;

@@ -9,7 +9,7 @@
 #include "heap/alloc.h"
 #include "heap/capture/stacks.h"
 
-/* The stack with the flag, or without; the same one if there is no room. */
+/* The stack with or without the flag; the same one if the table is full. */
 static uint32_t twin_of(uint32_t id, bool ignored)
 {
     if (id < MT_STACK_FIRST)

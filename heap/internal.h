@@ -18,16 +18,17 @@
 #define MT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define MT_COLD __attribute__((cold, noinline))
 #define MT_NOINLINE __attribute__((noinline))
-/* Of functions that the doors call themselves: a program may call those with a
- * stack that is not aligned, which they do not mind. */
+/* For functions that the entry points call: a program may call entry points
+ * with a stack that is not aligned, so these must accept that. */
 #define MT_REALIGN __attribute__((force_align_arg_pointer))
 #define MT_EXPORT __attribute__((visibility("default")))
 /* Initial-exec: the access is one instruction and can never allocate. */
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))
 
 #define mt_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-/* As mt_load_relaxed, of an aligned word; the compiler may make it an operand
- * of the instruction that uses it, which it does not with atomic loads. */
+/* Like mt_load_relaxed, for an aligned word.  The compiler may make it an
+ * operand of the instruction that uses it, which it does not with atomic
+ * loads. */
 #ifdef __SANITIZE_THREAD__
 #define mt_load_folded(p) mt_load_relaxed(p)
 #define mt_store_indexed(words, i, v) mt_store_relaxed(&(words)[i], (v))
@@ -68,7 +69,8 @@ uint64_t mt_os_reserve_most(void);
 /* Maps a part of a range that is not committed: read-write, zero.  EEXIST: the
  * process has mapped something else there.  Otherwise ENOMEM. */
 bool mt_os_commit(void *, size_t bytes);
-/* As mt_os_commit, in pages of 2^shift bytes, all of them there. */
+/* Like mt_os_commit, in pages of 2^shift bytes, all of them backed by
+ * memory. */
 bool mt_os_commit_huge(void *, size_t bytes, unsigned shift);
 bool mt_os_uncommit(void *, size_t bytes); /* the opposite */
 bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
@@ -115,8 +117,8 @@ extern struct mt_root *memtrace_root; /* exported; NULL until start-up */
  * memory is zero.  NULL when the section is full or the kernel refuses (the
  * section's overflow counter is then raised).  Takes no lock; AS-safe. */
 void *mt_section_alloc(unsigned section, size_t bytes);
-/* What mt_section_alloc() gave is no longer used: its whole pages go back to
- * the kernel, and read as zero. AS-safe. */
+/* Ends the use of memory from mt_section_alloc(): its whole pages go back to
+ * the kernel, and read as zero.  AS-safe. */
 void mt_section_forget(void *memory, size_t bytes);
 /* Offset of a NUL-terminated copy in the strings section, 0 when full. */
 uint32_t mt_string_add(const char *, size_t length);

@@ -26,11 +26,11 @@
  *   epoch         an entry in a table of coarse times; a tag holds its index.
  *
  * CONVENTIONS
- *   All integers are little-endian (the writer's own order; MT_MAGIC tells).
- *   "address" is an address in the target.  A count or id of 0 means none
- *   where the field says so.  Records only grow at their end within one
- *   major version, so a reader steps by the section's entry_bytes and never
- *   by its own sizeof.
+ *   All integers are little-endian (the writer's own order; MT_MAGIC shows it).
+ *   "address" is an address in the target.  A count or id of 0 means none where
+ *   the field says so.  Records only grow at their end within one major
+ *   version, so a reader steps by the section's entry_bytes and never by its
+ *   own sizeof.
  *
  * INVARIANTS (B is a span with state MT_SPAN_SMALL or MT_SPAN_LARGE)
  *   base + n_blocks * block_bytes <= region.base + (first_slice + n_slices)

@@ -56,20 +56,20 @@ struct memtrace_heap_options {
     void *base;       /* given memory, readable and writable; or NULL */
     size_t size;      /* bytes: fixed. 0 (base NULL): grows as needed */
     unsigned flags;   /* MEMTRACE_HEAP_* */
-    /* 0: the system's pages, else 4096, 2 MiB or 1 GiB. Large ones must be in
-     * the kernel's pool (vm.nr_hugepages), and are not given back before the
-     * heap is destroyed. Not of given memory. */
+    /* 0: the system's pages; otherwise 4096, 2 MiB or 1 GiB.  Large ones must
+     * be in the kernel's pool (vm.nr_hugepages), and are not given back before
+     * the heap is destroyed.  Not of given memory. */
     size_t page_size;
     const char *numa_nodes; /* as "0,2-3", from 0 to 63; NULL: no binding */
     size_t quarantine; /* bytes of freed blocks that are not used again yet */
 };
 
-/* Creates a heap.  With `size` it is fixed: when it is full, allocations
- * fail with ENOMEM.  Of given memory, whole 16 KiB units are used: base is
- * rounded up and the end down.  EINVAL: no name, or given memory of less than
- * one unit, a wrong page size or list of nodes.  ENOMEM: no address space, no
- * page of that size, or 255 heaps exist.  What the kernel says of nodes that it
- * does not have, EINVAL as a rule, is passed on. */
+/* Creates a heap.  With `size` it is fixed: when it is full, allocations fail
+ * with ENOMEM.  Given memory is used in whole 16 KiB units: base is rounded up
+ * and the end down.  EINVAL: no name, or given memory of less than one unit, a
+ * wrong page size or list of nodes.  ENOMEM: no address space, no page of that
+ * size, or 255 heaps exist.  The kernel's error for nodes that it does not
+ * have, usually EINVAL, is passed on. */
 memtrace_heap *memtrace_heap_create(const struct memtrace_heap_options *);
 
 /* Destroys a heap with all its blocks.  Its own memory is unmapped; given
@@ -90,7 +90,7 @@ void *memtrace_alloc_aligned(memtrace_heap *, size_t align, size_t size);
 void *memtrace_calloc(memtrace_heap *, size_t count, size_t size);
 /* The block stays in its heap; `heap` matters for p = NULL only. */
 void *memtrace_realloc(memtrace_heap *heap, void *p, size_t size);
-/* Frees a block of any heap.  A pointer that is no live block is reported on
+/* Frees a block of any heap.  A pointer that is not a live block is reported on
  * stderr with the stack that allocated it, and the program is aborted, or not
  * (MEMTRACE=on_error). errno is kept. */
 void memtrace_free(void *p);
@@ -101,8 +101,8 @@ size_t memtrace_usable_size(const void *p);
  * what it leads to, are none; -1 if p is in no heap.  The effect ends when it
  * is freed.  Only traced blocks can be marked so. */
 int memtrace_ignore(const void *p);
-/* What this thread allocates between them is ignored in the same way.  They
- * nest. */
+/* Blocks that this thread allocates between the two calls are ignored in the
+ * same way.  Calls nest. */
 void memtrace_ignore_begin(void);
 void memtrace_ignore_end(void);
 /* Pointers in this memory hold what they point to, also where the memory is in
@@ -140,7 +140,7 @@ struct memtrace_stats {
     size_t free_blocks; /* free blocks in spans */
     size_t failures;    /* allocations that got no memory */
 };
-/* Counts; O(spans). Exact if no other thread allocates meanwhile. */
+/* Counts; O(spans).  Exact if no other thread allocates during the call. */
 int memtrace_heap_stats(memtrace_heap *, struct memtrace_stats *);
 
 struct memtrace_class_stats {
@@ -167,7 +167,8 @@ struct memtrace_block {
 };
 /* Calls `visit` for every live block, in no order, until it returns nonzero,
  * and returns that, or 0.  `visit` may allocate and free; blocks that come or
- * go meanwhile are seen or not. The struct and stack are valid in the call. */
+ * go during the call are seen or not.  The struct and stack are valid in the
+ * call. */
 int memtrace_heap_walk(memtrace_heap *,
                        int (*visit)(const struct memtrace_block *, void *arg),
                        void *arg);
@@ -176,7 +177,8 @@ int memtrace_heap_walk(memtrace_heap *,
  * `top` largest stacks or all (0).  Calls no malloc. */
 int memtrace_heap_show(memtrace_heap *, int fd, unsigned top);
 /* Verifies the structures of the heap.  Returns the number of violations, a
- * line for each on stderr.  Other threads must not use the heap meanwhile. */
+ * line for each on stderr.  Other threads must not use the heap during the
+ * call. */
 int memtrace_heap_check(memtrace_heap *);
 /* Gives idle memory to the kernel at once; returns the bytes given. */
 size_t memtrace_trim(void);

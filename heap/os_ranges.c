@@ -64,7 +64,7 @@ static uint64_t align_up(uint64_t at, uint64_t align)
     return (at + align - 1) & ~(align - 1);
 }
 
-/* As random as the kernel's own choices are. */
+/* An address as random as the kernel's own choices. */
 static uint64_t choose_first_range(void)
 {
     uint64_t stack = (uintptr_t)__builtin_frame_address(0) >> 4;
@@ -75,7 +75,7 @@ static uint64_t choose_first_range(void)
     return LOWEST + (mixed >> (64 - SPREAD_BITS) << STEP_SHIFT);
 }
 
-/* What was mapped elsewhere than asked for is given back. */
+/* A mapping elsewhere than asked for is given back. */
 static bool map_at(void *address, size_t bytes, int protection, int flags)
 {
     void *got =
@@ -107,7 +107,7 @@ static uint64_t range_base(uint64_t entry)
     return entry & ~(uint64_t)63;
 }
 
-/* The number of entries up to the new one; 0: there is no room for it. */
+/* The number of entries up to the new one; 0: the table is full. */
 static uint32_t ranges_put(uint64_t *ranges, uint64_t base, unsigned shift)
 {
     for (uint32_t i = 0; i < MAX_RANGES; i++) {

@@ -4,9 +4,9 @@
  * huge pages, and the NUMA nodes that it is bound to.
  *
  * Memory of pages larger than the system's (MAP_HUGETLB) is mapped when it is
- * committed, without MAP_NORESERVE: what the kernel agreed to is there, and
- * what is not there is an allocation that fails, not a SIGBUS later.  It is not
- * given back before its region is.
+ * committed, without MAP_NORESERVE: memory that the kernel agreed to exists,
+ * and a shortage makes an allocation fail instead of raising SIGBUS later. Such
+ * memory is given back only with its region.
  */
 #ifndef MT_PAGE_KINDS_H
 #define MT_PAGE_KINDS_H
@@ -14,9 +14,9 @@
 #include "heap/alloc.h"
 
 struct mt_memory_options {
-    uint64_t page_size; /* 0: the system's; else 4 KiB, 2 MiB or 1 GiB */
+    uint64_t page_size; /* 0: the system's; or 4 KiB, 2 MiB, 1 GiB */
     uint32_t thp;       /* MT_THP_* */
-    bool fallback;      /* normal pages where there are no large ones */
+    bool fallback;      /* normal pages if large ones are missing */
     const char *nodes;  /* as "0,2-3"; or NULL. Read in the call. */
 };
 

@@ -113,7 +113,7 @@ static mt_span *pages_take_run(struct memtrace_heap *heap, uint32_t n)
     return run ? pages_claim(run) : NULL;
 }
 
-/* Splits the slices behind the first n off `run` into a free run. */
+/* Splits the slices after the first n off `run` into a free run. */
 static bool pages_split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
 {
     if (run->n_slices == n)
@@ -211,7 +211,7 @@ static bool over_limit(const struct memtrace_heap *heap, uint64_t more)
     return hr->limit && hr->span_bytes + more > hr->limit;
 }
 
-/* Of a span that is entered as small or large. */
+/* The class that a span is counted under, entered as small or large. */
 static uint32_t pages_class_of(const mt_span *span)
 {
     return span->recip ? span->size_class : MT_N_CLASSES;
@@ -239,9 +239,9 @@ static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
     heap->class_bytes[pages_class_of(span)] -= bytes;
 }
 
-/* Free runs at the end of what regions handed out become what they never did,
- * to be had together with the rest. Last resort: who frees a block in there
- * once more is told that it is foreign. */
+/* Free runs at the end of a region's used part join its unused part, so that
+ * both can serve one request. This is the last resort: a second free of a block
+ * in there is then reported as foreign. */
 static bool lower_tops(struct memtrace_heap *heap)
 {
     bool any = false;
@@ -326,7 +326,7 @@ static void pages_enter(struct memtrace_heap *heap, mt_span *span,
     MT_ASSERT(span->first_slice + span->n_slices <= r->top);
     span->heap = (uint16_t)heap->id;
     span->flags = flags;
-    /* Whoever sees the state sees the rest of the record. */
+    /* A thread that sees the state sees the rest of the record. */
     mt_store_release(&span->state, state);
     mt_slice_map_set(r, span->first_slice, span->n_slices, mt_span_id(span));
     count_span(heap, span, span->n_slices * MT_SLICE_BYTES);

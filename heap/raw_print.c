@@ -71,7 +71,7 @@ void mt_print_flush(struct mt_print *out)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            break; /* nobody to tell */
+            break; /* the error cannot be reported */
         done += (size_t)n;
     }
     if (out->fd > 0)

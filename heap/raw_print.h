@@ -23,7 +23,7 @@ void mt_print_u64(struct mt_print *, uint64_t);
 void mt_print_hex(struct mt_print *, uint64_t); /* 0x... */
 /* Right-aligned in `width` columns. */
 void mt_print_u64_right(struct mt_print *, uint64_t, unsigned width);
-/* As "118.53M": two decimals, K, M, G, T of 1024. */
+/* Writes a size like "118.53M": two decimals, K, M, G, T of 1024. */
 void mt_print_size(struct mt_print *, uint64_t bytes);
 /* Where reports go: descriptor 2, or -1, nowhere, where that is the program's
  * data.  mt_print_start() notes what it is when the process starts. */

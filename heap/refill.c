@@ -33,7 +33,7 @@ static void free_remote(struct mt_cache *cache, mt_span *span, uint32_t index)
     if (mt_is_orphan(span) && mt_adopt_orphan(cache, span))
         return;
     struct mt_cache *owner = mt_cache_notify(span);
-    /* Its thread went meanwhile: nobody looks at what it is told, but us. */
+    /* Its thread has ended: only we read its notifications now. */
     if (owner && __atomic_load_n(&owner->idle, __ATOMIC_SEQ_CST))
         mt_idle_drain(owner);
 }
@@ -87,10 +87,10 @@ static bool may_borrow(const struct mt_cache *cache, uint32_t c)
     return size > 4096 || cache->bins[c].loans < (size > 1024 ? 8 : 2);
 }
 
-/* Rather than touch a new span, take free blocks of a slightly larger class,
- * whose memory is there: the bin then has the other's word and span, as long as
- * that is the other's current one. What a thread has few of would else take a
- * page for each class. */
+/* Instead of touching a new span, takes free blocks of a slightly larger class,
+ * whose memory is present. The bin then shares the other's word and span, as
+ * long as that is the other's current span. Without this, a thread with few
+ * blocks of a class would need a page for each class. */
 static void take_loan(struct mt_cache *cache, uint32_t c, uint32_t d)
 {
     struct mt_bin *bin = &cache->bins[c];

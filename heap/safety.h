@@ -13,9 +13,9 @@
  * are not filled.
  *
  * QUARANTINE.  A freed block has its remote bit set, and its local bit not: so
- * it is free to every reader, and no allocation finds it. It waits in a ring
- * until as many bytes were freed after it as the quarantine holds. A large
- * block is made inaccessible meanwhile, and its memory goes to the kernel.
+ * it is free to every reader, and no allocation finds it.  It waits in a ring
+ * until as many bytes were freed after it as the quarantine holds.  A large
+ * block is inaccessible during that time, and its memory goes to the kernel.
  *
  * GUARD.  A large block ends where an inaccessible page begins; see
  * mt_span_new_large().

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * state.c - what the whole allocator knows of the process: is it started, with
- * which settings, and which heaps are there.  It calls nothing.
+ * state.c - state of the whole allocator: whether it has started, its settings,
+ * and the list of heaps.  This file calls nothing.
  */
 #include "heap/alloc.h"
 #include "heap/libc_heap.h"

@@ -39,8 +39,8 @@ static bool rebuild_wanted; /* a fork lost threads */
 
 /* --- attach --- */
 
-/* NULL if there is no memory for it, and in a signal handler that interrupted
- * the making. */
+/* NULL when out of memory, and in a signal handler that interrupted the
+ * making. */
 static struct mt_capture *begin_captures(struct mt_cache *cache)
 {
     if (cache->capture || cache->capture_begins)
@@ -95,7 +95,7 @@ static void threads_abandon(struct mt_cache *cache)
     if (any && threads_orphanage())
         mt_cache_move_all(cache, orphans);
     __atomic_exchange_n(&cache->idle, 1, __ATOMIC_SEQ_CST);
-    /* Who freed before it saw `idle` left it to us. */
+    /* A thread that freed before it saw `idle` left the work to us. */
     mt_cache_drain(cache);
     cache->next_idle = idle_list;
     idle_list = cache;

@@ -125,9 +125,9 @@ void mt_region_publish(void)
 /* Threads, and signal handlers, that map more of a section now. */
 static uint32_t growing[MT_N_SECTIONS];
 
-/* Maps [have, want) of a section.  Two may do the same at once, as there is no
- * lock: a piece that is mapped already is the other's, if there is another. Who
- * is alone finds what the program has mapped there. */
+/* Maps [have, want) of a section.  Without a lock two threads may do so at
+ * once: a piece that is mapped already is then the other's.  If only one thread
+ * does, such a piece belongs to the program. */
 static bool trace_map(unsigned id, uint64_t have, uint64_t want)
 {
     struct mt_section_record *section = &memtrace_root->sections[id];

@@ -22,8 +22,8 @@ mt_take_tagged(const struct mt_bin *bin, const mt_span *span, uint64_t bits,
     return (void *)(bin->base + (uint64_t)i * bin->size);
 }
 
-/* A small block that sampling passes over (sample.c), or NULL: there is no
- * sampling, or it is to be traced, or not at hand. */
+/* A small block that sampling passes over (sample.c), or NULL: sampling is off,
+ * or the block is to be traced, or none is free in the bin. */
 static inline __attribute__((always_inline)) void *
 mt_unsampled_fast(size_t size)
 {
@@ -44,9 +44,9 @@ mt_unsampled_fast(size_t size)
     return mt_take_tagged(bin, span, bits, size, tag);
 }
 
-/* What the capture needs of the registers of the caller of the function that
- * this is written in, which thereby gets a frame with rbp.  It must have been
- * called, or jumped to, by the program; other registers aren't known. */
+/* The registers that the capture needs, of the caller of the enclosing
+ * function, which thereby gets a frame with rbp.  The program must have called
+ * that function, or jumped to it; other registers are not known. */
 #define MT_CALLER_REGS                                                         \
     {                                                                          \
         .rip = (uintptr_t)__builtin_return_address(0),                         \
@@ -54,8 +54,8 @@ mt_unsampled_fast(size_t size)
         .rbp = *(const uintptr_t *)__builtin_frame_address(0)                  \
     }
 
-/* A block, or NULL: then an entry of fast.h must do, by a tail call. (So there
- * is no local variable here whose address others get.) */
+/* A block, or NULL: an entry of fast.h must then do the work, by a tail call.
+ * (So no local variable here may have its address passed on.) */
 static inline __attribute__((always_inline)) void *
 mt_traced_fast(size_t size, const struct mt_regs *regs)
 {

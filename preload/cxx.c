@@ -118,7 +118,7 @@ static MT_COLD void *cxx_next(const char *name, uintptr_t caller)
 {
     void *function = cxx_find(name, caller);
     if (function == NULL)
-        mt_abort(); /* operator new was called, but there is no C++ runtime */
+        mt_abort(); /* operator new was called without a C++ runtime */
     return function;
 }
 

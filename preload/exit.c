@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * exit.c - the ends of a process that it can see itself: exit() and return
- * from main, after the program's own exit handlers, and _exit().  Not seen are
- * quick_exit(), signals, and execve(2), which is no end.
+ * exit.c - the ends of a process that it can see itself: exit() and return from
+ * main, after the program's own exit handlers, and _exit().  Not seen are
+ * quick_exit(), signals, and execve(2), which does not end a process.
  */
 #include "heap/exit/at_exit.h"
 #include "heap/internal.h"

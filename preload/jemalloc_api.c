@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of <jemalloc/jemalloc.h>: the log2 of the alignment, and MALLOCX_ZERO. */
+/* From <jemalloc/jemalloc.h>: the log2 of the alignment, and MALLOCX_ZERO. */
 #define FLAGS_LG_ALIGN 0x3f
 #define FLAGS_ZERO 0x40
 #define FLAGS_HEEDED 0x7f

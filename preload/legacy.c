@@ -102,7 +102,7 @@ MT_EXPORT int mallopt(int parameter, int value)
 
 #define MT_MOST_CLASSES 100
 
-/* As glibc's: the free blocks of a range of sizes. */
+/* Like glibc's: the free blocks of a range of sizes. */
 static void print_class(FILE *stream, const struct memtrace_class_stats *class,
                         size_t from)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * malloc and its family, on the main heap.  Errors are glibc's: ENOMEM for
- * what cannot be had (also for products that overflow), EINVAL for an
- * alignment that is no power of two; free keeps errno.
+ * malloc and its family, on the main heap. Errors are glibc's: ENOMEM if memory
+ * is short (also for products that overflow), EINVAL for an alignment that is
+ * not a power of two; free keeps errno.
  *
  * Each allocation function ends in a tail call to its mt_enter_ function
  * when the fast paths do not do, so that the registers found there are

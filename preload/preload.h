@@ -21,7 +21,7 @@ void cfree(void *);
 void free_sized(void *, size_t);
 void free_aligned_sized(void *, size_t align, size_t);
 
-/* Of jemalloc's <jemalloc/jemalloc.h>. */
+/* Functions of jemalloc's <jemalloc/jemalloc.h>. */
 void *mallocx(size_t, int flags);
 void *rallocx(void *, size_t, int flags);
 size_t xallocx(void *, size_t, size_t extra, int flags);
@@ -50,7 +50,7 @@ void tc_delete_aligned(void *, size_t align);
 void tc_delete_sized_aligned(void *, size_t, size_t align);
 void tc_delete_aligned_nothrow(void *, size_t align, const void *);
 
-/* Of LeakSanitizer's <sanitizer/lsan_interface.h>. */
+/* Functions of LeakSanitizer's <sanitizer/lsan_interface.h>. */
 void __lsan_ignore_object(const void *);
 void __lsan_disable(void);
 void __lsan_enable(void);

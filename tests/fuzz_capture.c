@@ -60,7 +60,7 @@ static uint64_t take(struct input *in, unsigned n)
     return value;
 }
 
-/* What the C library says of the object, and of any other. */
+/* The C library's facts of the object, and of any other. */
 int _dl_find_object(void *pc, struct dl_find_object *found)
 {
     uint64_t at = (uintptr_t)pc;
@@ -84,8 +84,8 @@ static void map_all(void)
     int file = memfd_create("object", 0);
     if (ftruncate(file, PAGES * PAGE) != 0)
         abort();
-    object = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file,
-                  0);
+    object =
+        mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (mmap((void *)OBJECT, PAGES * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
              file, 0) == MAP_FAILED ||
         mmap((void *)STACK, (STACK_PAGES + 1) * PAGE, PROT_READ | PROT_WRITE,
@@ -127,9 +127,8 @@ static size_t put_headers(struct input *in)
         page += (unsigned)pages + (shape >> 6 & 3);
     }
     for (unsigned n = (unsigned)take(in, 1) % 3; n > 0; n--)
-        p[e->e_phnum++] = (ElfW(Phdr)){.p_type = PT_NOTE,
-                                       .p_vaddr = take(in, 2),
-                                       .p_filesz = take(in, 2)};
+        p[e->e_phnum++] = (ElfW(Phdr)){
+            .p_type = PT_NOTE, .p_vaddr = take(in, 2), .p_filesz = take(in, 2)};
     return sizeof *e + e->e_phnum * sizeof *p;
 }
 
@@ -142,8 +141,9 @@ static void put_unwind_data(struct input *in, size_t from)
     uint64_t kind = take(in, 1);
     int32_t words[6] = {(int32_t)(section - hdr - 4), 1, -(int32_t)hdr,
                         (int32_t)(section - hdr + 24)};
-    static const uint8_t cie[] = {20,   0,   0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0,
-                                  1,    120, 16, 1, 0x1b, 12, 7, 8, 144, 1, 0, 0};
+    static const uint8_t cie[] = {20,   0,   0,   0, 0,   0,   0,  0,
+                                  1,    'z', 'R', 0, 1,   120, 16, 1,
+                                  0x1b, 12,  7,   8, 144, 1,   0,  0};
     eh_frame = kind & 1 ? OBJECT + hdr : OBJECT + take(in, 2);
     memcpy(at, kind & 2 ? "\1\x1b\3\x3b" : "\1\x1b\xff\xff", 4);
     memcpy(at + 4, words, sizeof words);
@@ -155,7 +155,7 @@ static void put_unwind_data(struct input *in, size_t from)
         fde[i] = (uint8_t)take(in, 1);
 }
 
-/* What is left of the input goes over it, but for the headers. */
+/* The rest of the input overwrites the object, except for its headers. */
 static void put_rest(struct input *in, size_t from)
 {
     while (in->left > 3) {
@@ -199,7 +199,8 @@ static void unwind_all(struct input *in)
     static uint64_t frames[128], addresses[64], values[64];
     for (unsigned i = 0; i < 4; i++) {
         struct mt_regs regs = {.rip = OBJECT + take(in, 2) % (PAGES * PAGE),
-                               .rsp = STACK + take(in, 2) % (STACK_PAGES * PAGE),
+                               .rsp =
+                                   STACK + take(in, 2) % (STACK_PAGES * PAGE),
                                .rbp = some_word(in),
                                .rbx = some_word(in),
                                .r12 = some_word(in)};

@@ -5,9 +5,9 @@
  *
  *     tests/fuzz_core -max_len=65536 FOLDER
  *
- * The input is a list of changes to a core that is well-formed: a fuzzer
- * alone would hardly ever get behind the checks of the file's headers.  An
- * input that starts with "\x7f" "ELF" is taken as the whole file.
+ * The input is a list of changes to a core that is well-formed: a fuzzer alone
+ * would hardly ever get past the checks of the file's headers.  An input that
+ * starts with "\x7f" "ELF" is taken as the whole file.
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/analyses/diff.h"
@@ -25,7 +25,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SECTION_BYTES 16384u
-/* Of a mapping that points to blocks, just before them. */
+/* A mapping that points to blocks, just before them. */
 #define ROOT_BYTES 4096u
 #define MEMORY_WORDS 2048u
 
@@ -113,7 +113,7 @@ static bool visit(void *context, const struct mt_block *block)
 static const struct mt_leaks_options leaks_options = {
     .mark = {.scan.heuristics = MT_HEURISTICS_ALL, .threads = 1}, .kinds = 15};
 
-/* The same in what is kept of the core when it is read in order. */
+/* Searches the words that a capture of the core keeps, too. */
 static void search_kept(const char *path, const struct mt_leaks *leaks)
 {
     const struct mt_snapshot_options none = {0};

@@ -11,8 +11,8 @@
 
 #define MODEL_SLOTS 3000
 
-/* What the model knows: every live block, its size, and what is in it.  One
- * thread uses it at a time. */
+/* The model: every live block, its size, and its contents.  One thread uses it
+ * at a time. */
 struct model {
     memtrace_heap *heap;
     uint64_t random;

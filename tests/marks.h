@@ -54,8 +54,8 @@ static const void *graph_extent(struct mt_source *source, uint64_t address,
     return address - GRAPH_BASE < *bytes ? g->memory : NULL;
 }
 
-/* One span of n blocks behind root_words words of roots (a multiple of a
- * slice is taken for them). */
+/* One span of n blocks after root_words words of roots (a multiple of a slice
+ * is taken for them). */
 static struct graph *graph_new(size_t root_words, size_t n, size_t block_bytes)
 {
     struct graph *g = calloc(1, sizeof *g);
@@ -132,7 +132,7 @@ static bool graph_reach(struct graph *g)
     return mt_mark_reach(&g->mark, &range, 1, NULL, 0, NULL);
 }
 
-/* What Memcheck calls a block. */
+/* Memcheck's word for a block. */
 static inline char kind(const struct graph *g, size_t i)
 {
     unsigned flags = g->map->flags[i];

@@ -40,7 +40,7 @@ void image_free(struct image *);
 
 /* Takes `bytes` of a section; the address in the target. */
 uint64_t image_alloc(struct image *, unsigned section, size_t bytes);
-/* What is at an address of the target in the trace region. */
+/* The bytes at an address of the target in the trace region. */
 void *image_at(struct image *, uint64_t address);
 void *image_record(struct image *, unsigned section, uint32_t index,
                    size_t bytes);
@@ -60,7 +60,7 @@ uint32_t image_module(struct image *, uint64_t start, uint64_t end,
                       const char *path);
 uint32_t image_thread(struct image *, uint32_t tid, const char *name);
 
-/* A span behind those that the region has; all of its blocks are free. */
+/* A span after those that the region has; all of its blocks are free. */
 uint32_t image_small(struct image *, uint32_t region, uint64_t block_bytes,
                      uint32_t n_blocks);
 uint32_t image_large(struct image *, uint32_t region, uint64_t requested);
@@ -79,7 +79,7 @@ void image_schema(struct image *, void (*edit)(char *line, size_t bytes));
 /* Writes a core to a new temporary file, cut to `limit` bytes if not 0; the
  * path is static and valid until the next call. */
 const char *image_core(struct image *, uint64_t limit);
-/* The same in memory; the caller frees it. */
+/* Makes the image in memory; the caller frees it. */
 uint8_t *image_core_bytes(struct image *, size_t *bytes);
 
 /* A small target for all: a heap with three stacks.

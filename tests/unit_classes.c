@@ -55,7 +55,7 @@ static void reciprocals_are_exact(void)
         uint64_t wrong = 0;
         for (uint64_t at = 0; at < bytes; at++) {
             wrong += mt_block_index(&span, at) != at / span.block_bytes;
-            /* free() tells a block's start by the fraction. */
+            /* free() knows a block's start by the fraction. */
             wrong +=
                 (at * span.recip < span.recip) != (at % span.block_bytes == 0);
         }

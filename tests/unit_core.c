@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The core source: tables, compressed files, and files that are no cores.
+ * The core source: tables, compressed files, and files that are not cores.
  */
 #include "coreanalyze/source/source.h"
 #include "tests/trace_image.h"
@@ -63,7 +63,7 @@ static void reads_parts(void)
     image_free(image);
 }
 
-/* The same bytes, however the file is stored. */
+/* However the file is stored, the bytes are the same. */
 static void decompresses(void)
 {
     static const char *const tools[] = {"zstd -q -c", "xz -0 -c", "lz4 -q -c"};

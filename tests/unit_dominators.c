@@ -130,7 +130,7 @@ static void find(const struct graph *g, uint32_t *dominator)
     struct mt_error error;
 
     search(g, &s);
-    /* Those from parents may be among them. */
+    /* Edges from parents may be among them. */
     for (uint32_t i = 0; i < g->n_edges; i++)
         if (s.number[g->from[i]] != NONE)
             CU_ASSERT(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Wrong pointers are told apart; planted damage is found; running out at
- * every system call leaves all blocks as they were.
+ * Each kind of wrong pointer is recognized; planted damage is found; running
+ * out at every system call leaves all blocks as they were.
  */
 #include "heap/alloc.h"
 #include "heap/memtrace.h"

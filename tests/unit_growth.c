@@ -181,7 +181,7 @@ static void counts_ages(void)
     for (unsigned i = 0; i < 8; i++) {
         blocks(&t, 2, even, i, 20);
         blocks(&t, i == 7 ? 8 : 1, few, i, 30);
-        /* Of 32 blocks, 1 is a quarter of an even share; of 33 it is less. */
+        /* One block of 32 is a quarter of an even share; one of 33 is less. */
         blocks(&t, i == 3 ? 26 : 1, uneven, i, 40);
     }
     take(&t);
@@ -331,7 +331,7 @@ static void compares(void)
     }
 }
 
-/* The same path is not the same program. */
+/* Two programs may have the same path. */
 static void tells_builds(void)
 {
     const struct mt_diff_options options = {0};

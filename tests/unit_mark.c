@@ -243,7 +243,7 @@ static void freed_blocks(void)
     graph_free(g);
 }
 
-/* Neither what lies behind the bytes asked for, nor a pointer to there. */
+/* Neither bytes after the requested ones count, nor pointers to them. */
 static void slack(void)
 {
     struct graph *g = graph_new(2, 3, 32);
@@ -281,8 +281,8 @@ static void tags(void)
     graph_free(g);
 }
 
-/* Where blocks have no bytes to spare, the end of one is the start of the
- * next; what lies around the word says which of the two it may be. */
+/* If blocks have no bytes to spare, the end of one is the start of the next;
+ * the words around a pointer show which of the two it may mean. */
 static void ends_of_blocks(void)
 {
     struct graph *g = graph_new(32, 4, 64);

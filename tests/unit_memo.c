@@ -278,8 +278,8 @@ static void coroutines(void)
     expect_right(before, 30000);
 }
 
-/* The same bytes of code at the same address, called by the same code: what
- * is found for one page is not believed for another. */
+/* Two pages have the same bytes of code at one address, called by the same
+ * code: a result for one is not believed for the other. */
 static void code_without_unwind_data(void)
 {
     /* push %rbp; mov %rsp, %rbp; sub $n, %rsp; call *%rdi; leave; ret */

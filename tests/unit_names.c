@@ -68,15 +68,32 @@ static void folded_names(void)
     }
 }
 
-/* Whatever brackets come: the result ends, and nothing is written behind the
- * memory that it has (the sanitizers' run sees that). */
+/* Whatever brackets come, the result ends, and nothing is written after its
+ * memory (the sanitizers' run sees that). */
 static void random_names(void)
 {
-    static const char *const pieces[] = {
-        "<",    ">",        "(",     ")",   "std::",           "__cxx11::",
-        ",",    " ",        "a",     "::",  "std::allocator<", "basic_string",
-        "[abi", "operator", "const", "{",   "}",               "[clone ",
-        "]",    "<char>",   "-",     "..."};
+    static const char *const pieces[] = {"<",
+                                         ">",
+                                         "(",
+                                         ")",
+                                         "std::",
+                                         "__cxx11::",
+                                         ",",
+                                         " ",
+                                         "a",
+                                         "::",
+                                         "std::allocator<",
+                                         "basic_string",
+                                         "[abi",
+                                         "operator",
+                                         "const",
+                                         "{",
+                                         "}",
+                                         "[clone ",
+                                         "]",
+                                         "<char>",
+                                         "-",
+                                         "..."};
     unsigned seed = 1;
 
     for (unsigned round = 0; round < 20000; round++) {

@@ -254,7 +254,7 @@ static uint64_t print_of(struct mt_leak_frame *frames, size_t n)
     return mt_fingerprint(frames, n);
 }
 
-/* What a rebuild changes does not matter; what makes another leak does. */
+/* Changes by a rebuild do not matter; changes that make another leak do. */
 static void fingerprints(void)
 {
     struct mt_leak_frame f[N_FRAMES + 1];

@@ -26,7 +26,7 @@ static struct mt_thread_record record;
 static struct mt_capture *capture;
 static char directory[] = "/tmp/memtrace-unit-XXXXXX";
 
-/* Of the last capture. */
+/* Result of the last capture. */
 static uint32_t last_id;
 static unsigned wrong;
 

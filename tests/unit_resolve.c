@@ -54,7 +54,7 @@ static bool module_is(uint64_t address, uint32_t modules, const char *path)
     return m->path && strcmp(m->path, path) == 0;
 }
 
-/* Times tell nothing: a module may be found long after it was loaded. */
+/* Times prove nothing: a module may be found long after it was loaded. */
 static void last_of_those_listed(void)
 {
     struct mt_module_record *m;
@@ -173,7 +173,7 @@ static void ignore(int number)
     (void)number;
 }
 
-/* Where handlers return to, as the kernel is told it. */
+/* The address that handlers return to, as the kernel gets it. */
 static uint64_t restorer(void)
 {
     struct sigaction action = {.sa_handler = ignore};

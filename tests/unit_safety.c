@@ -246,7 +246,7 @@ static void large_blocks_are_shut(void)
     memtrace_heap_destroy(heap);
 }
 
-/* What is in quarantine serves before an allocation fails. */
+/* Blocks in quarantine are used before an allocation fails. */
 static void quarantine_gives_way(void)
 {
     memtrace_heap *heap = memtrace_heap_create(&(struct memtrace_heap_options){

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * unit_signals.c - a capture that is interrupted, by a capture, at every one
- * of its instructions (the processor's trap flag raises SIGTRAP after each),
- * and one that is left in the middle, by a handler's siglongjmp(). What the
- * others find is right all the same.
+ * unit_signals.c - a capture that is interrupted, by a capture, at every one of
+ * its instructions (the processor's trap flag raises SIGTRAP after each), and
+ * one that is left in the middle, by a handler's siglongjmp(). Other captures
+ * are right all the same.
  */
 #include "heap/capture/capture.h"
 #include "heap/trace_region.h"
@@ -141,7 +141,7 @@ static void leave_at_trap(int sig)
 }
 
 /* Makes a capture that leaves at its instruction number `traps_left`, if it has
- * so many. */
+ * that many. */
 static bool leave(unsigned way)
 {
     volatile bool left_it = true;

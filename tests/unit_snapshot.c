@@ -16,7 +16,7 @@ static struct mt_error error;
 
 static struct mt_class_usage classes[MT_MAX_CLASSES + 1]; /* of heap 0 */
 
-/* What a walk over all blocks saw. */
+/* Counts of a walk over all blocks. */
 static struct seen {
     unsigned blocks, of_stack[8];
     uint64_t bytes, bytes_of_stack[8];
@@ -90,7 +90,7 @@ static struct mt_span_record *span(uint32_t id)
     return IMAGE_RECORD(image, SPANS, mt_span_record, id);
 }
 
-/* --- what is there --- */
+/* --- finding the trace --- */
 
 static void finds_blocks(void)
 {
@@ -464,7 +464,7 @@ static void damaged_tables(void)
     end();
 }
 
-/* What a thread was writing, or gave up, is no damage. */
+/* A record that a thread was writing, or gave up, is not damage. */
 static void unfinished_records(void)
 {
     struct mt_coverage none;

@@ -107,7 +107,7 @@ static void alignment_is_kept(void)
     CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
 }
 
-/* What was touched is used again before what was not. */
+/* Touched memory is used again before untouched memory. */
 static void touched_first(void)
 {
     void *blocks[100];
@@ -132,7 +132,7 @@ static int note_size(const struct memtrace_block *block, void *unused)
     return 0;
 }
 
-/* The tag of a block tells what was asked for, whichever class it is of. */
+/* The tag of a block has the requested size, whatever its class. */
 static void tags_tell_requests(void)
 {
     void *blocks[SIZES];
@@ -209,7 +209,7 @@ static void left_blocks_serve_others(void)
     CU_ASSERT_EQUAL(memtrace_heap_check(NULL), 0);
 }
 
-/* Who frees a block of a thread that has ended may have it. */
+/* A thread that frees a block of an ended thread may take its span. */
 static void who_frees_may_have(void)
 {
     start_again();

@@ -15,7 +15,7 @@
 #define SLOTS 4096
 #define OPERATIONS 400
 
-/* What a block holds: nobody else's bytes. */
+/* The contents of a block: its own bytes only. */
 struct content {
     size_t size;
     uint64_t mark;

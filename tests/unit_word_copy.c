@@ -165,7 +165,7 @@ static void is_small(void)
     mt_word_copy_free(store);
 }
 
-/* Of rows of 16 words what differs takes bytes alone. */
+/* In rows of 16 words only the bytes that differ take space. */
 static void tables_are_small(void)
 {
     const struct mt_word_copy_piece piece = {.start = BASE,

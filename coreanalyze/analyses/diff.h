@@ -14,7 +14,7 @@
 
 enum mt_diff_side { MT_DIFF_OLD, MT_DIFF_NEW };
 
-/* What a row's stack is known by on both sides. */
+/* How the stacks of both sides are matched. */
 struct mt_diff_key {
     uint64_t hash[2];
 };

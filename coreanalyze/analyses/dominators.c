@@ -4,9 +4,9 @@
  * a forest along the search's tree; its paths are compressed as they are asked
  * for the vertex with the lowest semidominator on them.
  *
- * What is known of a vertex before it is taken, and what after, share their
- * place: first its list of edges, then its label; first the list of those
- * that have it for a semidominator, then its own.  When a vertex is taken its
+ * Two arrays serve a vertex before and after it is taken.  One holds its list
+ * of edges, then its label.  The other holds the list of vertices that have it
+ * for a semidominator, then its own semidominator.  When a vertex is taken its
  * list is empty: those in it lie below its children, which come before it, and
  * empty it.
  */

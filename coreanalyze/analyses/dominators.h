@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Edges besides those of the search's tree, in chunks, for there may be
- * billions.  Begins with all 0. */
+/* The edges that are not in the search's tree, in chunks, because there may be
+ * billions.  All 0 is an empty list. */
 struct mt_flow_edge {
     uint32_t from, next; /* before mt_flow_link: where it leads to */
 };
@@ -30,8 +30,8 @@ struct mt_flow_edges {
 /* False when out of memory, or of numbers. */
 bool mt_flow_add(struct mt_flow_edges *edges, uint32_t from, uint32_t to);
 void mt_flow_free(struct mt_flow_edges *edges);
-/* Makes lists of them: first[v] becomes the first edge that leads to v, and
- * `next` the one behind; UINT32_MAX: none. */
+/* Links the edges into lists: first[v] becomes the first edge that leads to v,
+ * and `next` the edge after it; UINT32_MAX: none. */
 void mt_flow_link(struct mt_flow_edges *edges, uint32_t *first, uint32_t n);
 
 /* Vertices are numbered as a depth-first search first meets them; the root is
@@ -44,7 +44,7 @@ struct mt_flow_graph {
 };
 
 /* Fills dominator[n]; that of the root is itself.  A dominator's number is
- * lower.  Takes 4 bytes a vertex meanwhile.  False when out of memory. */
+ * lower.  Needs 4 bytes a vertex while it runs.  False when out of memory. */
 bool mt_dominators_find(const struct mt_flow_graph *graph, uint32_t *dominator,
                         struct mt_error *error);
 

@@ -22,7 +22,7 @@ struct mt_leaks {
     struct mt_show_options show_options;
     struct mt_show show;                      /* its rows are the leaks */
     struct mt_show_sum sums[MT_N_LEAK_KINDS]; /* that --heap, --since allow */
-    /* Of those, what is in no row: suppressed, or in a baseline. */
+    /* The part of those outside of all rows: suppressed, or in a baseline. */
     struct mt_show_sum suppressed[MT_N_LEAK_KINDS], known[MT_N_LEAK_KINDS];
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */

@@ -32,9 +32,9 @@ static uint32_t *take_numbers(size_t n)
 
 /* --- places --- */
 
-/* A vertex's number is higher than its dominator's.  Of those that are done,
- * `dominators` becomes the place that their next child gets, and so in the end
- * the one behind their subtree. */
+/* A vertex's number is higher than its dominator's.  Once a vertex is done, its
+ * entry in `dominators` becomes the place for its next child, and in the end
+ * the place after its subtree. */
 static void retained_find_places(struct summer *s)
 {
     uint32_t n = s->graph.n, *next = s->dominators;
@@ -179,7 +179,7 @@ static void offer_block(struct summer *s, uint64_t address,
     r->blocks[at] = (struct mt_retained_block){address, *sum};
 }
 
-/* Of blocks of one stack that retain each other, the first one counts. */
+/* If blocks of one stack retain each other, only the first one counts. */
 static void retained_enter(struct summer *s, uint32_t place)
 {
     struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[place]);

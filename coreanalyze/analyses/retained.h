@@ -53,7 +53,7 @@ struct mt_retained_options {
     struct mt_scan_options scan;
     struct mt_roots_options roots;
     size_t top; /* blocks at most */
-    /* Where the variable that holds an address of a module's data starts, or
+    /* The start of the variable that holds an address of a module's data, or
      * the address itself.  May be NULL. */
     uint64_t (*variable)(void *context, uint32_t module, uint64_t address);
     void *variable_context;

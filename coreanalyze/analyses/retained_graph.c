@@ -80,8 +80,8 @@ static void add_place(struct builder *b, uint64_t start, uint64_t end,
     r->holders[b->holder].first = b->place;
 }
 
-/* A word of a root that points to a block: of the place at hand, or of one
- * more. */
+/* A word of a root that points to a block.  It belongs to the current place, or
+ * begins a new one. */
 static void take_word(void *context, const struct mt_hit *hit)
 {
     struct builder *b = context;
@@ -218,7 +218,7 @@ static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,
     struct mt_hit hit;
 
     if (place->start) {
-        /* What is missing here has been counted. */
+        /* Missing memory has been counted already. */
         uint64_t missing = b->scan.missing_bytes;
         bool found = next_pointer(b, place->start, place->end, position, id);
         b->scan.missing_bytes = missing;

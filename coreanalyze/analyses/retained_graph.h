@@ -18,8 +18,8 @@ enum mt_vertex_kind {
     MT_VERTEX_BLOCK,
 };
 
-/* Vertices are numbered in the order of a depth-first search.  A vertex's id
- * is the slot of its block; holders, places and the root come behind them. */
+/* Vertices are numbered in the order of a depth-first search.  A vertex's id is
+ * the slot of its block; holders, places and the root follow. */
 struct mt_graph {
     struct mt_map *map;
     struct mt_retained *retained; /* its holders and places */

@@ -13,10 +13,11 @@ enum mt_show_sort {
     MT_SORT_AGE, /* oldest block first */
     MT_SORT_ALLOCS,
 };
-/* Their names, in that order, ended by NULL. */
+/* The keys' names, in that order, ended by NULL. */
 extern const char *const mt_show_sort_names[];
 
-/* What an analysis says of a block: rows are by kind as well. */
+/* Gives the kind of a block: blocks of one stack and two kinds make two
+ * rows. */
 struct mt_show_class {
     unsigned kind; /* 0 to 6; rows are sorted by it first */
     uint64_t indirect_bytes, indirect_count; /* that hang on the block */
@@ -41,12 +42,11 @@ struct mt_show_options {
     void *classify_context;
 };
 
-/* The time that is looked at, from --since (or the start of the trace) to
- * --older (or now), is cut into so many equal parts, the oldest first. */
+/* Number of equal parts of the time from --since (or the start of the trace) to
+ * --older (or now), the oldest first. */
 #define MT_SHOW_AGES 8
-/* A stack whose live blocks come from all of this time grows steadily: it has
- * at least so many of them, and each part has at least a quarter of an even
- * share. */
+/* A stack grows steadily if it has at least this number of live blocks, and
+ * each part of the time has at least a quarter of an even share. */
 #define MT_SHOW_STEADY_BLOCKS 16
 
 /* Live blocks of one heap that were allocated by one stack. */
@@ -60,7 +60,7 @@ struct mt_show_row {
     uint32_t newest_epoch;
     uint64_t allocs; /* by the stack since the start, in all heaps */
     uint32_t depth;  /* frames to show */
-    unsigned kind;   /* of struct mt_show_class, else 0 */
+    unsigned kind;   /* of struct mt_show_class, or 0 */
     uint64_t indirect_bytes, indirect_count;
     uint64_t ages[MT_SHOW_AGES]; /* blocks seen, by when they were allocated */
     bool steady;                 /* a steady grower */

@@ -15,7 +15,7 @@ struct mt_error {
 /* Fills `error` (may be NULL) with status 1; always returns false. */
 bool mt_fail(struct mt_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The same where memory ran out: for `what`, as "the leaks". */
+/* Fails with "out of memory" for `what`, such as "the leaks". */
 bool mt_no_memory(struct mt_error *error, const char *what);
 
 #endif

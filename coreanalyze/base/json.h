@@ -14,7 +14,7 @@
 struct mt_json {
     FILE *out;
     unsigned depth;
-    bool more; /* the object or array at hand has an item already */
+    bool more; /* the current object or array has an item already */
 };
 
 void mt_json_open(struct mt_json *, const char *key, char bracket);

@@ -28,10 +28,10 @@ mt_search(const void *keys, size_t n, size_t stride, uint64_t key)
     return low;
 }
 
-/* The same for `member` of an array of structures, of type uint64_t: how many
- * are below a key, and how many are at most a key.  The first is the index of
- * the first item that is not below; the second, less one, that of the last
- * item that begins at an address or before. */
+/* Searches an array of structures by `member`, of type uint64_t: how many are
+ * below a key, and how many are at most a key.  The first is the index of the
+ * first item that is not below; the second, less one, that of the last item
+ * that begins at an address or before. */
 #define MT_KEYS(items, member)                                                 \
     ((const char *)(items) + offsetof(__typeof__(*(items)), member) +          \
      0 * sizeof(_Generic((items)->member, uint64_t : 0)))

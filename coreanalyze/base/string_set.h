@@ -15,7 +15,7 @@ struct mt_strings *mt_strings_new(void);
 void mt_strings_free(struct mt_strings *); /* takes NULL */
 /* The one copy of a text; NULL for NULL, or when out of memory. */
 const char *mt_strings_keep(struct mt_strings *, const char *text);
-/* The same for `length` bytes, which may be any; the copy ends in NUL. */
+/* Adds `length` bytes of any value; the copy ends in NUL. */
 const char *mt_strings_add(struct mt_strings *, const char *text,
                            size_t length);
 /* False, with the error, if a text is missing for want of memory. */

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The smallest code point that takes so many bytes. */
+/* The smallest code point for each length in bytes. */
 static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 
 size_t mt_utf8_length(const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * text.h - pieces of text that all printers need.  What comes from the target
- * may hold any bytes.
+ * text.h - pieces of text that all printers need.  Text from the target may
+ * hold any bytes.
  */
 #ifndef MT_TEXT_H
 #define MT_TEXT_H
@@ -15,8 +15,8 @@
  * are none. */
 size_t mt_utf8_length(const char *text);
 
-/* Text for a terminal: control characters and bytes that are no UTF-8 come
- * out as '?'. */
+/* Text for a terminal: control characters and bytes that are not valid UTF-8
+ * come out as '?'. */
 void mt_put_text(FILE *out, const char *text);
 
 /* "1.50M", "16K", "123": up to two decimals, units of 1024. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * xml.h - text in XML 1.0: what is no character there becomes U+FFFD.
+ * xml.h - text in XML 1.0: anything that is not an XML character becomes
+ * U+FFFD.
  */
 #ifndef MT_XML_H
 #define MT_XML_H

@@ -50,8 +50,8 @@ char *mt_check_folder(char **setting, struct mt_error *error)
 
 /* --- cores of the kernel's --- */
 
-/* Where the kernel puts the core of `pid`, as a pattern of glob(3), or why it
- * cannot be told; what only the kernel knows becomes a star. */
+/* Finds where the kernel puts the core of `pid`, as a pattern of glob(3), or
+ * why that is not known.  Parts that only the kernel knows become stars. */
 static const char *core_pattern(pid_t pid, char *pattern, size_t bytes)
 {
     char text[256] = "", uses_pid[8] = "0";
@@ -91,7 +91,7 @@ static const char *core_pattern(pid_t pid, char *pattern, size_t bytes)
     return NULL;
 }
 
-/* The core of a process that did not end by itself. */
+/* The core of a process that a signal ended. */
 static struct mt_source *open_core(pid_t pid, struct mt_error *error)
 {
     struct mt_source *source = NULL;
@@ -99,7 +99,7 @@ static struct mt_source *open_core(pid_t pid, struct mt_error *error)
     const char *why = core_pattern(pid, pattern, sizeof pattern);
     glob_t found = {0};
     struct rlimit limit;
-    /* It is there because the limit was raised. */
+    /* The core exists because the limit was raised. */
     bool unwanted = getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0;
 
     if (why) {

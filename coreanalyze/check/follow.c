@@ -6,11 +6,11 @@
  * (PTRACE_EVENT_EXIT), with its registers and all memory in place.  It is held
  * there until all threads of its process have come, unless it is one that ends
  * alone, by exit(2).  A thread that calls execve(2) ends the others without
- * ending itself: they are let go when that is seen.
+ * ending itself: they are detached at that point.
  *
  * A child that shares its parent's memory (vfork, posix_spawn) has no heap of
- * its own until it calls execve(2).  Its first stop may be told before its
- * parent's event is; it then waits for that.
+ * its own until it calls execve(2).  Its first stop may be reported before its
+ * parent's event; it then waits for that event.
  *
  * A process that is held keeps its memory.  One that the kernel's OOM killer
  * ended thus leaves its memory cgroup full, and the follower, if in the same
@@ -41,7 +41,7 @@
      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
 #define ORIG_RAX 15 /* in the order of struct user_regs_struct */
 #define POLL_NS 50000000
-#define FOLLOWED 1 /* what the program is told before it starts */
+#define FOLLOWED 1 /* sent to the program before it starts */
 #define UNFOLLOWED 2
 #define RESERVE ((size_t)4 << 20)
 #define STACK ((size_t)256 << 10)
@@ -470,7 +470,7 @@ static bool follow_start(struct follower *f, char *const *argv,
     }
     f->followed = !f->events->no_ptrace &&
                   ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
-    /* Whom the program leaves behind is waited for all the same. */
+    /* Processes that outlive the program are waited for, too. */
     if (!f->followed)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (f->followed && follow_add(f, f->program))

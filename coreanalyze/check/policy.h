@@ -69,7 +69,7 @@ bool mt_policy_judge(struct mt_policy *policy,
                      const struct mt_report *report, struct mt_leaks *leaks,
                      struct mt_error *error);
 
-/* What suppressions and baseline did, and new suppressions. */
+/* Prints the effect of suppressions and baseline, and new suppressions. */
 void mt_policy_print(struct mt_policy *policy, FILE *out);
 void mt_policy_json(struct mt_policy *policy, struct mt_json *json);
 

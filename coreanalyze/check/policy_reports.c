@@ -15,7 +15,7 @@
 
 /* --- beginning --- */
 
-/* That a report cannot be written is told before a long run, not after. */
+/* A report that cannot be written is an error before a long run, not after. */
 static bool can_write(const char *path, struct mt_error *error)
 {
     struct mt_output output;

@@ -219,7 +219,7 @@ static bool add_process(struct list *list, const struct mt_findings_process *p)
     return true;
 }
 
-/* Of several processes, the most. */
+/* The most of any process. */
 static void baseline_unite(struct list *list)
 {
     size_t kept = 0;

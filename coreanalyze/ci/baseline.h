@@ -36,9 +36,9 @@ struct mt_baseline {
     size_t n;
 };
 
-/* Of the names of the frames: without suffixes of the compiler's (.cold,
- * .isra.0) and versions of libraries; a function that calls itself counts
- * once, and what called main is left out. */
+/* A hash of the frames' names without the compiler's suffixes (.cold, .isra.0)
+ * and versions of libraries.  A function that calls itself counts once, and the
+ * callers of main are left out. */
 uint64_t mt_fingerprint(const struct mt_leak_frame *frames, size_t n);
 
 /* False with `error` filled: "FILE:LINE: what is wrong". */
@@ -46,7 +46,7 @@ bool mt_baseline_read(struct mt_baseline *, const char *path,
                       struct mt_error *error);
 void mt_baseline_free(struct mt_baseline *);
 
-/* What the baseline says of a loss: MT_LEAK_NEW, GROWN or KNOWN; *count is set
+/* How the baseline classes a leak: MT_LEAK_NEW, GROWN or KNOWN; *count is set
  * to the blocks it has. */
 enum mt_leak_state mt_baseline_find(struct mt_baseline *,
                                     const struct mt_leak *, uint64_t *count);

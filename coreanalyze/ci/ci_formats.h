@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ci.h - what was found, in the forms that other tools read.
+ * ci_formats.h - findings in the formats of other tools.
  *
- * Each writes a whole document; whether that worked is the stream's to tell.
+ * Each function writes a whole document; the stream keeps write errors.
  */
 #ifndef MT_CI_H
 #define MT_CI_H

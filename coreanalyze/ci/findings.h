@@ -108,8 +108,8 @@ struct mt_failing {
 struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n);
 
 /* The frame that a person would look at first: the innermost one in a file
- * outside of the system's folders, else the innermost in any file; NULL if no
- * frame has one. */
+ * outside of the system's folders, or the innermost one in any file; NULL if no
+ * frame has a file. */
 const struct mt_leak_frame *mt_leak_site(const struct mt_leak_frame *frames,
                                          size_t n);
 

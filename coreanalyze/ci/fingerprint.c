@@ -33,7 +33,7 @@ static size_t plain_length(const char *name)
     return shortest;
 }
 
-/* libfoo.so.1.2.3 is libfoo.so: upgrades are no new leaks. */
+/* libfoo.so.1.2.3 counts as libfoo.so: an upgrade does not make leaks new. */
 static size_t module_length(const char *base)
 {
     const char *so = strstr(base, ".so");

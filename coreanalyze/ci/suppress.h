@@ -66,7 +66,8 @@ const struct mt_suppression *mt_suppress(struct mt_suppressions *,
 bool mt_suppression_matches(const struct mt_suppression *,
                             const struct mt_leak *leak);
 
-/* What they did: how much each one suppressed; those that did nothing. */
+/* Prints how much each suppression suppressed, and those that matched
+ * nothing. */
 void mt_print_suppressions(const struct mt_suppressions *, FILE *out);
 void mt_json_put_suppressions(struct mt_json *, const struct mt_suppressions *);
 /* An entry for the loss, in Valgrind's form. */

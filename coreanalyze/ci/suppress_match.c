@@ -46,7 +46,7 @@ static bool match_starts(const char *pattern, size_t n, const char *text)
     return true;
 }
 
-/* The same, but what is left of the text matters to nobody. */
+/* Matches without returning the rest of the text. */
 static bool glob_start(const char *pattern, size_t n, const char *text)
 {
     size_t p = 0;
@@ -55,7 +55,7 @@ static bool glob_start(const char *pattern, size_t n, const char *text)
         size_t part = 0;
         while (p + part < n && pattern[p + part] != '*')
             part++;
-        /* Behind a star, the first place is as good as any. */
+        /* After a star, the first place is as good as any. */
         while (!match_starts(pattern + p, part, text)) {
             if (p == 0 || *text == '\0')
                 return false;
@@ -102,7 +102,7 @@ static bool leak_matches(const char *pattern, const struct mt_leak *leak)
 
 /* --- Valgrind --- */
 
-/* What may have been called: the trace begins with the caller. */
+/* The allocation function itself: the trace begins with its caller. */
 static const char *const allocators[] = {
     "malloc",
     "calloc",
@@ -220,7 +220,7 @@ static bool valgrind_matches(const struct mt_suppression *s,
     size_t p = 0, i = 0, star = 0, back = 0;
     bool starred = false;
 
-    /* The stack may go on: the pattern is all that has to be used up. */
+    /* Only the pattern has to be used up; the stack may be longer. */
     while (p < s->n_patterns) {
         const struct mt_pattern *pattern = &s->patterns[p];
         if (pattern->kind == MT_PATTERN_MANY) {

@@ -195,7 +195,7 @@ static bool has_frame(const struct mt_suppression *s)
     return false;
 }
 
-/* Behind the opening brace. */
+/* After the opening brace. */
 static bool read_entry(struct lines *l)
 {
     static const char kinds[] = "match-leak-kinds:";

@@ -12,9 +12,9 @@
 
 #define MT_MAX_DEBUG_DIRS 16
 
-/* Where the files of the target's modules are. */
+/* Folders of the files of the target's modules. */
 struct mt_namer_context {
-    /* Those given, then the usual one, then NULL. */
+    /* The folders given, then the usual one, then NULL. */
     const char *debug_dirs[MT_MAX_DEBUG_DIRS + 2];
     unsigned n_debug_dirs; /* given */
     const char *sysroot;   /* or NULL */
@@ -75,7 +75,7 @@ struct mt_arguments {
         "--sysroot", 0, "DIR", "the target's files are below this",            \
             MT_FIELD(mt_parse_text, const char *, common.places.sysroot)       \
     }
-/* Of commands that stop a live process. */
+/* Options of commands that stop a live process. */
 #define MT_OPTION_STOP_TIMEOUT                                                 \
     {                                                                          \
         "--stop-timeout", 0, "SECONDS",                                        \
@@ -87,7 +87,7 @@ struct mt_arguments {
 mt_parse mt_parse_stop_timeout; /* struct mt_source_limits */
 mt_parse mt_parse_debug_dir;    /* struct mt_namer_context */
 
-/* Of commands with rows of stacks. */
+/* Options of commands with rows of stacks. */
 mt_parse mt_parse_depth; /* unsigned */
 mt_parse mt_parse_sort;  /* enum mt_show_sort */
 mt_parse mt_parse_when;  /* struct mt_when */
@@ -123,7 +123,7 @@ bool mt_arguments_read(struct mt_session *session,
 bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
                         struct mt_style *style, struct mt_error *error);
 
-/* Where names come from.  `places` must outlive it. */
+/* Makes the resolver of names. `places` must outlive it. */
 struct mt_resolver_options
 mt_arguments_names(const struct mt_session *session,
                    const struct mt_namer_context *places);

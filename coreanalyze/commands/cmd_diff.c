@@ -16,7 +16,7 @@ struct arguments {
     struct mt_show_options show;
     struct mt_diff_options diff;
     bool marks, by_name, stop;
-    const char *words[MAX_WORDS]; /* operands behind the first one */
+    const char *words[MAX_WORDS]; /* operands after the first one */
     unsigned n_words;
 };
 
@@ -160,7 +160,7 @@ static bool cmd_diff_open_side(struct comparison *c, struct side *side,
     return ok;
 }
 
-/* What is left of the blocks from before each moment. */
+/* The live blocks from before each moment. */
 static bool open_moments(struct comparison *c, struct mt_error *error)
 {
     struct side *old = &c->sides[0], *fresh = &c->sides[1];
@@ -173,7 +173,7 @@ static bool open_moments(struct comparison *c, struct mt_error *error)
     if (!cmd_diff_open_side(c, fresh, error))
         return false;
     model = fresh->target.model;
-    /* Of marks with one label, those that are next to each other. */
+    /* Among marks with one label, take those that are next to each other. */
     if (!mt_when_epoch(model, &to, UINT64_MAX, &end, error) ||
         !mt_when_epoch(model, &from, end, &first, error))
         return false;

@@ -184,7 +184,7 @@ static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
     }
     if (!mt_leaks_run(target->model, &a->leaks, leaks, error))
         return false;
-    /* What is left to do needs no memory that changes. */
+    /* The rest of the work needs no memory that changes. */
     if (target->source->ops->resume)
         target->source->ops->resume(target->source);
     resolver =

@@ -44,7 +44,7 @@ static bool cmd_refs_take_operand(void *arguments, const struct mt_args *args,
     return mt_parse_address(args, &a->address, error);
 }
 
-/* Where a pointer is: a root by name, or a block. */
+/* Prints the place of a pointer: a root by name, or a block. */
 static char *name_ref(const struct mt_namer *namer, const struct mt_ref *ref)
 {
     if (ref->at == 0 && !ref->from_block)

@@ -30,7 +30,7 @@ static const struct mt_option options[] = {
 
 #define MAX_BLOCKS 1000u
 
-/* Where the variable starts that holds an address. */
+/* The start of the variable that holds an address. */
 static uint64_t cmd_retained_variable(void *context, uint32_t module,
                                       uint64_t address)
 {

@@ -150,7 +150,7 @@ static int cmd_run_run(struct mt_session *session, int argc,
         return mt_run_save(program, preload, a.save, error);
     execvp(program[0], program);
     mt_fail(error, "run: cannot run %s: %s", program[0], strerror(errno));
-    /* As the shell and env(1) do. */
+    /* The statuses of the shell and env(1). */
     return errno == ENOENT ? 127 : 126;
 }
 

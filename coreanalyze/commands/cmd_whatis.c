@@ -49,7 +49,7 @@ static const char *heap_at(const struct mt_model *model, uint64_t address)
     return "";
 }
 
-/* The block just before or behind one; false if there is none. */
+/* The block just before or after one; false if there is none. */
 static bool cmd_whatis_neighbour(struct mt_model *model,
                                  const struct mt_block *block, bool before,
                                  struct mt_block *other)
@@ -138,8 +138,8 @@ static bool cmd_whatis_take_operand(void *arguments, const struct mt_args *args,
     return mt_parse_address(args, &a->addresses[a->n++], error);
 }
 
-/* Registers tell which frames the stacks have: a live process is stopped for
- * a moment to read them, if it may be. */
+/* Registers are needed to find the frames of the stacks.  To read them a live
+ * process is stopped for a moment, if that is allowed. */
 static bool open_target(struct mt_session *session, const struct arguments *a,
                         struct mt_target *target, struct mt_error *error)
 {
@@ -153,7 +153,7 @@ static bool open_target(struct mt_session *session, const struct arguments *a,
     return mt_target_model(session, target, error);
 }
 
-/* What is outside of the heaps is known by mappings and symbols alone. */
+/* Memory outside of the heaps is known by mappings and symbols alone. */
 static const char no_stacks[] =
     "a mini-core has no stacks and no data: of addresses in them it knows the "
     "mapping or the variable, not the thread or the frame";

@@ -63,7 +63,7 @@ bool mt_target_model(struct mt_session *session, struct mt_target *target,
     return target->model && mt_target_lives(target, error);
 }
 
-/* What was captured stays. */
+/* The captured memory stays. */
 bool mt_target_lives(const struct mt_target *target, struct mt_error *error)
 {
     const struct mt_source *source = target->source;

@@ -20,7 +20,7 @@
 /* The status for the result of a search. */
 int mt_exit_of(enum mt_result result);
 
-/* Where a command runs. */
+/* The surroundings of a command: its output, progress and open target. */
 struct mt_session {
     struct mt_source *target; /* GDB's; NULL: the command line names one */
     uint64_t root_symbol;     /* address of memtrace_root in it, or 0 */
@@ -36,16 +36,16 @@ struct mt_session {
 struct mt_command {
     const char *name;
     const char *operands; /* for the usage line, TARGET included */
-    /* The same for GDB; NULL: all but the first one. */
+    /* The operands in GDB; NULL: all but the first one. */
     const char *debugger_operands;
     const char *summary; /* one sentence */
     const char *details; /* paragraphs for --help, or NULL */
     const struct mt_option *options;
-    /* Its first operand is TARGET, which GDB leaves out; a command without
-     * one runs in the shell alone. */
+    /* The first operand is TARGET, which GDB leaves out; a command without a
+     * target runs in the shell alone. */
     bool takes_target;
-    /* Takes an operand behind TARGET into the command's arguments; NULL: it
-     * has none. */
+    /* Takes an operand after TARGET into the command's arguments; NULL: the
+     * command has none. */
     mt_parse *operand;
     /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
     int (*run)(struct mt_session *, int argc, const char *const *argv,
@@ -67,7 +67,7 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out);
 int mt_session_run(struct mt_session *session, int argc,
                    const char *const *argv, struct mt_error *error);
 
-/* What commands share: a target that is opened, and its model. */
+/* An open target and its model, which all commands share. */
 struct mt_target {
     struct mt_source *source;
     struct mt_model *model;

@@ -15,8 +15,8 @@ static bool installed_readable(const char *path)
     return access(path, R_OK) == 0;
 }
 
-/* The first of `places`, seen from the command's folder, that is there; the
- * last one is absolute.  `path` is the last one if none is. */
+/* The first of `places`, relative to the command's folder, that exists; the
+ * last one is absolute. `path` is the last one if none exists. */
 static bool installed_find(const char *const places[], char path[PATH_MAX])
 {
     char self[PATH_MAX], place[2 * PATH_MAX];

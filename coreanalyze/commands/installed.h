@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * installed.h - where the files that belong to the command lie: beside it in
- * a build tree or below a prefix that was moved, else where it was configured
- * to be installed.
+ * installed.h - where the files that belong to the command lie: beside it in a
+ * build tree, below a prefix that was moved, or in the configured prefix.
  */
 #ifndef MT_INSTALLED_H
 #define MT_INSTALLED_H

@@ -25,7 +25,7 @@ static double seconds_since(const struct timespec *start)
            (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-/* What is done in a second shows nothing. */
+/* Steps of less than a second show nothing. */
 static bool bar_report(void *context, const char *step, uint64_t done,
                        uint64_t total)
 {

@@ -17,8 +17,8 @@ struct mt_progress_bar {
     unsigned percent;
 };
 
-/* From now on SIGINT ends the step at hand, so that what was stopped is let
- * go; a second one ends the program.  Once in a process. */
+/* From now on SIGINT ends the current step, so that a stopped target resumes; a
+ * second one ends the program. Called once in a process. */
 void mt_progress_bar_begin(struct mt_progress_bar *progress);
 /* Clears the line. */
 void mt_progress_bar_end(struct mt_progress_bar *progress);

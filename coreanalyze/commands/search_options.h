@@ -44,9 +44,8 @@ mt_parse mt_take_tag_bits;
             MT_FIELD(mt_parse_flag, bool, common.limits.read_swapped)          \
     }
 
-/* Opens the target and, if it is live, reads it while it stands still
- * (`stop`) or runs; then takes the model.  What is searched for must be the
- * same later. */
+/* Opens the target and, if it is live, reads it while it stands still (`stop`)
+ * or runs; then takes the model.  The search options must not change later. */
 bool mt_target_captured(struct mt_session *session, const char *command,
                         const char *name, bool stop,
                         const struct mt_scan_options *scan,

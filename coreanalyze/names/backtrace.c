@@ -2,9 +2,9 @@
  *
  * backtrace.c - unwinds a thread of a target from outside.
  *
- * Each step needs the row of unwind data for the pc.  Of a return address it
- * is the row of the call before it, of an interrupted instruction its own.  A
- * pc that no module holds is that of a call to a bad address: the caller is
+ * Each step needs the row of unwind data for the pc.  For a return address it
+ * is the row of the call before it, for an interrupted instruction its own.  A
+ * pc outside of all modules comes from a call to a bad address: the caller is
  * the word on top of the stack.
  */
 #include "coreanalyze/names/backtrace.h"
@@ -117,7 +117,7 @@ static bool unwinder_step_by_frame_pointer(struct unwinder *u)
     return true;
 }
 
-/* As if the bad address had been called just now. */
+/* Unwind as if the bad address had been called just now. */
 static bool unwinder_step_out_of_nowhere(struct unwinder *u)
 {
     if (!unwinder_memory_word(u, unwinder_rsp(u),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * whatis_name.h - what to call memory that is no block: `global cache_table in
- * libfoo.so + 0x10`, `thread 3 stack in parse_request`.
+ * namer.h - names memory outside of blocks: `global cache_table in libfoo.so +
+ * 0x10`, `thread 3 stack in parse_request`.
  */
 #ifndef MT_WHATIS_NAME_H
 #define MT_WHATIS_NAME_H
@@ -21,7 +21,7 @@ struct mt_namer {
 char *mt_name_address(const struct mt_namer *, uint64_t address);
 /* "thread 3 (4242 worker)" */
 char *mt_name_thread(const struct mt_namer *, uint32_t index);
-/* A root that is no memory: a register and the like. */
+/* A root outside of memory, such as a register. */
 char *mt_name_word(const struct mt_namer *, const struct mt_root_range *);
 
 #endif

@@ -169,9 +169,9 @@ static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
         .running = resolver->running};
 }
 
-/* Where a signal handler returns to is code that makes the system call
- * rt_sigreturn, with its number, 15, in rax or eax: debuggers know it by
- * these bytes. */
+/* A signal handler returns to code that makes the system call rt_sigreturn,
+ * with its number, 15, in rax or eax. Debuggers know this code by these
+ * bytes. */
 static bool is_signal_frame(struct mt_resolver *resolver,
                             const struct mt_module *module, uint64_t pc)
 {

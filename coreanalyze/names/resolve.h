@@ -40,14 +40,14 @@ struct mt_resolver;
  * outlive it. */
 struct mt_resolver *mt_resolver_new(const struct mt_model *model,
                                     const struct mt_resolver_options *options);
-/* The same without a model: modules are those of the source alone, until
+/* A resolver without a model: it knows the modules of the source alone, until
  * mt_resolver_use gives it the model of that source. */
 struct mt_resolver *
 mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options);
 void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
-/* What was answered may lack names, for want of memory. */
+/* Answers may lack names, for want of memory. */
 void mt_resolver_lacks(struct mt_resolver *);
 /* Frees it, too.  False, with the error (or NULL), if memory was short, so that
  * names may be missing from what it answered. */
@@ -57,21 +57,21 @@ bool mt_resolver_finish(struct mt_resolver *, struct mt_error *error);
 struct mt_pc {
     uint64_t pc;
     uint32_t modules; /* of its stack, or MT_MODULES_NOW */
-    /* It is the instruction that ran or was interrupted; else a return address,
-     * which is looked up by the call before it. */
+    /* True for an instruction that ran or was interrupted; false for a return
+     * address, which is looked up by the call before it. */
     bool exact;
 };
 struct mt_resolved {
     const struct mt_frame *frames; /* innermost first */
     size_t n;                      /* at least 1 */
-    /* It is where a signal handler returns to: the pc below is exact. */
+    /* The frame of a signal handler's return: the pc below is exact. */
     bool signal_frame;
 };
 /* The frames of a program counter, valid until the resolver is freed. */
 struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
 
-/* Bytes of a module's file by their address in memory less the load bias;
- * false if there is no file that is known to be the one that ran. */
+/* Bytes of a module's file by their address in memory less the load bias; false
+ * without a file that is known to be the one that ran. */
 bool mt_resolver_bytes(struct mt_resolver *, const struct mt_module *module,
                        uint64_t address, void *buffer, size_t bytes);
 
@@ -81,7 +81,7 @@ bool mt_resolver_bytes(struct mt_resolver *, const struct mt_module *module,
  * `debug_path` may be NULL. */
 struct mt_module_match {
     const char *path, *build_id, *match, *debug_path;
-    bool wrong; /* a file is there, but not the one that ran */
+    bool wrong; /* the file is not the one that ran */
 };
 void mt_resolver_matches(const struct mt_resolver *,
                          void (*visit)(void *context,

@@ -18,8 +18,8 @@
 /* Deeper nesting is copied as it is. */
 #define SHORT_NAME_DEPTH 64
 
-/* What is being read, and what has been written: never longer than the input,
- * because every rule leaves something out. */
+/* The input and the output so far.  The output is never longer, because every
+ * rule leaves something out. */
 struct short_name {
     const char *in;
     char *out;

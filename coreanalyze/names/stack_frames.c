@@ -63,7 +63,7 @@ static enum call call_before(const struct walk *walk,
     return NO_CALL;
 }
 
-/* A core may tell nothing of mappings of code, but the file does. */
+/* A core may lack the mappings of code; the module's file has them. */
 static bool stack_frames_is_code(const struct walk *walk,
                                  const struct mt_module *module, uint64_t pc)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * whatis_frames.h - which function's frame an address of a stack lies in.
+ * stack_frames.h - which function's frame an address of a stack lies in.
  *
- * Return addresses are told from stale ones by the calls before them: a call
- * must lead to the function that runs below.  So the frames are those of the
- * thread's own code as it was compiled, but for calls that cannot be checked
- * (by pointer, or through a PLT), which are believed.
+ * The call before a return address shows whether it is stale: the call must
+ * lead to the function that runs below.  Calls by pointer or through a PLT
+ * cannot be checked and are believed.
  */
 #ifndef MT_WHATIS_FRAMES_H
 #define MT_WHATIS_FRAMES_H

@@ -56,7 +56,8 @@ static int variables_by_address(const void *a, const void *b)
 
     if (x->address != y->address)
         return x->address < y->address ? -1 : 1;
-    /* Of aliases the shortest name, without leading underscores, last. */
+    /* Among aliases the shortest name, without leading underscores, comes
+     * last. */
     if (x->bytes != y->bytes)
         return x->bytes > y->bytes ? -1 : 1;
     return strcmp(y->name, x->name);

@@ -15,7 +15,7 @@ struct mt_inner_pointer {
     uint64_t at; /* where the pointer lies; 0: in a register */
 };
 
-/* What one search has learned of its target. */
+/* Facts that one search has learned of its target. */
 struct mt_known_layouts {
     uint64_t python_type; /* address of the object `type`; 0: not known */
     uint64_t not_type;    /* the last address that was taken for it wrongly */

@@ -96,7 +96,8 @@ static void mark_sweep(struct mt_worker *worker, void *context)
     }
 }
 
-/* What of the ranges has memory: a reservation may be a million times that. */
+/* The parts of the ranges that have memory: a reservation may be a million
+ * times larger. */
 static struct mt_mark_range *clip_ranges(const struct mt_source *source,
                                          const struct mt_mark_range *ranges,
                                          size_t n_ranges, size_t *n)
@@ -164,7 +165,7 @@ uint64_t mt_mark_missing(const struct mt_mark *mark,
     struct mt_scan scan;
     uint64_t missing;
 
-    /* So that no word is a pointer. */
+    /* With these bounds no word is a pointer. */
     none.bytes = 0;
     mt_scan_init(&scan, &none, mark->source, &mark->options->scan);
     for (size_t i = 0; i < n_ranges; i++)

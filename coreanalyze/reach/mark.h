@@ -2,11 +2,11 @@
  *
  * mark.h - marks what roots reach, and sorts what they do not.
  *
- * The engine knows a map of blocks, memory and ranges of roots; it has no
- * state of its own besides struct mt_mark.  Nothing recurses: blocks to be
- * scanned are on bounded stacks, and what does not fit has its flag PENDING
- * set and is found by a sweep.  The outcome is a fixed point, so it does not
- * depend on the number of threads or their order.
+ * The engine knows a map of blocks, memory and ranges of roots; its only state
+ * is struct mt_mark.  Nothing recurses: blocks to be scanned are on bounded
+ * stacks, and what does not fit has its flag PENDING set and is found by a
+ * sweep.  The outcome is a fixed point, so it does not depend on the number of
+ * threads or their order.
  */
 #ifndef MT_MARK_H
 #define MT_MARK_H
@@ -48,8 +48,9 @@ struct mt_lost {
     uint64_t indirect_count, indirect_bytes; /* without the head */
 };
 /* After mt_mark_reach: sets HEAD or INDIRECT of all blocks it did not reach,
- * and tells of every head.  A head is a block that no other lost block points
- * to; of a cycle that none leads to, the block with the lowest slot. */
+ * and reports every leak root.  A leak root is a block that no other lost block
+ * points to.  A cycle that no lost block outside leads to has one: its block
+ * with the lowest slot. */
 bool mt_mark_lost(struct mt_mark *mark,
                   void (*visit)(void *context, const struct mt_lost *lost),
                   void *context, struct mt_error *error);

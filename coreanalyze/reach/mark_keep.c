@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_keep.c - keeps all of the trace and of the stacks; of other memory
- * every word that points into a mapping, and what the heuristics ask for
- * besides: small numbers at the start of blocks, which may be lengths, and of
- * what a vtable may be the word that says it is none.
+ * mark_keep.c - the word filter of a search. It keeps all of the trace and of
+ * the stacks, and every word of other memory that points into a mapping. For
+ * the heuristics it also keeps small numbers at the start of blocks, which may
+ * be lengths, and the word that shows that a possible vtable is not a vtable.
  */
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reach/range_filter.h"
@@ -47,7 +47,7 @@ static int mark_keep_by_start(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* The first interval that ends behind an address begins before `end`. */
+/* The first interval that ends after an address begins before `end`. */
 static bool mark_keep_meets(const struct interval *all, size_t n,
                             uint64_t start, uint64_t end)
 {
@@ -180,8 +180,8 @@ static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)
         }
 }
 
-/* A vtable is what has zeros only before its first function: the last word
- * before one that is not zero tells that what begins before it is none. */
+/* Before its first function a vtable has only zeros. The last nonzero word
+ * before a function therefore shows that no vtable begins before that word. */
 static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
 {
     for (size_t i = 1; i < MT_VTABLE_WORDS && i <= at; i++)
@@ -276,10 +276,10 @@ static void mark_keep_choose(const void *context, uint64_t address,
     }
     if (heuristics & MT_HEURISTIC_HASHBROWN)
         keep_masks(words, n_pages * MT_STORE_WORDS, bits);
-    /* What follows is not at hand. */
+    /* The next words have not been read. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
         keep_before(words, n_pages * MT_STORE_WORDS, bits);
-    /* It looks at what was kept for other reasons. */
+    /* This rule looks at words that were kept for other reasons. */
     for (size_t i = 0; i < n_pages && (heuristics & BY_LENGTH); i++)
         keep_lengths(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
                      bits + i * 8);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_lost.c - heads of what is lost, and what hangs on them.
+ * mark_lost.c - leak roots, and the blocks reachable only through them.
  *
- * First, by all threads: which lost blocks do lost blocks point to?  Those
- * that none points to are heads; each takes what it leads to and no head
- * before it took.  What then is left are cycles and what hangs on them.
- * There a first walk in the order of slots finds candidates: blocks that no
- * candidate before leads to.  Nothing but its own cycle can lead to the last
- * one, so it is a head; and so, going backwards, is each one that no head
- * behind it leads to.
+ * First all threads find the lost blocks that lost blocks point to.  The other
+ * lost blocks are leak roots; each takes the blocks that it leads to and that
+ * no earlier leak root took.  Cycles are left, and blocks reachable only
+ * through them.  A walk over these in the order of slots finds candidates:
+ * blocks that no earlier candidate leads to.  Nothing but its own cycle can
+ * lead to the last candidate, so it is a leak root.  Going backwards from
+ * there, so is each candidate that no later leak root leads to.
  */
 #include "coreanalyze/reach/mark.h"
 #include "coreanalyze/reach/mark_workers.h"

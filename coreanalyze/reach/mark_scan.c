@@ -73,7 +73,7 @@ static bool next_kept(struct mt_scan *scan,
     return false;
 }
 
-/* In memory at hand. */
+/* In memory that is mapped here. */
 static bool mark_scan_next_word(struct mt_scan *scan, const uint8_t *data,
                                 uint64_t *at, uint64_t end, struct mt_hit *hit)
 {

@@ -3,8 +3,8 @@
  * mark_scan.h - finds pointers to blocks in memory: every aligned word whose
  * value is an address in a live block, at its start or inside.
  *
- * A pointer behind the bytes that were asked for is none, but for the start
- * of a block of size 0.
+ * A pointer after the requested bytes does not count, except to the start of a
+ * block of size 0.
  */
 #ifndef MT_MARK_SCAN_H
 #define MT_MARK_SCAN_H
@@ -66,10 +66,12 @@ unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit);
  * points to that block. */
 bool mt_scan_may_be_end(struct mt_scan *scan, const struct mt_hit *hit);
 
-/* Where to go on after memory is missing at `address`; counts what is. */
+/* Where to continue after memory is missing at `address`; counts what is
+ * missing. */
 uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end);
 
-/* The first pointer in [*at, end); *at is then behind it, else at `end`. */
+/* The first pointer in [*at, end).  *at becomes the address after it, or `end`
+ * if there is none. */
 bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
                   struct mt_hit *hit);
 
@@ -118,8 +120,8 @@ mt_scan_word(struct mt_scan *scan, uint64_t at, uint64_t word,
     return true;
 }
 
-/* The same for memory of which the pointers alone are kept: [start, end) of
- * one page of a piece. */
+/* Scans memory of which the pointers alone are kept: [start, end) of one page
+ * of a piece. */
 static inline __attribute__((always_inline)) void
 mt_scan_kept(struct mt_scan *scan, const struct mt_word_copy_piece *piece,
              uint64_t start, uint64_t end, mt_hit_fn *visit, void *context)
@@ -144,7 +146,8 @@ mt_scan_kept(struct mt_scan *scan, const struct mt_word_copy_piece *piece,
     }
 }
 
-/* Where the page of a piece that `at` lies in ends, or the piece, or `end`. */
+/* The end of the page of a piece that `at` lies in, or of the piece, or
+ * `end`. */
 static inline uint64_t mt_scan_page_end(const struct mt_word_copy_piece *piece,
                                         uint64_t at, uint64_t end)
 {

@@ -59,7 +59,7 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
     mt_scan_range(&worker->scan, start, end, visit, worker);
 }
 
-/* What of a block's memory is wanted first. */
+/* The first bytes of a block in our own memory, to be prefetched. */
 static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
 {
     const struct mt_memory_view *peek = &worker->scan.memory;

@@ -55,7 +55,7 @@ bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part);
 
 /* Scans all that is on the worker's stack, and what that leads to. */
 void mt_worker_drain(struct mt_worker *worker);
-/* The same for another way of marking. */
+/* Runs the workers with another way of marking. */
 void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit);
 
 /* The block of `slot` is to be scanned. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_memory.h - the memory of a target for scans: in place where the source
- * has it mapped, else through a cache of chunks of bounded size.
+ * memory_view.h - the memory of a target for scans: in place where the source
+ * has it mapped, otherwise through a cache of chunks of bounded size.
  */
 #ifndef MT_MEMORY_VIEW_H
 #define MT_MEMORY_VIEW_H

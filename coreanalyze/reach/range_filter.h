@@ -14,11 +14,11 @@ struct mt_clusters {
     uint64_t low[2], bytes[2]; /* the ranges; bytes 0: none */
 };
 
-/* Of 64 * n words: sets a bit in `bits` for each that is in a range, and
- * clears the others. */
+/* Sets a bit in `bits` for each of 64 * n words that is in a range, and clears
+ * the others. */
 void mt_range_filter(const struct mt_clusters *clusters, const uint64_t *words,
                      size_t n, uint64_t *bits);
-/* The same without any instructions that not all processors have. */
+/* The filter with instructions that all processors have. */
 void mt_range_filter_plain(const struct mt_clusters *clusters,
                            const uint64_t *words, size_t n, uint64_t *bits);
 

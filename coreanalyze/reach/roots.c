@@ -5,9 +5,9 @@
  * Each writable mapping is a root, less what lies in the trace, in a heap, in
  * the library's own data, or in the unused part of a stack that is known
  * (thread_stacks.h): what is below the stack pointer and its red zone is stale.
- * glibc keeps stacks of threads that have ended for the next thread; only
- * their control block counts, which holds what the thread returned.  What is
- * not known to be a stack is searched whole: it may hold many, of coroutines.
+ * glibc keeps stacks of threads that have ended for the next thread; only their
+ * control block counts, which holds what the thread returned.  Any other
+ * mapping is searched whole: it may hold the stacks of many coroutines.
  */
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/reach/thread_stacks.h"
@@ -20,7 +20,7 @@
 
 #define RED_ZONE 128u
 #define DTV_OFFSET 8u /* of the pointer in the control block */
-#define DTV_SKIP 16u  /* it points behind the first entry of the vector */
+#define DTV_SKIP 16u  /* it points after the first entry of the vector */
 
 struct interval {
     uint64_t start, end;
@@ -165,7 +165,7 @@ static uint64_t red_zone_of(const struct mt_thread *thread)
     return call == SYS_exit_group || call == SYS_exit ? 0 : RED_ZONE;
 }
 
-/* What is below a stack pointer in [start, end), if it is there. */
+/* The part of [start, end) below a stack pointer that lies in it. */
 static bool exclude_below(struct finder *f, uint64_t start, uint64_t end,
                           const struct mt_thread *thread)
 {
@@ -299,13 +299,13 @@ static void sort_excluded(struct finder *f)
     f->n_excluded = kept + 1;
 }
 
-/* The first excluded interval that ends behind an address. */
+/* The first excluded interval that ends after an address. */
 static size_t first_excluded(const struct finder *f, uint64_t address)
 {
     return mt_count_up_to(f->excluded, f->n_excluded, end, address);
 }
 
-/* What is left of [start, end) when the excluded intervals are cut out. */
+/* Adds [start, end) without the excluded intervals. */
 static uint64_t each_left(struct finder *f, const struct mt_mapping *m,
                           uint64_t start, uint64_t end,
                           void (*visit)(struct finder *,
@@ -342,8 +342,8 @@ static void take_mapping(struct finder *f, const struct mt_mapping *m)
         return;
     each_left(f, m, m->start, present, add_range);
     missing = each_left(f, m, present, m->end, NULL);
-    /* Of a module that was never written to, no word is the program's; other
-     * files may be shared memory. */
+    /* A page of a module that was never written to holds no word of the
+     * program's; other files may be shared memory. */
     if (m->path && m->path[0] == '/' && mt_source_module(f->source, m->start)) {
         f->roots->coverage.missing_file_bytes += missing;
     } else {

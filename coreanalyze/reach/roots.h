@@ -27,7 +27,7 @@ struct mt_root_range {
     uint32_t reg;   /* MT_REG_*, of registers */
 };
 
-/* What could not be taken for roots. */
+/* Memory that could not be taken for roots. */
 struct mt_roots_coverage {
     uint64_t threads, threads_without_registers;
     /* Writable, and not in the source: anonymous memory; and mapped files,
@@ -44,7 +44,7 @@ struct mt_roots {
     size_t n_ranges;
     struct mt_root_range *words; /* registers and the like */
     size_t n_words;
-    struct mt_root_range *nodes; /* mappings that are no roots */
+    struct mt_root_range *nodes; /* mappings that are not roots */
     size_t n_nodes;
     struct mt_roots_coverage coverage;
 };

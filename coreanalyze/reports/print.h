@@ -35,7 +35,7 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
  * memory. */
 char *mt_folded_text(const struct mt_report *report,
                      const struct mt_show_row *row);
-/* The JSON of DESIGN, version 1; without "stacks" if there is no resolver. */
+/* JSON, version 1 (memtrace(1)); without "stacks" if `resolver` is NULL. */
 void mt_print_json(const struct mt_report *report);
 /* Process, heaps, coverage and health. */
 void mt_print_info(const struct mt_report *report);
@@ -65,14 +65,14 @@ void mt_json_put_frames(struct mt_json *, const struct mt_report *,
 void mt_json_put_sum(struct mt_json *, const char *key,
                      const struct mt_show_sum *);
 
-/* Shared by them: one line per thing that the reports do not see, or that is
- * wrong with the trace, each behind `prefix`.  Returns how many. */
+/* Prints the notes that all reports share, a line each after `prefix`: what the
+ * report does not see, and damage of the trace.  Returns their number. */
 size_t mt_print_notes(const struct mt_report *report, const char *prefix);
 /* other_heaps.c: allocators in the target whose blocks are not seen. */
 size_t mt_print_other_heaps(const struct mt_report *report, const char *prefix);
 struct mt_json;
 void mt_json_other_heaps(struct mt_json *json, const struct mt_source *source);
-/* The pages of a heap, as far as the source can tell. */
+/* The pages of a heap, as far as the source knows them. */
 void mt_report_pages(const struct mt_report *report, uint32_t heap,
                      struct mt_page_stats *stats);
 /* The frames of a row's stack, resolved, innermost first: calls `visit` for

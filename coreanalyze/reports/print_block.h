@@ -17,7 +17,7 @@ struct mt_block_printer {
     const struct mt_style *style; /* of the stacks; NULL: every frame */
 };
 
-/* False with `error` filled: there is nothing to end.  What is given must
+/* False with `error` filled: there is nothing to end.  The arguments must
  * outlive the printer. */
 bool mt_block_printer_begin(struct mt_block_printer *printer,
                             struct mt_model *model,
@@ -32,7 +32,7 @@ bool mt_block_printer_end(struct mt_block_printer *printer,
 /* "0x1234: live block ...", and its stack, one frame a line. */
 void mt_print_block(const struct mt_block_printer *printer,
                     const struct mt_block *block, uint64_t address);
-/* Its members, without the braces. */
+/* The members of a block's object, without the braces. */
 void mt_json_put_block(struct mt_json *json,
                        const struct mt_block_printer *printer,
                        const struct mt_block *block, uint64_t address);

@@ -117,7 +117,7 @@ static void json_put_heap(struct mt_json *json, const struct mt_heap *heap,
     mt_json_close(json, '}');
 }
 
-/* What the source knows of the heap's pages; the trace does not. */
+/* Writes the heap's pages.  The source knows them; the trace does not. */
 static void json_put_pages(struct mt_json *json, const struct mt_report *report,
                            uint32_t heap)
 {

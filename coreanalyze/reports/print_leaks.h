@@ -14,7 +14,7 @@ void mt_print_leaks(const struct mt_report *report,
                     const struct mt_leaks *leaks,
                     const struct mt_verdict *verdict);
 
-/* What the search for pointers did not see, one line each. */
+/* Memory that the search for pointers did not see, one line each. */
 size_t mt_print_leak_notes(const struct mt_report *report,
                            const struct mt_leaks *leaks, const char *prefix);
 

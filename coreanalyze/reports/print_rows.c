@@ -2,9 +2,9 @@
  *
  * print_rows.c - the figures and the stack of a row, as text.
  *
- * For a person a stack begins at the first frame of the program itself: what
- * it called stands in brackets, and then come as many callers as tell the row
- * from the others, without those that start a thread.
+ * A stack begins at the first frame of the program itself, with the library
+ * function that it called in brackets. Callers follow until the row differs
+ * from all others; frames that start a thread are left out.
  */
 #include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/base/memory.h"
@@ -20,7 +20,7 @@
 /* Rows differ at some frame; the ones up to there are shown, but not more. */
 #define ROW_CALLERS_MOST 6
 #define ROW_CALLERS_LEAST 2
-/* A line has at least so many columns for a name, however deep its indent. */
+/* Least number of columns for a name, however deep its indent. */
 #define ROW_LEAST_COLUMNS 24
 
 bool mt_report_is_full(const struct mt_report *report)
@@ -89,7 +89,7 @@ static size_t physical_before(const struct row_frames *list, size_t index)
     return n;
 }
 
-/* --- which callers tell rows apart --- */
+/* --- callers that distinguish rows --- */
 
 struct row_key {
     size_t row;
@@ -214,7 +214,7 @@ static char *row_frame_name(const struct mt_frame *frame)
     return name;
 }
 
-/* Where the frame is: its line, or its library. */
+/* The place of the frame: its line, or its library. */
 static char *row_frame_where(const struct mt_report *report,
                              const struct mt_frame *frame)
 {
@@ -296,7 +296,8 @@ static size_t put_short_frame(const struct mt_report *report,
     return used;
 }
 
-/* What the title called, in brackets: on its line if there is room. */
+/* The library function that the title called, in brackets, on the title's line
+ * if it fits. */
 static void put_callee(const struct mt_report *report,
                        const struct mt_frame *frame, size_t used,
                        size_t columns, int indent)

@@ -15,8 +15,8 @@ const char *mt_figure(const struct mt_report *report, uint64_t bytes,
 /* Is the report in its whole form? */
 bool mt_report_is_full(const struct mt_report *report);
 
-/* How many callers tell each of n rows from the others; to be freed, NULL when
- * out of memory (each row has then a few). */
+/* The number of callers that distinguish each of n rows from the others.  The
+ * caller frees it; NULL when out of memory (each row then has a few). */
 unsigned *mt_row_callers(const struct mt_report *report,
                          const struct mt_show_row *rows, size_t n);
 /* The stack of a row, the first line at the current column, the others at

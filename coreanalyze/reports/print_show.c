@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the columns leave less room than this, the stack gets its own lines. */
+/* If the columns leave less room than this, the stack gets its own lines. */
 #define SHOW_LEAST_COLUMNS 36
 #define SHOW_STACK_INDENT 10
 
@@ -237,7 +237,7 @@ static void show_put_rows(const struct mt_report *report)
     free(callers);
 }
 
-/* What is left out, and how to see it. */
+/* Names the rows that are left out, and how to see them. */
 static void show_put_rest(const struct mt_report *report)
 {
     const struct mt_show *show = report->show;

@@ -232,7 +232,7 @@ void mt_print_target(const struct mt_report *report)
     putc('\n', out);
 }
 
-/* What the digits of the column Ages stand for. */
+/* The meaning of the digits of the column Ages. */
 void mt_print_ages_time(const struct mt_report *report)
 {
     const struct mt_show *show = report->show;

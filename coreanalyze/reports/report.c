@@ -28,7 +28,7 @@ void mt_report_pages(const struct mt_report *report, uint32_t heap,
     uint64_t page_bytes = model->heaps[heap].page_bytes;
 
     memset(stats, 0, sizeof *stats);
-    /* What is not committed has no pages. */
+    /* Memory that is not committed has no pages. */
     for (size_t i = 0; source->ops->pages && i < model->n_regions; i++) {
         const struct mt_region *r = &model->regions[i];
         if (r->heap == heap)

@@ -79,7 +79,7 @@ static bool cut_mapping(struct writer *w, const struct mt_mapping *m,
         at = start;
         bytes = end - start;
     }
-    /* The last one may go on in the next mapping. */
+    /* The last one may continue in the next mapping. */
     while (i > *next &&
            save->ranges[i - 1].address + save->ranges[i - 1].bytes > m->end)
         i--;
@@ -104,7 +104,7 @@ static bool make_programs(struct writer *w)
     return true;
 }
 
-/* Gives the contents their places behind headers and notes.  Offsets are as
+/* Gives the contents their places after headers and notes.  Offsets are as
  * aligned as addresses: a reader can take words where they are. */
 static void save_place(struct writer *w, size_t notes)
 {
@@ -200,7 +200,7 @@ static bool save_write_all(struct writer *w, uint64_t *size)
     return ok;
 }
 
-/* As a core's, its contents are for its owner alone. */
+/* Mode 0600, like a core file. */
 static bool save_write_file(struct writer *w, uint64_t *size)
 {
     struct mt_output output;

@@ -24,8 +24,8 @@ struct mt_save {
 };
 
 /* Writes a mini-core of the target under a temporary name, and gives it the
- * name `path` when it is complete.  False with `error` filled: nothing is
- * left.  `bytes` is set to its size.  The target must not run meanwhile. */
+ * name `path` when it is complete.  False with `error` filled: nothing is left.
+ * `bytes` is set to its size.  The target must not run during that. */
 bool mt_save_write(const struct mt_model *model, const char *path,
                    uint64_t *bytes, struct mt_error *error);
 

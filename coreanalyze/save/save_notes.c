@@ -105,7 +105,7 @@ static bool is_named(const struct mt_thread *thread)
     return thread->has_registers && thread->name[0];
 }
 
-/* What GDB shows of a thread is its number alone; this is for our reader. */
+/* GDB shows only a thread's number; its name is for our reader. */
 static void put_names(const struct mt_source *source, FILE *out)
 {
     size_t n = 0;
@@ -136,7 +136,7 @@ void mt_save_notes(const struct mt_save *save, FILE *out)
     };
     bool any = false;
 
-    /* A debugger takes the process from the note behind the first thread. */
+    /* A debugger reads the process from the note after the first thread. */
     for (size_t i = 0; i < source->n_threads; i++) {
         if (!source->threads[i].has_registers)
             continue;

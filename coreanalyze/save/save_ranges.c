@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * save_ranges.c - which memory a mini-core holds: the trace, the headers and
- * build-ids of modules, the word that points to the trace, and what ld.so
- * tells debuggers of the modules that it has loaded.
+ * build-ids of modules, the word that points to the trace, and ld.so's list of
+ * loaded modules for debuggers.
  */
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/modules.h"
@@ -60,7 +60,7 @@ static void add_modules(struct mt_save *save)
     for (size_t i = 0; i < source->n_modules; i++) {
         const struct mt_module *module = &source->modules[i];
         uint64_t symbol = mt_module_symbol(source, module, "memtrace_root");
-        /* The kernel's own module has no file that could tell the rest. */
+        /* The kernel's own module has no file to read the rest from. */
         bool vdso = module->path && strcmp(module->path, "[vdso]") == 0;
         save_ranges_add(save, module->start,
                         vdso ? module->end - module->start : PAGE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_map.c - what a map needs besides the snapshot that fills it.
+ * block_map.c - the parts of a map of blocks that do not need a snapshot.
  */
 #include "coreanalyze/snapshot/block_map.h"
 
@@ -19,7 +19,7 @@ uint64_t mt_map_recip(uint64_t block_bytes, uint64_t n_blocks)
     recip = (one + block_bytes - 1) / block_bytes;
     if (__builtin_mul_overflow(block_bytes, n_blocks, &end))
         return 0;
-    /* A slice behind the last block may be asked for as well. */
+    /* A look-up may also ask for the slice after the last block. */
     end += UINT64_C(1) << 20;
     if (end >= one / block_bytes || end > UINT64_MAX / recip)
         return 0;

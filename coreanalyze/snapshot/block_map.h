@@ -73,7 +73,7 @@ struct mt_block_ref {
 /* The map of a model's heaps; it borrows from the model.  NULL when out of
  * memory. */
 struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error);
-/* The same without flags and slack, also of a model that is an outline. */
+/* A map without flags and slack, also of a model that is an outline. */
 struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error);
 void mt_map_free(struct mt_map *); /* takes NULL */
 
@@ -81,7 +81,7 @@ void mt_map_free(struct mt_map *); /* takes NULL */
 bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
                      uint32_t *span, struct mt_error *error);
 
-/* 2^40 / block_bytes for spans where that is exact, else 0. */
+/* 2^40 / block_bytes for spans where that is exact, or 0. */
 uint64_t mt_map_recip(uint64_t block_bytes, uint64_t n_blocks);
 
 static inline const struct mt_map_region *

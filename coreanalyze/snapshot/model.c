@@ -47,7 +47,7 @@ const struct mt_module *mt_model_module(const struct mt_model *model,
     const struct mt_module *now = NULL;
 
     /* A stack may be newer than the list is here; then the module is one that
-     * is there now. */
+     * is mapped now. */
     if (traced && (modules <= model->n_module_records || !traced->unloaded_ns))
         return &traced->module;
     now = mt_source_module(model->source, address);

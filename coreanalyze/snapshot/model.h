@@ -68,7 +68,8 @@ struct mt_stack {
     uint64_t frames; /* address in the target; use mt_model_frames() */
     uint16_t depth;
     bool truncated, frame_pointer, incomplete;
-    bool ignored; /* its blocks are no leaks: the program said so */
+    bool ignored; /* its blocks do not count as leaks: the program asked for
+                   * that */
     bool valid;   /* false: the record made no sense; it has no frames */
     uint32_t first_epoch;
     uint32_t modules;       /* records listed when it was recorded */
@@ -105,7 +106,8 @@ struct mt_traced_error {
     char text[200];
 };
 
-/* What the reports do not see.  Every field is a count unless it says so. */
+/* Things that the reports do not see.  Every field is a count unless it says
+ * otherwise. */
 struct mt_coverage {
     enum mt_root_method root_method;
     uint64_t root_candidates; /* valid roots seen; the best one is used */
@@ -184,7 +186,7 @@ struct mt_class_usage {
 };
 #define MT_MAX_CLASSES 256u /* and then the large blocks */
 
-/* Sums of a heap that only a walk over its spans tells. */
+/* Sums of a heap, found by a walk over its spans. */
 struct mt_heap_usage {
     uint64_t used_bytes;      /* block bytes of live blocks */
     uint64_t requested_bytes; /* what was asked for of those */
@@ -197,19 +199,19 @@ struct mt_heap_usage {
 };
 
 /* Calls `visit` for every live block, span by span; it returns false to stop.
- * `usage` (n_heaps entries, zeroed by the caller) may be NULL.  Blocks that
- * the target allocates or frees meanwhile may be seen or not.  False only if
+ * `usage` (n_heaps entries, zeroed by the caller) may be NULL.  Blocks that the
+ * target allocates or frees during the walk may be seen or not.  False only if
  * `visit` stopped it or memory ran out (`error` says which). */
 bool mt_model_each_block(struct mt_model *,
                          bool (*visit)(void *context, const struct mt_block *),
                          void *context, struct mt_heap_usage *usage,
                          struct mt_error *error);
 
-/* What an address is, as far as the map of the heaps tells. */
+/* The kind of an address, as far as the map of the heaps shows. */
 enum mt_address_kind {
     MT_PLACE_OUTSIDE,  /* in no region of a heap */
     MT_PLACE_UNUSED,   /* in a free run, or never handed out */
-    MT_PLACE_SLACK,    /* in a span, behind its last block */
+    MT_PLACE_SLACK,    /* in a span, after its last block */
     MT_PLACE_LIVE,     /* in a live block */
     MT_PLACE_FREED,    /* in a block that is free; the tag is of the last one */
     MT_PLACE_UNCERTAIN /* the map is damaged here */
@@ -219,7 +221,7 @@ enum mt_address_kind {
 enum mt_address_kind mt_model_find(struct mt_model *, uint64_t address,
                                    struct mt_block *block);
 
-/* True to go on; asks the progress hook now and then. */
+/* True to continue; calls the progress hook now and then. */
 bool mt_model_step(struct mt_model *, const char *step, uint64_t done,
                    uint64_t total);
 
@@ -233,9 +235,9 @@ typedef void mt_visit_range(void *context, uint64_t address, uint64_t bytes);
 void mt_model_trace_ranges(const struct mt_model *, mt_visit_range *visit,
                            void *context);
 
-/* The module that an address of a stack is in: the last of the first
- * `modules` records (mt_stack) that holds it, else the source's.  NULL if none
- * does.  MT_MODULES_NOW: the module that is there now. */
+/* The module that an address of a stack is in: the last of the first `modules`
+ * records (mt_stack) that holds it, or the source's.  NULL if none does.
+ * MT_MODULES_NOW: the module that is mapped now. */
 #define MT_MODULES_NOW UINT32_MAX
 const struct mt_module *mt_model_module(const struct mt_model *,
                                         uint64_t address, uint32_t modules);
@@ -250,7 +252,7 @@ uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);
 /* The name of the thread with that number, "" if it is not known. */
 const char *mt_model_thread_name(const struct mt_model *, uint32_t tid);
 
-/* The heap in use that has this name, else NULL. */
+/* The heap in use that has this name, or NULL. */
 const struct mt_heap *mt_model_heap(const struct mt_model *, const char *name);
 
 /* Takes NULL; leaves the source alone. */

@@ -13,25 +13,25 @@
 #include "coreanalyze/snapshot/model.h"
 
 struct mt_snapshot_options {
-    uint64_t root_symbol; /* address of memtrace_root if known, else 0 */
+    uint64_t root_symbol; /* address of memtrace_root if known, or 0 */
     const struct mt_progress *progress; /* or NULL; outlives the model */
 };
 
 /* Finds the root of the trace and reads all small tables.  NULL with `error`
- * filled if there is no trace, or one of another major layout version.  The
+ * filled if there is not a trace, or its major layout version differs.  The
  * source must outlive the model. */
 struct mt_model *mt_snapshot_take(struct mt_source *source,
                                   const struct mt_snapshot_options *options,
                                   struct mt_error *error);
 
-/* The same with the heaps and their regions alone: enough for
- * mt_model_outline(), and quick. */
+/* Reads only the heaps and their regions: enough for mt_model_outline(), and
+ * quick. */
 struct mt_model *mt_snapshot_outline(struct mt_source *source,
                                      const struct mt_snapshot_options *options,
                                      struct mt_error *error);
 
 /* Switches tracing of a heap on or off by writing its control word, and reads
- * it back.  `was` (may be NULL) tells whether it was on. */
+ * it back.  `was` (may be NULL) is set to whether it was on. */
 bool mt_snapshot_set_trace(struct mt_model *model, uint32_t heap, bool on,
                            bool *was, struct mt_error *error);
 

@@ -29,7 +29,7 @@ struct mt_record_map {
     struct mt_field_map fields[MT_MAX_FIELDS];
 };
 
-/* A section that has passed its checks; else all 0. */
+/* A section that has passed its checks, or all 0. */
 struct mt_section {
     uint64_t base, used, entries;
     uint32_t entry_bytes;
@@ -93,7 +93,7 @@ bool mt_schema_parse(const char *text, size_t bytes,
 /* Decodes a record of `raw_bytes` bytes into ours, whose size is `size`. */
 void mt_schema_decode(const struct mt_record_map *map, const void *raw,
                       size_t raw_bytes, void *record, size_t size);
-/* Where the target has our field at offset `to`; UINT32_MAX: nowhere. */
+/* The target's offset of our field at offset `to`; UINT32_MAX: none. */
 uint32_t mt_schema_offset(const struct mt_record_map *map, uint32_t to);
 
 /* --- snapshot_root.c --- */
@@ -131,8 +131,8 @@ bool mt_snapshot_each(struct mt_snapshot *snapshot, unsigned section,
                       mt_visit_record *visit, void *context);
 /* The string at an offset of the strings section, copied, or NULL. */
 const char *mt_snapshot_string(struct mt_snapshot *snapshot, uint32_t offset);
-/* The same for a text of many lines.  `lost`: there is one, but it is longer
- * than MT_SNAPSHOT_TEXT bytes, or cannot be read. */
+/* Reads a text of many lines.  `lost`: the text is longer than MT_SNAPSHOT_TEXT
+ * bytes, or cannot be read. */
 #define MT_SNAPSHOT_TEXT (UINT32_C(1) << 20)
 const char *mt_snapshot_text(struct mt_snapshot *snapshot, uint32_t offset,
                              bool *lost);
@@ -144,7 +144,7 @@ bool mt_snapshot_epochs(struct mt_snapshot *, struct mt_error *);
 bool mt_snapshot_modules(struct mt_snapshot *, struct mt_error *);
 bool mt_snapshot_threads(struct mt_snapshot *, struct mt_error *);
 bool mt_snapshot_stacks(struct mt_snapshot *, struct mt_error *);
-/* A live target has gone on since: take in the stacks that are new. */
+/* A live target has run since: read the new stacks. */
 void mt_snapshot_refresh(struct mt_snapshot *);
 
 /* --- snapshot_spans.c --- */

@@ -220,7 +220,7 @@ bool mt_snapshot_each(struct mt_snapshot *snapshot, unsigned id,
     return buffer != NULL;
 }
 
-/* What is at `offset` of the strings, if it ends within `size` bytes. */
+/* The string at `offset`, if it ends within `size` bytes. */
 static const char *read_string(struct mt_snapshot *snapshot, uint32_t offset,
                                char *text, size_t size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * snapshot_root.c - where the trace is.  First the symbol memtrace_root of
- * every module; then the starts of writable mappings; then every page of
- * them.  A root counts if its magic is there and it names its own address.
+ * every module; then the starts of writable mappings; then every page of them.
+ * A root counts if its magic is right and it names its own address.
  */
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot_internal.h"
@@ -23,7 +23,7 @@ struct search {
     unsigned n_candidates;
     uint32_t other_major, other_minor; /* of a root that is not for us */
     bool other;
-    bool unused; /* a symbol is there, and points nowhere yet */
+    bool unused; /* the symbol exists, and points nowhere yet */
 };
 
 /* Looks at a possible root.  The fields up to `flags` never move within a

@@ -27,7 +27,7 @@ static bool spans_mapped(struct mt_snapshot *snapshot,
         index ? index->slice_maps[region - snapshot->model->regions] : NULL;
     const uint32_t *entry;
 
-    /* What is at hand is looked at first. */
+    /* The current span is tried first. */
     if (map && slice < region->top && map[slice] == id)
         return true;
     entry =

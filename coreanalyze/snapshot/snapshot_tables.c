@@ -117,7 +117,7 @@ static bool visit_region(void *context, uint64_t index, uint64_t address,
     if (r->state == 0)
         return true;
     if (!region_ok(snapshot, r, slice)) {
-        /* Of a heap that came after the heaps were read, or that went. */
+        /* Its heap came after the heaps were read, or is gone. */
         bool newer = mt_snapshot_runs(snapshot) && mt_snapshot_regrow(snapshot);
         if (newer && r->heap < snapshot->sections[MT_SECTION_HEAPS].entries &&
             (r->heap >= model->n_heaps || !model->heaps[r->heap].in_use))
@@ -214,7 +214,7 @@ bool mt_snapshot_epochs(struct mt_snapshot *snapshot, struct mt_error *error)
     if (!mt_snapshot_each(snapshot, MT_SECTION_EPOCHS, MT_RECORD_epoch_record,
                           0, entries, visit_epoch, snapshot))
         return mt_no_memory(error, "the epochs");
-    /* Epoch 0 is there even if the table is not: the start. */
+    /* Epoch 0, the start, exists even without the table. */
     if (model->n_epochs == 0)
         model->n_epochs = 1;
     model->now_ns = model->epochs[model->n_epochs - 1].ns;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * core_file.c - opening a core that may be compressed, as systemd-coredump
- * stores them: zstd, xz or lz4.  The contents go to a temporary file that has
- * no name, so that nothing is left behind.
+ * stores them: zstd, xz or lz4.  The contents go to a temporary file without a
+ * name, so that nothing is left when the process ends.
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
@@ -22,7 +22,7 @@
 
 #define CHUNK (1u << 20)
 #define MOST_BYTES (UINT64_C(1) << 47)
-#define KEPT_FREE 20u /* one part of so many */
+#define KEPT_FREE 20u /* the part of a disk that stays free: 1 in 20 */
 
 /* Runs of zeros become holes: a core is full of them. */
 struct output {

@@ -331,7 +331,7 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
             break;
         at += name + desc;
     }
-    /* Needs the files, which may come behind it. */
+    /* Needs the files, whose note may come later. */
     if (auxv)
         note_auxv(core, auxv, auxv_bytes);
     return true;

@@ -42,7 +42,8 @@ struct mt_source *mt_exited_open(const struct mt_exited *ended,
     source->process.pid = (uint32_t)ended->pid;
     source->process.signal =
         WIFSIGNALED(ended->status) ? WTERMSIG(ended->status) : 0;
-    /* Its first thread is gone, and with it the id in its own namespace. */
+    /* The first thread is gone, and with it the process's id in its own
+     * namespace. */
     if (ended->reader != ended->pid)
         source->process.namespace_pid = 0;
     if (set_threads(source, ended))

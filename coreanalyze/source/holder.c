@@ -125,7 +125,7 @@ static void end_holder(struct mt_holder *holder)
         close(holder->ready);
 }
 
-/* What to say, and whether another memtrace is why. */
+/* The message, and whether another memtrace is the reason. */
 static bool explain(const struct mt_hold *hold, bool *other,
                     struct mt_error *error)
 {
@@ -173,7 +173,7 @@ static bool try_hold(struct mt_holder *holder, pid_t tid,
         mt_fail(error, "stopped before the process was");
     } else if (__atomic_load_n(&holder->shared->phase, __ATOMIC_ACQUIRE) ==
                MT_HOLD_OVER) {
-        /* This process was suspended, and runs again. */
+        /* Our own process was suspended, and runs again. */
         *other = true;
         mt_fail(error, "the process was let go while memtrace stood still");
     } else if (__atomic_load_n(&holder->shared->phase, __ATOMIC_ACQUIRE) !=

@@ -31,7 +31,7 @@ struct mt_holder {
 
 struct mt_hold_options {
     uint64_t stop_ns; /* to wait for threads to stop */
-    uint64_t idle_ns; /* the target is let go after that without a beat */
+    uint64_t idle_ns; /* the target resumes after this time without a beat */
     const struct mt_progress *progress; /* or NULL */
 };
 

@@ -66,7 +66,7 @@ static void hold_path(char *path, pid_t pid, const char *rest)
     strcpy(path, rest);
 }
 
-/* The letter of /proc/PID/stat, 0 if there is no such thread. */
+/* The state letter of /proc/PID/stat; 0 if the thread is gone. */
 static char hold_state(pid_t pid)
 {
     char path[64], text[512];
@@ -173,7 +173,7 @@ static bool hold_take_events(struct hold_process *p)
     return p->waiting < before;
 }
 
-/* True if the parent wants the target to be let go, or is gone. */
+/* True if the parent wants the target to resume, or is gone. */
 static bool hold_asked(const struct hold_process *p, int ms)
 {
     struct pollfd wait = {.fd = p->go, .events = POLLIN};

@@ -54,7 +54,7 @@ bool mt_live_capture(struct mt_source *, const struct mt_word_filter *,
 /* Reads memory as it is now, and brings in no page; by many threads at once. */
 size_t mt_live_peek(struct live *, uint64_t address, void *buffer,
                     size_t bytes);
-/* The same of pages that are known to be there. */
+/* Reads pages that are known to exist. */
 size_t mt_live_read_present(struct live *, uint64_t address, void *buffer,
                             size_t bytes);
 /* True if the process has ended, or runs another program now; the source's

@@ -89,7 +89,7 @@ static struct mt_word_copy *make_store(const struct live *live)
     return store;
 }
 
-/* What has memory, with the small holes between. */
+/* The pages that have memory, and the small holes between them. */
 static bool live_capture_add_pieces(const struct mt_source *source,
                                     struct mt_word_copy *store)
 {

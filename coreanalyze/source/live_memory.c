@@ -103,7 +103,7 @@ static size_t read_backing(struct live *live, const struct mt_mapping *m,
     return got > 0 ? (size_t)got : 0;
 }
 
-/* Of memory that has no page: bytes that are known all the same. */
+/* Bytes of memory without a page that are known all the same. */
 static size_t read_empty(struct live *live, const struct mt_mapping *m,
                          uint64_t address, void *buffer, size_t bytes)
 {
@@ -111,8 +111,8 @@ static size_t read_empty(struct live *live, const struct mt_mapping *m,
         return 0;
     if (m->inode) {
         size_t got = read_backing(live, m, address, buffer, bytes);
-        /* Of a file that is mapped privately, a page costs the process no
-         * memory: it is the page cache's. */
+        /* A page of a file that is mapped privately costs the process no
+         * memory: it belongs to the page cache. */
         if (got == 0 && (m->flags & MT_MAP_PRIVATE))
             got = mt_live_read_present(live, address, buffer, bytes);
         return got;

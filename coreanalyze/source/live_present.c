@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_present.c - decides what of a process's memory is read when it is
- * captured: the pages that have memory, and the parts of files and of shared
- * memory that the process has not touched itself.  What has memory but is left
- * out, because reading it would bring it in, is counted.
+ * live_present.c - chooses the memory of a process that a capture reads: the
+ * pages that have memory, and the parts of files and of shared memory that the
+ * process itself has not touched.  Memory that is left out, because reading it
+ * would bring it in, is counted.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
@@ -135,8 +135,8 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
     struct live *live = list->live;
     bool ok;
 
-    /* Of those that cannot be written to, private ones may hold what was
-     * written before. */
+    /* Private mappings that cannot be written to now may have been written to
+     * before. */
     if (is_device(m) || !(may_write(m) || (m->flags & MT_MAP_PRIVATE)))
         return true;
     list->mapping = m;

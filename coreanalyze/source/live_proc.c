@@ -124,7 +124,7 @@ static void add_page(struct mt_page_stats *stats, int node)
         stats->n_nodes = (unsigned)node + 1;
 }
 
-/* Asks on which nodes pages are; false if the kernel does not tell. */
+/* Asks on which nodes pages are; false if the kernel does not answer. */
 static bool ask_nodes(pid_t pid, void **pages, size_t n,
                       struct mt_page_stats *stats)
 {
@@ -276,8 +276,8 @@ static uint64_t status_bytes(const char *text, const char *field)
     return at ? strtoull(at + strlen(field), NULL, 10) << 10 : 0;
 }
 
-/* What /proc/TID/status says.  The pid in the process's own namespace is the
- * last one of NStgid. */
+/* Reads /proc/TID/status.  The pid in the process's own namespace is the last
+ * one of NStgid. */
 static void read_status(struct mt_process *process, pid_t tid, pid_t pid)
 {
     size_t bytes;

@@ -11,7 +11,7 @@
 #define MT_MINICORE_TYPE 1u
 #define MT_MINICORE_VERSION 1u
 
-/* What the target lacked that it was made from; only ever grows. */
+/* Counts of what the saved target lacked; fields are only ever added. */
 struct mt_minicore_note {
     uint32_t version;
     uint32_t tables_incomplete; /* 0 or 1 */
@@ -25,7 +25,8 @@ struct mt_minicore_thread {
     char name[16]; /* ends in NUL */
 };
 
-/* Of a file that the process wrote itself at its end (heap/atend.h). */
+/* The note of a file that the process itself wrote at its exit
+ * (heap/exit/at_exit.h). */
 #define MT_NOTE_SELF 3u
 struct mt_self_note {
     uint32_t version;         /* 1 */

@@ -3,9 +3,10 @@
  * modules.c - which ELF files are mapped where.
  *
  * A module starts where a file's offset 0 is mapped and an ELF header can be
- * read there; further mappings of that file belong to it.  A core may lack
- * the header's page: then the file on disk tells the load bias, and the
- * build-id stays unknown, since nothing says that it is the file that ran.
+ * read there; further mappings of that file belong to it.  A core may lack the
+ * header's page.  The load bias then comes from the file on disk, and the
+ * build-id stays unknown, since nothing shows that the file is the one that
+ * ran.
  */
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/base/memory.h"
@@ -19,7 +20,7 @@
 #define MAX_PROGRAM_HEADERS 64
 #define PAGE 4096u
 
-/* Where the headers of a module are read from. */
+/* The place that the headers of a module are read from. */
 struct image {
     struct mt_source *source;
     uint64_t start; /* address of the file's offset 0 */
@@ -72,7 +73,7 @@ static void read_build_id(struct mt_source *source, uint64_t address,
     }
 }
 
-/* The first address behind all segments, at least `end`. */
+/* The first address after all segments, at least `end`. */
 static uint64_t segments_end(const struct mt_module *module,
                              const Elf64_Phdr *program, size_t n, uint64_t end)
 {
@@ -148,8 +149,8 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
         if (mapping->path == NULL || mapping->file_offset != 0 ||
             !modules_describe(source, mapping, &module, &end))
             continue;
-        /* Its other mappings follow; a hole or .bss may lie between, and .bss
-         * behind them. */
+        /* The module's other mappings follow.  A hole or .bss may lie between
+         * them, and .bss after them. */
         for (size_t j = i + 1; j < source->n_mappings; j++) {
             const struct mt_mapping *next = &source->mappings[j];
             if (same_file(mapping, next) && next->file_offset != 0)

@@ -14,7 +14,7 @@
 #define REGIONS 512u
 #define ENTRIES 8192u
 
-/* As in <linux/fs.h> of Linux 6.7, which older headers lack. */
+/* From <linux/fs.h> of Linux 6.7; older headers lack it. */
 struct region {
     uint64_t start, end, categories;
 };

@@ -23,7 +23,7 @@ int mt_proc_open(pid_t tid, const char *name);
 char *mt_proc_text(pid_t tid, const char *name, size_t *bytes);
 /* A number of /proc/TID/status, for example "Tgid:"; -1 if it has none. */
 long mt_proc_status(pid_t tid, const char *field);
-/* The state letter of /proc/TID/stat; 0 if there is no such thread. */
+/* The state letter of /proc/TID/stat; 0 if the thread is gone. */
 char mt_proc_state(pid_t tid);
 /* The name of a process for a message; "?" if it is not known. */
 void mt_proc_name(pid_t tid, char name[16]);

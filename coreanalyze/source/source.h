@@ -29,18 +29,18 @@ enum mt_source_kind {
 #define MT_MAP_ASSUMED 16u /* the core has no segment: flags are not known */
 
 struct mt_mapping {
-    uint64_t start, end;  /* addresses; end is the first one behind */
+    uint64_t start, end;  /* addresses; end is not in it */
     uint64_t file_offset; /* of `start` in the file, if there is one */
     uint64_t present;     /* bytes from start that the source can read */
     const char *path;     /* file, "[stack]" and the like, or NULL */
     unsigned flags;       /* MT_MAP_* */
-    /* Of the file, of a live target; 0 if there is none. */
+    /* Identity of the mapped file of a live target; 0 without a file. */
     uint32_t device_major, device_minor;
     uint64_t inode;
 };
 
-/* A part of a live target's memory that has memory.  What lies between two of
- * them in a writable mapping reads as zeros. */
+/* A part of a live target's memory that has memory.  The bytes between two of
+ * them in a writable mapping read as zeros. */
 struct mt_present {
     uint64_t start, end;
     uint64_t offset; /* in the file */
@@ -119,8 +119,8 @@ struct mt_source_ops {
     /* Copies [address, address + bytes); returns how many bytes from the
      * start could be read, fewer than asked for where memory is missing. */
     size_t (*read)(struct mt_source *, uint64_t address, void *, size_t bytes);
-    /* The same bytes without copying, or NULL; valid until the source is
-     * freed.  May be NULL. */
+    /* Returns the bytes without copying, or NULL; they are valid until the
+     * source is freed.  May be NULL. */
     const void *(*view)(struct mt_source *, uint64_t address, size_t bytes);
     /* The whole piece of memory around `address` that can be read without
      * copying: its first address, its size and where it is; NULL if there is
@@ -137,12 +137,12 @@ struct mt_source_ops {
      * lets them run again.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*resume)(struct mt_source *);
-    /* Reads all writable memory once, and keeps in `store` what the keeper
-     * wants of it: of a live target, so that reports are of one moment, and it
-     * is stopped only as long as that takes if `stop`; of a core that memory
-     * or address space has no room for, because it can be read in order.  If
-     * there is no room for what is wanted, a live target stays stopped, until
-     * go, and is read in place.  May be NULL. */
+    /* Captures memory: reads all writable memory once, and keeps in `store` the
+     * words that the word filter wants.  A capture of a live target makes a
+     * report show one moment; with `stop` the target is stopped only for the
+     * capture.  A core that does not fit into memory or address space is
+     * captured because it can be read in order.  If memory is short, a live
+     * target stays stopped until go, and is read in place.  May be NULL. */
     bool (*capture)(struct mt_source *, const struct mt_word_filter *,
                     bool stop, struct mt_error *);
     void (*destroy)(struct mt_source *);
@@ -155,7 +155,7 @@ struct mt_source_coverage {
     bool by_debugger;         /* the core: memory may lack without a trace */
     bool tables_incomplete;   /* a table was cut at its limit */
     uint32_t threads_missing; /* that a core lacks, where it says so */
-    /* Of writable memory of a live target, bytes that were not read: */
+    /* Bytes of writable memory of a live target that were not read: */
     uint64_t untouched_bytes; /* the process has no pages of them */
     uint64_t swapped_bytes;   /* they are in swap */
     uint64_t unread_bytes;    /* the kernel refused */
@@ -164,16 +164,16 @@ struct mt_source_coverage {
     bool ended;               /* while it was read */
 };
 
-/* What the user allows. */
+/* Risks that the user allows. */
 struct mt_source_limits {
     uint64_t stop_ns;  /* to wait for threads to stop; 0: as usual */
     bool read_swapped; /* bring memory back from swap */
 };
 
-/* What `freeze` did. */
+/* The result of `capture`. */
 struct mt_captured {
     bool copied;         /* what is wanted of memory is in the store */
-    bool stopped;        /* all threads stood still meanwhile */
+    bool stopped;        /* all threads stood still during the capture */
     uint64_t bytes, ns;  /* that were read, and how long it took */
     uint64_t cpu_ns;     /* processor time of that, of all threads */
     uint64_t kept_bytes; /* that the store takes */
@@ -219,7 +219,7 @@ struct mt_source *mt_source_open(const char *target, struct mt_error *error);
 /* Takes NULL. */
 void mt_source_free(struct mt_source *);
 
-/* True if all bytes could be read; else the rest of the buffer is 0. */
+/* True if all bytes could be read; otherwise the rest of the buffer is 0. */
 bool mt_source_read(struct mt_source *, uint64_t address, void *buffer,
                     size_t bytes);
 /* Bytes that could be read, from the start. */
@@ -236,8 +236,8 @@ const struct mt_module *mt_source_module(const struct mt_source *,
 /* The first part of `present` that ends after an address, or NULL. */
 const struct mt_present *mt_source_present(const struct mt_source *,
                                            uint64_t address);
-/* Where memory of a live target begins again that may hold something, at most
- * `end`: `address` itself if it does there, or if that is not known. */
+/* The next address of a live target, at most `end`, whose memory may hold
+ * something: `address` itself if that may, or if it is not known. */
 uint64_t mt_source_skip_empty(const struct mt_source *, uint64_t address,
                               uint64_t end);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * source_callbacks.c - memory read through functions of the caller.  Tables
- * come from the core file or from /proc where those are here, so that a
- * report in GDB is the same as one in the shell; else from the caller.
+ * come from the core file or from /proc if this machine has them, so that a
+ * report in GDB is the same as one in the shell; otherwise from the caller.
  *
  * A core's memory comes from the file, too: where the file lacks memory, a
  * debugger makes up zeros, or takes what a program on disk has now.
@@ -82,7 +82,7 @@ static void callbacks_destroy(struct mt_source *source)
     struct callbacks *c = (struct callbacks *)source;
 
     mt_source_free(c->core);
-    /* What a capture took was freed with this source. */
+    /* The captured memory was freed with this source. */
     if (c->live) {
         c->live->store = NULL;
         c->live->present = NULL;
@@ -122,7 +122,7 @@ static size_t process_read(struct mt_source *source, uint64_t address,
     return got;
 }
 
-/* What a capture took is of one command. */
+/* Captured memory belongs to one command. */
 static void process_drop(struct mt_source *source)
 {
     struct callbacks *c = (struct callbacks *)source;
@@ -229,8 +229,8 @@ static void copy_registers(struct mt_thread *to,
     to->fs_base = to->registers[MT_REG_FS_BASE];
 }
 
-/* Its memory is read past the debugger, which would bring pages in.  /proc does
- * not have the registers of a process that a debugger holds. */
+/* A live target's memory is read past the debugger, which would bring pages in.
+ * /proc does not have the registers of a process that a debugger holds. */
 static bool take_process(struct callbacks *c, struct mt_error *error)
 {
     struct mt_source *source = &c->source, *live;

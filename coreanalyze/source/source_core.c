@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The first segment that ends behind `address`; n_segments if none does. */
+/* The first segment that ends after `address`; n_segments if none does. */
 static size_t first_segment(const struct core *core, uint64_t address)
 {
     size_t n =
@@ -138,7 +138,7 @@ static void core_destroy(struct mt_source *source)
 
 static const struct mt_source_ops unmapped_core_ops;
 
-/* What was captured is not looked at in place any more. */
+/* Captured memory is no longer read in place. */
 static bool core_capture(struct mt_source *source,
                          const struct mt_word_filter *filter, bool stop,
                          struct mt_error *error)
@@ -160,7 +160,7 @@ static const struct mt_source_ops core_ops = {
     .destroy = core_destroy,
 };
 
-/* Where memory is not at hand. */
+/* For memory that is not mapped here. */
 static const struct mt_source_ops unmapped_core_ops = {
     .read = core_source_read,
     .pages = core_pages,

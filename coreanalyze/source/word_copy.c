@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #define CHUNK_BYTES ((size_t)512 << 10)
-#define OVERREAD 8u    /* behind a value */
+#define OVERREAD 8u    /* bytes read after a value */
 #define LIST_WORDS 64u /* more take a bit for each word of the page */
 
 /* Before the rows of a record in columns. */
@@ -325,8 +325,8 @@ static bool put_some(struct mt_word_copy_writer *writer, const uint8_t **page,
         uint64_t value = chosen->values[i];
         if (value >= MT_STORE_SMALL)
             value -= head.base;
-        /* Little-endian, as the target.  What is written too much is written
-         * over, or lies behind the record. */
+        /* Little-endian, as the target.  Excess bytes are overwritten later, or
+         * lie after the record. */
         memcpy(to, &value, sizeof value);
     }
     return true;

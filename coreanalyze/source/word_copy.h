@@ -42,12 +42,12 @@ struct mt_word_copy {
  * memory. */
 struct mt_word_copy *mt_word_copy_new(uint64_t limit);
 void mt_word_copy_free(struct mt_word_copy *); /* takes NULL */
-/* Gets so much memory, as far as there is some, before it is needed; and gives
- * back what was not. */
+/* Reserves up to `bytes` of memory, as far as the system has it, before it is
+ * needed; and gives back what was not used. */
 void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes);
 void mt_word_copy_trim(struct mt_word_copy *store);
-/* What it is a store of: called once; of the pieces start and bytes count.
- * False when out of memory. */
+/* Names the pieces of memory that the store is for, by start and bytes; called
+ * once.  False when out of memory. */
 bool mt_word_copy_pieces(struct mt_word_copy *store,
                          const struct mt_word_copy_piece *pieces, size_t n);
 
@@ -107,7 +107,7 @@ struct mt_word_copy_walk {
     struct mt_word_copy_record head;
     const uint8_t *places, *values;
     uint64_t mask;
-    unsigned index, place; /* of the word at hand; place >= 512: none */
+    unsigned index, place; /* of the current word; place >= 512: none */
 };
 
 /* A word of a record in columns. */
@@ -120,7 +120,7 @@ static inline uint64_t mt_word_copy_value(const struct mt_word_copy_walk *walk)
     if (walk->head.form == MT_RECORD_COLUMNS)
         return mt_word_copy_cell(walk->values, walk->place);
     if (walk->head.form != MT_RECORD_WHOLE) {
-        /* Chunks have room for this behind the last record. */
+        /* Chunks have room for this after the last record. */
         memcpy(&value, walk->values + (size_t)walk->index * walk->head.width,
                sizeof value);
         value &= walk->mask;
@@ -169,7 +169,7 @@ static inline void mt_word_copy_next(struct mt_word_copy_walk *walk)
     mt_word_copy_settle(walk, walk->place + 1);
 }
 
-/* Begins with the first word at the place or behind it. */
+/* Begins with the first word at or after the place. */
 static inline void mt_word_copy_begin(struct mt_word_copy_walk *walk,
                                       const uint8_t *record, unsigned place)
 {

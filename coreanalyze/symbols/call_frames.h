@@ -26,7 +26,7 @@ struct mt_frame_bytes {
 
 enum mt_frame_how {
     MT_FRAME_SAME,       /* the caller's value is the current one */
-    MT_FRAME_UNDEFINED,  /* it is lost; of rip: there is no caller */
+    MT_FRAME_UNDEFINED,  /* it is lost; for rip: the outermost frame */
     MT_FRAME_SAVED,      /* in memory at CFA + value */
     MT_FRAME_OFFSET,     /* is CFA + value */
     MT_FRAME_REGISTER,   /* is in register `value` */
@@ -72,8 +72,8 @@ struct mt_frame_memory {
     void *context;
 };
 
-/* Replaces `state` by the caller's; false if there is no caller, or it cannot
- * be restored. */
+/* Replaces `state` by the caller's; false for the outermost frame, or if the
+ * caller's cannot be restored. */
 bool mt_frame_step(const struct mt_frame_row *row,
                    const struct mt_frame_memory *memory,
                    struct mt_frame_state *state);

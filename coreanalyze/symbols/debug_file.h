@@ -51,8 +51,8 @@ bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *,
                         struct mt_dwarf_file *tie, struct mt_error *);
 void mt_debug_file_close(struct mt_dwarf *, struct mt_debug_file *);
 struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *, uint64_t offset);
-/* The tables of a unit, read if they are not yet.  Those of a split unit need
- * its skeleton, else NULL, for their addresses. */
+/* The tables of a unit, read if they are not yet.  The tables of a split unit
+ * need its skeleton (otherwise NULL) for their addresses. */
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *,
                                        struct mt_debug_file *, struct mt_unit *,
                                        struct mt_die *skeleton);

@@ -36,7 +36,7 @@ struct mt_dwarf_file {
     struct mt_elf *elf;
     struct mt_dwarf_file *supplement; /* or NULL */
     uint64_t next_header;             /* where the next unit's header starts */
-    /* What libdwarf sees: section 0 is the empty one of ELF. */
+    /* The sections for libdwarf: section 0 is ELF's empty one. */
     struct section {
         const char *name;
         const uint8_t *data;

@@ -263,7 +263,7 @@ const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,
 
     if (n == 0)
         return NULL;
-    /* Of several rows at one address the last: it is of the innermost inlined
-     * function.  (GDB prefers one that starts a statement.) */
+    /* Several rows at one address: the last one is of the innermost inlined
+     * function. (GDB prefers one that starts a statement.) */
     return &rows[n - 1];
 }

@@ -9,7 +9,7 @@
 
 #define MAX_INLINED 64 /* levels of inlining in one pc */
 #define MAX_FILES 65536
-/* What libdwarf keeps of a unit that was read, about. */
+/* Bytes that libdwarf keeps for a unit that was read, about. */
 #define UNIT_BYTES 2048
 
 /* The ranges of a unit by its own DIE. */

@@ -16,8 +16,8 @@
 struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *,
                               struct mt_error *error);
 void mt_dwarf_free(struct mt_dwarf *); /* takes NULL */
-/* As mt_symbolize.  The last frame is a function's own, or, if no function is
- * known there, one without a name. */
+/* Like mt_symbolize.  The last frame is a function's own, or has no name if no
+ * function is known there. */
 size_t mt_dwarf_find(struct mt_dwarf *, uint64_t pc,
                      struct mt_symbol_frame *out, size_t max);
 /* Bytes held, as far as they can be counted; to hold fewer. */

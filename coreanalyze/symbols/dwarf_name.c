@@ -84,8 +84,8 @@ const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
         return mt_strings_keep(strings, linkage);
     bool has_prefix = false;
     char *text = dwarf_name_qualified(dwarf, side, offset, name, &has_prefix);
-    /* Of C, whose linkage names are labels set by hand; else of a language
-     * whose mangling we do not know, and its scopes tell more. */
+    /* Either C, where linkage names are labels set by hand, or a language whose
+     * mangling is not known here; its scopes make the better name. */
     if (linkage != NULL && !has_prefix) {
         free(text);
         return mt_strings_keep(strings, linkage);

@@ -29,7 +29,7 @@ struct mt_code {
     bool has_ranges, ranges_indexed;
     uint64_t low, high, ranges;
 };
-/* What they are relative to, in one unit. */
+/* The base addresses of one unit's ranges. */
 struct mt_address_space {
     unsigned version;      /* of DWARF */
     unsigned offset_bytes; /* 4 or 8 */

@@ -23,7 +23,8 @@ static struct mt_die *wrap_die(Dwarf_Die die)
     return (struct mt_die *)(void *)die;
 }
 
-/* Of a call with &file->error: true for DW_DLV_OK; frees the error else. */
+/* The result of a call with &file->error: true for DW_DLV_OK; frees the error
+ * otherwise. */
 static bool dwarf_read_ok(struct mt_dwarf_file *file, int result)
 {
     if (result == DW_DLV_ERROR && file->error != NULL)
@@ -314,8 +315,8 @@ static struct mt_bytes section_bytes(const struct mt_dwarf_file *file,
     return (struct mt_bytes){NULL, 0};
 }
 
-/* Where the part of a section starts that belongs to a unit: anywhere only in
- * a package of split units. */
+/* The start of a unit's part of a section: 0, except in a package of split
+ * units. */
 static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
                            unsigned which)
 {

@@ -69,19 +69,19 @@ enum mt_die_kind mt_die_kind(struct mt_die *);
 const char *mt_die_text(struct mt_dwarf_file *, struct mt_die *,
                         enum mt_die_text);
 /* The DIE that this one is an instance or the definition of: its abstract
- * origin, else its specification. */
+ * origin or its specification. */
 bool mt_die_origin(struct mt_dwarf_file *, struct mt_die *, uint64_t *offset,
                    bool *in_supplement);
-/* Where an inlined function was called: index in the unit's file table, line;
- * 0 where not said. */
+/* The call of an inlined function: index in the unit's file table, and line; 0
+ * if not recorded. */
 void mt_die_call(struct mt_dwarf_file *, struct mt_die *, uint32_t *file,
                  uint32_t *line);
 /* The code of a DIE, as its attributes have it. */
 struct mt_code mt_die_code(struct mt_dwarf_file *, struct mt_die *);
-/* What a unit's addresses and range lists are relative to, by its DIE. */
+/* The bases of a unit's addresses and range lists, from its DIE. */
 struct mt_address_space mt_unit_space(struct mt_dwarf_file *,
                                       struct mt_die *unit);
-/* Where a unit's line table is in .debug_line.  Its rows are read by
+/* The offset of a unit's line table in .debug_line.  Its rows are read by
  * dwarf_lines.c: libdwarf 20210528 starts the rows of DWARF 5 in the wrong file
  * (0, where the compilers mean 1), and makes an object of every row. */
 bool mt_die_line_table(struct mt_dwarf_file *, struct mt_die *unit,

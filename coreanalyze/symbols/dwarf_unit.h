@@ -46,7 +46,7 @@ struct mt_line_table {
                                    their number << 32 */
 };
 
-/* False when out of memory; what could be read is there in any case. */
+/* False when out of memory; what could be read is kept in any case. */
 bool mt_unit_read(struct mt_dwarf_file *, struct mt_die *unit,
                   const struct mt_address_space *, struct mt_unit_tables *);
 void mt_unit_tables_free(struct mt_unit_tables *); /* what it holds */

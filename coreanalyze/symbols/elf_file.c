@@ -28,7 +28,7 @@ static bool elf_within(const struct mt_elf *elf, uint64_t offset,
     return offset <= elf->bytes && bytes <= elf->bytes - offset;
 }
 
-/* A string that ends inside its table, else NULL. */
+/* A string that ends inside its table, or NULL. */
 static const char *string_in(const uint8_t *table, uint64_t table_bytes,
                              uint64_t offset)
 {

@@ -29,7 +29,7 @@ struct mt_elf_section {
 struct mt_elf {
     const uint8_t *data;
     size_t bytes;
-    bool mapped; /* by mt_elf_open; else borrowed */
+    bool mapped; /* by mt_elf_open; otherwise borrowed */
     uint16_t type;
     struct mt_elf_section *sections;
     size_t n_sections;

@@ -15,7 +15,7 @@
 #define MAX_FRAMES 64 /* in one pc */
 #define CACHE_SLOTS 1024
 
-/* What one address gave. */
+/* The answer for one address. */
 struct answer {
     struct answer *next;
     uint64_t address; /* that was looked up: pc, or pc - 1 */
@@ -435,7 +435,7 @@ size_t mt_symbolize(struct mt_symbolizer *symbolizer,
         return 0;
     if (quality != NULL)
         *quality = answer->quality;
-    /* If there is no room for all, those nearest the real frame count. */
+    /* Without room for all, those nearest the real frame are kept. */
     size_t n = answer->n < max ? answer->n : max;
     for (size_t i = 0; i < n; i++) {
         out[i] = answer->frames[answer->n - n + i];

@@ -6,8 +6,8 @@
  * symbolize.h: from an address in a module to functions, files and lines.
  *
  * The symbolizer finds the file that ran (by build-id where the target has
- * recorded one), its separate debug file, and answers from DWARF, else from
- * the symbol tables.  It knows neither targets nor traces.
+ * recorded one), its separate debug file, and answers from DWARF, or without it
+ * from the symbol tables.  It knows neither targets nor traces.
  *
  * Threads: one symbolizer belongs to one thread at a time.  Signals: none of
  * this is for signal handlers.  Nothing here writes to stdout or stderr.
@@ -16,8 +16,8 @@
  * their demangled name without the parameter list and return type
  * (ns::cls<int>::method), C functions as they are, and symbols known by a
  * symbol table alone demangled in full, as GDB's minimal symbols are
- * (ns::cls<int>::method(int)).  Of several symbols at one address it is GDB's
- * choice.  Inlined frames, files and lines are those of `addr2line -i`: where
+ * (ns::cls<int>::method(int)).  Among several symbols at one address the choice
+ * is GDB's.  Inlined frames, files and lines are those of `addr2line -i`: where
  * rows of the line table share an address, the last one, which is of the
  * innermost function; a row of line 0 stays 0 (GDB takes the row before it).
  *
@@ -30,11 +30,11 @@
 
 struct mt_symbolizer;
 
-/* Where distributions put separate debug files. */
+/* The folder of separate debug files in distributions. */
 #define MT_USUAL_DEBUG_DIR "/usr/lib/debug"
 
 struct mt_symbolizer_options {
-    /* Where separate debug files are looked for, ended by NULL; NULL means
+    /* Folders to search for separate debug files, ended by NULL; NULL means
      * {MT_USUAL_DEBUG_DIR, NULL}. */
     const char *const *debug_dirs;
     /* Prefix of every path of a module and of every debug directory, or
@@ -42,7 +42,7 @@ struct mt_symbolizer_options {
     const char *sysroot;
     /* Mangled names as the symbol tables have them. */
     bool no_demangle;
-    /* Even where DEBUGINFOD_URLS is set, ask no server. */
+    /* Never contact a debuginfod server, even if DEBUGINFOD_URLS is set. */
     bool no_debuginfod;
     /* Symbol tables alone: functions of inlined code and lines stay
      * unknown, but no DWARF is read. */
@@ -70,8 +70,8 @@ struct mt_symbol_frame {
     const char *function; /* NULL where only file and line are known */
     /*
      * PC minus the start of the function, as `bt` and VPP print it (for a
-     * return address of the return address itself, not of the call).  Of a
-     * function in several parts, as GCC splits off `.cold` ones, the start of
+     * return address of the return address itself, not of the call).  If a
+     * function has several parts, as GCC splits off `.cold` ones, the start of
      * the part that PC is in.  For inlined frames 0: their function has no
      * start of its own.
      */
@@ -85,7 +85,7 @@ struct mt_symbol_frame {
     const char *linkage;
 };
 
-/* What the answer rests on; larger is better. */
+/* The basis of the answer; larger is better. */
 enum mt_symbol_quality {
     MT_SYMBOL_NONE,   /* nothing known of this address */
     MT_SYMBOL_DYNSYM, /* exported symbols alone */
@@ -117,12 +117,12 @@ size_t mt_symbolize(struct mt_symbolizer *, const struct mt_symbol_module *,
                     struct mt_symbol_frame *out, size_t max,
                     enum mt_symbol_quality *quality);
 
-/* Bytes of code in the module's file, at ADDRESS in it; false if there is no
- * file that is known to be the one that ran, or it has no such code. */
+/* Bytes of code in the module's file, at ADDRESS in it; false if no file is
+ * known to be the one that ran, or it has no such code. */
 bool mt_symbolize_code(struct mt_symbolizer *, const struct mt_symbol_module *,
                        uint64_t address, void *buffer, size_t bytes);
 
-/* The same for all that is loaded: headers, code, unwind data. */
+/* Reads any loaded part: headers, code, unwind data. */
 bool mt_symbolize_loaded(struct mt_symbolizer *,
                          const struct mt_symbol_module *, uint64_t address,
                          void *buffer, size_t bytes);
@@ -133,8 +133,8 @@ enum mt_symbol_match {
     MT_MATCH_DEBUG_ONLY, /* the file is not here; its debug file is */
     MT_MATCH_UNVERIFIED, /* no build-id recorded: by path alone */
     MT_MATCH_MISSING,    /* no file */
-    MT_MATCH_MISMATCH,   /* a file is there, but not the one that ran */
-    MT_MATCH_UNREADABLE  /* a file is there, and is no ELF file we can read */
+    MT_MATCH_MISMATCH,   /* the file is not the one that ran */
+    MT_MATCH_UNREADABLE  /* the file cannot be read as ELF */
 };
 struct mt_symbol_report {
     const char *path;     /* as recorded, or "" */

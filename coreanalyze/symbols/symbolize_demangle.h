@@ -6,10 +6,10 @@
 #include <stdbool.h>
 
 /*
- * The name that MANGLED stands for, malloc'ed, or NULL if it is no mangled
+ * The name that MANGLED stands for, malloc'ed, or NULL if it is not a mangled
  * name.  With PARAMETERS as symbol tables are shown, ns::f<int>(int); without
- * as frames are, ns::f<int>.  Bounded in time, stack and size, whatever
- * MANGLED is.
+ * as frames are, ns::f<int>. Bounded in time, stack and size, whatever MANGLED
+ * is.
  */
 char *mt_demangle(const char *mangled, bool parameters);
 

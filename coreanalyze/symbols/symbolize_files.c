@@ -97,7 +97,7 @@ static struct mt_elf *try_link(const struct mt_files_options *options,
 
     if (elf == NULL)
         return NULL;
-    /* Build-ids tell as surely as the CRC, and need not read the file. */
+    /* Build-ids are as sure as the CRC, and need not read the file. */
     bool fits = mt_elf_build_id(module, &id, &bytes) ? same_id(elf, id, bytes)
                                                      : mt_elf_crc(elf) == crc;
     if (elf->bytes == module->bytes &&
@@ -215,7 +215,7 @@ static bool has_dwarf(const struct mt_elf *elf)
     return info != NULL && info->bytes != 0;
 }
 
-/* What dwz moved out of `with`, which lies at PATH. */
+/* The file of the parts that dwz moved out of `with`, which lies at PATH. */
 static void find_supplement(const struct mt_files_options *options,
                             const struct mt_elf *with, const char *path,
                             struct mt_files *out)
@@ -256,7 +256,8 @@ static void find_supplement(const struct mt_files_options *options,
                  "its supplementary debug file %.200s is missing", name);
 }
 
-/* The build-id to look for debug files by: what ran, else what is here. */
+/* The build-id to look for debug files by: that of the program that ran, or
+ * else that of the file. */
 static bool wanted_id(const struct mt_symbol_module *module,
                       const struct mt_files *out, const uint8_t **id,
                       size_t *bytes)

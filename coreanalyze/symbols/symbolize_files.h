@@ -29,8 +29,8 @@ void mt_files_close(struct mt_files *); /* what it holds */
 /* A path below the sysroot, malloc'ed. */
 char *mt_files_path(const struct mt_files_options *, const char *path);
 
-/* Of symbolize_debuginfod.c: the file of a build-id from the servers that
- * DEBUGINFOD_URLS names, opened and checked; NULL without servers. */
+/* The file of a build-id from the servers that DEBUGINFOD_URLS names, opened
+ * and checked; NULL without servers (symbolize_debuginfod.c). */
 struct mt_elf *mt_debuginfod_find(const uint8_t *build_id, size_t bytes,
                                   bool debug, char **path);
 

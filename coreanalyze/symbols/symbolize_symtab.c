@@ -39,7 +39,7 @@ static bool symtab_usable(const struct mt_elf *elf, const Elf64_Sym *symbol,
     return symtab_is_code(elf, symbol->st_shndx);
 }
 
-/* Of several names for one address GDB takes the last in the order of strcmp,
+/* If one address has several names, GDB takes the last in the order of strcmp,
  * and so do we. */
 static int symtab_compare(const void *a, const void *b)
 {
@@ -143,10 +143,10 @@ static bool symtab_covers(const struct mt_symtab_entry *entry, uint64_t pc)
 }
 
 /*
- * The rules, told by comparing with GDB 13 (tests/symbolize-gdb): go back from
- * PC.  A label without size gives way to a sized symbol before it that covers
- * PC; a sized symbol whose end PC is past gives way to the one before it if
- * that covers PC; else no sized symbol is stretched, but a label is.
+ * The rules, found by comparison with GDB 13 (tests/symbolize-gdb): go back
+ * from PC.  A label without size gives way to a sized symbol before it that
+ * covers PC; a sized symbol whose end PC is past gives way to the one before it
+ * if that covers PC; otherwise no sized symbol is stretched, but a label is.
  */
 const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
                                              uint64_t pc)

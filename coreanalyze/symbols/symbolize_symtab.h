@@ -16,8 +16,8 @@ struct mt_symtab_entry {
     uint32_t section;        /* index of its section */
 };
 
-/* The full table, or with DYNAMIC the exported symbols.  NULL when there is no
- * such table.  The mt_elf must outlive it. */
+/* The full table, or with DYNAMIC the exported symbols.  NULL without such a
+ * table.  The mt_elf must outlive it. */
 struct mt_symtab *mt_symtab_read(struct mt_elf *, bool dynamic);
 void mt_symtab_free(struct mt_symtab *); /* takes NULL */
 size_t mt_symtab_bytes(const struct mt_symtab *);

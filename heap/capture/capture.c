@@ -49,7 +49,7 @@
 
 #include <string.h>
 
-#define SMALL_DEPTH 64 /* frames kept where there is no buffer */
+#define SMALL_DEPTH 64 /* frames kept without a buffer */
 
 const size_t mt_capture_bytes = sizeof(struct mt_capture);
 

@@ -26,7 +26,8 @@ struct mt_capture {
     uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
 };
 
-/* False: there is no state, or it is in use (mt_capture_stack() can do). */
+/* False: the thread has no state, or it is in use (mt_capture_stack() can
+ * do). */
 static inline bool mt_capture_begin(struct mt_capture *c, uint64_t sp)
 {
     if (MT_UNLIKELY(!c || c->under_way[0] != 0))

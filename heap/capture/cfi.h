@@ -26,8 +26,8 @@ enum {
 };
 
 enum mt_cfi_how {
-    MT_CFI_SAME,           /* the caller's value is the one at hand */
-    MT_CFI_UNDEFINED,      /* it is lost; of rip: there is no caller */
+    MT_CFI_SAME,           /* the caller has the current value */
+    MT_CFI_UNDEFINED,      /* it is lost; for rip: the outermost frame */
     MT_CFI_OFFSET,         /* saved at CFA + value */
     MT_CFI_VAL_OFFSET,     /* is CFA + value */
     MT_CFI_REGISTER,       /* is in register `value` */

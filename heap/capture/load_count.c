@@ -2,17 +2,16 @@
  *
  * load_count.c - how often the dynamic linker loaded an object.
  *
- * WHEN AN ADDRESS CHANGES ITS MEANING.  Code at an address can only change
- * after another object was loaded there. The dynamic linker counts the
- * objects it loads (dl_iterate_phdr reports the count as dlpi_adds), and
- * does so before any code of the object runs. dl_iterate_phdr takes the
- * linker's lock, so it can't be asked at a capture; but the count itself
- * is a word in the linker's data, which is found once: at start-up by its
- * value, the number of objects on the linker's list, and exactly from a
- * constructor on, where dl_iterate_phdr may be called. What was derived from
- * addresses is dropped when the word differs from what it was then. An
- * object that is unloaded, by anyone, needs no notice: until another is
- * loaded, no code runs at its addresses.
+ * WHEN AN ADDRESS CHANGES ITS MEANING. Code at an address can only change after
+ * another object was loaded there. The dynamic linker counts the objects it
+ * loads (dl_iterate_phdr reports the count as dlpi_adds), and does so before
+ * any code of the object runs. dl_iterate_phdr takes the linker's lock, so it
+ * can't be asked at a capture; but the count itself is a word in the linker's
+ * data, which is found once: at start-up by its value, the number of objects on
+ * the linker's list, and exactly from a constructor on, where dl_iterate_phdr
+ * may be called. Facts derived from addresses are dropped when the word differs
+ * from its value at that time. An object that is unloaded, by anyone, needs no
+ * notice: until another is loaded, no code runs at its addresses.
  */
 #include "heap/capture/load_count.h"
 

@@ -9,8 +9,8 @@
 #include "heap/internal.h"
 
 /* The count changes before code can run at an address that meant other code
- * before, and before other code that is loaded can. What was derived from an
- * address - a rule, a memo, a module - holds while it is the same. */
+ * before, and before other code that is loaded can. Facts derived from an
+ * address - a rule, a memo, a module - hold while the count is the same. */
 extern const volatile uint64_t *mt_modules_loads[2];
 extern uint64_t mt_modules_events;
 static inline uint64_t mt_modules_load_count(void)

@@ -5,10 +5,10 @@
  * An index of sets of eight slots leads to entries of different lengths. Where
  * unwindings with the same start registers differ, at word i say, their slot
  * becomes a branch: it says which word that is, and its value makes the key of
- * the slot to go on with, an entry or another branch. So the unwindings from
- * one place make a tree, and a look-up reads but one word for each branch, and
- * then compares one entry. It is a cache all the same: any slot may be given
- * away, and what lies behind it is found missing, and made anew.
+ * the next slot, an entry or another branch. So the unwindings from one place
+ * make a tree, and a look-up reads but one word for each branch, and then
+ * compares one entry. It is a cache all the same: any slot may be given away;
+ * the entries after it are then missing, and are made anew.
  *
  * Entries lie in a ring: new ones overwrite the oldest, but one that was hit
  * since it was written is kept (it slides down over those that were not). The
@@ -33,10 +33,10 @@
 #define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
 #define PASS_OVER 15   /* all but one in 16 */
 #define PASS_OVER_CAPTURES 8192
-#define HOPELESS 16              /* fewer hits than one to so many misses */
+#define HOPELESS 16              /* fewer than one hit to 16 misses */
 #define MAX_SLIDES 8             /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u   /* to size the index */
-#define SMALL_BYTES (128u << 10) /* a thread may always have so much */
+#define SMALL_BYTES (128u << 10) /* a thread may always have this much */
 #define ALL_THREADS 8            /* times the bound of one, for all together */
 
 uint32_t mt_memo_kib = 4096;
@@ -276,7 +276,7 @@ static void next_segment(struct mt_memo *m)
     mt_memo_end_round(m);
 }
 
-/* Makes room behind `head` by the entry at `victim`. */
+/* Makes room after `head` by the entry at `victim`. */
 static void memo_evict(struct mt_memo *m, unsigned *slides)
 {
     const struct mt_memo_segment *segment = &m->segments[m->current];
@@ -331,8 +331,8 @@ static const uint16_t *memo_offsets(const struct mt_memo_entry *e)
 
 #define SAME UINT32_MAX
 
-/* Where two unwindings from one place part: up to that word they are the same.
- * SAME if they don't (or rbp parts them). */
+/* The word at which two unwindings from one place part; before it they are the
+ * same. SAME if they do not part (or rbp parts them). */
 static uint32_t memo_parting(const struct mt_memo_entry *a,
                              const struct mt_memo_entry *b)
 {
@@ -345,8 +345,8 @@ static uint32_t memo_parting(const struct mt_memo_entry *a,
     return SAME;
 }
 
-/* Makes a branch at word `at` of a slot that leads to `e`, and a slot behind
- * it for that. */
+/* Makes a branch at word `at` of a slot that leads to `e`, and after it a slot
+ * for `e`. */
 static void memo_split(struct mt_memo *m, struct mt_memo_slot *slot,
                        struct mt_memo_entry *e, uint32_t at)
 {

@@ -29,9 +29,9 @@ struct mt_memo_entry {
     uint64_t values[];
 };
 
-/* What is known of a key: an entry, which is at `at`, in units of 8 bytes from
- * the private section's base; or that its unwindings part at a word, whose
- * value makes their next keys (`at` is MT_MEMO_BRANCH). 0: free. */
+/* The state of a key: an entry, which is at `at`, in units of 8 bytes from the
+ * private section's base; or that its unwindings part at a word, whose value
+ * makes their next keys (`at` is MT_MEMO_BRANCH). 0: free. */
 #define MT_MEMO_BRANCH UINT32_MAX
 #define MT_MEMO_USED (UINT32_C(1) << 31)
 struct mt_memo_slot {
@@ -59,7 +59,7 @@ struct mt_memo {
     uint32_t last;          /* the slot found last */
     uint32_t next, next_at; /* what is expected after it */
     bool has_guesses;       /* entries with frames outside of all modules */
-    /* Its memory: a ring through the segments. New entries go to `head`;
+    /* The memo's memory: a ring through the segments. New entries go to `head`;
      * [victim, filled) holds those of the round before. */
     struct mt_memo_segment {
         uint32_t at, size, filled; /* in units of 8 bytes */
@@ -84,7 +84,7 @@ void mt_memo_clear(struct mt_memo *m);
  * stacks than the memo has room for. */
 bool mt_memo_wants(struct mt_memo *m);
 /* Remembers where an unwinding with `trail` led. Returns the entry's slot, or
- * NULL if there is no room. */
+ * NULL if it does not fit. */
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
                                  const struct mt_read_log *read_log,
                                  uint32_t id);
@@ -98,7 +98,7 @@ static inline uint32_t mt_memo_key(const struct mt_regs *regs)
     return (uint32_t)(h >> 32 ^ h >> 12);
 }
 
-/* The key behind a branch, by the word there. */
+/* The key after a branch, by the word there. */
 static inline uint32_t mt_memo_key_of(uint32_t key, uint64_t word)
 {
     uint64_t h = (word ^ (uint64_t)key << 32) * UINT64_C(0x9fb21c651e98df25);
@@ -154,7 +154,7 @@ mt_memo_expected(const struct mt_memo *m, const struct mt_regs *regs,
 }
 
 /* `slot` was found; what is expected after it is fetched into the processor's
- * cache while the program goes on. */
+ * cache while the program continues. */
 static inline void mt_memo_found(struct mt_memo *m,
                                  const struct mt_memo_slot *slot)
 {

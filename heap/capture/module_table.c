@@ -9,9 +9,9 @@
  * of records; a frame of it lies in the last of those that holds its address.
  *
  * That number is chosen: it is above the records of the modules that the frames
- * are in, and not above those that had the same addresses later. Where there is
- * no such number, a module is listed again at the end. So the list grows with
- * what was loaded where, and not with how often.
+ * are in, and not above those that had the same addresses later. Without such a
+ * number, a module is listed again at the end. So the list grows with the
+ * modules and their addresses, and not with the number of loads.
  */
 #include "heap/capture/module_table.h"
 
@@ -113,8 +113,8 @@ static uint64_t hash_words(uint64_t h, const uint8_t *at, uint64_t bytes)
     return h;
 }
 
-/* Of what identifies an object without a build-id: its first page, with the
- * program headers, and its table of functions. */
+/* A hash that identifies an object without a build-id: of its first page, with
+ * the program headers, and its table of functions. */
 static uint64_t modules_fingerprint(const struct mt_object *object)
 {
     const uint8_t *table = object->eh_frame_hdr;
@@ -156,8 +156,9 @@ static bool modules_same_module(const struct mt_module_record *m,
 
 /* --- those that are loaded --- */
 
-/* Their records' indices + 1, in any order, 0 in between. One that is loaded
- * may be there twice, one that was found gone is not. */
+/* Indices + 1 of the modules' records, in any order, with 0 in between. A
+ * loaded module may be listed twice; a module that was found gone is not
+ * listed. */
 #define MAX_LIVE 1024
 static uint32_t live[MAX_LIVE];
 static uint32_t n_live; /* entries that were ever in use */

@@ -12,10 +12,10 @@
 void mt_modules_note(const uint64_t *frames, unsigned n);
 uint32_t mt_modules_count(void);
 
-/* Listed modules that were found gone so far, looked for if `load_count` is
- * not the one of the last time. What was derived from addresses in listed
- * modules holds while the count is the same. While it is 0 none was ever gone;
- * otherwise frames must be noted before they are compared with known stacks'.
+/* Listed modules that were found gone so far, looked for if `load_count` is not
+ * the one of the last time. Facts derived from addresses in listed modules hold
+ * while the count is the same. While it is 0 none was ever gone; otherwise
+ * frames must be noted before they are compared with known stacks'.
  */
 uint32_t mt_modules_unload_count(uint64_t load_count);
 /* The number of records that a stack with these frames is to have, so that

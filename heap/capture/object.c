@@ -115,7 +115,7 @@ static const struct link_map *ask_linker(uint64_t address, uint64_t *start,
     return found.dlfo_link_map;
 }
 
-/* Where the file of a position-independent object begins; 0: elsewhere. */
+/* The start of the file of a position-independent object; 0 for others. */
 static uint64_t file_base(const struct mt_object *object)
 {
     uint64_t start, end;

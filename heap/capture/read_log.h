@@ -25,7 +25,7 @@
 /* A word of a stack, whatever is in it. */
 typedef uint64_t __attribute__((may_alias)) mt_any_word;
 
-/* What an unwinding depended on: the words it read, in order, and the start
+/* All that an unwinding depended on: the words it read, in order, and the start
  * registers other than rip and rsp whose values it used. */
 struct mt_read_log {
     uint64_t *addresses, *values;

@@ -187,8 +187,8 @@ static void rules_grow(struct mt_rule_table *old)
     struct mt_rule_table *table = new_table(groups);
     if (!table)
         return;
-    /* Read before the rules are: if they are cleared meanwhile, the new
-     * table has the old count, and is cleared when it is used. */
+    /* Read before the rules are: if they are cleared in between, the new table
+     * has the old count, and is cleared when it is used. */
     if (old) {
         table->load_count = mt_load_acquire(&old->load_count);
         table->unload_count = mt_load_relaxed(&old->unload_count);

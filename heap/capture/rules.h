@@ -12,7 +12,8 @@
 /* A rule says how to go from a frame that made a call to its caller, by rsp
  * and rbp alone. It is a number of MT_RULE_BITS:
  *     offset / 8: 17, signed | rbp slot:4 | kind:3
- * rbp slot: 0 the caller's rbp is at hand; n: it is at CFA - 8 * (n + 1). */
+ * rbp slot: 0 the caller's rbp is still in rbp; n: it is at CFA - 8 * (n +
+ * 1). */
 typedef uint32_t mt_rule;
 #define MT_RULE_BITS 24
 #define MT_RULE_OFFSET_BITS 17
@@ -67,8 +68,8 @@ MT_COLD bool mt_rules_outermost(uint64_t pc);
 
 static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 {
-    /* Of the lower bits and the upper ones, each can be had from the other
-     * and this. */
+    /* This value and the lower bits give the upper ones, and the other way
+     * round. */
     return (pc ^ pc >> MT_RULE_LOW_BITS ^ pc >> (2 * MT_RULE_LOW_BITS + 1)) &
            mask;
 }

@@ -2,19 +2,19 @@
  *
  * stacks.c - the stack table: every call stack once.
  *
- * Records and frames are appended to their sections and never change, but
- * for the counters. An index finds them by hash: open addressing, a word per
- * slot, which holds an id and the upper bits of the hash. Looking up takes no
- * lock and writes nothing; a new record is finished before its id is put into
- * an empty slot by compare-and-swap. Of two threads that add the same stack
- * at once, the second finds the slot taken, sees the other's record and gives
- * up its own (depth 0: not a stack).
+ * Records and frames are appended to their sections and never change, but for
+ * the counters. An index finds them by hash: open addressing, a word per slot,
+ * which holds an id and the upper bits of the hash. Looking up takes no lock
+ * and writes nothing; a new record is finished before its id is put into an
+ * empty slot by compare-and-swap. If two threads add the same stack at once,
+ * the second finds the slot taken, sees the other's record and gives up its own
+ * (depth 0: not a stack).
  *
- * An index that is half full is replaced by one of twice the size: the new
- * one is hung behind it, its empty slots are frozen and its ids copied, one
- * by one. Who comes to a frozen slot goes on in the next index. So a stack is
- * either in a slot before the first empty one, or behind a frozen one, and is
- * found at any time.
+ * An index that is half full is replaced by one of twice the size: the old one
+ * gets a link to the new one, its empty slots are frozen and its ids copied,
+ * one by one. A look-up that comes to a frozen slot continues in the next
+ * index. So a stack is either in a slot before the first empty one, or after a
+ * frozen one, and is found at any time.
  *
  * One thread does that as a rule. It may be gone in the middle of it: killed by
  * a fork, or left by a signal handler's longjmp(). So every step can be done
@@ -175,7 +175,7 @@ static void copy_slot(struct index *to, uint64_t word)
     }
 }
 
-/* The index that replaces `old`, or NULL if there is no memory for it. */
+/* The index that replaces `old`, or NULL when out of memory. */
 static struct index *stacks_successor(struct index *old)
 {
     struct index *next = mt_load_acquire(&old->next), *none = NULL;

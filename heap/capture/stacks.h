@@ -10,7 +10,7 @@
 /* Prepares the table; once, before anything else here. */
 bool mt_stacks_start(void);
 
-/* The id of the stack, new or known; MT_STACK_OVERFLOW if there is no room. */
+/* The id of the stack, new or known; MT_STACK_OVERFLOW if the table is full. */
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           bool *known);
 

@@ -39,8 +39,8 @@ static MT_COLD enum mt_walk_end guess_caller(struct mt_walk *w)
     return mt_walk_add_frame(w, w->pc) ? MT_WALK_GOES_ON : MT_WALK_TRUNCATED;
 }
 
-/* To the caller of the frame at w->pc by any rule; MT_WALK_GOES_ON means to go
- * on. */
+/* To the caller of the frame at w->pc by any rule; MT_WALK_GOES_ON means to
+ * continue. */
 static MT_NOINLINE enum mt_walk_end unwind_step(struct mt_walk *w, mt_rule rule)
 {
     unsigned slot = mt_rule_rbp_slot(rule);
@@ -86,9 +86,8 @@ static inline uint64_t first_rule(uint64_t pc,
     return mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
 }
 
-/* As many steps by rsp alone as there are, up to `frames`: what step() does
- * for them, with everything in registers. Returns the rule that it stops at,
- * 0 at `frames`. */
+/* Does what step() does with everything in registers, for up to `frames` steps
+ * that need rsp alone. Returns the rule that it stops at, 0 at `frames`. */
 MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
 rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
 {
@@ -120,8 +119,8 @@ again:
             if (mt_rule_kind(rule) != MT_RULE_RSP)
                 break;
         }
-        /* Its offset is at least 8, so that only the upper end is to be
-         * looked at. */
+        /* The rule's offset is at least 8, so only the upper end has to be
+         * checked. */
         uint64_t at = sp + 8 * (uint64_t)(uint16_t)word;
         if (MT_UNLIKELY(at > high)) {
             rule = (mt_rule)word & ((1u << MT_RULE_BITS) - 1);
@@ -176,9 +175,9 @@ static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w)
     return rsp_steps(w, w->u->max_frames, false);
 }
 
-/* As many steps by rbp as there are, up to `frames`, of code that keeps frame
- * pointers: what step() does for them. Returns the rule that it stops at, 0 at
- * `frames`; whatever is not plain is left to step(). */
+/* Does what step() does for up to `frames` steps by rbp, in code that keeps
+ * frame pointers. Returns the rule that it stops at, 0 at `frames`; whatever is
+ * not plain is left to step(). */
 MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
                                                     size_t frames)
 {

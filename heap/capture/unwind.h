@@ -13,7 +13,7 @@
 /* Unwinds the calling thread from `regs`. */
 void mt_unwind(struct mt_unwinding *u, const struct mt_regs *regs);
 
-/* The same in steps: mt_walk_begin(), fast, finish. */
+/* An unwinding in steps: mt_walk_begin(), fast, finish. */
 enum mt_walk_end mt_walk_fast(struct mt_walk *w);
 void mt_walk_finish(struct mt_walk *w, enum mt_walk_end end);
 

@@ -2,8 +2,8 @@
  *
  * walk.c - the state of an unwinding, and which memory it may read.
  *
- * Which memory may be read.  A thread's own stack is there while the thread
- * is, and its upper end is known: what lies between that and a live frame was
+ * Which memory may be read.  A thread's own stack exists as long as the thread,
+ * and its upper end is known: the memory between that and a live frame was
  * found readable once, and stays so.  No other stack can be relied on: a
  * program may unmap a coroutine's stack, and map a smaller one in its place,
  * between two captures.  The kernel is asked about each page of such a stack
@@ -70,7 +70,7 @@ static bool enter_own_stack(struct mt_stack_ranges *s, uint64_t sp)
     return true;
 }
 
-/* Where the stack that `sp` is on was seen before, or a new entry. */
+/* The entry of the stack that `sp` is on, or a new one. */
 static unsigned other_stack(struct mt_stack_ranges *s, uint64_t sp)
 {
     uint64_t page = sp & ~(PAGE - 1);

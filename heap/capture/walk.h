@@ -13,7 +13,7 @@
 
 /* Stacks that one thread runs on. The first is its own: [low, high) is readable
  * while it lives. The others, alternate ones for signals and those of
- * coroutines, were there at some time. */
+ * coroutines, were mapped at some time. */
 #define MT_STACK_RANGES 4
 struct mt_stack_ranges {
     struct {
@@ -31,7 +31,8 @@ struct mt_unwinding {
     struct mt_read_log *read_log;   /* or NULL: not wanted */
 };
 
-/* Where rbp is: in `value`, or still in the slot where a callee saved it. */
+/* The place of rbp: in `value`, or still in the slot where a callee saved
+ * it. */
 struct mt_lazy_rbp {
     uint64_t value, slot; /* slot 0: `value` */
     bool of_start;        /* `value` is the start register's */
@@ -52,7 +53,7 @@ struct mt_walk {
 enum mt_walk_end {
     MT_WALK_COMPLETE,   /* at the outermost frame */
     MT_WALK_TRUNCATED,  /* there are more frames */
-    MT_WALK_INCOMPLETE, /* cannot go on */
+    MT_WALK_INCOMPLETE, /* cannot continue */
     MT_WALK_NEEDS_FULL, /* of mt_walk_fast: to be done by mt_walk_full */
     MT_WALK_GOES_ON     /* within unwind.c: there was another frame */
 };
@@ -99,7 +100,7 @@ static inline void mt_walk_use_register(struct mt_walk *w, unsigned reg)
         w->u->read_log->registers |= 1u << reg;
 }
 
-/* False: there is no room for it. */
+/* False: the log is full. */
 static inline bool mt_walk_add_frame(struct mt_walk *w, uint64_t pc)
 {
     if (w->u->n_frames == w->u->max_frames)

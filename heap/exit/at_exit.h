@@ -4,8 +4,8 @@
  * mini-core, and MEMTRACE=core=PATTERN, a core.
  *
  * The file is written by the process itself, with system calls alone: nothing
- * is allocated, and its memory is read through the kernel, so that what
- * other threads unmap meanwhile does no harm.  It gets its name when it is
+ * is allocated, and its memory is read through the kernel, so that it does no
+ * harm if other threads unmap memory during that.  It gets its name when it is
  * complete; before, the name ends in ".part".
  */
 #ifndef MT_AT_EXIT_H
@@ -26,13 +26,14 @@ struct mt_self_note {
     uint64_t missing_bytes;   /* that could not be read */
 };
 
-/* What the process is to leave; false if the name is too long or empty. */
+/* Sets the file that the process is to leave; false if the name is too long or
+ * empty. */
 bool mt_exit_set(bool core, const char *pattern, size_t length);
 /* At start-up, and in the child of a fork: makes the empty file of a core, so
  * that its absence at the end can be noticed. */
 void mt_exit_begin(void);
 /* Writes the file, once, if one is wanted and this is the process whose trace
- * it is. `sp` is the caller's stack pointer, `pc` where it goes on. */
+ * it is.  `sp` is the caller's stack pointer, `pc` where it continues. */
 void mt_exit_write(uint64_t sp, uint64_t pc);
 
 /* --- below: shared by the exit_*.c files --- */
@@ -55,7 +56,7 @@ struct mt_exit_range {
 
 /* All that the writing needs; mapped for it, and not in the file. */
 struct mt_exit {
-    bool core;   /* all memory, else the trace */
+    bool core;   /* all memory, or only the trace */
     int file;    /* being written */
     int memory;  /* /proc/thread-self/mem, or -1: it may not be opened */
     int problem; /* errno of the first failure, or 0 */

@@ -52,7 +52,8 @@ static void exit_core_write_contents(struct mt_exit *a)
 {
     for (size_t i = 1; i < a->n_programs && a->problem == 0; i++) {
         Elf64_Phdr *p = &a->programs[i];
-        /* As aligned as the address: a reader takes words where they are. */
+        /* The offset is as aligned as the address: a reader takes words in
+         * place. */
         a->offset += (p->p_vaddr - a->offset) & 7;
         p->p_offset = a->offset;
         for (uint64_t at = 0; at < p->p_filesz; at += MT_EXIT_CHUNK) {

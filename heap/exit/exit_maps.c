@@ -120,7 +120,7 @@ static void add_trace(struct mt_exit *a)
     }
 }
 
-/* What debuggers find the modules by. */
+/* The data by which debuggers find the modules. */
 static void exit_maps_add_links(struct mt_exit *a)
 {
     exit_maps_add(a, (uintptr_t)&_r_debug, sizeof _r_debug);
@@ -174,8 +174,8 @@ static void exit_maps_add_program(struct mt_exit *a,
     };
 }
 
-/* Is all of it in a core?  As the kernel has it by default: what is no copy of
- * a file. */
+/* Is all of the mapping in a core? By the kernel's default: if it is not a copy
+ * of a file. */
 static bool is_whole(const struct mt_exit *a, const struct mt_exit_map *map)
 {
     if (!map->readable || exit_maps_begins(map, "[vvar") ||
@@ -206,7 +206,7 @@ static void exit_maps_cut(struct mt_exit *a, const struct mt_exit_map *map)
             end = map->end;
         if (end <= start)
             continue;
-        if (start == at + bytes) { /* goes on */
+        if (start == at + bytes) { /* continues */
             bytes += end - start;
             continue;
         }

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/procfs.h>
 
-/* Of struct user_regs_struct. */
+/* Indices of registers in struct user_regs_struct. */
 enum { RIP = 16, CS = 17, RSP = 19, SS = 20, FS_BASE = 21 };
 
 static void exit_notes_begin(struct mt_exit *a, const char *name, uint32_t type,
@@ -102,7 +102,7 @@ static void exit_notes_put_files(struct mt_exit *a)
     mt_exit_put(a, "\0\0\0", -bytes & 3);
 }
 
-/* Threads besides this one, which have no registers here. */
+/* The other threads, which have no registers here. */
 static uint32_t other_threads(struct mt_exit *a)
 {
     struct entry {

@@ -37,7 +37,7 @@ static uint64_t next_random(void)
     return state;
 }
 
-/* Sizes from a half to one and a half of the mean; the contents are no
+/* Sizes from a half to one and a half of the mean; the contents are not
  * pointers. */
 static void *block(size_t least)
 {

@@ -301,7 +301,7 @@ static void aligned(void)
 }
 
 /* Phases: much memory of one kind, most of it freed at random, then another
- * kind. What an allocator cannot use again is seen in the peak. */
+ * kind. The peak shows the memory that an allocator cannot use again. */
 static void phases(void)
 {
     enum { PHASES = 5 };

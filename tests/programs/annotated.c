@@ -4,12 +4,12 @@
  *
  *     annotated WORD...
  *
- * ignore: a list of 3 blocks whose head is ignored.  scope: 4 blocks, large and
- * small, in a scope.  nested: 2 in a scope behind an inner one, 1 after it, not
- * ignored.  thread: 1 by a thread, while another is in a scope, not ignored.
+ * ignore: a list of 3 blocks whose head is ignored. scope: 4 blocks, large and
+ * small, in a scope. nested: 2 in a scope after an inner one, 1 after it, not
+ * ignored. thread: 1 by a thread, while another is in a scope, not ignored.
  * region: 1 that only a lost block, registered as a root region, holds.
- * unregistered: the same, not registered any more.  reused: an ignored block
- * that is freed, and one that is lost in its place.  plain: 1, not ignored.
+ * unregistered: the same, not registered any more. reused: an ignored block
+ * that is freed, and one that is lost in its place. plain: 1, not ignored.
  * recoverable, check: the checks of that name; then 5 is the status.
  */
 #include <pthread.h>
@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As in <sanitizer/lsan_interface.h>; weak, as code has them that is also
- * built without a sanitizer. */
+/* From <sanitizer/lsan_interface.h>; weak, as in code that is also built
+ * without a sanitizer. */
 #define WEAK __attribute__((weak))
 WEAK void __lsan_ignore_object(const void *p);
 WEAK void __lsan_disable(void);

@@ -28,8 +28,8 @@ __attribute__((noinline)) static void lose(void)
     kept = NULL;
 }
 
-/* What main and its callees left on the stack, and in registers that calls need
- * not keep, is not to hold anything. */
+/* Clears pointers that main and its callees left on the stack, and in registers
+ * that calls need not keep. */
 __attribute__((noinline)) static void wipe(void)
 {
     volatile char junk[16384];

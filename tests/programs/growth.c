@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * growth.c - allocates what it is told on standard input, from functions that
- * the tests know by name, and answers "ok":
+ * growth.c - allocates by commands on standard input, from functions that the
+ * tests know by name, and answers "ok":
  *
  *     left N BYTES, right N BYTES    N blocks, kept
  *     free                           all of those
  *     mark TEXT
- *     steady MS                      for so long, a block each 2 ms that is
+ *     steady MS                      for MS, a block each 2 ms that is
  *                                    kept, and one that replaces the last but 7
  *     shapes                         lists and tables: see hold_shapes()
  */
@@ -34,7 +34,7 @@ static void *kept[100000];
 static size_t n_kept;
 static void *ring[8];
 
-/* What holds the shapes; the tests name them. */
+/* Variables that hold the shapes; the tests name them. */
 struct {
     struct node *head, *tail;
 } queue;

@@ -147,7 +147,7 @@ static __attribute__((noinline)) void make(void)
                                : next_random();
     for (size_t i = 0; i < ROOTS; i++)
         roots[i] = pointer();
-    /* Else all that was handed out would be held. */
+    /* Otherwise all blocks would be held. */
     for (size_t i = 0; i < BLOCKS; i++)
         blocks[i].data = NULL;
 }

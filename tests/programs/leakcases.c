@@ -2,10 +2,9 @@
  *
  * leakcases.c - one shape of pointers a run, for leak checkers to judge.
  *
- *     leakcases CASE        makes the shape, prints "ready", and waits
- *     leakcases CASE check  calls LeakSanitizer if it is there, and exits
- *     leakcases CASE crash  dies of SIGSEGV instead
- *     leakcases -l          lists the cases
+ *     leakcases CASE makes the shape, prints "ready", and waits leakcases CASE
+ *     check calls LeakSanitizer if linked, and exits leakcases CASE crash dies
+ *     of SIGSEGV instead leakcases -l lists the cases
  *
  * All blocks of a case come out of grab(), and nothing but what the case says
  * holds them: pointers are scrubbed off the stack and out of registers.

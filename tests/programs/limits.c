@@ -270,7 +270,7 @@ static void *nothing(void *arg)
     return arg;
 }
 
-/* What is done under a limit that came late, each with its result. */
+/* Operations under a limit that came late, each with its result. */
 static int late(size_t mib)
 {
     pthread_t thread;

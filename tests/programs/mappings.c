@@ -95,7 +95,7 @@ static char *make(const char *kind, size_t bytes, const char *path)
     return memory;
 }
 
-/* Its pages are in the child's memory, but not in its page table. */
+/* The child has the mapping's pages in memory, but not in its page table. */
 static void go_on_in_child(void)
 {
     pid_t child = fork();

@@ -61,8 +61,8 @@ static __attribute__((noinline)) void keep(long long n)
         table[n_kept++] = make_record();
 }
 
-/* What is left of the records below the stack pointer is overwritten by the
- * server's own work; this does not wait for it. */
+/* The server's own work overwrites remains of the records below the stack
+ * pointer; this does not wait for it. */
 static __attribute__((noinline)) void scrub(void)
 {
     volatile char below[16384];

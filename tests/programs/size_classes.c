@@ -13,7 +13,7 @@
 #pragma weak memtrace_heap_class_stats
 #pragma weak memtrace_heap_create
 
-/* So many blocks of a size, of which every third is freed again. */
+/* Number of blocks of a size, of which every third is freed again. */
 static const struct {
     size_t size, count;
 } plan[] = {{16, 3000}, {100, 300}, {1000, 30}, {20000, 6}, {100000, 3}};

@@ -10,8 +10,8 @@
  * process stops itself, once.
  *
  *     SHIM_OUTPUT   where to write
- *     SHIM_EVERY    one allocation in about so many is sampled (default 1)
- *     SHIM_SAMPLES  at most so many (default 12000, at most MAX_SAMPLES)
+ *     SHIM_EVERY    about one allocation in N is sampled (default 1)
+ *     SHIM_SAMPLES  at most N samples (default 12000, at most MAX_SAMPLES)
  *     SHIM_WORD     a word of the command line that the program must have
  *
  * The file: a line "shim START END" with the addresses of this library's

@@ -2,7 +2,7 @@
  *
  * suppressed.c - a program that says itself which of its leaks are known: the
  * 30 bytes of known_leak(), but not the 50 of new_leak().  Built with BROKEN,
- * it says nonsense, too; with BYTES, it says so much.
+ * it adds nonsense; with BYTES, its text has BYTES bytes.
  */
 #include <stdlib.h>
 
