@@ -55,28 +55,31 @@ static void make_key(int (*create)(pthread_key_t *, void (*)(void *)),
 void mt_thread_key_init(void (*on_end)(void *))
 {
     thread_end = on_end;
-    make_key(__pthread_key_create, pthread_key_delete, pthread_setspecific);
 }
 
-static MT_COLD void find_libpthread(void)
+/* Made by the first thread that is not the process's first, whose end is that
+ * of most processes. */
+static MT_COLD void find_key(void)
 {
     static uint32_t looked;
+    int (*create)(pthread_key_t *, void (*)(void *)) = __pthread_key_create;
+    int (*delete)(pthread_key_t) = pthread_key_delete;
+    int (*set)(pthread_key_t, const void *) = pthread_setspecific;
     if (given || mt_os_tid() == mt_os_pid() ||
         __atomic_exchange_n(&looked, 1, __ATOMIC_RELAXED))
         return;
-    int (*create)(pthread_key_t *, void (*)(void *));
-    int (*set)(pthread_key_t, const void *);
-    int (*delete)(pthread_key_t);
-    *(void **)&create = dlsym(RTLD_DEFAULT, "__pthread_key_create");
-    *(void **)&delete = dlsym(RTLD_DEFAULT, "pthread_key_delete");
-    *(void **)&set = dlsym(RTLD_DEFAULT, "pthread_setspecific");
+    if (!create || !delete || !set) {
+        *(void **)&create = dlsym(RTLD_DEFAULT, "__pthread_key_create");
+        *(void **)&delete = dlsym(RTLD_DEFAULT, "pthread_key_delete");
+        *(void **)&set = dlsym(RTLD_DEFAULT, "pthread_setspecific");
+    }
     make_key(create, delete, set);
 }
 
 bool mt_thread_key_set(void *value)
 {
     if (MT_UNLIKELY(!mt_load_acquire(&set_value)))
-        find_libpthread();
+        find_key();
     int (*set)(pthread_key_t, const void *) = mt_load_acquire(&set_value);
     return set && set(thread_key, value) == 0;
 }

@@ -160,12 +160,13 @@ struct mt_cache *mt_cache_get(void)
     record->started_ns = mt_os_monotonic_ns();
     mt_kernel(SYS_prctl, PR_GET_NAME, record->name);
     mt_store_relaxed(&record->state, MT_THREAD_LIVE);
-    mt_store_relaxed(&cache->late, exiting ? LATE_ROUNDS + 1 : 0);
+    mt_store_relaxed(&cache->late, 0);
     mt_ignored_reset(cache);
     mt_tls = cache;
     mt_tls_id = cache->id;
-    if (!exiting)
-        mt_thread_key_set(cache);
+    if (exiting ||
+        !mt_thread_key_set(cache)) /* nothing will say that it ends */
+        mt_store_relaxed(&cache->late, LATE_ROUNDS + 1);
     errno = saved;
     return cache;
 }
