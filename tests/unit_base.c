@@ -8,6 +8,7 @@
 #include "coreanalyze/base/search.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/base/table.h"
+#include "coreanalyze/base/text.h"
 #include "coreanalyze/base/workers.h"
 #include "tests/unit.h"
 
@@ -160,6 +161,36 @@ static void errors(void)
     CU_ASSERT_FALSE(mt_no_memory(NULL, "nobody"));
 }
 
+static void counts(void)
+{
+    static const struct {
+        uint64_t n;
+        const char *text, *expected;
+    } cases[] = {
+        {1, "%s block{|s}", "1 block"},
+        {0, "%s block{|s}", "0 blocks"},
+        {UINT64_MAX, "%s block{|s}", "18446744073709551615 blocks"},
+        {1, "%s process{|es}: {it is|they are} gone", "1 process: it is gone"},
+        {2, "%s process{|es}: {it is|they are} gone",
+         "2 processes: they are gone"},
+        {3, "100% {one|many} 100%", "100% many 100%"},
+        {1, "{one", "one"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t bytes;
+        FILE *out = open_memstream(&text, &bytes);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+        mt_put_count(out, cases[i].text, cases[i].n);
+        fclose(out);
+        CU_ASSERT_STRING_EQUAL(text, cases[i].expected);
+        free(text);
+    }
+    CU_ASSERT_STRING_EQUAL(mt_plural(1), "");
+    CU_ASSERT_STRING_EQUAL(mt_plural(2), "s");
+}
+
 static const struct unit_test tests[] = {
     {"a search counts what is below and up to a key", searches},
     {"a table finds every item by its key, though hashes collide", tables},
@@ -167,5 +198,6 @@ static const struct unit_test tests[] = {
     {"each part of a work is taken by one worker", workers},
     {"an array grows with zeros, and stays when memory runs out", growth},
     {"an error is one line with a status", errors},
+    {"a count has the right word", counts},
 };
 UNIT_MAIN(tests)

@@ -223,7 +223,7 @@ static void prints_table(void)
         "\n    total: 2M, used: 992.42K, free: 1.03M, trimmable: 0\n",
         "\n      free chunks 1, free blocks 345\n",
         "\n    traced: 1000340 bytes in 5 blocks, untraced: 48 bytes in 1 "
-        "blocks\n",
+        "block\n",
         "\n        Bytes    Count       Sample   Traceback\n"
         "      1000000        1 0x7e0000004000 program + 0x110\n"
         "                                      program + 0x20\n"
@@ -295,7 +295,8 @@ static void refuses(void)
         strstr(run("show", "1234", NULL), "unexpected argument"));
     CU_ASSERT_PTR_NOT_NULL(
         strstr(run("show", "--json", "--folded", NULL), "exclude"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(run("run", "true", NULL), "unknown command 'run'"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(run("run", "true", NULL), "unknown command 'run'"));
     CU_ASSERT_PTR_NOT_NULL(strstr(run("on", NULL), "cannot be written"));
     CU_ASSERT_PTR_NOT_NULL(strstr(run("show", "--help", NULL),
                                   "Usage: memtrace show [OPTIONS]\n"));
@@ -377,8 +378,8 @@ static void tables_by_callbacks(void)
     target.write = write_image;
     reader = memtrace_reader_open_target(&target, problem, sizeof problem);
     CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
-    CU_ASSERT_PTR_NOT_NULL(
-        strstr(run("show", "--full", NULL), "0x7e0000000000 debugger_knows + 0x10\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run("show", "--full", NULL),
+                                  "0x7e0000000000 debugger_knows + 0x10\n"));
     CU_ASSERT_STRING_EQUAL(run("off", NULL),
                            "tracing off: heap 'main heap' (was on)\n");
     CU_ASSERT_EQUAL(

@@ -72,6 +72,32 @@ void mt_put_size(FILE *out, uint64_t bytes)
     }
 }
 
+const char *mt_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void mt_put_count(FILE *out, const char *text, uint64_t n)
+{
+    while (*text) {
+        size_t plain = strcspn(text, "%{");
+        fwrite(text, 1, plain, out);
+        text += plain;
+        if (*text == '{') {
+            const char *many = text + strcspn(text, "|");
+            const char *end = many + strcspn(many, "}");
+            const char *word = n == 1 ? text + 1 : many + (*many == '|');
+            fwrite(word, 1, (size_t)((n == 1 ? many : end) - word), out);
+            text = end + (*end == '}');
+        } else if (text[0] == '%' && text[1] == 's') {
+            fprintf(out, "%" PRIu64, n);
+            text += 2;
+        } else if (*text) {
+            putc(*text++, out);
+        }
+    }
+}
+
 const char *mt_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -22,6 +22,13 @@ void mt_put_text(FILE *out, const char *text);
 /* "1.50M", "16K", "123": up to two decimals, units of 1024. */
 void mt_put_size(FILE *out, uint64_t bytes);
 
+/* The ending of a noun: "" for 1 of them, otherwise "s". */
+const char *mt_plural(uint64_t n);
+
+/* Writes a text about n things: "%s" becomes n, and "{one|many}" the word for
+ * n: "%s block{|s} {is|are} damaged". */
+void mt_put_count(FILE *out, const char *text, uint64_t n);
+
 /* The last part of a path. */
 const char *mt_base_name(const char *path);
 

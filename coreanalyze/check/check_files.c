@@ -103,7 +103,7 @@ static struct mt_source *open_core(pid_t pid, struct mt_error *error)
     bool unwanted = getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0;
 
     if (why) {
-        mt_fail(error, "it did not pass its exit hook, and %s", why);
+        mt_fail(error, "it ended without running exit handlers, and %s", why);
         return NULL;
     }
     if (glob(pattern, 0, NULL, &found) == 0)
@@ -118,8 +118,10 @@ static struct mt_source *open_core(pid_t pid, struct mt_error *error)
         }
     globfree(&found);
     if (source == NULL)
-        mt_fail(error, "it did not pass its exit hook, and left no core (%s)",
-                pattern);
+        mt_fail(
+            error,
+            "it ended without running exit handlers and left no core file (%s)",
+            pattern);
     return source;
 }
 
@@ -143,7 +145,8 @@ static void look_at_part(struct mt_check *check,
     char head[64] = "";
 
     if (kill((pid_t)about->pid, 0) == 0)
-        mt_fail(&error, "it still ran when the program had ended (see --wait)");
+        mt_fail(&error,
+                "still running after the main program ended (see --wait)");
     else
         source = open_core((pid_t)about->pid, &error);
     if (source && source->process.signal)

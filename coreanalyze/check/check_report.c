@@ -287,11 +287,6 @@ void mt_check_begin(struct mt_check *check)
     mt_json_open(&check->writer, "processes", '[');
 }
 
-static const char *check_plural(uint64_t n, const char *one, const char *many)
-{
-    return n == 1 ? one : many;
-}
-
 static void check_put_end(struct mt_check *check, enum mt_result result)
 {
     const uint64_t *n = check->processes;
@@ -304,8 +299,7 @@ static void check_put_end(struct mt_check *check, enum mt_result result)
                                : mt_result_names[result]);
     if (result == MT_RESULT_PASSED && !check->signalled) {
         uint64_t passed = n[MT_RESULT_PASSED];
-        fprintf(out, ": %" PRIu64 " process%s", passed,
-                check_plural(passed, "", "es"));
+        mt_put_count(out, ": %s process{|es}", passed);
         if (passed == 1 && findings->n_processes == 1 &&
             findings->processes[0].why) {
             fputs(", ", out);

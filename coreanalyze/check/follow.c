@@ -374,8 +374,8 @@ static bool is_late(struct follower *f)
     for (size_t i = 0; i < f->n; i++)
         if (f->all[i].tid == f->all[i].pid)
             f->events->lost(f->events->context, f->all[i].pid,
-                            "it still ran when the program had ended (see "
-                            "--wait)");
+                            "still running after the main program ended "
+                            "(see --wait)");
     return true;
 }
 

@@ -4,6 +4,7 @@
  * leaks: from what the policy allows, and what was found and seen.
  */
 #include "coreanalyze/check/policy.h"
+#include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -32,8 +33,8 @@ static void verdict_add_loss(const struct mt_policy *policy,
                              struct mt_verdict *verdict)
 {
     verdict_add(verdict, "", "%" PRIu64 " byte%s in %" PRIu64 " block%s lost",
-                facts->failing_bytes, facts->failing_bytes == 1 ? "" : "s",
-                facts->failing_blocks, facts->failing_blocks == 1 ? "" : "s");
+                facts->failing_bytes, mt_plural(facts->failing_bytes),
+                facts->failing_blocks, mt_plural(facts->failing_blocks));
     if (policy->max_bytes)
         verdict_add(verdict, ", ", "%" PRIu64 " allowed", policy->max_bytes);
 }

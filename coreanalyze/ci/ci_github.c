@@ -59,8 +59,8 @@ static char *message_of(const struct mt_failing *failing)
     mt_leak_title(leak, title, sizeof title);
     fputs(title, out);
     if (leak->state == MT_LEAK_GROWN)
-        fprintf(out, " (the baseline has %" PRIu64 " blocks)",
-                leak->known_count);
+        mt_put_count(out, " (the baseline has %s block{|s})",
+                     leak->known_count);
     for (size_t i = 0; i < leak->n_frames && i < MAX_FRAMES; i++) {
         fputs(i == 0 ? "\n  at " : "\n  by ", out);
         mt_ci_frame_text(&leak->frames[i], out);

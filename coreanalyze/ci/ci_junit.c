@@ -79,12 +79,11 @@ static void ci_junit_put_process(const struct mt_ci *ci, size_t index,
     }
     fputs(">\n", out);
     text = losses_text(p);
-    if (p->result == MT_RESULT_LEAKS)
-        fprintf(out,
-                "      <failure type=\"leaks\" message=\"%" PRIu64
-                " bytes in %" PRIu64 " blocks leak\">",
-                p->failing_bytes, p->failing_count);
-    else {
+    if (p->result == MT_RESULT_LEAKS) {
+        fputs("      <failure type=\"leaks\" message=\"", out);
+        mt_put_count(out, "%s byte{|s} in ", p->failing_bytes);
+        mt_put_count(out, "%s block{|s} leak\">", p->failing_count);
+    } else {
         fputs("      <error type=\"not checked\" message=\"", out);
         mt_xml_put(out, p->why ? p->why : "not checked");
         fputs("\">", out);

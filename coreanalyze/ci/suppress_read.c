@@ -281,7 +281,7 @@ bool mt_suppressions_read(struct mt_suppressions *set, const char *path,
     else if (n >= MAX_FILE)
         ok = mt_fail(error, "%s: too large for suppressions", path);
     else if (memchr(text, '\0', n))
-        ok = mt_fail(error, "%s: not a text", path);
+        ok = mt_fail(error, "%s: not a text file", path);
     ok = ok && !ferror(file);
     if (ok) {
         text[n] = '\0';

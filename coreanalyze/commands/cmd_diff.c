@@ -300,9 +300,9 @@ const struct mt_command mt_command_diff = {
         "bytes grew the most come first, those that shrank last.  In GDB the\n"
         "new target is the inferior.\n"
         "    diff --marks A B TARGET compares two moments of one target: what\n"
-        "was allocated between them and is still live.  Of a mark that was\n"
-        "set more than once the newest one counts, for A the newest before "
-        "B.\n",
+        "was allocated between them and is still live.  If a mark was set "
+        "more\n"
+        "than once, the newest one counts, and for A the newest before B.\n",
     .options = options,
     .takes_target = true,
     .operand = cmd_diff_take_operand,

@@ -3,8 +3,9 @@
  * cmd_refs.c - memtrace refs: who holds a block.
  */
 #include "coreanalyze/commands/search_options.h"
-#include "coreanalyze/base/json.h"
 #include "coreanalyze/analyses/refs.h"
+#include "coreanalyze/base/json.h"
+#include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print_block.h"
 
 #include <inttypes.h>
@@ -86,8 +87,8 @@ static void cmd_refs_put_text(const struct mt_block_printer *w,
     if (refs->n_chain == 0)
         fputs("\nNo chain of pointers from a root leads here.\n", out);
     else
-        fprintf(out, "\nShortest chain from a root, %zu pointers:\n",
-                refs->n_chain);
+        mt_put_count(out, "\nShortest chain from a root, %s pointer{|s}:\n",
+                     refs->n_chain);
     for (size_t i = 0; i < refs->n_chain; i++) {
         put_ref(w, &refs->chain[i]);
         if (refs->chain[i].offset == 0)
@@ -98,22 +99,22 @@ static void cmd_refs_put_text(const struct mt_block_printer *w,
     }
     if (refs->n_chain > 0)
         put_block(w, address);
-    fprintf(out, "\nHeld by %" PRIu64 " pointers", refs->n_all_holders);
+    mt_put_count(out, "\nHeld by %s pointer{|s}", refs->n_all_holders);
     if (refs->n_holders < refs->n_all_holders)
         fprintf(out, ", %zu of them listed", refs->n_holders);
     fputs(refs->n_holders ? ":\n" : "\n", out);
     for (size_t i = 0; i < refs->n_holders; i++)
         put_ref(w, &refs->holders[i]);
     if (refs->missing_bytes)
-        fprintf(out,
-                "  note: %" PRIu64 " bytes could not be read: there may be "
-                "more\n",
-                refs->missing_bytes);
+        mt_put_count(out,
+                     "  note: %s byte{|s} could not be read: there may be "
+                     "more\n",
+                     refs->missing_bytes);
     if (refs->roots.coverage.missing_bytes)
-        fprintf(out,
-                "  note: %" PRIu64 " bytes of writable memory are not in the "
-                "core: there may be more\n",
-                refs->roots.coverage.missing_bytes);
+        mt_put_count(out,
+                     "  note: %s byte{|s} of writable memory {is|are} not in "
+                     "the core: there may be more\n",
+                     refs->roots.coverage.missing_bytes);
 }
 
 static void put_json_ref(struct mt_json *json, const struct mt_block_printer *w,

@@ -103,8 +103,8 @@ const struct mt_command mt_command_retained = {
         "A root, a block, or all blocks of a stack retain what is reached\n"
         "through them alone: what would be free if they were gone.  Roots are\n"
         "threads, modules and mappings, and below them single variables and\n"
-        "words of stacks and registers.  Of blocks of one stack that retain\n"
-        "each other, as those of a list, the first one is shown.\n"
+        "words of stacks and registers.  If blocks of one stack retain each\n"
+        "other, as those of a list do, the first one is shown.\n"
         "A live process is stopped while its memory is read once.\n",
     .options = options,
     .takes_target = true,

@@ -127,7 +127,7 @@ const struct mt_command mt_command_show = {
         "Bytes are those that were asked for.  Sample is the address of one\n"
         "live block of the stack.  A stack starts at the first function of\n"
         "the program itself; what that called in a library is in brackets.\n"
-        "Below it are the callers that tell the stack from the others.  A +\n"
+        "Below it are the callers that differ from other stacks'.  A +\n"
         "marks a stack that grows steadily.  Notes at the end say what the\n"
         "report does not see.  --full prints every frame by its full name,\n"
         "and the header, pages and totals of every heap.  A live process is\n"

@@ -33,7 +33,7 @@ static const char *place_name(enum mt_address_kind place)
     case MT_PLACE_UNUSED:
         return "unused memory";
     case MT_PLACE_SLACK:
-        return "memory behind the last block of a span";
+        return "unused space after the last block of a span";
     case MT_PLACE_UNCERTAIN:
         return "memory whose map is damaged";
     default:
@@ -235,8 +235,8 @@ const struct mt_command mt_command_whatis = {
     .details =
         "For an address in a heap: the block, live or freed, its size as it\n"
         "was asked for, its age, and the stack that allocated it (of a freed\n"
-        "block: that allocated it last).  Else the variable, function, stack\n"
-        "frame or mapping that the address is in.\n",
+        "block: that allocated it last).  For any other address: the\n"
+        "variable, function, stack frame or mapping that it is in.\n",
     .options = options,
     .takes_target = true,
     .operand = cmd_whatis_take_operand,

@@ -113,6 +113,6 @@ int mt_run_save(char *const *argv, const char *preload, const char *pattern,
     if (!end.followed || saver.saved)
         return status;
     mt_fail(error, "run: not saved: %s",
-            why.text[0] ? why.text : "its end was not seen");
+            why.text[0] ? why.text : "memtrace missed the program's exit");
     return status ? status : 1;
 }

@@ -69,13 +69,14 @@ static void diff_print_put_sums(const struct mt_diff_report *report)
 
     for (unsigned i = 0; i < 2; i++) {
         struct mt_show_sum lost = diff_print_untraced(&report->side[i]);
-        fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks",
-                side_names[i], diff->sum[i].bytes, diff->sum[i].count);
-        if (lost.count && !one_target(report))
-            fprintf(report->out,
-                    ", besides untraced: %" PRIu64 " bytes in %" PRIu64
-                    " blocks",
-                    lost.bytes, lost.count);
+        fprintf(report->out, "  %s: ", side_names[i]);
+        mt_put_count(report->out, "%s byte{|s} in ", diff->sum[i].bytes);
+        mt_put_count(report->out, "%s block{|s}", diff->sum[i].count);
+        if (lost.count && !one_target(report)) {
+            mt_put_count(report->out, ", untraced: %s byte{|s} in ",
+                         lost.bytes);
+            mt_put_count(report->out, "%s block{|s}", lost.count);
+        }
         putc('\n', report->out);
     }
     fprintf(report->out,
@@ -99,8 +100,8 @@ static void put_rebuilt(void *context, const char *path)
     }
     fputs("  note: ", c->out);
     mt_put_text(c->out, path);
-    fputs(" is another build in each: its stacks do not compare (see "
-          "--by-name)\n",
+    fputs(" differs between OLD and NEW; stacks in it cannot be compared "
+          "(see --by-name)\n",
           c->out);
 }
 
@@ -109,8 +110,8 @@ static void diff_print_put_notes(const struct mt_diff_report *report)
     struct note_context context = {report->out, NULL};
 
     if (one_target(report)) {
-        fputs("  note: blocks that were freed since are not seen: what is "
-              "called old is what is left of it\n",
+        fputs("  note: blocks freed since then are not seen: old is what is "
+              "left of the blocks from that time\n",
               report->out);
         mt_print_notes(&report->side[MT_DIFF_NEW], "  note: ");
         return;
@@ -147,8 +148,8 @@ void mt_print_diff(const struct mt_diff_report *report)
         diff_print_put_row(report, &diff->rows[i]);
     putc('\n', out);
     if (diff->n_rows < diff->n_all_rows)
-        fprintf(out, "  %zu more stacks changed\n",
-                diff->n_all_rows - diff->n_rows);
+        mt_put_count(out, "  %s more stack{|s} changed\n",
+                     diff->n_all_rows - diff->n_rows);
     diff_print_put_notes(report);
 }
 

@@ -67,7 +67,7 @@ static void put_trace(const struct mt_report *report)
     mt_put_size(out, model->trace_bytes);
     fputs(" reserved\n", out);
     put_line(out, "MEMTRACE", model->config);
-    fprintf(out, "  depth     %u frames\n", model->depth);
+    mt_put_count(out, "  depth     %s frame{|s}\n", model->depth);
     if (model->sample_bytes)
         fprintf(out, "  sample    one in %" PRIu64 " bytes\n",
                 model->sample_bytes);
@@ -78,6 +78,14 @@ static void put_trace(const struct mt_report *report)
             "  threads   %zu, %zu of them live\n",
             stacks, model->n_epochs, marks, model->n_modules, gone,
             model->n_threads, live);
+}
+
+static void info_put_sum(FILE *out, const char *name,
+                         const struct mt_show_sum *sum)
+{
+    fprintf(out, "  %-10s", name);
+    mt_put_count(out, "%s byte{|s} in ", sum->bytes);
+    mt_put_count(out, "%s block{|s}\n", sum->count);
 }
 
 static void info_put_heap(const struct mt_report *report,
@@ -91,25 +99,20 @@ static void info_put_heap(const struct mt_report *report,
     mt_put_text(out, heap->name);
     fprintf(out, "', tracing %s\n  used      ", heap->tracing ? "on" : "off");
     mt_put_size(out, usage->used_bytes);
-    fprintf(out, " in %" PRIu64 " blocks; asked for: ", usage->live_blocks);
+    mt_put_count(out, " in %s block{|s}; asked for: ", usage->live_blocks);
     mt_put_size(out, usage->requested_bytes);
     fputs("\n  size      ", out);
     mt_put_size(out, heap->size);
-    fprintf(out, " in %u regions, ", heap->n_regions);
+    mt_put_count(out, " in %s region{|s}, ", heap->n_regions);
     mt_put_size(out, heap->committed);
     fputs(" committed\n", out);
-    fprintf(out,
-            "  traced    %" PRIu64 " bytes in %" PRIu64 " blocks\n"
-            "  untraced  %" PRIu64 " bytes in %" PRIu64 " blocks\n",
-            show->traced[heap->id].bytes, show->traced[heap->id].count,
-            show->untraced[heap->id].bytes, show->untraced[heap->id].count);
+    info_put_sum(out, "traced", &show->traced[heap->id]);
+    info_put_sum(out, "untraced", &show->untraced[heap->id]);
     if (show->unsampled[heap->id].count)
-        fprintf(out, "  unsampled %" PRIu64 " bytes in %" PRIu64 " blocks\n",
-                show->unsampled[heap->id].bytes,
-                show->unsampled[heap->id].count);
+        info_put_sum(out, "unsampled", &show->unsampled[heap->id]);
     if (heap->failures)
-        fprintf(out, "  failures  %" PRIu64 " allocations got no memory\n",
-                heap->failures);
+        mt_put_count(out, "  failures  %s allocation{|s} got no memory\n",
+                     heap->failures);
 }
 
 static void put_error(const struct mt_report *report)
@@ -136,5 +139,5 @@ void mt_print_info(const struct mt_report *report)
     put_error(report);
     fputs("coverage\n", report->out);
     if (mt_print_notes(report, "  ") == 0)
-        fputs("  everything was seen\n", report->out);
+        fputs("  complete\n", report->out);
 }

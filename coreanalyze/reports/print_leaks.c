@@ -13,8 +13,9 @@
 static void leaks_put_sum(const struct mt_report *report, const char *title,
                           const struct mt_show_sum *sum)
 {
-    fprintf(report->out, "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n",
-            title, sum->bytes, sum->count);
+    fprintf(report->out, "  %s: ", title);
+    mt_put_count(report->out, "%s byte{|s} in ", sum->bytes);
+    mt_put_count(report->out, "%s block{|s}\n", sum->count);
 }
 
 static void add_sum(struct mt_show_sum *to, const struct mt_show_sum *sum)
@@ -69,12 +70,13 @@ static void leaks_put_row(const struct mt_report *report,
 }
 
 static size_t leaks_put_note(const struct mt_report *report, const char *prefix,
-                             const char *before, uint64_t value,
-                             const char *after)
+                             uint64_t value, const char *text)
 {
     if (value == 0)
         return 0;
-    fprintf(report->out, "%s%s%" PRIu64 "%s\n", prefix, before, value, after);
+    fputs(prefix, report->out);
+    mt_put_count(report->out, text, value);
+    putc('\n', report->out);
     return 1;
 }
 
@@ -97,50 +99,52 @@ size_t mt_print_leak_notes(const struct mt_report *report,
                             "stopped early: the kinds mean nothing");
     if (source->process.kind == MT_SOURCE_LIVE && source->captured.copied &&
         !source->captured.stopped)
-        n +=
-            leaks_put_text(report, prefix,
-                           "the process ran on while it was read: blocks whose "
-                           "pointers moved meanwhile may look lost");
+        n += leaks_put_text(
+            report, prefix,
+            "the process was running while it was read: blocks whose "
+            "pointers moved may look lost");
     if (source->coverage.by_debugger)
         n += leaks_put_text(report, prefix,
                             "a debugger wrote the core: it leaves out memory, "
                             "and the core does not say which");
     if (r->threads == 0)
-        n += leaks_put_text(report, prefix,
-                            "no thread is known: stacks were taken whole");
+        n += leaks_put_text(
+            report, prefix,
+            "the threads are not known: stacks were searched whole");
     n += leaks_put_note(
-        report, prefix, "", r->threads_without_registers,
-        " threads have no registers: what only a register holds "
-        "looks lost, and what only an unused part of their stacks "
-        "holds looks reachable");
+        report, prefix, r->threads_without_registers,
+        "%s thread{ has|s have} no registers: blocks that only a register "
+        "holds look lost, and blocks that only an unused part of a stack "
+        "holds look reachable");
     n += leaks_put_note(
-        report, prefix, "", r->missing_bytes,
-        " bytes of writable memory are not in the core "
-        "(coredump_filter, shared with a file, or it is cut off): what only "
-        "they hold "
-        "looks lost");
-    n += leaks_put_note(report, prefix, "", r->missing_file_bytes,
-                        " bytes of writable data of modules are not in the "
-                        "core: never written to");
+        report, prefix, r->missing_bytes,
+        "%s byte{|s} of writable memory {is|are} not in the core "
+        "(coredump_filter, shared with a file, or it is cut off): blocks that "
+        "only this memory holds look lost");
     n += leaks_put_note(
-        report, prefix, "", leaks->missing_bytes,
-        " bytes of roots and blocks could not be read: what only "
-        "they hold looks lost");
+        report, prefix, r->missing_file_bytes,
+        "%s byte{|s} of writable data of modules {is|are} not in the "
+        "core: never written to");
     n += leaks_put_note(
-        report, prefix, "", leaks->ignored_blocks,
-        " blocks, and what they lead to, are no leaks because the "
-        "program said so (memtrace_ignore, __lsan_disable)");
-    n += leaks_put_note(report, prefix, "", r->ended_stack_bytes,
-                        " bytes of stacks of threads that have ended are not "
-                        "roots");
+        report, prefix, leaks->missing_bytes,
+        "%s byte{|s} of roots and blocks could not be read: blocks that only "
+        "this memory holds look lost");
+    n += leaks_put_note(
+        report, prefix, leaks->ignored_blocks,
+        "%s block{|s} (and blocks reachable from {it|them}) {was|were} marked "
+        "as intentional by the program (memtrace_ignore, __lsan_disable)");
+    n += leaks_put_note(
+        report, prefix, r->ended_stack_bytes,
+        "%s byte{|s} of stacks of threads that have ended {is|are} not "
+        "roots");
     if (report->model->spare_bytes == 0)
         n += leaks_put_text(report, prefix,
                             "blocks lie without a gap (an older memtrace): an "
                             "address just after one can be taken for a "
                             "pointer to the next");
-    n += leaks_put_note(report, prefix, "", r->stacks_unknown,
-                        " threads run on stacks that are not known: the "
-                        "memory there was searched whole");
+    n += leaks_put_note(report, prefix, r->stacks_unknown,
+                        "%s thread{ runs|s run} on unknown stacks: the memory "
+                        "there was searched whole");
     return n;
 }
 
@@ -163,7 +167,7 @@ static void put_basis(const struct mt_report *report,
 
     fprintf(out, "  searched: ");
     mt_put_size(out, leaks->roots.scanned_bytes);
-    fprintf(out, " of roots (%" PRIu64 " threads)\n", leaks->roots.threads);
+    mt_put_count(out, " of roots (%s thread{|s})\n", leaks->roots.threads);
     if (leaks->options->times) {
         /* How often a block is searched depends on what is met first. */
         fputs("  searched in all: ", out);
@@ -206,8 +210,8 @@ void mt_print_leaks(const struct mt_report *report,
         leaks_put_row(report, &show->rows[i]);
     putc('\n', out);
     if (show->n_rows < show->n_all_rows)
-        fprintf(out, "  %zu more rows are not shown\n",
-                show->n_all_rows - show->n_rows);
+        mt_put_count(out, "  %s more row{ is|s are} not shown\n",
+                     show->n_all_rows - show->n_rows);
     put_basis(report, leaks);
     leaks_put_result(out, verdict);
     mt_print_leak_notes(report, leaks, "  note: ");

@@ -197,10 +197,12 @@ static void retained_print_put_head(const struct mt_retained_report *report)
          {r->live.bytes - r->reached.bytes, r->live.count - r->reached.count}},
     };
 
-    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
-        fprintf(report->printer->out,
-                "  %s: %" PRIu64 " bytes in %" PRIu64 " blocks\n", sums[i].text,
-                sums[i].sum.bytes, sums[i].sum.count);
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        FILE *out = report->printer->out;
+        fprintf(out, "  %s: ", sums[i].text);
+        mt_put_count(out, "%s byte{|s} in ", sums[i].sum.bytes);
+        mt_put_count(out, "%s block{|s}\n", sums[i].sum.count);
+    }
 }
 
 static bool put_roots(const struct mt_retained_report *report)
@@ -250,15 +252,15 @@ static void retained_print_put_stacks(const struct mt_retained_report *report)
         struct mt_show_row row =
             retained_print_row_of(frames.model, &r->stacks[i]);
         retained_print_put_sum(out, &r->stacks[i].retained);
-        fprintf(out,
-                "%" PRIu64 " blocks with %" PRIu64 " bytes, 0x%" PRIx64
-                " retains the most\n%*s",
-                r->stacks[i].own.count, r->stacks[i].own.bytes,
-                r->stacks[i].sample, FRAMES_INDENT, "");
+        mt_put_count(out, "%s block{|s} with ", r->stacks[i].own.count);
+        mt_put_count(out, "%s byte{|s}, ", r->stacks[i].own.bytes);
+        fprintf(out, "0x%" PRIx64 " retains the most\n%*s", r->stacks[i].sample,
+                FRAMES_INDENT, "");
         mt_print_row_frames(&frames, &row, FRAMES_INDENT);
     }
     if (n < r->n_stacks)
-        fprintf(out, "  %zu more stacks are not shown\n", r->n_stacks - n);
+        mt_put_count(out, "  %s more stack{ is|s are} not shown\n",
+                     r->n_stacks - n);
 }
 
 static void retained_print_put_notes(const struct mt_retained_report *report)
@@ -269,18 +271,18 @@ static void retained_print_put_notes(const struct mt_retained_report *report)
 
     putc('\n', out);
     if (r->missing_bytes)
-        fprintf(out,
-                "  note: %" PRIu64 " bytes of roots and blocks could not be "
-                "read\n",
-                r->missing_bytes);
+        mt_put_count(out,
+                     "  note: %s byte{|s} of roots and blocks could not be "
+                     "read\n",
+                     r->missing_bytes);
     if (r->roots.coverage.missing_bytes)
-        fprintf(out,
-                "  note: %" PRIu64 " bytes of writable memory are not in the "
-                "core\n",
-                r->roots.coverage.missing_bytes);
+        mt_put_count(out,
+                     "  note: %s byte{|s} of writable memory {is|are} not in "
+                     "the core\n",
+                     r->roots.coverage.missing_bytes);
     if (r->roots.coverage.threads_without_registers)
-        fprintf(out, "  note: %" PRIu64 " threads have no registers\n",
-                r->roots.coverage.threads_without_registers);
+        mt_put_count(out, "  note: %s thread{ has|s have} no registers\n",
+                     r->roots.coverage.threads_without_registers);
     mt_print_notes(&all, "  note: ");
 }
 

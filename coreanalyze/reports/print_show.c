@@ -15,11 +15,6 @@
 #define SHOW_LEAST_COLUMNS 36
 #define SHOW_STACK_INDENT 10
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static bool shows_age(const struct mt_show_options *options)
 {
     return options->sort == MT_SORT_AGE || options->ages ||
@@ -46,8 +41,8 @@ static void show_put_process(const struct mt_report *report)
     fprintf(out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
             show->scaled ? "about " : "",
             mt_figure(report, show->shown.bytes, text), show->shown.count,
-            plural(show->shown.count), show->n_all_rows,
-            plural(show->n_all_rows));
+            mt_plural(show->shown.count), show->n_all_rows,
+            mt_plural(show->n_all_rows));
     if (process->path) {
         fputs("  core ", out);
         mt_put_text(out, process->path);
@@ -100,7 +95,7 @@ static void show_put_unseen(const struct mt_report *report)
                 "  not traced: %s in %" PRIu64
                 " block%s, allocated while tracing was off\n",
                 mt_figure(report, sum.bytes, text), sum.count,
-                plural(sum.count));
+                mt_plural(sum.count));
 }
 
 /* Why a program may have died of memory. */
@@ -114,7 +109,7 @@ static void show_put_failures(const struct mt_report *report)
         if (!mt_show_wants(model, report->show, i) || heap->failures == 0)
             continue;
         fprintf(report->out, "  %" PRIu64 " allocation%s got no memory from '",
-                heap->failures, plural(heap->failures));
+                heap->failures, mt_plural(heap->failures));
         mt_put_text(report->out, heap->name);
         putc('\'', report->out);
         if (heap->limit)
@@ -259,8 +254,8 @@ static void show_put_rest(const struct mt_report *report)
         fprintf(report->out,
                 "  %zu more stack%s with %s in %" PRIu64
                 " block%s (--top 0 shows all; --full every frame)\n",
-                hidden, plural(hidden), mt_figure(report, rest.bytes, text),
-                rest.count, plural(rest.count));
+                hidden, mt_plural(hidden), mt_figure(report, rest.bytes, text),
+                rest.count, mt_plural(rest.count));
     else if (show->n_rows > 0)
         fputs("  --full shows every frame and the exact figures\n",
               report->out);

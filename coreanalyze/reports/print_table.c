@@ -73,8 +73,9 @@ static void table_put_pages(const struct mt_report *report,
 static void table_put_sum(FILE *out, const char *name,
                           const struct mt_show_sum *sum)
 {
-    fprintf(out, "%s %" PRIu64 " bytes in %" PRIu64 " blocks", name, sum->bytes,
-            sum->count);
+    fputs(name, out);
+    mt_put_count(out, " %s byte{|s} in ", sum->bytes);
+    mt_put_count(out, "%s block{|s}", sum->count);
 }
 
 static void put_totals(const struct mt_report *report,
@@ -256,8 +257,8 @@ static void put_rest(const struct mt_report *report)
         rest.bytes -= show->rows[i].bytes;
         rest.count -= show->rows[i].count;
     }
-    fprintf(report->out, "  %zu more stacks are not shown: ",
-            show->n_all_rows - show->n_rows);
+    mt_put_count(report->out, "  %s more stack{ is|s are} not shown: ",
+                 show->n_all_rows - show->n_rows);
     table_put_sum(report->out, "they have", &rest);
     putc('\n', report->out);
 }

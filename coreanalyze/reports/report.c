@@ -60,7 +60,7 @@ void mt_report_frames(const struct mt_report *report,
 
 struct note {
     uint64_t value;
-    const char *text; /* with one %s for the value */
+    const char *text; /* of mt_put_count */
 };
 
 static void note_counts(const struct mt_coverage *c,
@@ -68,41 +68,44 @@ static void note_counts(const struct mt_coverage *c,
                         struct note notes[32])
 {
     const struct note all[] = {
-        {s->missing_bytes, "%s bytes are missing from the core: it is cut off"},
-        {s->threads_running, "%s threads did not stop in time (see "
-                             "--stop-timeout): they ran on, or sleep in the "
-                             "kernel"},
-        {s->untouched_bytes, "%s bytes of files and of shared memory were not "
-                             "searched: the process has no pages of them"},
-        {s->swapped_bytes, "%s bytes in swap were not searched (see "
-                           "--read-swapped)"},
-        {s->unread_bytes, "%s bytes of memory could not be read"},
-        {s->bad_notes, "%s notes of the core make no sense"},
-        {c->unreadable_bytes, "%s bytes of the trace could not be read"},
-        {c->skipped_sections, "%s sections of the trace are damaged"},
-        {c->skipped_heaps, "%s heap records are damaged"},
-        {c->skipped_regions, "%s region records are damaged"},
-        {c->skipped_spans, "%s span records are damaged; their blocks are "
-                           "not counted"},
-        {c->skipped_stacks, "%s stack records are damaged"},
-        {c->skipped_modules, "%s module records are damaged"},
-        {c->skipped_threads, "%s thread records are damaged"},
-        {c->skipped_counters, "%s counters of allocations are damaged"},
-        {c->skipped_epochs, "%s epochs go back in time"},
-        {c->bad_tags, "%s blocks have tags that make no sense"},
-        {c->truncated_stacks, "%s stacks are truncated at the depth that was "
-                              "set"},
-        {c->incomplete_stacks, "%s stacks end early: no unwinding rule was "
-                               "found"},
-        {c->frame_pointer_stacks, "%s stacks have frames found by frame "
-                                  "pointer, a guess"},
-        {c->overflow_allocs, "%s allocations found the stack table full"},
-        {c->untagged_spans, "%s spans got no room for tags: their blocks are "
-                            "untraced"},
-        {c->epoch_overflow, "%s times the table of epochs was full: ages are "
-                            "too high"},
-        {c->module_overflow, "%s modules found their table full"},
-        {c->section_overflow, "%s times a section of the trace was full"},
+        {s->missing_bytes,
+         "%s byte{ is|s are} missing from the core: it is cut off"},
+        {s->threads_running,
+         "%s thread{|s} did not stop in time (see --stop-timeout): {it|they} "
+         "ran on, or {sleeps|sleep} in the kernel"},
+        {s->untouched_bytes,
+         "%s byte{|s} of files and of shared memory {was|were} not searched: "
+         "the process has no pages of them"},
+        {s->swapped_bytes,
+         "%s byte{|s} in swap {was|were} not searched (see --read-swapped)"},
+        {s->unread_bytes, "%s byte{|s} of memory could not be read"},
+        {s->bad_notes, "%s note{|s} of the core {makes|make} no sense"},
+        {c->unreadable_bytes, "%s byte{|s} of the trace could not be read"},
+        {c->skipped_sections, "%s section{|s} of the trace {is|are} damaged"},
+        {c->skipped_heaps, "%s heap record{ is|s are} damaged"},
+        {c->skipped_regions, "%s region record{ is|s are} damaged"},
+        {c->skipped_spans,
+         "%s span record{ is|s are} damaged; blocks there are not counted"},
+        {c->skipped_stacks, "%s stack record{ is|s are} damaged"},
+        {c->skipped_modules, "%s module record{ is|s are} damaged"},
+        {c->skipped_threads, "%s thread record{ is|s are} damaged"},
+        {c->skipped_counters, "%s counter{|s} of allocations {is|are} damaged"},
+        {c->skipped_epochs, "%s epoch{ goes|s go} back in time"},
+        {c->bad_tags, "%s block{ has a tag that makes|s have tags that make} "
+                      "no sense"},
+        {c->truncated_stacks,
+         "%s stack{ is|s are} truncated at the depth that was set"},
+        {c->incomplete_stacks,
+         "%s stack{ ends|s end} early: no unwinding rule was found"},
+        {c->frame_pointer_stacks,
+         "%s stack{ has|s have} frames found by frame pointer, a guess"},
+        {c->overflow_allocs, "%s allocation{|s} found the stack table full"},
+        {c->untagged_spans,
+         "%s span{|s} got no room for tags: blocks there are untraced"},
+        {c->epoch_overflow,
+         "%s time{|s} the table of epochs was full: ages are too high"},
+        {c->module_overflow, "%s module{|s} found the module table full"},
+        {c->section_overflow, "%s time{|s} a section of the trace was full"},
     };
 
     _Static_assert(sizeof all / sizeof *all < 32, "room for all notes");
@@ -114,14 +117,8 @@ static size_t report_put_note(const struct mt_report *report,
                               const char *prefix, const char *text,
                               uint64_t value)
 {
-    const char *place = strstr(text, "%s");
-
     fputs(prefix, report->out);
-    if (place)
-        fprintf(report->out, "%.*s%" PRIu64 "%s", (int)(place - text), text,
-                value, place + 2);
-    else
-        fputs(text, report->out);
+    mt_put_count(report->out, text, value);
     putc('\n', report->out);
     return 1;
 }
@@ -163,15 +160,16 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     if (model->source->coverage.let_go)
         n += report_put_note(
             report, prefix,
-            "the process was let go before all was read, since "
-            "memtrace stood still: the report is not of one moment",
+            "the process resumed before all was read, because memtrace was "
+            "suspended: the report is not of one moment",
             0);
     if (c->not_ready)
         n += report_put_note(report, prefix, "the target was still starting up",
                              0);
     if (c->pid_mismatch)
         n += report_put_note(report, prefix,
-                             "the trace names another process: %s", model->pid);
+                             "the trace belongs to a different process: %s",
+                             model->pid);
     if (c->root_method != MT_ROOT_BY_SYMBOL)
         n += report_put_note(
             report, prefix,

@@ -175,7 +175,7 @@ static bool try_hold(struct mt_holder *holder, pid_t tid,
                MT_HOLD_OVER) {
         /* Our own process was suspended, and runs again. */
         *other = true;
-        mt_fail(error, "the process was let go while memtrace stood still");
+        mt_fail(error, "the process resumed while memtrace was suspended");
     } else if (__atomic_load_n(&holder->shared->phase, __ATOMIC_ACQUIRE) !=
                MT_HOLD_HOLDS) {
         explain(holder->shared, other, error);

@@ -350,7 +350,8 @@ mt_source_open_callbacks(const struct memtrace_reader_target *target,
 
     if (target->abi != MEMTRACE_READER_ABI ||
         (target->read == NULL && target->core == NULL))
-        return mt_fail(error, "the caller's interface is another version"),
+        return mt_fail(error, "interface version mismatch: the caller was "
+                              "built for another version"),
                NULL;
     c = calloc(1, sizeof *c);
     if (c == NULL)

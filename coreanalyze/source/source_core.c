@@ -211,9 +211,9 @@ static bool core_check_header(const struct core *core, const char *path,
     if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
         header->e_ident[EI_DATA] != ELFDATA2LSB ||
         header->e_machine != EM_X86_64)
-        return mt_fail(error, "%s is not of x86-64", path);
+        return mt_fail(error, "%s is not an x86-64 file", path);
     if (header->e_type != ET_CORE)
-        return mt_fail(error, "%s is not a core but %s", path,
+        return mt_fail(error, "%s is not a core file (it is %s)", path,
                        header->e_type == ET_EXEC || header->e_type == ET_DYN
                            ? "a program or library"
                            : "another kind of ELF file");

@@ -113,12 +113,13 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     live->mem = mt_proc_open(live->tid, "mem");
     if (live->mem < 0 || live->pagemap < 0) {
         if (errno == ENOENT || errno == ESRCH)
-            mt_fail(error, "no process %d, and no file of that name", (int)pid);
+            mt_fail(error, "no process or file '%d'", (int)pid);
         else
-            mt_fail(error,
-                    "cannot read process %d: %s (it takes the same user, or "
-                    "root; see also /proc/sys/kernel/yama/ptrace_scope)",
-                    (int)pid, strerror(errno));
+            mt_fail(
+                error,
+                "cannot read process %d: %s; run as the same user or root, and "
+                "check /proc/sys/kernel/yama/ptrace_scope",
+                (int)pid, strerror(errno));
     } else if (source->strings &&
                mt_live_tables(source, pid, live->tid, error)) {
         if (source->n_mappings > 0)

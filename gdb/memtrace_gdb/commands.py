@@ -42,9 +42,9 @@ class Memtrace(gdb.Command):
 
 Usage: memtrace COMMAND [OPTIONS]
 
-The commands read the selected inferior, be it a process, one behind a
+The commands read the selected inferior, be it a process, one on a
 gdbserver, or a core.  They call no function of it, and only `on` and `off`
-write: one word.  `memtrace COMMAND --help` tells the options of a command;
+write: one word.  `memtrace COMMAND --help` lists the options of a command;
 $_memtrace_status is the status of the last one, 0 if it did its work."""
 
     def __init__(self):
@@ -55,7 +55,7 @@ $_memtrace_status is the status of the last one, 0 if it did its work."""
         library()  # says what is wrong with it
         words = argument.split()
         if words:
-            raise gdb.GdbError("memtrace: no command %s (see help memtrace)"
+            raise gdb.GdbError("memtrace: unknown command '%s' (see help memtrace)"
                                % words[0])
         gdb.execute("help memtrace", from_tty)
 
