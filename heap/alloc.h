@@ -391,8 +391,8 @@ uint64_t mt_recent_free_tag(uint64_t p);
 void mt_thread_key_init(void (*on_end)(void *));
 bool mt_thread_key_set(void *value); /* the calling thread's */
 bool mt_thread_has_key(void);
-/* Gives the key to the program; false if there is none. What threads leave is
- * then found when another one begins. */
+/* Gives the key to the program; false if there is none. Memory that threads
+ * leave is then found when another one begins. */
 bool mt_thread_key_give(void);
 
 /* fork.c */

@@ -43,8 +43,8 @@
  * Captures run with none of these held, but the sections' (below them).
  *
  * FORK.  All locks are taken before and released after, so what they guard is
- * whole in the child.  What they do not guard, the other threads' caches, is
- * rebuilt (threads.c).
+ * whole in the child.  Other threads' caches, which no lock guards, are rebuilt
+ * (threads.c).
  */
 #include "heap/fast.h"
 #include "heap/libc_heap.h"

@@ -123,8 +123,8 @@ void mt_section_forget(void *memory, size_t bytes);
 /* Offset of a NUL-terminated copy in the strings section, 0 when full. */
 uint32_t mt_string_add(const char *, size_t length);
 
-/* --- epoch.c: opens an epoch when the last is older than the grain. Returns
- * the index of the current one.  AS-safe. */
+/* --- time_index.c: opens an epoch when the last is older than the grain.
+ * Returns the index of the current one.  AS-safe. */
 extern uint64_t mt_epoch_next_ns; /* when the next may open */
 MT_REALIGN MT_COLD void mt_epoch_open(uint64_t now);
 static inline uint32_t mt_epoch_at(uint64_t now)

@@ -4,7 +4,7 @@
  *
  * A program, or a library that it was started with, may have its own mmap(),
  * getpid() or clock_gettime(), which may allocate.  So the heap calls none of
- * them: it asks the kernel, and the vDSO for the time.  These calls are no
+ * them: it asks the kernel, and the vDSO for the time.  These calls are not
  * cancellation points either.
  */
 #ifndef MT_KERNEL_H

@@ -45,9 +45,10 @@ static bool has_twin(const struct stat *now, long flags)
 }
 
 /* A program that closes its standard streams gets descriptor 2 for the next
- * file that it opens.  What was there at the start is still stderr; other files
- * must look like one: a terminal or another character device, a pipe's end to
- * write to, a file that is appended to, or that was put there by dup2(). */
+ * file that it opens.  The file that it was at the start is still stderr; other
+ * files must look like one: a terminal or another character device, a pipe's
+ * end to write to, a file that is appended to, or that was put there by
+ * dup2(). */
 int mt_report_fd(void)
 {
     struct stat now;

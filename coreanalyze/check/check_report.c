@@ -156,8 +156,8 @@ static void not_checked(struct mt_check *check, struct mt_findings_process *p,
     check_put_head(check, p);
 }
 
-/* Keeps what the search needs of memory.  If there is no room for it, a target
- * that stands still is read in place. */
+/* Keeps what the search needs of memory.  If that does not fit, a target that
+ * is stopped is read in place. */
 static void check_capture(struct mt_check *check, struct mt_source *source)
 {
     struct mt_snapshot_options options = {0, NULL};
@@ -176,7 +176,7 @@ static bool has_root(struct mt_source *source)
     return false;
 }
 
-/* Looks at a process whose memory is there.  The crash comes first: what is
+/* Searches a process that still has its memory.  The crash comes first: what is
  * kept for the search for leaks is not enough to unwind. */
 static void look_at_source(struct mt_check *check, struct mt_source *source,
                            const struct mt_exited *exited,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * check.h - a program and its children, followed to their ends; the heap of
- * each is looked at while its memory is still there.
+ * follow.h - follows a program and its children to their ends. The heap of each
+ * is searched before the kernel takes its memory away.
  */
 #ifndef MT_CHECK_H
 #define MT_CHECK_H

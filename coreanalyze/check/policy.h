@@ -62,8 +62,8 @@ bool mt_policy_begin(struct mt_policy *policy, struct mt_error *error);
 bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,
                    struct mt_error *error);
 
-/* Fills in the losses of `process` from the rows of `leaks`, decides on each,
- * and takes those that do not count out of the rows. `report` names frames. */
+/* Fills in the leaks of `process` from the rows of `leaks`, decides on each,
+ * and takes those that do not count out of the rows.  `report` names frames. */
 bool mt_policy_judge(struct mt_policy *policy,
                      struct mt_findings_process *process,
                      const struct mt_report *report, struct mt_leaks *leaks,

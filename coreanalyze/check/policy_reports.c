@@ -99,7 +99,7 @@ void mt_policy_free(struct mt_policy *policy)
 
 /* --- generated suppressions --- */
 
-/* One entry for all losses that it would match. */
+/* One entry for all leaks that it would match. */
 static void put_generated(struct mt_suppressions *set,
                           const struct mt_leak *leak, FILE *out,
                           struct mt_json *json)

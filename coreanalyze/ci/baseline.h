@@ -51,7 +51,7 @@ void mt_baseline_free(struct mt_baseline *);
 enum mt_leak_state mt_baseline_find(struct mt_baseline *,
                                     const struct mt_leak *, uint64_t *count);
 
-/* Writes a baseline of the losses of the outcome that fail, or would if they
+/* Writes a baseline of the leaks in the findings that fail, or would if they
  * were not known.  Leaks of `old` that were not seen are kept if `keep`: not
  * all was checked.  A `*` of `old` stays. */
 bool mt_baseline_write(const struct mt_baseline *old, bool keep,

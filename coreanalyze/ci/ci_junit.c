@@ -27,7 +27,7 @@ static void ci_junit_put_loss(const struct mt_leak *leak, FILE *out)
     }
 }
 
-/* The losses as one text; the caller frees it. */
+/* The leaks as one text; the caller frees it. */
 static char *losses_text(const struct mt_findings_process *p)
 {
     char *text = NULL;

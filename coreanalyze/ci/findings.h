@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * outcome.h - what was found, as plain data that outlives the target:
- * suppressions, baselines and machine-readable reports work on it, and know
- * neither models nor sources.
+ * findings.h - the leaks that were found, as plain data that outlives the
+ * target: suppressions, baselines and machine-readable reports work on it, and
+ * know neither models nor sources.
  *
- * All strings belong to the outcome and may hold any bytes but NUL.
+ * All strings belong to the findings and may hold any bytes but NUL.
  */
 #ifndef MT_FINDINGS_H
 #define MT_FINDINGS_H
@@ -46,7 +46,7 @@ struct mt_leak {
     uint64_t fingerprint; /* of the stack */
     enum mt_leak_state state;
     const char *suppression; /* its name, if suppressed */
-    uint64_t same_count;     /* blocks of all losses of this kind and stack */
+    uint64_t same_count;     /* blocks of all leaks of this kind and stack */
     uint64_t known_count;    /* blocks that the baseline has */
     bool fails;              /* makes its process leak */
 };
@@ -89,7 +89,7 @@ struct mt_findings {
 
 bool mt_findings_init(struct mt_findings *findings, struct mt_error *error);
 void mt_findings_free(struct mt_findings *findings);
-/* The outcome's copy of a text; NULL for NULL or when out of memory. */
+/* The findings' copy of a text; NULL for NULL or when out of memory. */
 const char *mt_findings_text(struct mt_findings *findings, const char *text);
 /* A new process at the end of the list, NULL when out of memory; valid until
  * the next one. */
@@ -98,9 +98,9 @@ struct mt_findings_process *mt_findings_add(struct mt_findings *findings);
 /* Bytes of a loss, with what hangs on it. */
 uint64_t mt_leak_bytes(const struct mt_leak *leak);
 
-/* The losses that fail their processes, the most important first: definite
- * ones before others, then by bytes.  NULL with *n 0 when there are none or
- * memory is out; the caller frees it. */
+/* The leaks that fail their processes, the most important first: definite ones
+ * before others, then by bytes. NULL with *n 0 when there are none or memory is
+ * out; the caller frees it. */
 struct mt_failing {
     const struct mt_findings_process *process;
     const struct mt_leak *leak;

@@ -12,7 +12,7 @@ struct arguments {
     struct mt_arguments common;
     struct mt_leaks_options leaks;
     struct mt_policy policy;
-    uint64_t top, min_bytes; /* of the rows that the gate lets through */
+    uint64_t top, min_bytes; /* of the rows that the policy lets through */
     bool fail, no_stop;
     struct mt_style style; /* out of common.style */
     struct mt_verdict verdict;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define HELP_COLUMN 24u   /* where the help of an option begins */
-#define DEFAULT_WIDTH 80u /* where there is no terminal */
+#define DEFAULT_WIDTH 80u /* without a terminal */
 #define MIN_WIDTH 50u
 
 static int find_option(const struct mt_option *options, const char *word,

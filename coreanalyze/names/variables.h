@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * whatis_symbols.h - names of global and static variables, out of the symbol
- * tables of the modules' files; and bytes of code, which cores leave out.
+ * variables.h - names of global and static variables, out of the symbol tables
+ * of the modules' files; and bytes of code, which cores leave out.
  */
 #ifndef MT_WHATIS_SYMBOLS_H
 #define MT_WHATIS_SYMBOLS_H

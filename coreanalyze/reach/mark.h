@@ -5,7 +5,7 @@
  * The engine knows a map of blocks, memory and ranges of roots; its only state
  * is struct mt_mark.  Nothing recurses: blocks to be scanned are on bounded
  * stacks, and what does not fit has its flag PENDING set and is found by a
- * sweep.  The outcome is a fixed point, so it does not depend on the number of
+ * sweep.  The result is a fixed point, so it does not depend on the number of
  * threads or their order.
  */
 #ifndef MT_MARK_H
@@ -41,7 +41,8 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                    size_t n_ranges, const uint64_t *words, size_t n_words,
                    struct mt_error *error);
 
-/* A head of lost blocks; those that hang on it and on no head before. */
+/* A leak root; the sums of the blocks that it leads to and that no earlier leak
+ * root leads to. */
 struct mt_lost {
     uint32_t span, index;
     uint64_t slot;

@@ -75,7 +75,7 @@ uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end);
 bool mt_scan_next(struct mt_scan *scan, uint64_t *at, uint64_t end,
                   struct mt_hit *hit);
 
-/* The piece of the source's store that holds an address, if there is one. */
+/* The piece of the source's word copy that holds an address, or NULL. */
 const struct mt_word_copy_piece *mt_scan_find_piece(struct mt_scan *scan,
                                                     uint64_t address);
 static inline const struct mt_word_copy_piece *

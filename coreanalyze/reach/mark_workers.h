@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_team.h - threads that work off one heap of items: each has a bounded
+ * mark_workers.h - threads that work off one heap of items: each has a bounded
  * stack of its own, and those that have run out get some from the others.
  */
 #ifndef MT_MARK_TEAM_H

@@ -2,7 +2,7 @@
  *
  * other_heaps.c - libraries in the target that give blocks of their own by an
  * interface that the traced heap does not serve.  Those blocks are in no
- * report.  What they hold is not known without calling the library.
+ * report.  Only a call of the library could count them.
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/json.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * mark_map.h - all blocks of a target, numbered, for analyses that ask of
+ * block_map.h - all blocks of a target, numbered, for analyses that ask of
  * every word of its memory whether it points to a block.
  *
  * A slot is the place of a block, live or not; slots are numbered from 0,
@@ -27,7 +27,7 @@ struct mt_model;
 #define MT_BLOCK_PENDING 8u     /* reached, and still to be scanned */
 #define MT_BLOCK_REFERENCED 16u /* lost: another lost block points to it */
 #define MT_BLOCK_INDIRECT 32u   /* lost: folded under a head */
-#define MT_BLOCK_HEAD 64u       /* lost: heads what hangs on it */
+#define MT_BLOCK_HEAD 64u       /* lost: a leak root */
 #define MT_BLOCK_CYCLIC 128u    /* lost: no unreferenced block leads to it */
 
 struct mt_map_span {

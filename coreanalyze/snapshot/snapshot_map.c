@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * snapshot_map.c - numbers the blocks of the heaps: see mark_map.h.
+ * snapshot_map.c - numbers the blocks of the heaps: see block_map.h.
  */
 #include "coreanalyze/snapshot/block_map.h"
 #include "coreanalyze/snapshot/snapshot_internal.h"

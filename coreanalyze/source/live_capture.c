@@ -116,7 +116,7 @@ static bool live_capture_add_pieces(const struct mt_source *source,
     return ok;
 }
 
-/* False if the user stopped it.  The store becomes the source's. */
+/* False if the user stopped it.  The word copy becomes the source's. */
 static bool live_capture_fill(struct live *live,
                               const struct mt_word_filter *filter,
                               struct mt_word_copy **store)

@@ -102,7 +102,7 @@ struct mt_page_stats {
 
 struct mt_source;
 
-/* Says what to keep of memory when a target is frozen; mark_keep.h has it. */
+/* Chooses the words of memory that a capture keeps; mark_keep.h makes one. */
 struct mt_word_filter {
     /* Called once the target stands still, and while it is read in place. */
     bool (*begin)(void *context, struct mt_source *, struct mt_error *);
@@ -172,11 +172,11 @@ struct mt_source_limits {
 
 /* The result of `capture`. */
 struct mt_captured {
-    bool copied;         /* what is wanted of memory is in the store */
+    bool copied;         /* the wanted words are in the word copy */
     bool stopped;        /* all threads stood still during the capture */
     uint64_t bytes, ns;  /* that were read, and how long it took */
     uint64_t cpu_ns;     /* processor time of that, of all threads */
-    uint64_t kept_bytes; /* that the store takes */
+    uint64_t kept_bytes; /* that the word copy takes */
 };
 
 /* Long steps say how far they are. */
@@ -189,7 +189,7 @@ struct mt_progress {
 
 struct mt_source {
     const struct mt_source_ops *ops;
-    const struct mt_progress *progress; /* of freeze, or NULL; not owned */
+    const struct mt_progress *progress; /* of capture, or NULL; not owned */
     struct mt_process process;
     struct mt_mapping *mappings; /* by address, no overlaps */
     size_t n_mappings;
@@ -205,7 +205,7 @@ struct mt_source {
     size_t n_present;
     bool present_known;          /* else that table says nothing */
     struct mt_captured captured; /* all 0 unless it was */
-    struct mt_word_copy *store;  /* of frozen memory, or NULL */
+    struct mt_word_copy *store;  /* of captured memory, or NULL */
     struct mt_strings *strings;  /* owner of all strings above */
 };
 

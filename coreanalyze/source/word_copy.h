@@ -22,7 +22,7 @@
 #define MT_STORE_WORDS 512u /* of a page */
 #define MT_STORE_SMALL UINT64_C(65536)
 
-/* Memory that the store knows: [start, start + bytes). */
+/* Memory that the word copy covers: [start, start + bytes). */
 struct mt_word_copy_piece {
     uint64_t start, bytes; /* start: a multiple of 8 */
     const uint8_t **pages; /* records by page of the piece; NULL: all 0 */
@@ -38,7 +38,7 @@ struct mt_word_copy {
     uint64_t bytes, limit; /* that the first take, and may take */
 };
 
-/* A store that takes at most `limit` bytes for records; NULL when out of
+/* A word copy that takes at most `limit` bytes for records; NULL when out of
  * memory. */
 struct mt_word_copy *mt_word_copy_new(uint64_t limit);
 void mt_word_copy_free(struct mt_word_copy *); /* takes NULL */
@@ -46,7 +46,7 @@ void mt_word_copy_free(struct mt_word_copy *); /* takes NULL */
  * needed; and gives back what was not used. */
 void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes);
 void mt_word_copy_trim(struct mt_word_copy *store);
-/* Names the pieces of memory that the store is for, by start and bytes; called
+/* Names the pieces of memory that the copy is for, by start and bytes; called
  * once.  False when out of memory. */
 bool mt_word_copy_pieces(struct mt_word_copy *store,
                          const struct mt_word_copy_piece *pieces, size_t n);

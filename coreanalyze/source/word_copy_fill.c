@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * word_copy_fill.c - parts of a store's pieces are taken one by one by a team.
+ * word_copy_fill.c - workers take parts of a word copy's pieces one by one.
  * Each thread reads into one small buffer, again and again, so that memory is
  * written to in the processor's cache alone.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * word_copy_fill.h - reads all pieces of a store once, by all processors, and
- * keeps what somebody chooses.
+ * word_copy_fill.h - reads all pieces of a word copy once, by all processors,
+ * and keeps what somebody chooses.
  */
 #ifndef MT_WORD_COPY_FILL_H
 #define MT_WORD_COPY_FILL_H
@@ -30,7 +30,7 @@ struct mt_fill {
     bool stopped;        /* the same: by the progress hook */
 };
 
-/* False when the store is full, memory ran out, or it was stopped. */
+/* False when the word copy is full, memory ran out, or it was stopped. */
 bool mt_word_copy_fill(struct mt_fill *fill);
 
 /* Memory that can be had without pushing others out, in bytes. */

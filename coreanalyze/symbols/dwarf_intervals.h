@@ -2,7 +2,7 @@
 #ifndef MT_DWARF_SPANS_H
 #define MT_DWARF_SPANS_H
 
-/* dwarf_spans.h: which of many address ranges, that may overlap, holds an
+/* dwarf_intervals.h: which of many address ranges, that may overlap, holds an
  * address. */
 #include <stdbool.h>
 #include <stddef.h>

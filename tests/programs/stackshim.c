@@ -4,7 +4,7 @@
  * sampled ones with libunwind; for tests/e2e/stacks.
  *
  * Preloaded before libmemtrace-preload.so, whose malloc it calls.  A sampled
- * block is not freed, so that its tag still tells of the same allocation when
+ * block is not freed, so that its tag still describes the same allocation when
  * all of them are compared (tests/stacks_compare): after SHIM_SAMPLES of them,
  * or where the program ends, they are written to SHIM_OUTPUT.PID and the
  * process stops itself, once.
