@@ -58,8 +58,8 @@ struct memtrace_reader_symbol {
 struct memtrace_reader_target {
     uint32_t abi; /* MEMTRACE_READER_ABI */
     uint32_t pid; /* of the process; 0 if not known */
-    /* Where the tables come from: the core file at `core` if not NULL;
-     * otherwise /proc/PID if `local_process`; otherwise the tables below. */
+    /* The origin of the tables: the core file at `core` if not NULL; otherwise
+     * /proc/PID if `local_process`; otherwise the tables below. */
     const char *core;
     uint32_t local_process;
     uint32_t n_mappings, n_modules, n_threads;

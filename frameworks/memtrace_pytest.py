@@ -153,7 +153,7 @@ class Checker:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item, call):
         """Fails a test that passed otherwise; at its teardown, when fixtures
-        have let go of what is theirs."""
+        have freed what is theirs."""
         outcome = yield
         report = outcome.get_result()
         if call.when == "setup":

@@ -361,7 +361,7 @@ MT_REALIGN void mt_free_word(void *, mt_span *, uint32_t word);
  * errno. */
 void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,
                      const struct mt_regs *);
-/* Such a block that has been captured already. */
+/* Allocates such a block with a tag: its stack has been captured. */
 MT_REALIGN void *mt_take_small(struct mt_cache *, uint32_t size_class,
                                size_t size, uint64_t tag);
 /* Frees a block of any heap; an invalid pointer is reported as `who`. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What went wrong: on stderr, and in the root for those who read later.
+ * Reports errors on stderr, and in the root for later readers.
  */
 #include "heap/alloc.h"
 #include "heap/raw_print.h"

@@ -432,7 +432,7 @@ void mt_free_any(void *p, const char *who)
 
 /* --- realloc --- */
 
-/* The same block, for another size: its tag records the new request. */
+/* Keeps the block for another size: its tag records the new request. */
 static void heap_retag(mt_span *span, uint32_t index, size_t size,
                        const struct mt_regs *regs)
 {
@@ -463,7 +463,7 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
                         ? size > MT_SMALL_MAX - MT_SPARE_BYTES &&
                               mt_span_resize(mt_heap_at(span->heap), span, size)
                         : heap_fits(span, size);
-    /* What follows in a small block was cleaned with it. */
+    /* The rest of a small block was cleaned with it. */
     if (in_place && span->state == MT_SPAN_LARGE && size > before &&
         MT_UNLIKELY(mt_heap_at(span->heap)->modes & MT_MODE_CLEAN))
         memset((char *)span->base + before, 0, size - before);

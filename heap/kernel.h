@@ -28,7 +28,7 @@ static inline long mt_kernel_raw(long number, long a, long b, long c, long d,
     return result;
 }
 
-/* As syscall(): -1 with errno for an error. */
+/* Like syscall(): -1 with errno for an error. */
 static inline long mt_kernel_errno(long result)
 {
     if ((unsigned long)result < -4095ul)

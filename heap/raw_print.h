@@ -25,8 +25,8 @@ void mt_print_hex(struct mt_print *, uint64_t); /* 0x... */
 void mt_print_u64_right(struct mt_print *, uint64_t, unsigned width);
 /* Writes a size like "118.53M": two decimals, K, M, G, T of 1024. */
 void mt_print_size(struct mt_print *, uint64_t bytes);
-/* Where reports go: descriptor 2, or -1, nowhere, where that is the program's
- * data.  mt_print_start() notes what it is when the process starts. */
+/* The descriptor that reports go to: 2, or -1 (nowhere) if 2 is the program's
+ * data. mt_print_start() notes what 2 is when the process starts. */
 int mt_report_fd(void);
 void mt_print_start(void);
 /* Writes out what is collected (fd > 0). */

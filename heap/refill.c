@@ -33,7 +33,7 @@ static void free_remote(struct mt_cache *cache, mt_span *span, uint32_t index)
     if (mt_is_orphan(span) && mt_adopt_orphan(cache, span))
         return;
     struct mt_cache *owner = mt_cache_notify(span);
-    /* Its thread has ended: only we read its notifications now. */
+    /* The owner's thread has ended: only we read its notifications now. */
     if (owner && __atomic_load_n(&owner->idle, __ATOMIC_SEQ_CST))
         mt_idle_drain(owner);
 }

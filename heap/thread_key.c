@@ -15,7 +15,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-/* What glibc's own parts call: the preload library has another. */
+/* The function that glibc's own parts call: the preload library has another. */
 extern int __pthread_key_create(pthread_key_t *, void (*)(void *));
 #pragma weak __pthread_key_create
 #pragma weak pthread_key_delete

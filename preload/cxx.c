@@ -221,7 +221,7 @@ static MT_COLD MT_NOINLINE void *cxx_new_aligned(size_t size, size_t align,
                                                         caller))(size, align);
 }
 
-/* Those that catch what another form throws. */
+/* Forms that catch what another form throws. */
 static MT_COLD MT_NOINLINE void *cxx_nothrow(const char *name, size_t size,
                                              const void *nothrow,
                                              uintptr_t caller)

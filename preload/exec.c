@@ -32,7 +32,7 @@ static long find_preload(char *const *environment)
     return -1;
 }
 
-/* What an environment without the library needs; 0: it stays as it is. */
+/* Room that an environment without the library needs; 0: it stays as it is. */
 static size_t room_without(const char *path, char *const *environment)
 {
     long at = find_preload(environment);
@@ -91,7 +91,8 @@ static char *const *without(void *memory, char *const *environment)
         room_ ? without(alloca(room_), (environment)) : (environment);         \
     })
 
-/* Where execvp() would find the file; the file itself if it has a slash. */
+/* The path where execvp() would find the file; the file itself if it has a
+ * slash. */
 static const char *search_path(char path[PATH_MAX], const char *file)
 {
     const char *list = NULL;

@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <threads.h>
 
-/* What glibc's own parts call; before glibc 2.34 only programs with threads
- * have it, and call these. */
+/* Functions that glibc's own parts call; before glibc 2.34 only programs with
+ * threads have it, and call these. */
 extern int __pthread_key_create(pthread_key_t *, void (*)(void *))
     __attribute__((weak));
 

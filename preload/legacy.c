@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What glibc's malloc has beside allocation: statistics and tuning.
+ * The functions of glibc's malloc that do not allocate: statistics and tuning.
  */
 #include "heap/block_walk.h"
 #include "heap/memtrace.h"

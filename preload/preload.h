@@ -30,7 +30,7 @@ void dallocx(void *, int flags);
 void sdallocx(void *, size_t, int flags);
 size_t nallocx(size_t, int flags);
 
-/* Of gperftools' <gperftools/tcmalloc.h>. */
+/* Functions of gperftools' <gperftools/tcmalloc.h>. */
 void *tc_malloc(size_t);
 void *tc_calloc(size_t count, size_t);
 void *tc_realloc(void *, size_t);

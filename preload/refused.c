@@ -22,8 +22,8 @@
 #define MOST_ENTRIES 256u
 #define MOST_SCRIPTS 4 /* whose interpreters are scripts */
 
-/* What a program with a sanitizer's runtime in itself exports, or the library
- * that it needs is called by. */
+/* Symbols that a program with a sanitizer's runtime in itself exports, or names
+ * of the runtime's library. */
 static const char *const sanitizers[] = {"__asan_init",
                                          "__tsan_init",
                                          "__msan_init",

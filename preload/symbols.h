@@ -29,7 +29,7 @@ const ElfW(Sym) *
 /* The address that the object defines the name at, in the version that is the
  * default if there are several; 0: it does not. */
 uintptr_t mt_symbols_address(const struct mt_symbols *, const char *name);
-/* This library. */
+/* The preload library. */
 const struct link_map *mt_symbols_own(void);
 /* Does an object that is searched before this library define the name? */
 bool mt_symbols_is_preceded(const char *name);

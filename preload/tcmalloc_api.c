@@ -97,7 +97,7 @@ ALIAS(tc_malloc_skip_new_handler, tc_malloc);
 ALIAS(tc_cfree, tc_free);
 ALIAS(MallocExtension_GetAllocatedSize, tc_malloc_size);
 
-/* Their references to std::nothrow_t are pointers, std::align_val_t is a
+/* A reference to std::nothrow_t is a pointer here, std::align_val_t a
  * size_t. */
 MT_EXPORT void *tc_new(size_t size)
 {

@@ -119,7 +119,7 @@ static void stops_and_goes(void)
         }
         CU_ASSERT_EQUAL(found, 1);
         source->ops->resume(source);
-        /* It can be stopped again, so it had been resumed. */
+        /* The process can be stopped again, so it had been resumed. */
         CU_ASSERT(source->ops->stop(source, &error));
     }
     mt_source_free(source);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is kept of memory reads as it was, and all else as zeros; and the test
- * that picks words finds those in its ranges.
+ * Kept memory reads as it was, and all other memory as zeros; the filter of
+ * ranges finds the words in them.
  */
 #include "coreanalyze/reach/range_filter.h"
 #include "coreanalyze/source/word_copy.h"

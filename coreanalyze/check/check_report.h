@@ -30,7 +30,7 @@ void mt_check_begin(struct mt_check *check);
 /* Looks at the heap of a process, and prints what it finds. */
 void mt_check_exited(void *context, const struct mt_exited *ended);
 void mt_check_lost(void *context, pid_t pid, const char *why);
-/* The same for a source, which it frees, or for NULL and why in `error`;
+/* Judges a source, which it frees; or NULL, with the reason in `error`.
  * `exited` is NULL for cores. */
 void mt_check_look(struct mt_check *check,
                    const struct mt_findings_process *about,

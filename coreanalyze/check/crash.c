@@ -113,7 +113,7 @@ void mt_crash_find(struct mt_findings *findings, struct mt_resolver *resolver,
 
 /* --- what is at the address --- */
 
-/* Where the frames of a block's stack go. */
+/* The destination of the frames of a block's stack. */
 struct allocation {
     FILE *out;
     unsigned n;

@@ -136,7 +136,7 @@ static void reserve_give_back(struct follower *f)
     f->reserve = NULL;
 }
 
-/* So that calls from here find pages there. */
+/* Calls from here then find pages there. */
 static void __attribute__((noinline)) touch_stack(void)
 {
     volatile char pages[STACK];

@@ -18,8 +18,8 @@ struct mt_check_events {
     const char *command; /* that errors begin with */
     /* For MEMTRACE of the program, before what it has: KEY=VALUE, or NULL. */
     const char *settings;
-    /* The same, after that, if it cannot be followed: KEY=VALUE, or
-     * NULL.  No event comes then. */
+    /* A setting to add after that if the program cannot be followed: KEY=VALUE,
+     * or NULL. No event comes then. */
     const char *unfollowed;
 };
 

@@ -29,7 +29,7 @@ struct mt_policy {
     uint64_t known, fresh, grown; /* rows, by what the baseline says */
 };
 
-/* What the result of a process is decided from. */
+/* The facts that decide the result of a process. */
 struct mt_facts {
     const char *not_searched; /* why, or NULL: it was */
     bool incomplete;          /* some memory could not be searched */

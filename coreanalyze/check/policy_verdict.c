@@ -39,7 +39,7 @@ static void verdict_add_loss(const struct mt_policy *policy,
         verdict_add(verdict, ", ", "%" PRIu64 " allowed", policy->max_bytes);
 }
 
-/* What was found and does not count. */
+/* Adds leaks that were found and do not count. */
 static void verdict_add_uncounted(const struct mt_policy *policy,
                                   const struct mt_facts *facts,
                                   struct mt_verdict *verdict)

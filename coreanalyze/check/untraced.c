@@ -86,7 +86,7 @@ static const char *sanitizer_of(pid_t pid, struct mt_elf *elf)
     return found;
 }
 
-/* Of a file that is not ELF for x86-64. */
+/* The reason for a file that is not ELF for x86-64. */
 static bool other_machine(const char *path, char *text, size_t bytes)
 {
     unsigned char ident[EI_NIDENT] = {0};

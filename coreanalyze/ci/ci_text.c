@@ -65,7 +65,7 @@ char *mt_ci_crash_text(const struct mt_findings_process *p)
     return text;
 }
 
-/* As Memcheck's log has a signal that ends the program. */
+/* Writes a signal that ends the program as Memcheck's log does. */
 static void ci_text_put_crash(const struct mt_findings_process *p, FILE *out)
 {
     char title[300];

@@ -133,7 +133,7 @@ static bool resolve_is_program(const struct mt_source *source,
     return false;
 }
 
-/* Where the kernel has the file that a live process runs: an upgrade may have
+/* The kernel's path to the file that a live process runs: an upgrade may have
  * put another one at its path, or removed it. */
 static void find_running(struct mt_resolver *resolver,
                          const struct mt_module *module)

@@ -279,7 +279,7 @@ static void mark_keep_choose(const void *context, uint64_t address,
     /* The next words have not been read. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
         keep_before(words, n_pages * MT_STORE_WORDS, bits);
-    /* This rule looks at words that were kept for other reasons. */
+    /* The rule for vtables looks at words that were kept for other reasons. */
     for (size_t i = 0; i < n_pages && (heuristics & BY_LENGTH); i++)
         keep_lengths(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
                      bits + i * 8);

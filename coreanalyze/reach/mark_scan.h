@@ -66,8 +66,8 @@ unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit);
  * points to that block. */
 bool mt_scan_may_be_end(struct mt_scan *scan, const struct mt_hit *hit);
 
-/* Where to continue after memory is missing at `address`; counts what is
- * missing. */
+/* The address to continue at after memory is missing at `address`; counts what
+ * is missing. */
 uint64_t mt_scan_skip(struct mt_scan *scan, uint64_t address, uint64_t end);
 
 /* The first pointer in [*at, end).  *at becomes the address after it, or `end`

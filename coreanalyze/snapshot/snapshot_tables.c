@@ -117,7 +117,7 @@ static bool visit_region(void *context, uint64_t index, uint64_t address,
     if (r->state == 0)
         return true;
     if (!region_ok(snapshot, r, slice)) {
-        /* Its heap came after the heaps were read, or is gone. */
+        /* The region's heap came after the heaps were read, or is gone. */
         bool newer = mt_snapshot_runs(snapshot) && mt_snapshot_regrow(snapshot);
         if (newer && r->heap < snapshot->sections[MT_SECTION_HEAPS].entries &&
             (r->heap >= model->n_heaps || !model->heaps[r->heap].in_use))

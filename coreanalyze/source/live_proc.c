@@ -216,8 +216,8 @@ static bool live_same_file(const char *one, const char *other)
            a.st_ino == b.st_ino;
 }
 
-/* Where the files of a process are that is in a container, or in another root
- * directory; NULL if they are where ours are, or if it can't be told. */
+/* The root directory of a process in a container, or in another root directory;
+ * NULL if it is the same as ours, or is not known. */
 static const char *live_root(struct mt_source *source, pid_t pid)
 {
     char mounts[64], root[64];

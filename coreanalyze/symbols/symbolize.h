@@ -61,7 +61,7 @@ struct mt_symbol_module {
     size_t build_id_bytes;
     uint64_t
         fingerprint; /* of one without build-id (mt_elf_fingerprint), or 0 */
-    /* Where the kernel has the very file that runs, whatever lies at `path`
+    /* The kernel's path to the very file that runs, whatever lies at `path`
      * now; NULL, or "": not known. */
     const char *running;
 };

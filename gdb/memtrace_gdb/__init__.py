@@ -12,5 +12,5 @@
     constants   what C headers say; written by the build
 
 The reader does the work.  It reads memory through functions of the inferior,
-so that a live process, one behind a gdbserver and a core are the same to it.
+so that a live process, one on a gdbserver and a core are the same to it.
 """

@@ -17,7 +17,7 @@ from .library import Callbacks, Target
 
 PAGE = tables.PAGE
 WORD = (1 << 64) - 1  # registers may come as signed
-NO_PID = 42000  # what GDB makes up where a remote stub tells no pid
+NO_PID = 42000  # what GDB makes up if a remote stub gives no pid
 
 
 class Memory(Callbacks):
@@ -39,7 +39,7 @@ class Memory(Callbacks):
         return size
 
     def _read_start(self, address, buffer, size):
-        """GDB reads all or nothing: halve, at pages, down to what is there."""
+        """GDB reads all or nothing: halve, at pages, down to the pages that exist."""
         first = address // PAGE
         last = (address + size - 1) // PAGE
         if first == last:

@@ -47,7 +47,7 @@ def _key(inferior):
 
 def _open(inferior):
     if not inferiors.has_target(inferior):
-        raise gdb.GdbError("memtrace: there is no process and no core: start "
+        raise gdb.GdbError("memtrace: no process and no core: start "
                            "a program, attach, or open a core")
     architecture = inferior.architecture().name()
     if architecture not in ARCHITECTURES:

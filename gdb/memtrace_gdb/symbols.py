@@ -12,7 +12,7 @@ def describe(pc):
     """(function, offset, file, line) of a return address, or None.
 
     The call before it is what is looked up: the return address of a call at
-    the end of a function lies behind it."""
+    the end of a function lies after it."""
     call = pc - 1
     function, offset = _function(call)
     file, line = _line(call)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Mappings and more out of what GDB prints; GDB's Python does not tell them.
+"""Mappings and more from what GDB prints; GDB's Python does not have them.
 
 Nothing here imports gdb.  A line that is not understood is skipped.
 """

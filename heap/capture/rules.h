@@ -68,7 +68,7 @@ MT_COLD bool mt_rules_outermost(uint64_t pc);
 
 static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 {
-    /* This value and the lower bits give the upper ones, and the other way
+    /* The group and the lower bits give the upper bits, and the other way
      * round. */
     return (pc ^ pc >> MT_RULE_LOW_BITS ^ pc >> (2 * MT_RULE_LOW_BITS + 1)) &
            mask;

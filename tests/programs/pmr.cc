@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What tests/e2e/pmr expects of memtrace_pmr.h.
+ * Shows that memtrace_pmr.h does what tests/e2e/pmr expects.
  */
 #include <cstdint>
 #include <cstdio>

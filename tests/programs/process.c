@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a process does beside allocating, one word of the command line each:
- * what it says is the same on glibc's malloc.
+ * Things that a process does apart from allocating, one word of the command
+ * line each. The output is the same on glibc's malloc.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -96,7 +96,7 @@ static void data_file(const char *name)
         fail(name);
 }
 
-/* This one is a log: a report does. */
+/* A log: a report writes to it. */
 static void log_file(const char *name)
 {
     if (!freopen(name, "a", stderr))

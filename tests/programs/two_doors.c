@@ -99,7 +99,8 @@ static void *in_thread(void *take)
     return make(300);
 }
 
-/* As a foreign-function interface does: a library's function, by its name. */
+/* Finds a library's function by its name, as a foreign-function interface
+ * does. */
 static int by_name(void)
 {
     void *libc = dlopen("libc.so.6", RTLD_NOW);
