@@ -16,7 +16,7 @@ static uint32_t *list_of(struct mt_cache *cache, const mt_span *span)
 }
 
 /* The spans of a list know their neighbours, and the first one the last. */
-static inline bool cache_list_is_whole(uint32_t list)
+static inline MT_CHECK_ONLY bool cache_list_is_whole(uint32_t list)
 {
     uint32_t prev = 0;
     for (uint32_t id = list; id; id = mt_span_at(id)->next) {

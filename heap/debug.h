@@ -32,4 +32,7 @@ _Noreturn void mt_assert_failed(const char *file, int line,
 #define MT_ASSERT_COSTLY(condition) MT_UNCHECKED(condition)
 #endif
 
+/* Of functions that assertions alone call: a release has no use for them. */
+#define MT_CHECK_ONLY __attribute__((unused))
+
 #endif

@@ -33,8 +33,8 @@
 #define RETAIN_NS UINT64_C(1000000000)
 
 /* The record, its region and the map of slices agree on where the span is. */
-static inline bool span_is_in_place(const struct memtrace_heap *heap,
-                                    const mt_span *span)
+static inline MT_CHECK_ONLY bool
+span_is_in_place(const struct memtrace_heap *heap, const mt_span *span)
 {
     const struct mt_region_record *r = mt_region_at(span->region);
     const uint32_t *map = mt_slice_map(r);

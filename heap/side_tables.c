@@ -44,16 +44,16 @@ static uint32_t side_units(size_t bytes)
 }
 
 /* The array lies in what its section has given out. */
-static inline bool is_in_pool(const struct pool *pool, const void *array,
-                              uint64_t n)
+static inline MT_CHECK_ONLY bool is_in_pool(const struct pool *pool,
+                                            const void *array, uint64_t n)
 {
     const struct mt_section_record *s = &memtrace_root->sections[pool->section];
     uintptr_t at = (uintptr_t)array - s->base;
     return at % UNIT == 0 && at < s->used && n * UNIT <= s->used - at;
 }
 
-static inline bool is_listed(const struct pool *pool,
-                             const struct free_array *array, uint64_t n)
+static inline MT_CHECK_ONLY bool
+is_listed(const struct pool *pool, const struct free_array *array, uint64_t n)
 {
     const struct free_array *a = pool->free[n];
     while (a && a != array)

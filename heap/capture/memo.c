@@ -56,7 +56,8 @@ static bool memo_alive(const struct mt_memo *m, const struct mt_memo_entry *e)
 }
 
 /* The slot, its counter and the entry that it leads to know each other. */
-static inline bool slot_is_whole(const struct mt_memo *m, uint32_t slot)
+static inline MT_CHECK_ONLY bool slot_is_whole(const struct mt_memo *m,
+                                               uint32_t slot)
 {
     const struct mt_memo_slot *s = &m->slots[slot];
     if (s->at == 0 || s->at == MT_MEMO_BRANCH)

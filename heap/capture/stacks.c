@@ -102,7 +102,7 @@ static uint64_t hash_frames(const uint64_t *frames, unsigned n, unsigned flags)
 }
 
 /* The id is that of a record that the table has given out. */
-static inline bool is_recorded(uint64_t id)
+static inline MT_CHECK_ONLY bool is_recorded(uint64_t id)
 {
     const struct mt_section_record *s =
         &memtrace_root->sections[MT_SECTION_STACKS];
