@@ -55,8 +55,8 @@ $_memtrace_status is the status of the last one, 0 if it did its work."""
         library()  # says what is wrong with it
         words = argument.split()
         if words:
-            raise gdb.GdbError("memtrace: unknown command '%s' (see help memtrace)"
-                               % words[0])
+            raise gdb.GdbError("memtrace: unknown command '%s' "
+                               "(see help memtrace)" % words[0])
         gdb.execute("help memtrace", from_tty)
 
 

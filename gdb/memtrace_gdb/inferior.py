@@ -39,7 +39,7 @@ class Memory(Callbacks):
         return size
 
     def _read_start(self, address, buffer, size):
-        """GDB reads all or nothing: halve, at pages, down to the pages that exist."""
+        """GDB reads all or nothing: halve, at pages, down to what exists."""
         first = address // PAGE
         last = (address + size - 1) // PAGE
         if first == last:

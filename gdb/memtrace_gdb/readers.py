@@ -51,7 +51,7 @@ def _open(inferior):
                            "a program, attach, or open a core")
     architecture = inferior.architecture().name()
     if architecture not in ARCHITECTURES:
-        raise gdb.GdbError("memtrace: the process is not an x86-64 process but %s"
+        raise gdb.GdbError("memtrace: the target is not x86-64 but %s"
                            % architecture)
     return Reader(library(), inferiors.describe(inferior))
 
