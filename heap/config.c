@@ -5,6 +5,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
+#include "heap/exit/save_at.h"
 #include "heap/capture/capture.h"
 #include "heap/page_kinds.h"
 #include "heap/raw_print.h"
@@ -70,6 +71,17 @@ static bool config_mode(const char *value, size_t length, uint32_t bit,
     if (!config_choice(value, length, "off", "on", &on))
         return false;
     mt_config.modes = on ? mt_config.modes | bit : mt_config.modes & ~bit;
+    return true;
+}
+
+static bool config_save_at(const char *value, size_t length)
+{
+    bool share = length && value[length - 1] == '%';
+    uint64_t n;
+    if (!config_number(value, length - share, UINT64_MAX, &n) || n == 0 ||
+        (share && n > 99))
+        return false;
+    mt_save_at_set(share ? (uint32_t)n : 0, share ? 0 : n);
     return true;
 }
 
@@ -174,6 +186,10 @@ static bool config_set(const char *key, size_t key_length, const char *value,
         mt_capture_verify = verify;
         return true;
     }
+    if (KEY("save_at")) {
+        *why = "takes a share from 1% to 99%, or bytes, as 512M";
+        return config_save_at(value, length);
+    }
     if (KEY("save") || KEY("core")) {
         *why = "takes a name of a file";
         return mt_exit_set(key[0] == 'c', value, length);
@@ -197,4 +213,6 @@ void mt_config_read(const char *text)
             config_complain(text, length, why);
         text += length + (text[length] == ':');
     }
+    if (mt_save_at_is_set && !mt_exit_is_wanted())
+        config_complain("save_at", 7, "needs save=FILE");
 }

@@ -16,6 +16,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
+#include "heap/exit/save_at.h"
 #include "heap/trace_region.h"
 
 extern void _IO_list_lock(void) __attribute__((weak));
@@ -69,6 +70,7 @@ static void fork_child(void)
     if (fork_locked && _IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
         _IO_list_resetlock();
     mt_exit_begin();
+    mt_save_at_begin();
 }
 
 /* The function that pthread_atfork() calls. pthread_atfork() itself would be

@@ -13,6 +13,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/debug.h"
+#include "heap/exit/save_at.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
 
@@ -294,6 +295,7 @@ static mt_span *take_mapped(struct memtrace_heap *heap, uint32_t n)
 /* Exactly n slices, in no list and no map. */
 static mt_span *pages_take(struct memtrace_heap *heap, uint32_t n)
 {
+    mt_save_at_take(n * MT_SLICE_BYTES);
     if (over_limit(heap, n * MT_SLICE_BYTES))
         return NULL;
     mt_span *run = take_mapped(heap, n);
@@ -507,6 +509,7 @@ static bool pages_extend(struct memtrace_heap *heap, mt_span *span,
 {
     struct mt_region_record *r = mt_region_at(span->region);
     uint32_t end = span->first_slice + span->n_slices;
+    mt_save_at_take(more * MT_SLICE_BYTES);
     if (over_limit(heap, more * MT_SLICE_BYTES))
         return false;
     if (end == r->top) {

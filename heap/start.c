@@ -7,6 +7,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
+#include "heap/exit/save_at.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
 #include "heap/raw_print.h"
@@ -85,6 +86,7 @@ static bool heap_start(void)
     mt_own_data_publish();
     mt_region_publish();
     mt_exit_begin();
+    mt_save_at_begin();
     return true;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_TRIES 100u
@@ -168,9 +169,11 @@ char *mt_output_name(const char *pattern, uint32_t pid, const char *name)
         else if (key == 'n' && name)
             for (const char *n = name; *n; n++)
                 putc(*n == '/' ? '_' : *n, out);
+        else if (key == 't')
+            fprintf(out, "%lld", (long long)time(NULL));
         else
             putc(*pattern, out);
-        if (key == 'p' || (key == 'n' && name) || key == '%')
+        if (key == 'p' || key == 't' || (key == 'n' && name) || key == '%')
             pattern++;
     }
     if (fclose(out) != 0) {

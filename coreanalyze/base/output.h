@@ -27,7 +27,8 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
  * (`error` is then kept); nothing is left then. */
 bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error);
 
-/* The pattern with `pid` for every %p, `name` for every %n (unless NULL; with
+/* The pattern with `pid` for every %p, the time in seconds for every %t, `name`
+ * for every %n (unless NULL; with
  * `_` for slashes) and % for %%.  NULL when out of memory; the caller frees
  * it. */
 char *mt_output_name(const char *pattern, uint32_t pid, const char *name);

@@ -42,6 +42,7 @@ void mt_print_info(const struct mt_report *report);
 
 /* Pieces of the above, for other reports.  Process and core, one line. */
 void mt_print_target(const struct mt_report *report);
+void mt_print_saved_at(const struct mt_report *report);
 /* The frames of a row, the first one at the current column, the others at
  * `indent`, and what is wrong with them. */
 void mt_print_row_frames(const struct mt_report *report,

@@ -17,6 +17,33 @@ static void put_line(FILE *out, const char *name, const char *text)
     putc('\n', out);
 }
 
+/* The limit that was near when the process wrote the file, if it did. */
+void mt_print_saved_at(const struct mt_report *report)
+{
+    static const char *const kinds[MT_N_SAVED_KINDS] = {
+        "", " of the memory cgroup", " of the address space",
+        " of the heap's limit", " resident"};
+    const struct mt_saved_at *at = &report->model->source->process.saved_at;
+    time_t when = (time_t)(at->realtime_ns / 1000000000);
+    struct tm tm;
+    char text[64] = "";
+    FILE *out = report->out;
+
+    if (at->kind == 0)
+        return;
+    fputs("  saved at ", out);
+    mt_put_size(out, at->usage);
+    fputs(" of ", out);
+    mt_put_size(out, at->limit);
+    fputs(kinds[at->kind], out);
+    fputs("; the process has ", out);
+    mt_put_size(out, at->resident_bytes);
+    if (gmtime_r(&when, &tm) &&
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm))
+        fprintf(out, "; %s", text);
+    putc('\n', out);
+}
+
 static void info_put_process(const struct mt_report *report)
 {
     const struct mt_model *model = report->model;
@@ -35,6 +62,7 @@ static void info_put_process(const struct mt_report *report)
     put_line(out, "core", process->path);
     if (process->signal)
         fprintf(out, "  %-10s%d\n", "signal", process->signal);
+    mt_print_saved_at(report);
     if (model->parent_pid)
         fprintf(out, "  %-10sof %u\n", "fork", model->parent_pid);
     if (gmtime_r(&start, &tm) &&

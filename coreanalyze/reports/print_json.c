@@ -9,6 +9,23 @@
 
 #include <string.h>
 
+static void json_put_saved_at(struct mt_json *json,
+                              const struct mt_saved_at *at)
+{
+    static const char *const kinds[MT_N_SAVED_KINDS] = {
+        "", "memory cgroup", "address space", "heap", "resident"};
+
+    if (at->kind == 0)
+        return;
+    mt_json_open(json, "saved_at", '{');
+    mt_json_string(json, "of", kinds[at->kind]);
+    mt_json_u64(json, "limit", at->limit);
+    mt_json_u64(json, "usage", at->usage);
+    mt_json_u64(json, "resident_bytes", at->resident_bytes);
+    mt_json_u64(json, "realtime_ns", at->realtime_ns);
+    mt_json_close(json, '}');
+}
+
 void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
 {
     const struct mt_process *process = &model->source->process;
@@ -29,6 +46,7 @@ void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_u64(json, "sample_bytes", model->sample_bytes);
     mt_json_string(json, "config", model->config);
     mt_json_other_heaps(json, model->source);
+    json_put_saved_at(json, &process->saved_at);
     mt_json_close(json, '}');
 }
 

@@ -51,6 +51,7 @@ static void show_put_process(const struct mt_report *report)
                     strsignal(process->signal));
         putc('\n', out);
     }
+    mt_print_saved_at(report);
 }
 
 static void show_put_memory(const struct mt_report *report)

@@ -221,13 +221,16 @@ static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
 static void note_self(struct core *core, const uint8_t *data, size_t bytes)
 {
     struct mt_source *source = &core->source;
-    struct mt_self_note note;
+    struct mt_self_note note = {0};
 
-    if (bytes < sizeof note) {
+    if (bytes < MT_NOTE_SELF_LEAST) {
         source->coverage.bad_notes++;
         return;
     }
-    memcpy(&note, data, sizeof note);
+    memcpy(&note, data, bytes < sizeof note ? bytes : sizeof note);
+    source->process.saved_at = (struct mt_saved_at){
+        note.limit_kind < MT_N_SAVED_KINDS ? note.limit_kind : 0, note.limit,
+        note.usage, note.resident_bytes, note.realtime_ns};
     source->process.mini = note.mini != 0;
     source->coverage.missing_bytes += note.missing_bytes;
     source->coverage.threads_missing = note.threads_missing;

@@ -73,6 +73,14 @@ struct mt_module {
     uint64_t fingerprint;    /* by the trace, of one without build-id, or 0 */
 };
 
+/* A file that the process wrote because memory ran short: what was limited, and
+ * how far it was used. */
+struct mt_saved_at {
+    uint32_t kind; /* 0: no such file; then as MEMTRACE=save_at= has them */
+    uint64_t limit, usage, resident_bytes, realtime_ns;
+};
+#define MT_N_SAVED_KINDS 5
+
 struct mt_process {
     enum mt_source_kind kind;
     uint32_t pid;           /* as the reader sees it; 0 if not known */
@@ -86,6 +94,7 @@ struct mt_process {
     bool mini;              /* a mini-core: the trace without the program */
     /* Resident memory of a live process, now and at most; 0 if not known. */
     uint64_t rss_bytes, peak_rss_bytes;
+    struct mt_saved_at saved_at;
 };
 
 /* How many pages of a range have memory. */

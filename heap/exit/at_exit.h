@@ -22,8 +22,18 @@ struct mt_self_note {
     uint32_t version;         /* 1 */
     uint32_t mini;            /* 1: the trace alone, 0: all memory */
     uint32_t threads_missing; /* threads without registers in the core */
-    uint32_t reserved;        /* 0 */
+    uint32_t limit_kind;      /* enum mt_limit_kind; 0: the process ended */
     uint64_t missing_bytes;   /* that could not be read */
+    /* Unless the process ended: */
+    uint64_t limit, usage;   /* bytes of what is limited */
+    uint64_t resident_bytes; /* of this process */
+    uint64_t realtime_ns;    /* of the file */
+};
+
+/* Why a file is written before the end. */
+struct mt_exit_why {
+    uint32_t kind; /* enum mt_limit_kind */
+    uint64_t limit, usage, resident, realtime_ns;
 };
 
 /* Sets the file that the process is to leave; false if the name is too long or
@@ -35,6 +45,9 @@ void mt_exit_begin(void);
 /* Writes the file, once, if one is wanted and this is the process whose trace
  * it is.  `sp` is the caller's stack pointer, `pc` where it continues. */
 void mt_exit_write(uint64_t sp, uint64_t pc);
+bool mt_exit_is_wanted(void);
+/* The same file, before the end; one line on standard error says so. */
+void mt_exit_write_early(uint64_t sp, uint64_t pc, const struct mt_exit_why *);
 
 /* --- below: shared by the exit_*.c files --- */
 
@@ -63,6 +76,7 @@ struct mt_exit {
     uint64_t offset;
     uint64_t missing_bytes;
     uint64_t sp, pc;
+    struct mt_exit_why why;
     size_t maps_bytes;
     size_t n_programs, n_ranges;
     char maps[MT_EXIT_MAPS]; /* /proc/thread-self/maps */

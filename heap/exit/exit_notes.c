@@ -139,6 +139,11 @@ void mt_exit_notes(struct mt_exit *a)
     struct mt_self_note note = {.version = 1,
                                 .mini = !a->core,
                                 .threads_missing = other_threads(a),
-                                .missing_bytes = a->missing_bytes};
+                                .limit_kind = a->why.kind,
+                                .missing_bytes = a->missing_bytes,
+                                .limit = a->why.limit,
+                                .usage = a->why.usage,
+                                .resident_bytes = a->why.resident,
+                                .realtime_ns = a->why.realtime_ns};
     exit_notes_put(a, "memtrace", MT_NOTE_SELF, &note, sizeof note);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * eater.c - takes memory until something ends it: argv[1] blocks of argv[2]
- * bytes each, or without end if that is 0.
+ * bytes each, or without end if that is 0.  With argv[3] it ends itself by
+ * SIGKILL, and otherwise with 0, or 3 where malloc failed.
  */
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,11 +17,15 @@ int main(int argc, char **argv)
 
     for (size_t n = 0; most == 0 || n < most; n++) {
         void **block = malloc(bytes);
+        if (!block && argc > 3)
+            break;
         if (!block)
             return 3;
         memset(block, 1, bytes);
         *block = list;
         list = block;
     }
+    if (argc > 3)
+        raise(SIGKILL);
     return 0;
 }
