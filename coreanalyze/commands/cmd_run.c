@@ -102,7 +102,7 @@ static const struct mt_option options[] = {
      MT_FIELD(take_setting, struct settings, settings)},
     {"--save", 0, "FILE",
      "save a mini-core when the program ends, in whatever way; %p in the "
-     "name: of each process, by its id; %n: by its name",
+     "name: of each process, by its id; %n: by its name; %t: the time",
      MT_FIELD(mt_parse_text, const char *, save)},
     {0},
 };
