@@ -33,8 +33,10 @@ mt_search(const void *keys, size_t n, size_t stride, uint64_t key)
  * first item that is not below; the second, less one, that of the last item
  * that begins at an address or before. */
 #define MT_KEYS(items, member)                                                 \
-    ((const char *)(items) + offsetof(__typeof__(*(items)), member) +          \
-     0 * sizeof(_Generic((items)->member, uint64_t : 0)))
+    /* An array of no items may be NULL: no arithmetic on pointers. */         \
+    ((const void *)((uintptr_t)(items) +                                       \
+                    offsetof(__typeof__(*(items)), member) +                   \
+                    0 * sizeof(_Generic((items)->member, uint64_t : 0))))
 #define mt_count_below(items, n, member, key)                                  \
     mt_search(MT_KEYS(items, member), n, sizeof *(items), key)
 #define mt_count_up_to(items, n, member, key)                                  \

@@ -9,7 +9,7 @@
 bool mt_parse_debug_dir(void *member, const struct mt_args *args,
                         struct mt_error *error)
 {
-    struct mt_namer_context *places = member;
+    struct mt_debug_places *places = member;
 
     if (places->n_debug_dirs == MT_MAX_DEBUG_DIRS)
         return mt_fail(error, "%s: too many --debug-dir", args->argv[0]);
@@ -156,7 +156,7 @@ bool mt_arguments_read(struct mt_session *session,
 
 struct mt_resolver_options
 mt_arguments_names(const struct mt_session *session,
-                   const struct mt_namer_context *places)
+                   const struct mt_debug_places *places)
 {
     return (struct mt_resolver_options){.debug_dirs = places->debug_dirs,
                                         .sysroot = places->sysroot,
@@ -165,7 +165,7 @@ mt_arguments_names(const struct mt_session *session,
 }
 
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
-                                          const struct mt_namer_context *places,
+                                          const struct mt_debug_places *places,
                                           const struct mt_model *model,
                                           struct mt_error *error)
 {

@@ -13,7 +13,7 @@
 #define MT_MAX_DEBUG_DIRS 16
 
 /* Folders of the files of the target's modules. */
-struct mt_namer_context {
+struct mt_debug_places {
     /* The folders given, then the usual one, then NULL. */
     const char *debug_dirs[MT_MAX_DEBUG_DIRS + 2];
     unsigned n_debug_dirs; /* given */
@@ -32,7 +32,7 @@ struct mt_arguments {
     const char *target;
     bool json, folded;
     struct mt_style_arguments style;
-    struct mt_namer_context places;
+    struct mt_debug_places places;
     struct mt_source_limits limits;
     const char *const *rest; /* the program that the command is to run */
 };
@@ -67,7 +67,7 @@ struct mt_arguments {
         "--debug-dir", 0, "DIR",                                               \
             "look here too for separate debug files (may be given several "    \
             "times)",                                                          \
-            MT_FIELD(mt_parse_debug_dir, struct mt_namer_context,              \
+            MT_FIELD(mt_parse_debug_dir, struct mt_debug_places,               \
                      common.places)                                            \
     }
 #define MT_OPTION_SYSROOT                                                      \
@@ -85,7 +85,7 @@ struct mt_arguments {
                      common.limits)                                            \
     }
 mt_parse mt_parse_stop_timeout; /* struct mt_source_limits */
-mt_parse mt_parse_debug_dir;    /* struct mt_namer_context */
+mt_parse mt_parse_debug_dir;    /* struct mt_debug_places */
 
 /* Options of commands with rows of stacks. */
 mt_parse mt_parse_depth; /* unsigned */
@@ -126,10 +126,10 @@ bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
 /* Makes the resolver of names. `places` must outlive it. */
 struct mt_resolver_options
 mt_arguments_names(const struct mt_session *session,
-                   const struct mt_namer_context *places);
+                   const struct mt_debug_places *places);
 /* Names for the model's frames: NULL with `error` filled on failure. */
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
-                                          const struct mt_namer_context *places,
+                                          const struct mt_debug_places *places,
                                           const struct mt_model *model,
                                           struct mt_error *error);
 
