@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SCAN_BYTES (1u << 20)
+#define SPARSE_BYTES (UINT64_C(64) << 20)
 #define MAX_CANDIDATES 64
 
 struct search {
@@ -117,6 +118,30 @@ static void root_scan(struct search *search, uint64_t start, uint64_t bytes,
     }
 }
 
+/* Reservations of a sanitizer or a virtual machine are terabytes of which
+ * little has memory: halves without a page are passed over. */
+static void root_scan_sparse(struct search *search, uint64_t start,
+                             uint64_t bytes, uint8_t *buffer)
+{
+    struct mt_source *source = search->source;
+    struct mt_page_stats stats = {.known = false};
+    uint64_t half = bytes / 2 / SCAN_BYTES * SCAN_BYTES, present;
+
+    if (bytes > SPARSE_BYTES && source->ops->pages) {
+        source->ops->pages(source, start, start + bytes, &stats);
+        present = (stats.populated + stats.swapped) *
+                  (stats.page_bytes ? stats.page_bytes : 4096);
+        if (stats.known && present == 0)
+            return;
+        if (stats.known && present < bytes / 4) {
+            root_scan_sparse(search, start, half, buffer);
+            root_scan_sparse(search, start + half, bytes - half, buffer);
+            return;
+        }
+    }
+    root_scan(search, start, bytes, buffer);
+}
+
 static void by_scan(struct search *search)
 {
     const struct mt_source *source = search->source;
@@ -135,7 +160,7 @@ static void by_scan(struct search *search)
         if (progress && !progress->report(progress->context,
                                           "searching the trace", done, total))
             break;
-        root_scan(search, m->start, m->present, buffer);
+        root_scan_sparse(search, m->start, m->present, buffer);
         done += m->present;
     }
     free(buffer);
