@@ -56,14 +56,22 @@ static int whole(const unsigned char *p, size_t size, size_t i)
     return p[size - 1] == mark(i);
 }
 
+/* No thread takes all before the others have begun. */
+static pthread_barrier_t all_begun;
+
 static void *fill(void *arg)
 {
     struct filler *f = arg;
     for (;;) {
+        if (f->n == 1)
+            pthread_barrier_wait(&all_begun);
         errno = 0;
         unsigned char *p = malloc(f->size);
-        if (p == NULL)
+        if (p == NULL) {
+            if (f->n == 0)
+                pthread_barrier_wait(&all_begun);
             break;
+        }
         if (f->n == f->most)
             return f->wrong = "more than there can be", NULL;
         write_block(p, f->size, f->n);
@@ -121,6 +129,7 @@ static int fill_all(char *sizes, size_t bytes)
             return puts("no room for the list"), 1;
     }
     void *(*const steps[])(void *) = {fill, empty_half};
+    pthread_barrier_init(&all_begun, NULL, n);
     for (unsigned step = 0; step < 2; step++) {
         for (unsigned i = 0; i < n; i++)
             if (pthread_create(&thread[i], NULL, steps[step], &filler[i]) != 0)
