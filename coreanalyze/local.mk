@@ -6,7 +6,7 @@ dist_bin_SCRIPTS += %D%/memtrace-ctest
 
 # All of the reader's objects, for the library, the command and the tests.
 noinst_LTLIBRARIES += %D%/libread.la
-%C%_libread_la_SOURCES = %D%/reader.c %D%/reader.h
+%C%_libread_la_SOURCES = %D%/reader.c
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
 	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
@@ -30,6 +30,11 @@ lib_LTLIBRARIES += %D%/libmemtrace-read.la
 %C%_libmemtrace_read_la_SOURCES =
 %C%_libmemtrace_read_la_LIBADD = %D%/libread.la
 %C%_libmemtrace_read_la_LDFLAGS = $(AM_LDFLAGS) $(SYMBOLIZE_LDFLAGS) -version-info 0:0:0
+
+# For programs that read traces: #include <memtrace/reader.h>.
+readerdir = $(includedir)/memtrace
+reader_HEADERS = %D%/reader.h
+pkgconfig_DATA += %D%/memtrace-read.pc
 
 bin_PROGRAMS += %D%/memtrace
 %C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/progress_bar.c %D%/commands/progress_bar.h

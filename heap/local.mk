@@ -1,5 +1,5 @@
 # libmemtrace: the traced heap. It needs libc alone.
-include_HEADERS += %D%/memtrace.h %D%/memtrace_pmr.h
+include_HEADERS += %D%/memtrace.h %D%/memtrace_epoch.h %D%/memtrace_pmr.h
 noinst_HEADERS += %D%/layout.h %D%/internal.h
 pkgconfig_DATA += %D%/memtrace.pc
 

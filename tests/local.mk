@@ -10,7 +10,9 @@
 UNIT_TESTS =
 SCRIPT_TESTS =
 LONG_TESTS =
+if CUNIT
 check_PROGRAMS += $(UNIT_TESTS)
+endif
 noinst_HEADERS += %D%/unit.h
 
 include %D%/heap.mk
@@ -24,7 +26,7 @@ include %D%/check.mk
 
 SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
 	%D%/e2e/known %D%/e2e/frames %D%/e2e/odd-programs %D%/e2e/stacks %D%/e2e/control %D%/e2e/layout %D%/installed \
-	%D%/include-rules %D%/prose %D%/configure-names %D%/layout-doc %D%/tree
+	%D%/completion %D%/include-rules %D%/prose %D%/configure-names %D%/layout-doc %D%/tree
 LONG_TESTS += %D%/e2e/stacks-more
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/sampled.py %D%/e2e/third_reader.py \
@@ -45,19 +47,24 @@ TEST_ENVIRONMENT = MT_SRCDIR='$(abs_top_srcdir)' \
 TEST_RUN = $(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/run \
 	--jobs $(TEST_JOBS) --logs %D%/logs $(TEST_FLAGS)
 
+# The build does not need these, so configure only notes that they are missing.
+check-needs:
+	@test -z '$(TESTS_MISSING)' || { echo 'The tests need $(TESTS_MISSING);' \
+		'install that and run configure again.' >&2; exit 1; }
+
 # MT_SCRIPTS in the environment names those of the scripts to run.
-check-local: $(check_PROGRAMS) $(check_LTLIBRARIES)
+check-local: check-needs $(check_PROGRAMS) $(check_LTLIBRARIES)
 	$(AM_V_at)scripts=; for t in $${MT_SCRIPTS-$(SCRIPT_TESTS)}; do \
 		scripts="$$scripts $(srcdir)/$$t"; done; \
 	$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) $$scripts
 
-check-long: all $(check_PROGRAMS) $(check_LTLIBRARIES)
+check-long: all check-needs $(check_PROGRAMS) $(check_LTLIBRARIES)
 	$(AM_V_at)scripts=; for t in $(SCRIPT_TESTS) $(LONG_TESTS); do \
 		scripts="$$scripts $(srcdir)/$$t"; done; \
 	MT_LONG=1 $(TEST_RUN) --timeout 14400 $(UNIT_TESTS) $$scripts
 
 # The programs alone, without the scripts around whole programs.
-check-unit: $(check_PROGRAMS) $(check_LTLIBRARIES)
+check-unit: check-needs $(check_PROGRAMS) $(check_LTLIBRARIES)
 	$(AM_V_at)$(TEST_RUN) --timeout $(TEST_TIMEOUT) $(UNIT_TESTS) \
 		$(srcdir)/%D%/include-rules
 
@@ -69,4 +76,4 @@ check-releases:
 clean-local:
 	rm -rf %D%/logs
 
-.PHONY: check-long check-unit
+.PHONY: check-long check-needs check-unit

@@ -54,7 +54,7 @@ struct mt_arguments {
      MT_FIELD(mt_parse_flag, bool, common.style.full)},                        \
         {"--bytes", 0, NULL, "exact figures instead of K, M and G",            \
          MT_FIELD(mt_parse_flag, bool, common.style.bytes)},                   \
-        {"--color", 0, "WHEN", "auto (the default), always or never",          \
+        {"--color", 0, "auto|always|never", "colours (default: auto)",         \
          MT_FIELD(mt_parse_text, const char *, common.style.colour)},          \
     {                                                                          \
         "--width", 0, "N",                                                     \

@@ -141,6 +141,13 @@ void *aligned_alloc(std::size_t align, std::size_t size)
     auto p = reinterpret_cast<std::uintptr_t>(malloc(size + align));
     return reinterpret_cast<void *>((p + align - 1) & ~(align - 1));
 }
+
+/* Some releases of libstdc++ take aligned blocks by this. */
+int posix_memalign(void **result, std::size_t align, std::size_t size)
+{
+    *result = aligned_alloc(align, size);
+    return 0;
+}
 }
 #endif
 
