@@ -6,6 +6,7 @@
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
 #include "heap/block_walk.h"
+#include "heap/capture/stacks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -163,6 +164,9 @@ MT_EXPORT int memtrace_heap_class_stats(memtrace_heap *heap,
 }
 
 struct public_walk {
+    uint64_t frames[MT_DEPTH_MAX]; /* of stack `id` */
+    uint32_t id;
+    unsigned depth;
     int (*visit)(const struct memtrace_block *, void *);
     void *arg;
     uint64_t now;
@@ -185,9 +189,11 @@ static int visit_public(mt_span *span, uint32_t index, void *arg)
             (double)(walk->now - epochs[MT_TAG_EPOCH(tag)].monotonic_ns) / 1e9;
     }
     if (id >= MT_STACK_FIRST) {
-        const struct mt_stack_record *stack = mt_stack_at(id);
-        block.stack = (const uint64_t *)stack->frames;
-        block.depth = stack->depth;
+        if (id != walk->id)
+            walk->depth = mt_stacks_frames(id, walk->frames);
+        walk->id = id;
+        block.stack = walk->frames;
+        block.depth = walk->depth;
     }
     return walk->visit(&block, walk->arg);
 }
@@ -200,15 +206,9 @@ MT_EXPORT int memtrace_heap_walk(memtrace_heap *heap,
     heap = mt_heap_meant(heap);
     if (heap == NULL)
         return -1;
-    struct public_walk walk = {visit, arg, mt_os_monotonic_ns()};
+    struct public_walk walk = {
+        .visit = visit, .arg = arg, .now = mt_os_monotonic_ns()};
     return mt_blocks_walk(heap, visit_public, &walk);
-}
-
-const struct mt_stack_record *mt_stack_at(uint32_t id)
-{
-    return (struct mt_stack_record *)memtrace_root->sections[MT_SECTION_STACKS]
-               .base +
-           id;
 }
 
 MT_EXPORT int memtrace_heap_trace(memtrace_heap *heap, int on)

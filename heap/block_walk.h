@@ -16,6 +16,5 @@ void mt_heap_usage(const struct memtrace_heap *, struct memtrace_stats *);
 uint64_t mt_block_tag(const mt_span *, uint32_t index);
 /* Bytes asked for; the block's size if it is untraced. */
 uint64_t mt_block_requested(const mt_span *, uint64_t tag);
-const struct mt_stack_record *mt_stack_at(uint32_t id);
 
 #endif

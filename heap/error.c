@@ -3,6 +3,7 @@
  * Reports errors on stderr, and in the root for later readers.
  */
 #include "heap/alloc.h"
+#include "heap/capture/stacks.h"
 #include "heap/raw_print.h"
 
 #include <errno.h>
@@ -58,11 +59,10 @@ static void print_stack(struct mt_print *out, uint32_t id)
     if (id < MT_STACK_FIRST ||
         id >= mt_load_acquire(&s->used) / sizeof(struct mt_stack_record))
         return;
-    const struct mt_stack_record *stack =
-        (struct mt_stack_record *)s->base + id;
-    const uint64_t *frames = (const uint64_t *)stack->frames;
+    uint64_t frames[MT_DEPTH_MAX];
+    unsigned n = mt_stacks_frames(id, frames);
     mt_print(out, "memtrace:   last allocated by\n");
-    for (unsigned i = 0; i < stack->depth; i++)
+    for (unsigned i = 0; i < n; i++)
         error_print_frame(out, frames[i]);
 }
 

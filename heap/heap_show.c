@@ -7,6 +7,7 @@
 #include "heap/memtrace.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"
+#include "heap/capture/stacks.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -137,9 +138,10 @@ static void print_row(struct mt_print *out, const struct row *row)
                                                          : "(no stack)\n");
         return;
     }
-    const struct mt_stack_record *stack = mt_stack_at(row->stack);
-    const uint64_t *frames = (const uint64_t *)stack->frames;
-    for (unsigned i = 0; i < stack->depth; i++) {
+    const struct mt_stack_record *stack = mt_stacks_record(row->stack);
+    uint64_t frames[MT_DEPTH_MAX];
+    unsigned n = mt_stacks_frames(row->stack, frames);
+    for (unsigned i = 0; i < n; i++) {
         if (i)
             mt_print(out, "                                      ");
         heap_show_print_frame(out, frames[i]);

@@ -21,8 +21,9 @@ static uint32_t twin_of(uint32_t id, bool ignored)
     if (flags == s->flags)
         return id;
     bool known;
-    uint32_t twin =
-        mt_stacks_intern((const uint64_t *)s->frames, s->depth, flags, &known);
+    uint64_t frames[MT_DEPTH_MAX];
+    unsigned n = mt_stacks_frames(id, frames);
+    uint32_t twin = mt_stacks_intern(frames, n, flags, NULL, &known);
     return twin == MT_STACK_OVERFLOW ? id : twin;
 }
 

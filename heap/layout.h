@@ -21,8 +21,10 @@
  *   block         what an allocation returns.
  *   tag           64 bits per block: who allocated it, when, how much of it
  *                 was asked for.
- *   stack         a deduplicated call stack: program counters, innermost
- *                 (the caller of malloc) first.
+ *   node          a frame of call stacks: a program counter, and the node of
+ *                 its caller.  Stacks with the same callers share nodes.
+ *   stack         a deduplicated call stack: the node of its innermost frame
+ *                 (the caller of malloc).
  *   epoch         an entry in a table of coarse times; a tag holds its index.
  *
  * CONVENTIONS
@@ -55,8 +57,8 @@
 
 /* clang-format off */
 
-#define MT_LAYOUT_MAJOR 1
-#define MT_LAYOUT_MINOR 1
+#define MT_LAYOUT_MAJOR 2
+#define MT_LAYOUT_MINOR 0
 
 /* "MEMTRACE" in the order of the bytes in memory (little-endian). */
 #define MT_MAGIC UINT64_C(0x45434152544d454d)
@@ -112,6 +114,8 @@
 #define MT_HEAP_GIVEN 16u           /* its memory was given by the caller */
 #define MT_HEAP_MAIN 32u            /* serves malloc; threads own spans */
 
+#define MT_DEPTH_MAX 1024 /* frames of a stack, at most */
+
 /* mt_stack_record.flags */
 #define MT_STACK_TRUNCATED 1u     /* deeper than the depth that was set */
 #define MT_STACK_FRAME_POINTER 2u /* some frame was found by frame pointer */
@@ -143,7 +147,7 @@
     S(MODULES, modules, sizeof(struct mt_module_record), "programs, libraries") \
     S(STRINGS, strings, 1, "text: paths and labels, each ends in NUL")        \
     S(STACKS, stacks, sizeof(struct mt_stack_record), "call stacks")          \
-    S(FRAMES, frames, 8, "program counters of the stacks")                    \
+    S(NODES, nodes, sizeof(struct mt_node_record), "frames of the stacks")    \
     S(SPANS, spans, sizeof(struct mt_span_record), "spans; id 0 is not used") \
     S(SLICE_MAPS, slice_maps, 4, "span id of every slice of a region")        \
     S(BITMAPS, bitmaps, 8, "free bits of spans with more than 64 blocks")     \
@@ -265,15 +269,20 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(124, uint32_t, pending_next, "the allocator's own link")
 
 #define MT_STACK_FIELDS(F, A)                                                 \
-    F(0, uint64_t, hash, "of the frames")                                     \
-    F(8, uint64_t, frames, "address of uint64_t[depth], innermost first")     \
-    F(16, uint16_t, depth, "frames")                                          \
-    F(18, uint16_t, flags, "MT_STACK_*")                                      \
-    F(20, uint32_t, next, "the allocator's own link")                         \
-    F(24, uint64_t, allocs, "allocations since start-up, folded so far")      \
-    F(32, uint64_t, bytes, "bytes of those")                                  \
-    F(40, uint32_t, first_epoch, "when it was first seen")                    \
-    F(44, uint32_t, modules, "records of modules that its frames lie in")
+    F(0, uint32_t, node, "its innermost frame, in nodes")                     \
+    F(4, uint32_t, next, "the allocator's own link")                          \
+    F(8, uint16_t, depth, "frames; 0: not a stack")                           \
+    F(10, uint16_t, flags, "MT_STACK_*")                                      \
+    F(12, uint32_t, modules, "records of modules that its frames lie in")     \
+    F(16, uint64_t, allocs, "allocations since start-up, folded so far")      \
+    F(24, uint64_t, bytes, "bytes of those")                                  \
+    F(32, uint32_t, first_epoch, "when it was first seen")                    \
+    F(36, uint32_t, state, "the allocator's own")
+
+#define MT_NODE_FIELDS(F, A)                                                  \
+    F(0, uint64_t, pc, "lower 48 bits: program counter; upper: the allocator's own") \
+    F(8, uint32_t, parent, "node of the caller; 0: outermost")                \
+    F(12, uint32_t, stack, "the allocator's own link")
 
 #define MT_EPOCH_FIELDS(F, A)                                                 \
     F(0, uint64_t, monotonic_ns, "CLOCK_MONOTONIC when it was opened")        \
@@ -332,6 +341,9 @@ struct mt_span_record {
 struct mt_stack_record {
     MT_STACK_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
 };
+struct mt_node_record {
+    MT_NODE_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
+};
 struct mt_epoch_record {
     MT_EPOCH_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
 };
@@ -354,7 +366,8 @@ struct mt_counter_record {
     R(heap_record, MT_HEAP_FIELDS, 192)                                       \
     R(region_record, MT_REGION_FIELDS, 64)                                    \
     R(span_record, MT_SPAN_FIELDS, 128)                                       \
-    R(stack_record, MT_STACK_FIELDS, 48)                                      \
+    R(stack_record, MT_STACK_FIELDS, 40)                                      \
+    R(node_record, MT_NODE_FIELDS, 16)                                        \
     R(epoch_record, MT_EPOCH_FIELDS, 16)                                      \
     R(module_record, MT_MODULE_FIELDS, 104)                                    \
     R(thread_record, MT_THREAD_FIELDS, 64)                                    \
@@ -405,6 +418,9 @@ MT_SPAN_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #define MT_ASSERTED mt_stack_record
 MT_STACK_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
+#undef MT_ASSERTED
+#define MT_ASSERTED mt_node_record
+MT_NODE_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #define MT_ASSERTED mt_epoch_record
 MT_EPOCH_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)

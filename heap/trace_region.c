@@ -32,7 +32,7 @@ static const struct {
     [MT_SECTION_MODULES] = {MIB(8), KIB(256)},
     [MT_SECTION_STRINGS] = {MIB(64), KIB(256)},
     [MT_SECTION_STACKS] = {GIB(1), MIB(1)},
-    [MT_SECTION_FRAMES] = {GIB(8), MIB(4)},
+    [MT_SECTION_NODES] = {GIB(8), MIB(4)},
     [MT_SECTION_SPANS] = {GIB(4), MIB(1)},
     [MT_SECTION_SLICE_MAPS] = {GIB(1), KIB(256)},
     [MT_SECTION_BITMAPS] = {GIB(8), MIB(1)},

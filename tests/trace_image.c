@@ -135,6 +135,7 @@ struct image *image_new(void)
     add_record(image, MT_SECTION_SPANS);       /* id 0 is not used */
     for (unsigned i = 0; i < MT_STACK_FIRST; i++)
         add_record(image, MT_SECTION_STACKS);
+    add_record(image, MT_SECTION_NODES); /* id 0 means none */
     image_epoch(image, 0, NULL);
     return image;
 }
@@ -189,6 +190,16 @@ uint32_t image_region(struct image *image, uint32_t heap, uint64_t base,
     return id;
 }
 
+uint32_t image_node(struct image *image, uint32_t parent, uint64_t pc)
+{
+    uint32_t id = add_record(image, MT_SECTION_NODES);
+    struct mt_node_record *n = IMAGE_RECORD(image, NODES, mt_node_record, id);
+
+    n->pc = pc;
+    n->parent = parent;
+    return id;
+}
+
 uint32_t image_stack(struct image *image, unsigned depth,
                      const uint64_t *frames)
 {
@@ -196,11 +207,11 @@ uint32_t image_stack(struct image *image, unsigned depth,
     struct mt_stack_record *s =
         IMAGE_RECORD(image, STACKS, mt_stack_record, id);
 
-    s->frames = image_alloc(image, MT_SECTION_FRAMES, depth * 8ul);
     s->depth = (uint16_t)depth;
     s->modules = (uint32_t)(image->root->sections[MT_SECTION_MODULES].used /
                             sizeof(struct mt_module_record));
-    memcpy(image_at(image, s->frames), frames, depth * 8ul);
+    for (unsigned i = depth; i-- > 0;)
+        s->node = image_node(image, s->node, frames[i]);
     return id;
 }
 

@@ -54,6 +54,7 @@ uint32_t image_heap(struct image *, const char *name, uint32_t trace,
                     uint32_t flags);
 uint32_t image_region(struct image *, uint32_t heap, uint64_t base,
                       uint32_t slices);
+uint32_t image_node(struct image *, uint32_t parent, uint64_t pc);
 uint32_t image_stack(struct image *, unsigned depth, const uint64_t *frames);
 uint32_t image_epoch(struct image *, uint64_t ns_since_start, const char *mark);
 uint32_t image_module(struct image *, uint64_t start, uint64_t end,

@@ -248,16 +248,16 @@ static void add_stacks(uint64_t n)
     bool known;
     for (uint64_t i = 0; i < n; i++) {
         const uint64_t frames[2] = {0x7000000000 + 16 * i, 0x7100000000};
-        mt_stacks_intern(frames, 2, 0, &known);
+        mt_stacks_intern(frames, 2, 0, NULL, &known);
     }
 }
 
-static void stack_with_another_hash(void)
+static void node_of_another_caller(void)
 {
     alloc_all(100);
     add_stacks(10);
-    for (uint32_t id = MT_STACK_FIRST; id < MT_STACK_FIRST + 5; id++)
-        mt_stacks_record(id)->hash ^= UINT64_C(1) << 63;
+    for (uint32_t id = MT_NODE_FIRST; id < MT_NODE_FIRST + 5; id++)
+        mt_tree_node(id)->parent ^= 1u << 20;
     add_stacks(5000);
 }
 
@@ -269,7 +269,7 @@ static void count_of_no_stack(void)
 
 static void stack_damage(void)
 {
-    CAUGHT(stack_with_another_hash, "heap/capture/stacks.c");
+    CAUGHT(node_of_another_caller, "heap/capture/frame_tree.c");
     CAUGHT(count_of_no_stack, "heap/capture/stacks.c");
 }
 

@@ -10,6 +10,7 @@
 #include "heap/capture/stacks.h"
 #include "heap/capture/unwind.h"
 #include "tests/regs.h"
+#include "tests/stack_is.h"
 #include "tests/unit.h"
 
 #include <alloca.h>
@@ -50,10 +51,8 @@ static HIDE uint32_t capture_and_check(struct mt_capture *c)
     uint32_t id = mt_capture_stack(c, &regs, 10);
     mt_unwind(&u, &regs);
     const struct mt_stack_record *s = mt_stacks_record(id);
-    bool same =
-        id >= MT_STACK_FIRST && s->depth == u.n_frames && s->flags == u.flags &&
-        memcmp((void *)(uintptr_t)s->frames, frames, 8 * (size_t)u.n_frames) ==
-            0;
+    bool same = id >= MT_STACK_FIRST && s->depth == u.n_frames &&
+                s->flags == u.flags && stack_is(id, frames, u.n_frames);
     __atomic_fetch_add(&captures, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&wrong, !same, __ATOMIC_RELAXED);
     return id;

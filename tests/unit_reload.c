@@ -38,7 +38,8 @@ static __attribute__((noinline)) void here(void)
     test_regs(&regs);
     last_id = mt_capture_stack(capture, &regs, 10);
     const struct mt_stack_record *s = mt_stacks_record(last_id);
-    const uint64_t *frames = (const uint64_t *)(uintptr_t)s->frames;
+    uint64_t frames[MT_DEPTH_MAX];
+    mt_stacks_frames(last_id, frames);
     int k = 1; /* AddressSanitizer's own backtrace() adds a frame */
     while (k < n - 1 && k < 3 && (uint64_t)(uintptr_t)want[k] != frames[1])
         k++;

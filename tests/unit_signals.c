@@ -10,6 +10,7 @@
 #include "heap/capture/stacks.h"
 #include "heap/capture/unwind.h"
 #include "tests/regs.h"
+#include "tests/stack_is.h"
 #include "tests/unit.h"
 
 #include <setjmp.h>
@@ -33,8 +34,7 @@ static bool is_right(uint32_t id, const struct mt_regs *regs)
     mt_unwind(&u, regs);
     const struct mt_stack_record *s = mt_stacks_record(id);
     return id >= MT_STACK_FIRST && s->depth == u.n_frames &&
-           s->flags == u.flags &&
-           memcmp((void *)(uintptr_t)s->frames, frames, 8ul * u.n_frames) == 0;
+           s->flags == u.flags && stack_is(id, frames, u.n_frames);
 }
 
 static inline void set_trap_flag(void)

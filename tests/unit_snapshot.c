@@ -447,7 +447,7 @@ static void damaged_tables(void)
 
     start();
     s = IMAGE_RECORD(image, STACKS, mt_stack_record, plan.stacks[0]);
-    s->frames = 0x1000;
+    s->node = 0x1000;
     s = IMAGE_RECORD(image, STACKS, mt_stack_record, plan.stacks[2]);
     s->depth = 5000;
     IMAGE_RECORD(image, EPOCHS, mt_epoch_record, 2)->monotonic_ns = 5;
@@ -461,6 +461,35 @@ static void damaged_tables(void)
     CU_ASSERT_EQUAL(model->coverage.skipped_modules, 1);
     CU_ASSERT_EQUAL(model->now_ns, 1000000000);
     CU_ASSERT_EQUAL(seen.of_stack[plan.stacks[1]], 1);
+    end();
+}
+
+/* Parents that lead in a circle, out of the table or to no node. */
+static void damaged_nodes(void)
+{
+    uint64_t frames[MT_MAX_FRAMES];
+    struct mt_stack_record *s;
+    uint32_t ids[3];
+
+    start();
+    for (unsigned i = 0; i < 3; i++) {
+        ids[i] = plan.stacks[i];
+        s = IMAGE_RECORD(image, STACKS, mt_stack_record, ids[i]);
+        s->depth = MT_MAX_FRAMES;
+        IMAGE_RECORD(image, NODES, mt_node_record, s->node)->parent =
+            i == 0   ? s->node
+            : i == 1 ? 0xffffffffu
+                     : image_node(image, 0, 0);
+    }
+    take();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(model);
+    CU_ASSERT_EQUAL(model->coverage.skipped_stacks, 0);
+    CU_ASSERT_EQUAL(mt_model_frames(model, ids[0], frames), MT_MAX_FRAMES);
+    CU_ASSERT_EQUAL(model->coverage.unreadable_bytes, 0);
+    CU_ASSERT_EQUAL(mt_model_frames(model, ids[1], frames), 1);
+    CU_ASSERT_EQUAL(mt_model_frames(model, ids[2], frames), 1);
+    CU_ASSERT_EQUAL(model->coverage.unreadable_bytes,
+                    2 * 8 * (MT_MAX_FRAMES - 1));
     end();
 }
 
@@ -559,6 +588,7 @@ static const struct unit_test tests[] = {
     {"spans that share bitmaps are bounded", shared_bitmaps},
     {"damaged tags are counted", damaged_tags},
     {"damaged tables are skipped", damaged_tables},
+    {"nodes whose parents make no sense", damaged_nodes},
     {"unfinished records are no damage", unfinished_records},
     {"damaged regions are skipped", damaged_regions},
     {"damaged sections are skipped", damaged_sections},

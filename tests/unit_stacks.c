@@ -7,6 +7,7 @@
 #include "heap/trace_region.h"
 #include "heap/capture/stacks.h"
 #include "tests/regs.h"
+#include "tests/stack_is.h"
 #include "tests/unit.h"
 
 #include <dlfcn.h>
@@ -41,22 +42,62 @@ static void known_again(void)
     static uint32_t ids[N];
     for (uint64_t i = 0; i < N; i++) {
         make_frames(frames, 1 + i % 8, i);
-        ids[i] = mt_stacks_intern(frames, 1 + i % 8, 0, &known);
+        ids[i] = mt_stacks_intern(frames, 1 + i % 8, 0, NULL, &known);
         CU_ASSERT(ids[i] >= MT_STACK_FIRST);
     }
     for (uint64_t i = 0; i < N; i++) {
         make_frames(frames, 1 + i % 8, i);
-        CU_ASSERT_EQUAL(mt_stacks_intern(frames, 1 + i % 8, 0, &known), ids[i]);
+        CU_ASSERT_EQUAL(mt_stacks_intern(frames, 1 + i % 8, 0, NULL, &known),
+                        ids[i]);
         const struct mt_stack_record *s = mt_stacks_record(ids[i]);
         CU_ASSERT_EQUAL(s->depth, 1 + i % 8);
-        CU_ASSERT_EQUAL(
-            memcmp((void *)(uintptr_t)s->frames, frames, 8 * (1 + i % 8)), 0);
+        CU_ASSERT(stack_is(ids[i], frames, 1 + i % 8));
     }
     make_frames(frames, 4, 3);
-    uint32_t whole = mt_stacks_intern(frames, 4, 0, &known);
-    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 4, MT_STACK_TRUNCATED, &known),
-                        whole);
-    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 3, 0, &known), whole);
+    uint32_t whole = mt_stacks_intern(frames, 4, 0, NULL, &known);
+    CU_ASSERT_NOT_EQUAL(
+        mt_stacks_intern(frames, 4, MT_STACK_TRUNCATED, NULL, &known), whole);
+    CU_ASSERT_NOT_EQUAL(mt_stacks_intern(frames, 3, 0, NULL, &known), whole);
+}
+
+static uint64_t n_nodes(void)
+{
+    return section(MT_SECTION_NODES)->used / sizeof(struct mt_node_record);
+}
+
+/* Stacks take nodes for those frames alone that no other has. */
+static void shared_callers(void)
+{
+    static struct mt_stack_path path;
+    enum { DEPTH = 1000, LEAVES = 500 };
+    static uint64_t frames[DEPTH];
+    uint32_t ids[LEAVES];
+    make_frames(frames, DEPTH, UINT64_C(1) << 24);
+    mt_stacks_intern(frames, DEPTH, 0, NULL, &known);
+    uint64_t before = n_nodes();
+    for (unsigned i = 0; i < LEAVES; i++) {
+        frames[0] = 0x7f0000000000 + i;
+        ids[i] =
+            mt_stacks_intern(frames, DEPTH, 0, i & 1 ? &path : NULL, &known);
+        CU_ASSERT_FALSE(known);
+    }
+    CU_ASSERT_EQUAL(n_nodes(), before + LEAVES);
+    for (unsigned i = 0; i < LEAVES; i++) {
+        frames[0] = 0x7f0000000000 + i;
+        CU_ASSERT(stack_is(ids[i], frames, DEPTH));
+        CU_ASSERT_EQUAL(mt_stacks_intern(frames, DEPTH, 0, &path, &known),
+                        ids[i]);
+        CU_ASSERT(known);
+    }
+    /* Callers alone, and a path that is longer, shorter or another's. */
+    for (unsigned i = 0; i < 2000; i++) {
+        unsigned from = i * 7919 % DEPTH, n = DEPTH - from;
+        uint32_t id = mt_stacks_intern(frames + from, n, 0, &path, &known);
+        CU_ASSERT(stack_is(id, frames + from, n));
+        CU_ASSERT_EQUAL(mt_stacks_intern(frames + from, n, 0, NULL, &known),
+                        id);
+    }
+    CU_ASSERT_EQUAL(n_nodes(), before + LEAVES);
 }
 
 enum { THREADS = 4, SHARED = 30000 };
@@ -68,7 +109,7 @@ static void *intern_many(void *argument)
     uint64_t frames[5];
     for (uint64_t i = 0; i < SHARED; i++) {
         make_frames(frames, 5, (UINT64_C(1) << 20) + i);
-        ids[i] = mt_stacks_intern(frames, 5, 0, &known);
+        ids[i] = mt_stacks_intern(frames, 5, 0, NULL, &known);
         mt_stacks_count(ids[i], 1, 10);
     }
     return NULL;
@@ -129,7 +170,8 @@ static void captured(void)
     CU_ASSERT_EQUAL(b->bytes, 35);
     CU_ASSERT_EQUAL(b->depth, a->depth + 1);
     CU_ASSERT_EQUAL(a->flags, 0);
-    const uint64_t *frames = (const uint64_t *)(uintptr_t)a->frames;
+    uint64_t frames[MT_DEPTH_MAX];
+    CU_ASSERT_EQUAL(mt_stacks_frames(first, frames), a->depth);
     CU_ASSERT(frames[0] > (uintptr_t)capture_here);
     CU_ASSERT(frames[0] < (uintptr_t)capture_here + 200);
 }
@@ -194,7 +236,7 @@ static void load_count(void)
     CU_ASSERT_NOT_EQUAL(loaded, before);
     dlclose(library);
     uint64_t frames[1] = {(uintptr_t)load_count};
-    mt_stacks_intern(frames, 1, 0, &known);
+    mt_stacks_intern(frames, 1, 0, NULL, &known);
     CU_ASSERT_PTR_NOT_NULL(dlopen("libutil.so.1", RTLD_NOW));
     CU_ASSERT_NOT_EQUAL(mt_modules_load_count(), loaded);
     CU_ASSERT_NOT_EQUAL(mt_modules_load_count(), before);
@@ -202,6 +244,7 @@ static void load_count(void)
 
 static const struct unit_test tests[] = {
     {"a stack that is known gets its id again", known_again},
+    {"stacks share the nodes of their callers", shared_callers},
     {"threads that add the same stacks", by_many_threads},
     {"a capture counts on its stack", captured},
     {"modules of frames are listed", modules},

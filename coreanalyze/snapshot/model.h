@@ -65,7 +65,7 @@ struct mt_region {
 };
 
 struct mt_stack {
-    uint64_t frames; /* address in the target; use mt_model_frames() */
+    uint32_t node; /* of the target; use mt_model_frames() */
     uint16_t depth;
     bool truncated, frame_pointer, incomplete;
     bool ignored; /* its blocks do not count as leaks: the program asked for

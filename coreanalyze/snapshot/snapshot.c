@@ -202,6 +202,8 @@ void mt_model_free(struct mt_model *model)
     mt_window_drop(&snapshot->remote);
     mt_window_drop(&snapshot->tags);
     mt_window_drop(&snapshot->slices);
+    for (unsigned i = 0; i < MT_NODE_WINDOWS; i++)
+        mt_window_drop(&snapshot->nodes[i]);
     mt_index_free(snapshot->index);
     free(snapshot);
     free(model->heaps);

@@ -42,6 +42,9 @@ struct mt_window {
     uint8_t *data;
 };
 
+#define MT_NODE_WINDOW 65536u /* bytes of the nodes' section */
+#define MT_NODE_WINDOWS 64
+
 /* Spans, their bits and the slice maps in memory, for mt_model_find() and for
  * maps. */
 struct indexed_span {
@@ -79,6 +82,7 @@ struct mt_snapshot {
     unsigned n_regrown;      /* see mt_snapshot_regrow */
     uint64_t counter_budget; /* honest threads share no counters */
     struct mt_window spans, local, remote, tags, slices;
+    struct mt_window nodes[MT_NODE_WINDOWS]; /* each for every 64th part */
     struct mt_index *index;
     bool outline; /* the index has no bits */
 };

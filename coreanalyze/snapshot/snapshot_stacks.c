@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MAX_AGAIN 4096u
+#define PC_MASK ((UINT64_C(1) << 48) - 1)
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
 {
@@ -18,9 +19,8 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
 static bool stack_ok(const struct mt_snapshot *snapshot,
                      const struct mt_stack_record *r)
 {
-    return r->depth <= MT_MAX_FRAMES && r->frames % 8 == 0 &&
-           mt_section_holds(snapshot, MT_SECTION_FRAMES, r->frames,
-                            (uint64_t)r->depth * 8);
+    return r->depth <= MT_MAX_FRAMES && r->node != 0 &&
+           r->node < snapshot->sections[MT_SECTION_NODES].entries;
 }
 
 /* An untouched record stays untouched here: tables may be huge and sparse. */
@@ -50,7 +50,7 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     }
     stack = &model->stacks[index];
     stack->valid = true;
-    stack->frames = r->frames;
+    stack->node = r->node;
     stack->depth = r->depth;
     stack->truncated = r->flags & MT_STACK_TRUNCATED;
     stack->frame_pointer = r->flags & MT_STACK_FRAME_POINTER;
@@ -187,17 +187,65 @@ void mt_snapshot_stack_again(struct mt_snapshot *snapshot, uint32_t stack)
     }
 }
 
+/* Reads a node's record, through the window of its part of the section. */
+static bool stacks_read_node(struct mt_snapshot *snapshot, uint32_t node,
+                             struct mt_node_record *record)
+{
+    const struct mt_section *section = &snapshot->sections[MT_SECTION_NODES];
+    uint64_t bytes = section->entry_bytes, at = node * bytes;
+    uint64_t part = at / MT_NODE_WINDOW;
+    struct mt_window *window = &snapshot->nodes[part % MT_NODE_WINDOWS];
+    const void *raw;
+
+    if (node >= section->entries &&
+        !(mt_snapshot_regrow(snapshot) && node < section->entries))
+        return false;
+    mt_window_get(snapshot, window, section->base + part * MT_NODE_WINDOW,
+                  bytes);
+    raw = mt_window_get(snapshot, window, section->base + at, bytes);
+    if (raw == NULL)
+        return false;
+    mt_schema_decode(&snapshot->records[MT_RECORD_node_record], raw, bytes,
+                     record, sizeof *record);
+    return true;
+}
+
+/* The same; one that the target wrote after the window was read is read
+ * again. */
+static bool stacks_get_node(struct mt_snapshot *snapshot, uint32_t node,
+                            struct mt_node_record *record)
+{
+    if (!stacks_read_node(snapshot, node, record))
+        return false;
+    if (record->pc == 0 && mt_snapshot_regrow(snapshot)) {
+        for (unsigned i = 0; i < MT_NODE_WINDOWS; i++)
+            snapshot->nodes[i].bytes = 0;
+        if (!stacks_read_node(snapshot, node, record))
+            return false;
+    }
+    record->pc &= PC_MASK;
+    return record->pc != 0;
+}
+
 size_t mt_model_frames(struct mt_model *model, uint32_t stack,
                        uint64_t frames[MT_MAX_FRAMES])
 {
+    struct mt_snapshot *snapshot = model->snapshot;
     const struct mt_stack *s;
-    size_t got;
+    uint32_t node;
+    size_t n = 0;
 
     if (stack >= model->n_stacks || !model->stacks[stack].valid)
         return 0;
     s = &model->stacks[stack];
-    got = mt_source_read_part(model->source, s->frames, frames,
-                              (size_t)s->depth * 8);
-    model->coverage.unreadable_bytes += (size_t)s->depth * 8 - got;
-    return got / 8;
+    /* The depth bounds the walk, wherever the parents of nodes lead. */
+    for (node = s->node; n < s->depth && node != 0; n++) {
+        struct mt_node_record record;
+        if (!stacks_get_node(snapshot, node, &record))
+            break;
+        frames[n] = record.pc;
+        node = record.parent;
+    }
+    model->coverage.unreadable_bytes += (s->depth - n) * sizeof *frames;
+    return n;
 }

@@ -107,13 +107,20 @@ void mt_capture_merge_counts(struct mt_capture *c)
     add_total(&mt_capture_totals.misses, &c->memo.all_misses);
 }
 
+/* What a capture that will never be finished was changing. */
+static void capture_reset(struct mt_capture *c)
+{
+    mt_memo_init(&c->memo, c->memo.thread);
+    c->path.n = 0;
+}
+
 void mt_capture_detach(struct mt_capture *c)
 {
     mt_capture_merge_counts(c);
     /* In the child of a fork it may be the memo of a thread that was caught
      * while it was changing it. */
     if (c->under_way[0])
-        mt_memo_init(&c->memo, c->memo.thread);
+        capture_reset(c);
     memset(c->under_way, 0, sizeof c->under_way);
     c->ranges = (struct mt_stack_ranges){0};
 }
@@ -131,7 +138,7 @@ static uint32_t unwind_and_intern(uint64_t *frames, unsigned max,
     struct mt_unwinding u = {.frames = frames, .max_frames = depth_within(max)};
     bool known;
     mt_unwind(&u, regs);
-    return mt_stacks_intern(frames, u.n_frames, u.flags, &known);
+    return mt_stacks_intern(frames, u.n_frames, u.flags, NULL, &known);
 }
 
 static MT_COLD MT_NOINLINE uint32_t capture_small(const struct mt_regs *regs)
@@ -152,7 +159,7 @@ static unsigned drop_abandoned(struct mt_capture *c, uint64_t sp)
            !(sp > c->under_way[n] && sp < high && c->under_way[n] >= low))
         n++;
     if (n == 0 && c->under_way[0] != 0)
-        mt_memo_init(&c->memo, c->memo.thread); /* it may be half changed */
+        capture_reset(c);
     for (unsigned i = MT_CAPTURE_NESTED; i > n; i--)
         mt_store_relaxed(&c->under_way[i - 1], 0);
     return n;
@@ -203,9 +210,13 @@ capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
                              .ranges = &c->ranges};
     mt_unwind(&u, regs);
     bool same = u.n_frames == s->depth && u.flags == s->flags &&
-                memcmp((const void *)(uintptr_t)s->frames, c->frames[0],
-                       u.n_frames * sizeof *u.frames) == 0 &&
                 mt_modules_match(c->frames[0], u.n_frames, s->modules);
+    uint32_t node = s->node;
+    for (unsigned i = 0; i < u.n_frames && same; i++) {
+        same = mt_tree_pc(node) == u.frames[i];
+        node = mt_tree_parent(node);
+    }
+    same = same && node == MT_NODE_ROOT;
     __atomic_fetch_add(&mt_capture_totals.verified, 1, __ATOMIC_RELAXED);
     if (!same)
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
@@ -258,7 +269,8 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
         }
     }
     bool known;
-    uint32_t id = mt_stacks_intern(u.frames, u.n_frames, u.flags, &known);
+    uint32_t id =
+        mt_stacks_intern(u.frames, u.n_frames, u.flags, &c->path, &known);
     struct mt_memo_slot *slot = NULL;
     m->misses++;
     m->known_misses += known;

@@ -10,6 +10,7 @@
 #include "heap/capture/capture.h"
 #include "heap/capture/load_count.h"
 #include "heap/capture/memo.h"
+#include "heap/capture/stacks.h"
 #include "heap/capture/walk.h"
 
 #define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */
@@ -24,6 +25,7 @@ struct mt_capture {
     struct timespec now; /* what the last traced allocation was told */
     uint64_t read_log_addresses[MT_MEMO_WORDS], read_log_values[MT_MEMO_WORDS];
     uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
+    struct mt_stack_path path;
 };
 
 /* False: the thread has no state, or it is in use (mt_capture_stack() can

@@ -266,6 +266,8 @@ uint32_t mt_modules_unload_count(uint64_t load_count)
 /* --- new ones, and those that come back --- */
 
 /* Others that had addresses of the module: from now on all are contested. */
+static uint32_t any_contested;
+
 static void find_contest(struct mt_module_record *m, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -274,6 +276,7 @@ static void find_contest(struct mt_module_record *m, uint32_t n)
             other->start < m->end) {
             mt_store_relaxed(&other->contested, 1);
             mt_store_relaxed(&m->contested, 1);
+            mt_store_release(&any_contested, 1);
         }
     }
 }
@@ -446,6 +449,8 @@ uint32_t mt_modules_span(const uint64_t *frames, unsigned n)
 bool mt_modules_match(const uint64_t *frames, unsigned n, uint32_t modules)
 {
     uint32_t hint = 0;
+    if (MT_LIKELY(!mt_load_acquire(&any_contested)))
+        return true;
     for (unsigned i = 0; i < n; i++) {
         int64_t now = live_find(frames[i] - 1, &hint);
         if (MT_LIKELY(!is_contested(now)))

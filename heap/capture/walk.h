@@ -9,8 +9,6 @@
 #include "heap/capture/read_log.h"
 #include "heap/capture/rules.h"
 
-#define MT_DEPTH_MAX 1024 /* frames; mt_root.depth is at most this */
-
 /* Stacks that one thread runs on. The first is its own: [low, high) is readable
  * while it lives. The others, alternate ones for signals and those of
  * coroutines, were mapped at some time. */

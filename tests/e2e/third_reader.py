@@ -102,7 +102,7 @@ class Trace:
         for line in text.splitlines():
             words = line.split()
             if words[:2] == ["memtrace", "layout"]:
-                if words[2].split(".")[0] != "1":
+                if words[2].split(".")[0] != "2":
                     raise ValueError("another layout: " + words[2])
             elif words[:1] == ["record"]:
                 kind = words[1]
@@ -170,15 +170,24 @@ class Trace:
             yield from parts
 
 
+def frames_of(stack, nodes):
+    """Program counters, innermost first."""
+    frames, node = [], stack.node
+    while node and len(frames) < stack.depth:
+        frames.append(nodes[node].pc & (1 << 48) - 1)
+        node = nodes[node].parent
+    return tuple(frames)
+
+
 def live_by_stack(path):
     trace = Trace(Core(path))
     stacks = trace.records("stacks", "stack_record")
+    nodes = trace.records("nodes", "node_record")
     frames = {0: ()}
     sums = {}
     for _, size, stack in trace.blocks():
         if stack not in frames:
-            frames[stack] = trace.core.words(stacks[stack].frames,
-                                             stacks[stack].depth)
+            frames[stack] = frames_of(stacks[stack], nodes)
         count, total = sums.get(frames[stack], (0, 0))
         sums[frames[stack]] = count + 1, total + size
     return sums
