@@ -6,7 +6,17 @@
 #ifndef MT_ALLOC_H
 #define MT_ALLOC_H
 
-#include "heap/internal.h"
+#include "heap/attributes.h"
+#include "heap/capture/capture.h"
+#include "heap/layout.h"
+#include "heap/lock.h"
+#include "heap/os.h"
+#include "heap/time_index.h"
+#include "heap/trace_region.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define MT_SMALL_MAX 32768u /* bytes; larger blocks have a span each */
 /* After the bytes that were asked for, so that an address just after them, as

@@ -2,8 +2,8 @@
  *
  * For assembler files: an entry that hands the registers of its caller's
  * caller on.  It is reached by a tail call from an allocation function, builds
- * a struct mt_regs (internal.h) of the registers as they will be on return,
- * and calls its target with that as the fourth argument.
+ * a struct mt_regs (capture.h) of the registers as they will be on return, and
+ * calls its target with that as the fourth argument.
  */
     .macro entry name, target
     .globl \name

@@ -1,6 +1,7 @@
 # libmemtrace: the traced heap. It needs libc alone.
 include_HEADERS += %D%/memtrace.h %D%/memtrace_epoch.h %D%/memtrace_pmr.h
-noinst_HEADERS += %D%/layout.h %D%/internal.h
+noinst_HEADERS += %D%/layout.h %D%/attributes.h %D%/lock.h %D%/os.h \
+	%D%/time_index.h
 pkgconfig_DATA += %D%/memtrace.pc
 
 # All of the heap's objects, for the two libraries and for the unit tests.

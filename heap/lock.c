@@ -3,8 +3,9 @@
  * A futex lock of one word.  pthread_mutex_t would do, but this one can be
  * reset in the child of a fork without undefined behaviour.
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
 #include "heap/kernel.h"
+#include "heap/lock.h"
 
 #include <errno.h>
 #include <linux/futex.h>

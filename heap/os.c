@@ -3,8 +3,9 @@
  * The seam to the kernel: every system call about memory or time that the
  * heap makes is in this file and in os_ranges.c.
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
 #include "heap/kernel.h"
+#include "heap/os.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>

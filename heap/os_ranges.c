@@ -15,8 +15,9 @@
  * Where addresses cannot be chosen (below Valgrind), the range is mapped
  * without access, as a reservation of the common kind.
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
 #include "heap/kernel.h"
+#include "heap/os.h"
 
 #include <errno.h>
 #include <sys/mman.h>

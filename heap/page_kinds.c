@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * page_kinds.c - parses pages= and nodes=: the size of a heap's pages, and
+ * the NUMA nodes that they come from.
+ */
 #include "heap/page_kinds.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * The text schema, from the field tables of layout.h, as one constant: what a
  * process does at its start is to copy it.
  */
-#include "heap/internal.h"
+#include "heap/layout.h"
 #include "heap/trace_region.h"
 
 #include <string.h>

@@ -4,7 +4,11 @@
  * whenever the table has filled by another half of what was left, so that a
  * process of any age has room for more (2^20 tags' epochs at the most).
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
+#include "heap/lock.h"
+#include "heap/os.h"
+#include "heap/time_index.h"
+#include "heap/trace_region.h"
 
 #include <string.h>
 

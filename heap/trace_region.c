@@ -5,7 +5,9 @@
  * committed for good, so that records never move and a reader can rely on
  * every address in them.
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
+#include "heap/layout.h"
+#include "heap/os.h"
 #include "heap/trace_region.h"
 
 #include <errno.h>

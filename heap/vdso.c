@@ -3,8 +3,8 @@
  * vdso.c - the time, from the kernel's vDSO: the C library's clock_gettime()
  * may be another's, which allocates or says what time a test wants it to be.
  */
-#include "heap/internal.h"
 #include "heap/kernel.h"
+#include "heap/os.h"
 
 #include <elf.h>
 #include <link.h>

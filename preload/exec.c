@@ -6,10 +6,10 @@
  *
  * These run between vfork() and the start, too: no lock, nothing allocated.
  */
+#include "heap/attributes.h"
 #include "heap/kernel.h"
-#include "heap/internal.h"
-#include "preload/symbols.h"
 #include "preload/refused.h"
+#include "preload/symbols.h"
 
 #include <alloca.h>
 #include <limits.h>

@@ -4,8 +4,8 @@
  * main, after the program's own exit handlers, and _exit().  Not seen are
  * quick_exit(), signals, and execve(2), which does not end a process.
  */
+#include "heap/attributes.h"
 #include "heap/exit/at_exit.h"
-#include "heap/internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  *
  * The functions of glibc's malloc that do not allocate: statistics and tuning.
  */
+#include "heap/attributes.h"
 #include "heap/block_walk.h"
 #include "heap/memtrace.h"
-#include "heap/internal.h"
 #include "heap/raw_print.h"
 
 #include <errno.h>

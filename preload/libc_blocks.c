@@ -14,9 +14,11 @@
  * whose namespaces have a libc each; and libc's table where the kernel lets
  * nobody write to it.
  */
-#include "heap/internal.h"
+#include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/libc_heap.h"
+#include "heap/lock.h"
+#include "heap/os.h"
 #include "preload/preload.h"
 #include "preload/symbols.h"
 

@@ -8,9 +8,12 @@
  * could not; what counts is then the check at the end.
  */
 #include "heap/alloc.h"
+#include "heap/attributes.h"
+#include "heap/lock.h"
 #include "heap/memtrace.h"
-#include "heap/internal.h"
+#include "heap/os.h"
 #include "heap/raw_print.h"
+#include "heap/trace_region.h"
 #include "preload/preload.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * heap_model.c - random operations on a heap beside a list of what must be
+ * live; each step is compared.
+ */
 #include "tests/heap_model.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef MT_TESTS_REGS_H
 #define MT_TESTS_REGS_H
 
-#include "heap/internal.h"
+#include "heap/capture/capture.h"
 
 /* The caller's registers as they are when this returns. */
 void test_regs(struct mt_regs *regs);

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * trace_image.c - builds a trace region in memory, record by record, and a
+ * core around it, for tests of readers.
+ */
 #include "tests/trace_image.h"
 
 #include <elf.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * when.c - parses a moment (an age, a time of the day, a mark) and finds the
+ * range of epochs that it means.
+ */
 #include "coreanalyze/analyses/when.h"
 
 #include <ctype.h>

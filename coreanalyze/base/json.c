@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * json.c - writes JSON as it goes, without a tree of it in memory.
+ */
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
 

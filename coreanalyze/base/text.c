@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * text.c - text for people: UTF-8 that is checked, numbers with units,
+ * plurals.
+ */
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * xml.c - text as XML can carry it: what XML forbids is replaced.
+ */
 #include "coreanalyze/base/xml.h"
 #include "coreanalyze/base/text.h"
 

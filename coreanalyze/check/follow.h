@@ -3,8 +3,8 @@
  * follow.h - follows a program and its children to their ends. The heap of each
  * is searched before the kernel takes its memory away.
  */
-#ifndef MT_CHECK_H
-#define MT_CHECK_H
+#ifndef MT_FOLLOW_H
+#define MT_FOLLOW_H
 
 #include "coreanalyze/source/exited_process.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * baseline.c - reads and writes the file of leaks that are accepted, and
+ * finds a leak in it.
+ */
 #include "coreanalyze/ci/baseline.h"
 #include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"

@@ -4,8 +4,8 @@
  *
  * Each function writes a whole document; the stream keeps write errors.
  */
-#ifndef MT_CI_H
-#define MT_CI_H
+#ifndef MT_CI_FORMATS_H
+#define MT_CI_FORMATS_H
 
 #include "coreanalyze/ci/findings.h"
 #include "coreanalyze/ci/suppress.h"

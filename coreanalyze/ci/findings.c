@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * findings.c - what a run of check or leaks found, process by process, as the
+ * CI formats print it.
+ */
 #include "coreanalyze/ci/findings.h"
 #include "coreanalyze/analyses/leak_kind.h"
 #include "coreanalyze/base/memory.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * arguments.c - parses the options and operands that several commands take.
+ */
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/symbols/symbolize.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * installed.c - finds the preload library and GDB's script: beside the
+ * command in a build tree, or where they are installed.
+ */
 #include "coreanalyze/commands/installed.h"
 
 #include <errno.h>

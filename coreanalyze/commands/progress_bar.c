@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * progress_bar.c - progress of a long step on a terminal, and Ctrl-C, which
+ * stops the step.
+ */
 #include "coreanalyze/commands/progress_bar.h"
 
 #include <signal.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * run_save.c - run --save: follows a program and writes a mini-core when it
+ * exits.
+ */
 #include "coreanalyze/commands/run_save.h"
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/base/output.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * namer.c - names the place that an address lies in: a block, a variable, a
+ * frame of a stack, a register.
+ */
 #include "coreanalyze/names/namer.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/names/frame_text.h"

@@ -3,8 +3,8 @@
  * namer.h - names memory outside of blocks: `global cache_table in libfoo.so +
  * 0x10`, `thread 3 stack in parse_request`.
  */
-#ifndef MT_WHATIS_NAME_H
-#define MT_WHATIS_NAME_H
+#ifndef MT_NAMER_H
+#define MT_NAMER_H
 
 #include "coreanalyze/names/resolve.h"
 #include "coreanalyze/reach/roots.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * stack_frames.c - finds the frame of a thread's stack that an address lies
+ * in, from return addresses that follow a call.
+ */
 #include "coreanalyze/names/stack_frames.h"
 
 #include <string.h>

@@ -6,8 +6,8 @@
  * lead to the function that runs below.  Calls by pointer or through a PLT
  * cannot be checked and are believed.
  */
-#ifndef MT_WHATIS_FRAMES_H
-#define MT_WHATIS_FRAMES_H
+#ifndef MT_STACK_FRAMES_H
+#define MT_STACK_FRAMES_H
 
 #include "coreanalyze/snapshot/model.h"
 #include "coreanalyze/names/resolve.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * variables.c - finds the variable of a module that an address lies in, by
+ * the symbol tables of the module's file.
+ */
 #include "coreanalyze/names/variables.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"

@@ -3,8 +3,8 @@
  * variables.h - names of global and static variables, out of the symbol tables
  * of the modules' files; and bytes of code, which cores leave out.
  */
-#ifndef MT_WHATIS_SYMBOLS_H
-#define MT_WHATIS_SYMBOLS_H
+#ifndef MT_VARIABLES_H
+#define MT_VARIABLES_H
 
 #include "coreanalyze/source/source.h"
 

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * mark_workers.c - the loop of a worker that marks: it scans the blocks on
+ * its stack, pushes those that they lead to, and shares when others have
+ * nothing to do.
+ */
 #include "coreanalyze/reach/mark_workers.h"
 
 #include <stdlib.h>

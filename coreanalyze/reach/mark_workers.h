@@ -3,8 +3,8 @@
  * mark_workers.h - threads that work off one heap of items: each has a bounded
  * stack of its own, and those that have run out get some from the others.
  */
-#ifndef MT_MARK_TEAM_H
-#define MT_MARK_TEAM_H
+#ifndef MT_MARK_WORKERS_H
+#define MT_MARK_WORKERS_H
 
 #include "coreanalyze/base/workers.h"
 #include "coreanalyze/reach/mark.h"

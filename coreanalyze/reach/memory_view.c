@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * memory_view.c - memory of a source, read in large chunks and kept for the
+ * next words.
+ */
 #include "coreanalyze/reach/memory_view.h"
 #include "coreanalyze/source/word_copy.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * range_filter.c - picks the words that can point into the heap, many at
+ * once.
+ */
 #include "coreanalyze/reach/range_filter.h"
 
 #include <immintrin.h>

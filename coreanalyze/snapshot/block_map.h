@@ -8,8 +8,8 @@
  * is read by any number of threads; of the flags each byte is changed by
  * atomic operations while more than one thread runs.
  */
-#ifndef MT_MARK_MAP_H
-#define MT_MARK_MAP_H
+#ifndef MT_BLOCK_MAP_H
+#define MT_BLOCK_MAP_H
 
 #include "coreanalyze/base/error.h"
 #include "coreanalyze/base/search.h"

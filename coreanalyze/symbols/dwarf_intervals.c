@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_intervals.c - intervals of code that may nest; finds the innermost
+ * one around an address.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
 #include "coreanalyze/base/memory.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef MT_DWARF_SPANS_H
-#define MT_DWARF_SPANS_H
+#ifndef MT_DWARF_INTERVALS_H
+#define MT_DWARF_INTERVALS_H
 
 /* dwarf_intervals.h: which of many address ranges, that may overlap, holds an
  * address. */

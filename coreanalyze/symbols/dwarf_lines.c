@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_lines.c - the line programs of DWARF 2 to 5, as their section 6.2
+ * defines them.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
 #include "coreanalyze/base/memory.h"
@@ -6,10 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * The line programs of DWARF 2 to 5, as their section 6.2 defines them.
- */
 
 enum {
     LNS_COPY = 1,

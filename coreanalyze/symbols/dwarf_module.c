@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_module.c - functions, inlined calls and lines of one module: finds
+ * the unit of an address, then the answer in its tables.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_module.h"
 #include "coreanalyze/base/memory.h"

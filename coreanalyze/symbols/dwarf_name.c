@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_name.c - the name of a function, qualified by the namespaces and
+ * types around its declaration.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/debug_file.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"

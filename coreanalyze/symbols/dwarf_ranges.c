@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_ranges.c - the ranges of code of a DIE (.debug_ranges and
+ * .debug_rnglists), and the strings and addresses that an index names.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_ranges.h"
 #include "coreanalyze/base/memory.h"

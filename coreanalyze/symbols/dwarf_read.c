@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_read.c - the only file that calls libdwarf: units, DIEs and their
+ * attributes.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_read.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_split.c - finds the .dwo or .dwp file that holds the rest of a
+ * skeleton unit.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/debug_file.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_unit.c - reads the tree of a unit once, into tables of functions,
+ * inlined calls and containers.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
 #include "coreanalyze/base/memory.h"

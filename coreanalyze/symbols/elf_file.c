@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * elf_file.c - an ELF file in memory: its sections, inflated when they are
+ * asked for, notes and links to debug files. It believes no offset and no
+ * size in the file.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/elf_file.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * symbolize.c - names for addresses: opens the files of modules, asks DWARF
+ * and then the symbol table, and keeps recent answers within a budget.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize.h"
 #include "coreanalyze/base/memory.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * symbolize_debuginfod.c - asks a debuginfod server for the files of a
+ * build-id.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 

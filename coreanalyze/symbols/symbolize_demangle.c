@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * symbolize_demangle.c - demangles C++ and Rust names, with a bound on what
+ * comes of a name.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 

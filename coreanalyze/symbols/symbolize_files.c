@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * symbolize_files.c - finds a module's file and its separate debug files, and
+ * checks that they are the ones that ran.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * symbolize_symtab.c - the symbol table of a file, sorted, and the symbol
+ * around an address.
+ */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_symtab.h"
 #include "coreanalyze/base/search.h"

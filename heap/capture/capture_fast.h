@@ -12,6 +12,9 @@
 #include "heap/capture/memo.h"
 #include "heap/capture/stacks.h"
 #include "heap/capture/walk.h"
+#include "heap/trace_region.h"
+
+#include <time.h>
 
 #define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */
 #define MT_COUNTER_FULL (UINT32_C(1) << 31) /* to be folded before the next */

@@ -7,8 +7,8 @@
  */
 #ifndef MT_CFI_H
 #define MT_CFI_H
-
-#include "heap/internal.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* DWARF's numbers of the registers of x86-64 that matter here. */
 enum {

@@ -6,7 +6,12 @@
 #ifndef MT_FRAME_TREE_H
 #define MT_FRAME_TREE_H
 
-#include "heap/internal.h"
+#include "heap/attributes.h"
+#include "heap/layout.h"
+#include "heap/trace_region.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #define MT_NODE_ROOT 0u  /* the caller of an outermost frame */
 #define MT_NODE_FIRST 2u /* the first one there can be */

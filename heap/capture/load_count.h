@@ -6,7 +6,9 @@
 #ifndef MT_LOAD_COUNT_H
 #define MT_LOAD_COUNT_H
 
-#include "heap/internal.h"
+#include "heap/attributes.h"
+
+#include <stdint.h>
 
 /* The count changes before code can run at an address that meant other code
  * before, and before other code that is loaded can. Facts derived from an

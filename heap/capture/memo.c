@@ -20,10 +20,11 @@
  * few are looked for. A slot's counter lies in the counters section, where
  * readers find it.
  */
+#include "heap/attributes.h"
 #include "heap/capture/capture.h"
-#include "heap/debug.h"
 #include "heap/capture/memo.h"
 #include "heap/capture/stacks.h"
+#include "heap/debug.h"
 
 #include <string.h>
 

@@ -6,6 +6,8 @@
 #ifndef MT_MEMO_H
 #define MT_MEMO_H
 
+#include "heap/attributes.h"
+#include "heap/capture/capture.h"
 #include "heap/capture/read_log.h"
 
 #define MT_MEMO_WAYS 8

@@ -13,10 +13,13 @@
  * number, a module is listed again at the end. So the list grows with the
  * modules and their addresses, and not with the number of loads.
  */
+#include "heap/attributes.h"
 #include "heap/capture/module_table.h"
+#include "heap/os.h"
+#include "heap/trace_region.h"
 
-#include "heap/kernel.h"
 #include "heap/capture/object.h"
+#include "heap/kernel.h"
 
 #include <elf.h>
 #include <link.h>

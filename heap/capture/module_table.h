@@ -6,7 +6,10 @@
 #ifndef MT_MODULE_TABLE_H
 #define MT_MODULE_TABLE_H
 
-#include "heap/internal.h"
+#include "heap/layout.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Records the modules that the frames lie in, if they aren't yet. */
 void mt_modules_note(const uint64_t *frames, unsigned n);

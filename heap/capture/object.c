@@ -19,6 +19,7 @@
 #include "config.h"
 #endif
 #include "heap/capture/object.h"
+#include "heap/os.h"
 
 #include <elf.h>
 #include <link.h>

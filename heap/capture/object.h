@@ -9,8 +9,8 @@
  */
 #ifndef MT_OBJECT_H
 #define MT_OBJECT_H
-
-#include "heap/internal.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct mt_object {
     uint64_t start, end; /* from its first segment to the end of its last */

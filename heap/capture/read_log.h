@@ -4,8 +4,8 @@
  */
 #ifndef MT_READ_LOG_H
 #define MT_READ_LOG_H
-
-#include "heap/internal.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -12,6 +12,8 @@
  * signal handler can leave it by longjmp()): from time to time another tries.
  */
 #include "heap/capture/rules.h"
+#include "heap/os.h"
+#include "heap/trace_region.h"
 
 #include "heap/capture/cfi.h"
 #include "heap/capture/load_count.h"

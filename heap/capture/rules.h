@@ -7,7 +7,10 @@
 #ifndef MT_RULES_H
 #define MT_RULES_H
 
-#include "heap/internal.h"
+#include "heap/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* A rule says how to go from a frame that made a call to its caller, by rsp
  * and rbp alone. It is a number of MT_RULE_BITS:

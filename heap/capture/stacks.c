@@ -10,6 +10,7 @@
  */
 #include "heap/capture/stacks.h"
 #include "heap/debug.h"
+#include "heap/time_index.h"
 
 #include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"

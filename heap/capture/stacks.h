@@ -6,6 +6,11 @@
 #define MT_STACKS_H
 
 #include "heap/capture/frame_tree.h"
+#include "heap/layout.h"
+#include "heap/trace_region.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* The stack that was interned last, outermost frame first, and its nodes. The
  * next one often has the same callers. */

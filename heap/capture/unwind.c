@@ -10,8 +10,10 @@
  * wants. A frame that needs other registers, or an expression, makes
  * unwind_full.c do the whole stack again.
  */
+#include "heap/capture/capture.h"
 #include "heap/capture/unwind.h"
 #include "heap/capture/unwind_full.h"
+#include "heap/layout.h"
 
 #include <string.h>
 

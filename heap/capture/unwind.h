@@ -8,6 +8,7 @@
 #ifndef MT_UNWIND_H
 #define MT_UNWIND_H
 
+#include "heap/capture/capture.h"
 #include "heap/capture/walk.h"
 
 /* Unwinds the calling thread from `regs`. */

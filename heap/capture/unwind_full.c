@@ -5,6 +5,7 @@
  *
  * A register's value is followed lazily, as rbp's is in unwind.c.
  */
+#include "heap/capture/capture.h"
 #include "heap/capture/unwind_full.h"
 
 #include "heap/capture/cfi.h"

@@ -11,7 +11,10 @@
  * with a memo.  So it is about words that a guess leads to: by frame pointers,
  * or after a frame that was overwritten.
  */
+#include "heap/capture/capture.h"
 #include "heap/capture/walk.h"
+#include "heap/layout.h"
+#include "heap/os.h"
 
 #include <unistd.h>
 

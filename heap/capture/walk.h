@@ -6,8 +6,10 @@
 #ifndef MT_WALK_H
 #define MT_WALK_H
 
+#include "heap/capture/capture.h"
 #include "heap/capture/read_log.h"
 #include "heap/capture/rules.h"
+#include "heap/layout.h"
 
 /* Stacks that one thread runs on. The first is its own: [low, high) is readable
  * while it lives. The others, alternate ones for signals and those of

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * at_exit.c - exit= and save_at=: whether a file is to be written when the
+ * process ends, its name, and its one writing.
+ */
 #include "heap/exit/at_exit.h"
 #include "heap/alloc.h"
 #include "heap/exit/memory_limits.h"

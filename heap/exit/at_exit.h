@@ -11,9 +11,10 @@
 #ifndef MT_AT_EXIT_H
 #define MT_AT_EXIT_H
 
-#include "heap/internal.h"
-
 #include <elf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* The note of such a file; its name is "memtrace".  The readers have the same
  * in minicore.h; it only ever grows. */

@@ -5,8 +5,8 @@
  */
 #ifndef MT_SAVE_AT_H
 #define MT_SAVE_AT_H
-
-#include "heap/internal.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 extern bool mt_save_at_is_set; /* the key was given */
 extern bool mt_save_at_wanted; /* and the file is not written yet */

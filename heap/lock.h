@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * lock.h - a futex lock.  Not recursive; usable before main, and after fork
+ * (mt_lock_reset in the child).  The order of locks is at the head of heap.c.
+ */
+#ifndef MT_LOCK_H
+#define MT_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mt_lock {
+    uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+};
+void mt_lock_acquire(struct mt_lock *);
+bool mt_lock_try(struct mt_lock *);
+void mt_lock_release(struct mt_lock *);
+void mt_lock_reset(struct mt_lock *);
+
+#endif
