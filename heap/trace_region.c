@@ -202,6 +202,14 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     return (char *)section->base + at;
 }
 
+void mt_section_return(unsigned id, void *end, size_t bytes)
+{
+    struct mt_section_record *section = &memtrace_root->sections[id];
+    uint64_t at = (uintptr_t)end - section->base, used = at + bytes;
+    __atomic_compare_exchange_n(&section->used, &used, at, false,
+                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 void mt_section_forget(void *memory, size_t bytes)
 {
     uintptr_t page = memtrace_root->page_bytes;

@@ -36,6 +36,10 @@ void mt_region_publish(void);
 /* Room for a slice map of `bytes`, of which nothing is committed. */
 uint32_t *mt_section_map(size_t bytes);
 
+/* Gives back the end of what mt_section_alloc() gave, zeroed again, if nothing
+ * was allocated since then. */
+void mt_section_return(unsigned section, void *end, size_t bytes);
+
 /* In the child of a fork: the region is now the child's. */
 void mt_region_fork_child(void);
 

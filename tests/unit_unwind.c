@@ -349,6 +349,51 @@ static void garbage(void)
     CU_ASSERT_EQUAL(got_flags & ~7u, 0);
 }
 
+/* States that are remembered and restored, within one another. */
+void remembers(void);
+__asm__(".text\n.globl remembers\n.type remembers, @function\n"
+        "remembers:\n.cfi_startproc\n"
+        "push %rbx\n.cfi_def_cfa_offset 16\n.cfi_offset rbx, -16\n"
+        "push %rbp\n.cfi_def_cfa_offset 24\n.cfi_offset rbp, -24\n"
+        "sub $8, %rsp\n.cfi_def_cfa_offset 32\ncall compare_here\n"
+        ".cfi_remember_state\n"
+        "sub $16, %rsp\n.cfi_def_cfa_offset 48\ncall compare_here\n"
+        ".cfi_remember_state\n"
+        "sub $32, %rsp\n.cfi_def_cfa_offset 80\ncall compare_here\n"
+        "mov %rsp, %rbp\n.cfi_def_cfa rbp, 80\ncall compare_here\n"
+        "add $32, %rsp\n"
+        ".cfi_restore_state\ncall compare_here\n"
+        ".cfi_remember_state\n.cfi_restore_state\ncall compare_here\n"
+        "add $16, %rsp\n"
+        ".cfi_restore_state\ncall compare_here\n"
+        ".cfi_remember_state\n"
+        "mov 8(%rsp), %rbp\n.cfi_restore rbp\n"
+        "mov 16(%rsp), %rbx\n.cfi_restore rbx\ncall compare_here\n"
+        ".cfi_restore_state\n"
+        "add $8, %rsp\n.cfi_def_cfa_offset 24\n"
+        "pop %rbp\n.cfi_restore rbp\n.cfi_def_cfa_offset 16\n"
+        "call compare_here\n"
+        "pop %rbx\n.cfi_restore rbx\n.cfi_def_cfa_offset 8\n"
+        "jmp compare_here\n"
+        ".cfi_endproc\n.size remembers, .-remembers\n");
+
+static HIDE __attribute__((used, force_align_arg_pointer)) void
+compare_here(void) __asm__("compare_here");
+static void compare_here(void)
+{
+    check_here();
+    KEEP_FRAME;
+}
+
+static HIDE void remembered_states(void)
+{
+    unsigned before = mismatches;
+    checks = 0;
+    remembers();
+    CU_ASSERT_EQUAL(checks, 10);
+    CU_ASSERT_EQUAL(mismatches, before);
+}
+
 static void rules_of_a_table(void)
 {
     /* All of the rules that the table has must be those compiled afresh. */
@@ -382,6 +427,7 @@ static const struct unit_test tests[] = {
     {"unwind coroutines", coroutines},
     {"cut at the depth that is asked for", depth_test},
     {"code without unwind data by frame pointer", without_unwind_data},
+    {"unwind where states are remembered", remembered_states},
     {"garbage on the stack", garbage},
     {"rules in the table are right", rules_of_a_table},
 };

@@ -6,6 +6,7 @@
  * is searched by halves; where the linker left the table out, .eh_frame is
  * walked. An FDE names its CIE; both have instructions (cfi_program.c).
  */
+#include "heap/attributes.h"
 #include "heap/capture/cfi.h"
 #include "heap/capture/cfi_read.h"
 #include "heap/capture/object.h"
@@ -106,45 +107,46 @@ static const uint8_t *readable_to(const struct mt_object *object,
     return end ? (const uint8_t *)(uintptr_t)end : at;
 }
 
+/* An FDE, and the CIE that it names. */
+struct fde {
+    struct mt_cfi_cie cie;
+    const uint8_t *program, *end;
+    uint64_t begin;
+};
+
 /* MT_CFI_NONE if the FDE at `at` isn't about `address`. */
-static enum mt_cfi_status run_fde(const uint8_t *at,
-                                  const struct mt_object *object,
-                                  uint64_t address, struct mt_cfi_row *row)
+static MT_NOINLINE enum mt_cfi_status read_fde(const uint8_t *at,
+                                               const struct mt_object *object,
+                                               uint64_t address,
+                                               struct fde *fde)
 {
     struct record record;
-    struct mt_cfi_cie cie;
     uint64_t data_base = (uint64_t)(uintptr_t)object->eh_frame_hdr;
     if (!read_record(at, readable_to(object, at), &record) || record.id == 0)
         return MT_CFI_UNSUPPORTED;
     const uint8_t *cie_at = record.id_at - record.id;
-    if (!read_cie(cie_at, readable_to(object, cie_at), &cie))
+    if (!read_cie(cie_at, readable_to(object, cie_at), &fde->cie))
         return MT_CFI_UNSUPPORTED;
-    struct mt_cursor c = record.body;
-    uint64_t begin = mt_cfi_pointer(&c, cie.pointer_encoding, data_base);
-    uint64_t size = mt_cfi_pointer(&c, cie.pointer_encoding & 0x0f, 0);
-    if (cie.augmented)
-        mt_read_skip(&c, mt_read_uleb(&c));
-    if (c.bad)
+    struct mt_cursor *c = &record.body;
+    fde->begin = mt_cfi_pointer(c, fde->cie.pointer_encoding, data_base);
+    uint64_t size = mt_cfi_pointer(c, fde->cie.pointer_encoding & 0x0f, 0);
+    if (fde->cie.augmented)
+        mt_read_skip(c, mt_read_uleb(c));
+    if (c->bad)
         return MT_CFI_UNSUPPORTED;
-    if (address - begin >= size)
-        return MT_CFI_NONE;
-    return mt_cfi_run(&cie, c.at, record.next, begin, address, row)
-               ? MT_CFI_OK
-               : MT_CFI_UNSUPPORTED;
+    fde->program = c->at;
+    fde->end = record.next;
+    return address - fde->begin < size ? MT_CFI_OK : MT_CFI_NONE;
 }
 
 static enum mt_cfi_status walk_section(const uint8_t *at, const uint8_t *limit,
                                        const struct mt_object *object,
-                                       uint64_t address, struct mt_cfi_row *row)
+                                       uint64_t address, struct fde *fde)
 {
     struct record record;
-    for (; read_record(at, limit, &record); at = record.next) {
-        if (record.id == 0)
-            continue;
-        enum mt_cfi_status status = run_fde(at, object, address, row);
-        if (status == MT_CFI_OK)
-            return status;
-    }
+    for (; read_record(at, limit, &record); at = record.next)
+        if (record.id != 0 && read_fde(at, object, address, fde) == MT_CFI_OK)
+            return MT_CFI_OK;
     return MT_CFI_NONE;
 }
 
@@ -169,7 +171,9 @@ static const struct hdr_entry *search_table(const struct hdr_entry *table,
     return low ? &table[low - 1] : NULL;
 }
 
-enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
+/* What it takes of the stack is given back before the FDE is run. */
+static MT_NOINLINE enum mt_cfi_status find_fde(uint64_t address,
+                                               struct fde *fde)
 {
     struct mt_object object;
     if (!mt_object_find(address, &object) || !object.eh_frame_hdr)
@@ -190,7 +194,7 @@ enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
     if (count_encoding == MT_PE_OMIT || table_encoding != HDR_TABLE_ENCODING) {
         const uint8_t *at = (const uint8_t *)(uintptr_t)section;
         return walk_section(at, readable_to(&object, at), &object, address,
-                            row);
+                            fde);
     }
     if (n > UINT32_MAX || !mt_cursor_room(&c, n * sizeof(struct hdr_entry)))
         return MT_CFI_NONE;
@@ -199,5 +203,15 @@ enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
         search_table(table, n, (int64_t)(address - base));
     if (!entry)
         return MT_CFI_NONE;
-    return run_fde(hdr + entry->fde, &object, address, row);
+    return read_fde(hdr + entry->fde, &object, address, fde);
+}
+
+enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
+{
+    struct fde fde;
+    enum mt_cfi_status status = find_fde(address, &fde);
+    if (status == MT_CFI_OK &&
+        !mt_cfi_run(&fde.cie, fde.program, fde.end, fde.begin, address, row))
+        status = MT_CFI_UNSUPPORTED;
+    return status;
 }

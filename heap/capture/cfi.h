@@ -35,16 +35,28 @@ enum mt_cfi_how {
     MT_CFI_VAL_EXPRESSION, /* is the result of expression `value` */
 };
 
-/* How to restore the caller's registers at one address of the code. An
- * expression is the address of its length (ULEB128), its bytes follow. */
+/* Small: it lies on stacks of a few KiB. */
+struct mt_cfi_rules {
+    int32_t value[MT_CFI_REGS];
+    uint8_t how[MT_CFI_REGS]; /* enum mt_cfi_how */
+};
+
+/* How to restore the caller's registers at one address of the code. */
 struct mt_cfi_row {
     int64_t cfa_offset;
     const uint8_t *cfa_expression; /* or NULL: CFA = cfa_register + offset */
+    const uint8_t *expressions;    /* the values of expressions count from it */
+    struct mt_cfi_rules rules;
     uint8_t cfa_register;
-    uint8_t how[MT_CFI_REGS]; /* enum mt_cfi_how */
-    bool signal_frame;        /* the caller was interrupted, it didn't call */
-    int64_t value[MT_CFI_REGS];
+    bool signal_frame; /* the caller was interrupted, it didn't call */
 };
+
+/* Register r's expression: its length (ULEB128), its bytes follow. */
+static inline const uint8_t *mt_cfi_expression(const struct mt_cfi_row *row,
+                                               unsigned r)
+{
+    return row->expressions + row->rules.value[r];
+}
 
 enum mt_cfi_status {
     MT_CFI_OK,

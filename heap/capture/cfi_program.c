@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * cfi_program.c - the instructions of a CIE and an FDE.
+ *
+ * Coroutines and signal handlers have stacks of a few KiB, so that no state is
+ * pushed: where one is remembered, what follows up to its restoring is skipped
+ * if that comes before the address that is asked for.
  */
+#include "heap/attributes.h"
 #include "heap/capture/cfi.h"
 #include "heap/capture/cfi_read.h"
 
-#define MAX_REMEMBERED 8 /* states that may be pushed at once */
+#define MAX_REMEMBERED 8 /* states, within one another */
 
 enum {
     CFA_ADVANCE_LOC = 0x40, /* the upper two bits */
@@ -40,27 +45,30 @@ enum {
 
 struct state {
     const struct mt_cfi_cie *cie;
-    struct mt_cfi_row *row;
-    struct mt_cfi_row initial; /* as the CIE left it */
-    struct mt_cfi_row remembered[MAX_REMEMBERED];
-    unsigned n_remembered;
-    uint64_t location;
+    struct mt_cfi_row *row;             /* NULL: to skip, without effect */
+    const struct mt_cfi_rules *initial; /* as the CIE left them; NULL: in it */
+    uint64_t location, address;
     struct mt_cursor code;
+    unsigned n_remembered;
 };
 
-static void set_rule(struct state *s, uint64_t reg, enum mt_cfi_how how,
+static bool run_one(struct state *s);
+
+static bool set_rule(struct state *s, uint64_t reg, enum mt_cfi_how how,
                      int64_t value)
 {
-    if (reg >= MT_CFI_REGS)
-        return; /* vector and mask registers: nothing of ours needs them */
-    s->row->how[reg] = (uint8_t)how;
-    s->row->value[reg] = value;
+    if (reg >= MT_CFI_REGS || !s->row)
+        return true; /* vector and mask registers: nothing of ours needs them */
+    s->row->rules.how[reg] = (uint8_t)how;
+    s->row->rules.value[reg] = (int32_t)value;
+    return value == (int32_t)value;
 }
 
-static void restore_rule(struct state *s, uint64_t reg)
+static bool restore_rule(struct state *s, uint64_t reg)
 {
-    if (reg < MT_CFI_REGS)
-        set_rule(s, reg, s->initial.how[reg], s->initial.value[reg]);
+    if (reg >= MT_CFI_REGS || !s->initial)
+        return set_rule(s, reg, MT_CFI_SAME, 0);
+    return set_rule(s, reg, s->initial->how[reg], s->initial->value[reg]);
 }
 
 /* Skips an expression; returns where it (its length) begins. */
@@ -71,29 +79,68 @@ static const uint8_t *read_expression(struct state *s)
     return begin;
 }
 
-static bool cfi_remember(struct state *s)
+static bool set_expression(struct state *s, uint64_t reg, enum mt_cfi_how how)
 {
-    if (s->n_remembered == MAX_REMEMBERED)
-        return false;
-    s->remembered[s->n_remembered++] = *s->row;
+    const uint8_t *at = read_expression(s);
+    return set_rule(s, reg, how, s->row ? at - s->row->expressions : 0);
+}
+
+/* Up to the address, but in what is skipped no further than to the restoring
+ * of what was remembered first. */
+static bool run_on(struct state *s)
+{
+    while (s->code.at < s->code.end && s->location <= s->address &&
+           (s->row || s->n_remembered))
+        if (!run_one(s) || s->code.bad)
+            return false;
     return true;
 }
 
+static MT_NOINLINE bool cfi_remember(struct state *s)
+{
+    if (s->n_remembered == MAX_REMEMBERED)
+        return false;
+    if (s->row) {
+        struct state skip = *s;
+        skip.row = NULL;
+        skip.n_remembered = 1;
+        if (!run_on(&skip))
+            return false;
+        if (skip.n_remembered == 0) {
+            s->code.at = skip.code.at;
+            s->location = skip.location;
+            return true;
+        }
+    }
+    s->n_remembered++;
+    return true;
+}
+
+/* If a state is to take effect again, it was skipped to. */
 static bool cfi_restore(struct state *s)
 {
-    if (s->n_remembered == 0)
+    if (s->row)
         return false;
-    *s->row = s->remembered[--s->n_remembered];
+    s->n_remembered--;
     return true;
 }
 
 /* The register must be one that is tracked; CFA by any other is an error. */
 static bool define_cfa(struct state *s, uint64_t reg, int64_t offset)
 {
+    if (!s->row)
+        return true;
     s->row->cfa_register = (uint8_t)reg;
     s->row->cfa_offset = offset;
     s->row->cfa_expression = NULL;
     return reg < MT_CFI_REGS;
+}
+
+static bool move_cfa(struct state *s, int64_t offset)
+{
+    if (s->row)
+        s->row->cfa_offset = offset;
+    return true;
 }
 
 /* Whatever the numbers are: they may be anything. */
@@ -105,6 +152,7 @@ static int64_t factored(const struct state *s, uint64_t n)
 static bool run_cfa(struct state *s, uint8_t op)
 {
     struct mt_cursor *c = &s->code;
+    const uint8_t *at;
     uint64_t reg;
     switch (op) {
     case CFA_DEF_CFA:
@@ -114,15 +162,16 @@ static bool run_cfa(struct state *s, uint8_t op)
         reg = mt_read_uleb(c);
         return define_cfa(s, reg, factored(s, (uint64_t)mt_read_sleb(c)));
     case CFA_DEF_CFA_REGISTER:
-        return define_cfa(s, mt_read_uleb(c), s->row->cfa_offset);
+        reg = mt_read_uleb(c);
+        return define_cfa(s, reg, s->row ? s->row->cfa_offset : 0);
     case CFA_DEF_CFA_OFFSET:
-        s->row->cfa_offset = (int64_t)mt_read_uleb(c);
-        return true;
+        return move_cfa(s, (int64_t)mt_read_uleb(c));
     case CFA_DEF_CFA_OFFSET_SF:
-        s->row->cfa_offset = factored(s, (uint64_t)mt_read_sleb(c));
-        return true;
+        return move_cfa(s, factored(s, (uint64_t)mt_read_sleb(c)));
     case CFA_DEF_CFA_EXPRESSION:
-        s->row->cfa_expression = read_expression(s);
+        at = read_expression(s);
+        if (s->row)
+            s->row->cfa_expression = at;
         return true;
     default:
         return false;
@@ -135,41 +184,31 @@ static bool run_rule(struct state *s, uint8_t op)
     uint64_t reg = mt_read_uleb(c);
     switch (op) {
     case CFA_OFFSET_EXTENDED:
-        set_rule(s, reg, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
-        return true;
+        return set_rule(s, reg, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
     case CFA_OFFSET_EXTENDED_SF:
-        set_rule(s, reg, MT_CFI_OFFSET, factored(s, (uint64_t)mt_read_sleb(c)));
-        return true;
+        return set_rule(s, reg, MT_CFI_OFFSET,
+                        factored(s, (uint64_t)mt_read_sleb(c)));
     case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
-        set_rule(s, reg, MT_CFI_OFFSET, factored(s, 0 - mt_read_uleb(c)));
-        return true;
+        return set_rule(s, reg, MT_CFI_OFFSET,
+                        factored(s, 0 - mt_read_uleb(c)));
     case CFA_VAL_OFFSET:
-        set_rule(s, reg, MT_CFI_VAL_OFFSET, factored(s, mt_read_uleb(c)));
-        return true;
+        return set_rule(s, reg, MT_CFI_VAL_OFFSET,
+                        factored(s, mt_read_uleb(c)));
     case CFA_VAL_OFFSET_SF:
-        set_rule(s, reg, MT_CFI_VAL_OFFSET,
-                 factored(s, (uint64_t)mt_read_sleb(c)));
-        return true;
+        return set_rule(s, reg, MT_CFI_VAL_OFFSET,
+                        factored(s, (uint64_t)mt_read_sleb(c)));
     case CFA_RESTORE_EXTENDED:
-        restore_rule(s, reg);
-        return true;
+        return restore_rule(s, reg);
     case CFA_UNDEFINED:
-        set_rule(s, reg, MT_CFI_UNDEFINED, 0);
-        return true;
+        return set_rule(s, reg, MT_CFI_UNDEFINED, 0);
     case CFA_SAME_VALUE:
-        set_rule(s, reg, MT_CFI_SAME, 0);
-        return true;
+        return set_rule(s, reg, MT_CFI_SAME, 0);
     case CFA_REGISTER:
-        set_rule(s, reg, MT_CFI_REGISTER, (int64_t)mt_read_uleb(c));
-        return true;
+        return set_rule(s, reg, MT_CFI_REGISTER, (int64_t)mt_read_uleb(c));
     case CFA_EXPRESSION:
-        set_rule(s, reg, MT_CFI_EXPRESSION,
-                 (int64_t)(uintptr_t)read_expression(s));
-        return true;
+        return set_expression(s, reg, MT_CFI_EXPRESSION);
     case CFA_VAL_EXPRESSION:
-        set_rule(s, reg, MT_CFI_VAL_EXPRESSION,
-                 (int64_t)(uintptr_t)read_expression(s));
-        return true;
+        return set_expression(s, reg, MT_CFI_VAL_EXPRESSION);
     default:
         return false;
     }
@@ -191,11 +230,9 @@ static bool run_one(struct state *s)
         cfi_advance(s, low);
         return true;
     case CFA_OFFSET:
-        set_rule(s, low, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
-        return true;
+        return set_rule(s, low, MT_CFI_OFFSET, factored(s, mt_read_uleb(c)));
     case CFA_RESTORE:
-        restore_rule(s, low);
-        return true;
+        return restore_rule(s, low);
     }
     switch (op) {
     case CFA_NOP:
@@ -231,22 +268,19 @@ bool mt_cfi_run(const struct mt_cfi_cie *cie, const uint8_t *program,
                 const uint8_t *end, uint64_t begin, uint64_t address,
                 struct mt_cfi_row *row)
 {
-    struct state s; /* its arrays are filled as they come into use */
+    struct mt_cfi_rules initial;
+    struct state s = {.cie = cie, .row = row, .address = UINT64_MAX};
     memset(row, 0, sizeof *row);
-    s.cie = cie;
-    s.row = row;
-    s.initial = *row;
+    row->expressions = program;
+    s.code = (struct mt_cursor){cie->program, cie->program_end, false};
+    if (!run_on(&s))
+        return false;
+    initial = row->rules;
+    s.initial = &initial;
     s.n_remembered = 0;
     s.location = begin;
-    s.code = (struct mt_cursor){cie->program, cie->program_end, false};
-    while (s.code.at < s.code.end)
-        if (!run_one(&s) || s.code.bad)
-            return false;
-    s.initial = *row;
+    s.address = address;
     s.code = (struct mt_cursor){program, end, false};
-    while (s.code.at < s.code.end && s.location <= address)
-        if (!run_one(&s) || s.code.bad)
-            return false;
     row->signal_frame = cie->signal_frame;
-    return true;
+    return run_on(&s);
 }

@@ -4,6 +4,7 @@ heap_libheap_la_SOURCES += %D%/cfi.c %D%/cfi.h %D%/cfi_expr.c \
 	%D%/rules.c %D%/rules.h %D%/walk.c %D%/walk.h %D%/unwind.c %D%/unwind.h \
 	%D%/unwind_full.c %D%/unwind_full.h %D%/read_log.h \
 	%D%/load_count.c %D%/load_count.h \
+	%D%/module_path.c %D%/module_path.h \
 	%D%/module_table.c %D%/module_table.h %D%/frame_tree.c %D%/frame_tree.h \
 	%D%/stacks.c %D%/stacks.h %D%/memo.c %D%/memo.h \
 	%D%/capture.c %D%/capture.h %D%/capture_fast.h %D%/capture_report.c

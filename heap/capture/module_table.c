@@ -18,13 +18,12 @@
 #include "heap/os.h"
 #include "heap/trace_region.h"
 
+#include "heap/capture/module_path.h"
 #include "heap/capture/object.h"
-#include "heap/kernel.h"
 
 #include <elf.h>
 #include <link.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct mt_section_record *modules_section(void)
 {
@@ -81,28 +80,6 @@ static uint32_t find_build_id(const struct mt_object *object, uint8_t out[32])
             return n;
     }
     return 0;
-}
-
-static uint32_t add_path(const struct link_map *map)
-{
-    char path[1024];
-    const char *name = map && map->l_name ? map->l_name : "";
-    size_t length = strlen(name);
-    if (length == 0) { /* the program */
-        ssize_t n =
-            mt_kernel(SYS_readlink, "/proc/thread-self/exe", path, sizeof path);
-        return n > 0 ? mt_string_add(path, (size_t)n) : 0;
-    }
-    if (name[0] == '/' || !strchr(name, '/'))
-        return mt_string_add(name, length);
-    /* Relative to the directory that was current when it was loaded; the
-     * best that is known of that is the one now. */
-    if (length + 2 > sizeof path || !getcwd(path, sizeof path - length - 1))
-        return mt_string_add(name, length);
-    size_t n = strlen(path);
-    path[n++] = '/';
-    memcpy(path + n, name, length);
-    return mt_string_add(path, n + length);
 }
 
 static uint64_t hash_words(uint64_t h, const uint8_t *at, uint64_t bytes)
@@ -304,7 +281,7 @@ static MT_COLD void add_module(const struct mt_object *object)
     uint32_t index = (uint32_t)(m - record_at(0));
     m->start = object->start;
     m->load_bias = object->bias;
-    m->path = add_path(object->link_map);
+    m->path = mt_module_path(object);
     m->build_id_bytes = find_build_id(object, m->build_id);
     m->loaded_ns = mt_os_monotonic_ns();
     m->link_map = (uint64_t)(uintptr_t)object->link_map;

@@ -108,9 +108,9 @@ static bool based_expression(const uint8_t *e, unsigned reg, bool deref,
 static mt_rule pack_realigned(const struct mt_cfi_row *row)
 {
     int64_t offset, saved;
-    const uint8_t *rbp = (const uint8_t *)(uintptr_t)row->value[MT_REG_RBP];
+    const uint8_t *rbp = mt_cfi_expression(row, MT_REG_RBP);
     if (!based_expression(row->cfa_expression, MT_REG_RBP, true, &offset) ||
-        row->how[MT_REG_RBP] != MT_CFI_EXPRESSION ||
+        row->rules.how[MT_REG_RBP] != MT_CFI_EXPRESSION ||
         !based_expression(rbp, MT_REG_RBP, false, &saved) || saved != 0)
         return MT_RULE_BARE(MT_RULE_FULL);
     return rules_pack(MT_RULE_REALIGNED, 0, offset);
@@ -118,20 +118,21 @@ static mt_rule pack_realigned(const struct mt_cfi_row *row)
 
 static mt_rule pack_row(const struct mt_cfi_row *row)
 {
-    if (row->how[MT_REG_RIP] == MT_CFI_UNDEFINED)
+    const struct mt_cfi_rules *rules = &row->rules;
+    if (rules->how[MT_REG_RIP] == MT_CFI_UNDEFINED)
         return MT_RULE_BARE(MT_RULE_OUTERMOST);
-    if (row->signal_frame || row->how[MT_REG_RIP] != MT_CFI_OFFSET ||
-        row->value[MT_REG_RIP] != -8 || row->how[MT_REG_RSP] != MT_CFI_SAME)
+    if (row->signal_frame || rules->how[MT_REG_RIP] != MT_CFI_OFFSET ||
+        rules->value[MT_REG_RIP] != -8 || rules->how[MT_REG_RSP] != MT_CFI_SAME)
         return MT_RULE_BARE(MT_RULE_FULL);
     if (row->cfa_expression)
         return pack_realigned(row);
     unsigned slot = 0;
-    int64_t saved = row->value[MT_REG_RBP];
-    if (row->how[MT_REG_RBP] == MT_CFI_OFFSET) {
+    int64_t saved = rules->value[MT_REG_RBP];
+    if (rules->how[MT_REG_RBP] == MT_CFI_OFFSET) {
         if (saved > -16 || saved < -128 || (saved & 7))
             return MT_RULE_BARE(MT_RULE_FULL);
         slot = (unsigned)(-saved / 8 - 1);
-    } else if (row->how[MT_REG_RBP] != MT_CFI_SAME) {
+    } else if (rules->how[MT_REG_RBP] != MT_CFI_SAME) {
         return MT_RULE_BARE(MT_RULE_FULL);
     }
     if (row->cfa_register == MT_REG_RSP && row->cfa_offset >= 8)

@@ -69,9 +69,10 @@ static bool full_restore(struct full *f, const struct mt_cfi_row *row,
                          unsigned r, uint64_t cfa, struct tracked *out)
 {
     struct mt_expr_env env = {full_get, read_word, f};
-    const uint8_t *expression = (const uint8_t *)(uintptr_t)row->value[r];
+    const uint8_t *expression = mt_cfi_expression(row, r);
+    int64_t value = row->rules.value[r];
     *out = f->reg[r];
-    switch (row->how[r]) {
+    switch (row->rules.how[r]) {
     case MT_CFI_SAME:
         if (r == MT_REG_RSP)
             *out = (struct tracked){VALUE, cfa};
@@ -80,18 +81,18 @@ static bool full_restore(struct full *f, const struct mt_cfi_row *row,
         out->where = LOST;
         return true;
     case MT_CFI_OFFSET:
-        *out = (struct tracked){SLOT, cfa + (uint64_t)row->value[r]};
+        *out = (struct tracked){SLOT, cfa + (uint64_t)value};
         return true;
     case MT_CFI_VAL_OFFSET:
-        *out = (struct tracked){VALUE, cfa + (uint64_t)row->value[r]};
+        *out = (struct tracked){VALUE, cfa + (uint64_t)value};
         return true;
     case MT_CFI_REGISTER:
-        if ((uint64_t)row->value[r] >= MT_CFI_REGS)
+        if ((uint64_t)value >= MT_CFI_REGS)
             return false;
-        *out = f->reg[row->value[r]];
+        *out = f->reg[value];
         if (out->where == START) { /* it would be taken for register r's */
             out->where = VALUE;
-            mt_walk_use_register(f->w, (unsigned)row->value[r]);
+            mt_walk_use_register(f->w, (unsigned)value);
         }
         return true;
     case MT_CFI_EXPRESSION:
@@ -171,7 +172,8 @@ enum mt_walk_end mt_walk_full(struct mt_walk *w)
             return MT_WALK_INCOMPLETE;
         if (status == MT_CFI_UNSUPPORTED)
             return MT_WALK_INCOMPLETE;
-        if (status == MT_CFI_OK && row.how[MT_REG_RIP] == MT_CFI_UNDEFINED)
+        if (status == MT_CFI_OK &&
+            row.rules.how[MT_REG_RIP] == MT_CFI_UNDEFINED)
             return MT_WALK_COMPLETE;
         if (status == MT_CFI_NONE && called && mt_rules_outermost(pc))
             return MT_WALK_COMPLETE;
