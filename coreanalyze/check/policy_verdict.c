@@ -76,7 +76,9 @@ struct mt_verdict mt_policy_decide(const struct mt_policy *policy,
         verdict.result = MT_RESULT_LEAKS;
         verdict_add_loss(policy, facts, &verdict);
         if (facts->incomplete)
-            verdict_add(&verdict, "; ", "not all memory could be searched");
+            verdict_add(&verdict, ", ",
+                        "if nothing in memory that was not searched holds "
+                        "them");
     } else if (facts->incomplete) {
         verdict.result = MT_RESULT_NOT_CHECKED;
         verdict_add(&verdict, "",

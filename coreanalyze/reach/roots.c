@@ -2,12 +2,13 @@
  *
  * roots.c - ranges of root memory, out of a source's mappings.
  *
- * Each writable mapping is a root, less what lies in the trace, in a heap, in
- * the library's own data, or in the unused part of a stack that is known
- * (thread_stacks.h): what is below the stack pointer and its red zone is stale.
- * glibc keeps stacks of threads that have ended for the next thread; only their
- * control block counts, which holds what the thread returned.  Any other
- * mapping is searched whole: it may hold the stacks of many coroutines.
+ * Each mapping that the program may have written to is a root, less what lies
+ * in the trace, in a heap, in the library's own data, or in the unused part of
+ * a stack that is known (thread_stacks.h): what is below the stack pointer and
+ * its red zone is stale. glibc keeps stacks of threads that have ended for the
+ * next thread; only their control block counts, which holds what the thread
+ * returned.  Any other mapping is searched whole: it may hold the stacks of
+ * many coroutines.
  */
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/reach/thread_stacks.h"
@@ -334,12 +335,36 @@ static uint64_t each_left(struct finder *f, const struct mt_mapping *m,
     return left;
 }
 
+/* The program may have written to private memory and protected it since: its
+ * pages are searched as far as there are any.  Nothing is missing: what has no
+ * page was never written to. */
+static void take_protected(struct finder *f, const struct mt_mapping *m)
+{
+    const struct mt_source *source = f->source;
+    const struct mt_present *p, *end = source->present + source->n_present;
+
+    if (!(m->flags & MT_MAP_PRIVATE) ||
+        (m->flags & (MT_MAP_ASSUMED | MT_MAP_EXEC)) ||
+        (m->path && m->path[0] == '[' && strncmp(m->path, "[anon", 5) != 0))
+        return;
+    if (!source->present_known) {
+        each_left(f, m, m->start, m->start + m->present, add_range);
+        return;
+    }
+    p = mt_source_present(source, m->start);
+    for (; p && p < end && p->start < m->end; p++)
+        each_left(f, m, p->start > m->start ? p->start : m->start,
+                  p->end < m->end ? p->end : m->end, add_range);
+}
+
 static void take_mapping(struct finder *f, const struct mt_mapping *m)
 {
     uint64_t present = m->start + m->present, missing;
 
-    if (!is_writable(m))
+    if (!is_writable(m)) {
+        take_protected(f, m);
         return;
+    }
     each_left(f, m, m->start, present, add_range);
     missing = each_left(f, m, present, m->end, NULL);
     /* A page of a module that was never written to holds no word of the

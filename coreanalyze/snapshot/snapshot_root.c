@@ -166,6 +166,19 @@ static void by_scan(struct search *search)
     free(buffer);
 }
 
+/* Bytes of writable mappings that a core leaves out. */
+static uint64_t root_missing_memory(const struct mt_source *source)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; source->process.path && i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
+        if (m->flags & MT_MAP_WRITE)
+            bytes += m->end - m->start - m->present;
+    }
+    return bytes;
+}
+
 uint64_t mt_snapshot_find_root(struct mt_source *source,
                                const struct mt_snapshot_options *options,
                                struct mt_coverage *coverage,
@@ -193,6 +206,15 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                 "no trace found; the core is cut off (%" PRIu64
                 " bytes are missing), so it may have been there",
                 source->coverage.missing_bytes);
+    else if (source->process.path && source->coverage.tables_incomplete)
+        mt_fail(error, "no trace found; the core is cut off (its tables are "
+                       "incomplete), so it may have been there");
+    else if (root_missing_memory(source) > 0)
+        mt_fail(error,
+                "no trace found; the core does not have %" PRIu64
+                " bytes of the program's memory, so it may have been there "
+                "(coredump_filter of 0x33 keeps it)",
+                root_missing_memory(source));
     else if (search.unused)
         mt_fail(error, "no trace yet: the process has not allocated anything");
     else

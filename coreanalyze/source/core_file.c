@@ -247,9 +247,13 @@ static int core_file_decompressed(int file, const uint8_t magic[4],
     if (output.file < 0)
         return -1;
     if (run_decompressor(file, magic, &output)) {
-        if (ftruncate(output.file, output.size) == 0)
+        if (output.size < (off_t)sizeof(Elf64_Ehdr))
+            mt_fail(error, "it is cut off, or empty");
+        else if (ftruncate(output.file, output.size) == 0)
             return output.file;
-        mt_fail(error, "cannot write a temporary file: %s", strerror(errno));
+        else
+            mt_fail(error, "cannot write a temporary file: %s",
+                    strerror(errno));
     }
     close(output.file);
     return -1;

@@ -25,9 +25,10 @@ static bool debug_file_list_units(struct mt_debug_file *side)
 }
 
 bool mt_debug_file_open(struct mt_debug_file *side, struct mt_elf *elf,
-                        struct mt_dwarf_file *tie, struct mt_error *error)
+                        bool split, struct mt_dwarf_file *tie,
+                        struct mt_error *error)
 {
-    side->file = mt_dwarf_file_open(elf, error);
+    side->file = mt_dwarf_file_open(elf, split, error);
     if (side->file == NULL)
         return false;
     if (tie != NULL)

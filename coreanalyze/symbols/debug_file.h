@@ -47,7 +47,8 @@ struct mt_dwarf {
     size_t table_bytes;        /* of units, their lines and functions */
 };
 
-bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *,
+/* `split`: as in mt_dwarf_file_open. */
+bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *, bool split,
                         struct mt_dwarf_file *tie, struct mt_error *);
 void mt_debug_file_close(struct mt_dwarf *, struct mt_debug_file *);
 struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *, uint64_t offset);

@@ -40,11 +40,12 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
                          number);
     free(ranges.at);
     mt_die_free(die);
-    return partial || ranges.n > 0;
+    return partial || (ranges.n > 0 && !unit->header.one_range);
 }
 
-/* A unit's DIE says where its code is.  If it does not (DWARF 2 has no range
- * lists), the unit's functions do. */
+/* A unit's DIE says where its code is.  If it does not, or can name one range
+ * alone and leaves out the functions in other sections, the unit's functions
+ * do. */
 static void build_index(struct mt_dwarf *dwarf)
 {
     struct mt_debug_file *side = &dwarf->main;
@@ -75,10 +76,10 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
     }
     dwarf->options = *options;
     if (options->supplement != NULL)
-        mt_debug_file_open(&dwarf->supplement, options->supplement, NULL,
+        mt_debug_file_open(&dwarf->supplement, options->supplement, false, NULL,
                            &ignored);
-    if (!mt_debug_file_open(&dwarf->main, options->elf, dwarf->supplement.file,
-                            error)) {
+    if (!mt_debug_file_open(&dwarf->main, options->elf, false,
+                            dwarf->supplement.file, error)) {
         mt_dwarf_free(dwarf);
         return NULL;
     }
@@ -253,12 +254,22 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
     return n;
 }
 
+static size_t find_in(struct mt_dwarf *dwarf, struct mt_unit *unit, uint64_t pc,
+                      struct mt_symbol_frame *out, size_t max)
+{
+    struct mt_die *die = mt_die_at(dwarf->main.file, unit->header.die_offset);
+    size_t n = die != NULL ? find_in_unit(dwarf, unit, die, pc, out, max) : 0;
+
+    mt_die_free(die);
+    return n;
+}
+
 size_t mt_dwarf_find(struct mt_dwarf *dwarf, uint64_t pc,
                      struct mt_symbol_frame *out, size_t max)
 {
     const struct mt_interval *span = NULL;
-    struct mt_symbol_frame line_alone = {0};
-    bool have_line = false;
+    struct mt_unit *unnamed = NULL; /* has the lines, and not the name */
+    struct mt_unit *before = NULL;
 
     if (max == 0)
         return 0;
@@ -268,20 +279,13 @@ size_t mt_dwarf_find(struct mt_dwarf *dwarf, uint64_t pc,
         if (span == NULL)
             break;
         struct mt_unit *unit = &dwarf->main.units[span->value];
-        struct mt_die *die =
-            mt_die_at(dwarf->main.file, unit->header.die_offset);
-        size_t n =
-            die != NULL ? find_in_unit(dwarf, unit, die, pc, out, max) : 0;
+        size_t n = unit == before ? 0 : find_in(dwarf, unit, pc, out, max);
 
-        mt_die_free(die);
+        before = unit;
         if (n > 0 && out[n - 1].function != NULL)
             return n;
-        if (n > 0 && !have_line) {
-            line_alone = out[0];
-            have_line = true;
-        }
+        if (n > 0 && unnamed == NULL)
+            unnamed = unit;
     }
-    if (have_line)
-        out[0] = line_alone;
-    return have_line;
+    return unnamed != NULL ? find_in(dwarf, unnamed, pc, out, max) : 0;
 }

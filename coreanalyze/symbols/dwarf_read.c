@@ -37,8 +37,8 @@ static bool dwarf_read_ok(struct mt_dwarf_file *file, int result)
     return result == DW_DLV_OK;
 }
 
-/* The sections that functions, names, code and lines are found in.  libdwarf
- * sees the first ones alone: what it does not need it cannot trip over. */
+/* Sections of functions, names, code and lines.  libdwarf sees the first ones
+ * alone: what it does not need it cannot trip over. */
 #define N_SHOWN 11
 static const char *const wanted[] = {
     ".debug_info",
@@ -71,17 +71,20 @@ static const struct mt_elf_section *find_section(struct mt_elf *elf,
     return mt_elf_find(elf, old);
 }
 
-static bool collect_sections(struct mt_dwarf_file *file)
+/* A file may have skeletons and split units (clang's -gsplit-dwarf=single). */
+static bool collect_sections(struct mt_dwarf_file *file, bool split)
 {
     bool info = false, abbrev = false;
 
+    split = split && find_section(file->elf, ".debug_info.dwo") &&
+            find_section(file->elf, ".debug_info");
     file->sections[0].name = "";
     file->n_sections = 1;
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         const struct mt_elf_section *from = find_section(file->elf, wanted[i]);
         struct section *to = &file->sections[file->n_sections];
 
-        if (from == NULL ||
+        if (from == NULL || (split && !strstr(wanted[i], ".dwo")) ||
             !mt_elf_section_data(file->elf, from, &to->data, &to->bytes))
             continue;
         /* 20210528 takes 8 from the size of .debug_addr unseen. */
@@ -97,7 +100,7 @@ static bool collect_sections(struct mt_dwarf_file *file)
     return info && abbrev;
 }
 
-struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf,
+struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf, bool split,
                                          struct mt_error *error)
 {
     struct mt_dwarf_file *file = calloc(1, sizeof(*file));
@@ -108,7 +111,7 @@ struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf,
         return NULL;
     }
     file->elf = elf;
-    if (!collect_sections(file)) {
+    if (!collect_sections(file, split)) {
         mt_fail(error, "no DWARF");
         free(file);
         return NULL;
@@ -187,6 +190,7 @@ bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
         out->die_offset = offset;
         out->has_code =
             unit_type != DW_UT_type && unit_type != DW_UT_split_type;
+        out->one_range = version < 3;
         if (unit_type == DW_UT_skeleton || unit_type == DW_UT_split_compile)
             memcpy(&out->dwo_id, &signature, sizeof(out->dwo_id));
         if (version < 5)

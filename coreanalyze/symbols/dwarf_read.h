@@ -45,11 +45,14 @@ struct mt_unit_header {
     uint64_t die_offset; /* of its DIE */
     uint64_t dwo_id;     /* that names its other half; 0: not split */
     bool has_code;       /* not a unit of types */
+    bool one_range;      /* its DIE cannot have more than one (DWARF 2) */
 };
 
 /* NULL and `error` filled when the file has no DWARF, or it cannot be read.
  * The mt_elf must outlive the result. */
-struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *, struct mt_error *);
+/* `split`: of a file with units of both kinds, the split ones. */
+struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *, bool split,
+                                         struct mt_error *);
 void mt_dwarf_file_close(struct mt_dwarf_file *); /* takes NULL */
 /* Strings that are in a supplementary file are looked up in OTHER. */
 void mt_dwarf_file_tie(struct mt_dwarf_file *, struct mt_dwarf_file *other);

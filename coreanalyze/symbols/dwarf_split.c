@@ -26,7 +26,7 @@ static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
     if (side != NULL)
         side->path = strdup(path);
     if (side == NULL || side->path == NULL ||
-        !mt_debug_file_open(side, elf, NULL, &error)) {
+        !mt_debug_file_open(side, elf, true, NULL, &error)) {
         mt_elf_close(elf);
         if (side != NULL)
             free(side->path);

@@ -33,7 +33,8 @@ class Core:
                 "<IIQQQQQQ", self.data, offset + i * size)
             if kind == 1 and in_file:
                 self.segments.append((address, start, in_file))
-            if kind == 1 and in_file and flags & 2:
+            # What is not writable may have been; code has not.
+            if kind == 1 and in_file and (flags & 2 or not flags & 1):
                 self.writable.append((address, address + in_file))
             if kind == 4:  # the first note is NT_PRSTATUS of one thread
                 (self.stack_pointer,) = struct.unpack_from(
