@@ -37,69 +37,6 @@ static bool dwarf_read_ok(struct mt_dwarf_file *file, int result)
     return result == DW_DLV_OK;
 }
 
-/* Sections of functions, names, code and lines.  libdwarf sees the first ones
- * alone: what it does not need it cannot trip over. */
-#define N_SHOWN 11
-static const char *const wanted[] = {
-    ".debug_info",
-    ".debug_abbrev",
-    ".debug_str",
-    ".debug_line",
-    ".debug_line_str",
-    ".debug_info.dwo",
-    ".debug_abbrev.dwo",
-    ".debug_str.dwo",
-    ".debug_line.dwo",
-    ".debug_cu_index",
-    ".debug_addr", /* or a unit that starts at an index is an error */
-    ".debug_ranges",
-    ".debug_rnglists",
-    ".debug_str_offsets",
-    ".debug_rnglists.dwo",
-    ".debug_str_offsets.dwo",
-};
-
-static const struct mt_elf_section *find_section(struct mt_elf *elf,
-                                                 const char *name)
-{
-    const struct mt_elf_section *section = mt_elf_find(elf, name);
-    char old[40] = ".z";
-
-    if (section != NULL)
-        return section;
-    strncat(old, name + 1, sizeof(old) - 3); /* .zdebug_info */
-    return mt_elf_find(elf, old);
-}
-
-/* A file may have skeletons and split units (clang's -gsplit-dwarf=single). */
-static bool collect_sections(struct mt_dwarf_file *file, bool split)
-{
-    bool info = false, abbrev = false;
-
-    split = split && find_section(file->elf, ".debug_info.dwo") &&
-            find_section(file->elf, ".debug_info");
-    file->sections[0].name = "";
-    file->n_sections = 1;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        const struct mt_elf_section *from = find_section(file->elf, wanted[i]);
-        struct section *to = &file->sections[file->n_sections];
-
-        if (from == NULL || (split && !strstr(wanted[i], ".dwo")) ||
-            !mt_elf_section_data(file->elf, from, &to->data, &to->bytes))
-            continue;
-        /* 20210528 takes 8 from the size of .debug_addr unseen. */
-        if (to->bytes < 8)
-            continue;
-        to->name = wanted[i];
-        file->n_sections++;
-        if (i < N_SHOWN)
-            file->n_shown = file->n_sections;
-        info = info || strncmp(to->name, ".debug_info", 11) == 0;
-        abbrev = abbrev || strncmp(to->name, ".debug_abbrev", 13) == 0;
-    }
-    return info && abbrev;
-}
-
 struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf, bool split,
                                          struct mt_error *error)
 {
