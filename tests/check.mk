@@ -8,6 +8,8 @@ SCRIPT_TESTS += %D%/e2e/policy %D%/e2e/ci %D%/e2e/atend %D%/e2e/annotations
 EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annotated.c %D%/programs/suppressed.c %D%/schemas/junit.xsd \
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
 SCRIPT_TESTS += %D%/e2e/oom
+SCRIPT_TESTS += %D%/e2e/map
+EXTRA_DIST += %D%/programs/mapcases.c
 EXTRA_DIST += %D%/programs/eater.c
 SCRIPT_TESTS += %D%/e2e/nomemory
 EXTRA_DIST += %D%/programs/nomemory.c

@@ -70,6 +70,7 @@ struct mt_show_sum {
     uint64_t bytes, count;
 };
 
+struct mt_memory_map;
 struct mt_show {
     const struct mt_show_options *options;
     struct mt_show_row *rows; /* sorted */
@@ -81,6 +82,7 @@ struct mt_show {
     struct mt_show_sum *traced, *untraced, *unsampled; /* by heap index */
     bool scaled;             /* bytes and counts are estimates */
     uint64_t from_ns, to_ns; /* the time looked at, since the trace's start */
+    const struct mt_memory_map *memory; /* of the process, or NULL; not owned */
 };
 
 /* Walks over all blocks of the model.  False with `error` filled.  The model

@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/analyses/memory_map.h"
 
 struct arguments {
     struct mt_arguments common;
@@ -46,11 +47,25 @@ static const struct mt_option options[] = {
     {0},
 };
 
+/* The text has the sums of all memory; a target that does not show its pages
+ * has none. */
+static void cmd_show_map(const struct arguments *a, struct mt_target *target,
+                         struct mt_show *show, struct mt_memory_map *map)
+{
+    struct mt_error ignored;
+
+    if (a->common.json || a->common.folded || a->common.style.full ||
+        a->show.heap || !mt_memory_map_can(target->source))
+        return;
+    if (mt_memory_map_run(target->source, target->model, map, &ignored))
+        show->memory = map;
+}
+
 /* Stopped or not, names are looked up when the target runs again. */
 static bool cmd_show_collect(struct mt_session *session,
                              const struct arguments *a,
                              struct mt_target *target, struct mt_show *show,
-                             struct mt_error *error)
+                             struct mt_memory_map *map, struct mt_error *error)
 {
     const struct mt_source_ops *ops = target->source->ops;
     bool stop = a->stop && ops->stop, ok;
@@ -61,8 +76,10 @@ static bool cmd_show_collect(struct mt_session *session,
     if (stop && !ops->stop(target->source, error))
         return false;
     ok = mt_target_model(session, target, error) &&
-         mt_show_run(target->model, &a->show, show, error) &&
-         mt_target_lives(target, error);
+         mt_show_run(target->model, &a->show, show, error);
+    if (ok)
+        cmd_show_map(a, target, show, map);
+    ok = ok && mt_target_lives(target, error);
     if (stop)
         ops->resume(target->source);
     return ok;
@@ -99,6 +116,7 @@ static int cmd_show_run(struct mt_session *session, int argc,
     struct arguments a = {.show.top = UINT64_MAX};
     struct mt_target target;
     struct mt_show show = {0};
+    struct mt_memory_map map = {0};
     int status;
     bool ok;
 
@@ -111,9 +129,10 @@ static int cmd_show_run(struct mt_session *session, int argc,
                          ? 0
                          : MT_STYLE_ROWS;
     ok = mt_target_open(session, "show", a.common.target, &target, error) &&
-         cmd_show_collect(session, &a, &target, &show, error) &&
+         cmd_show_collect(session, &a, &target, &show, &map, error) &&
          cmd_show_print(session, &a, &target, &show, error);
     mt_show_free(&show);
+    mt_memory_map_free(&map);
     mt_target_close(&target);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }

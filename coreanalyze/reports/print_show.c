@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_map.h"
 #include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/reports/style.h"
 
@@ -77,6 +78,8 @@ static void show_put_memory(const struct mt_report *report)
                 mt_figure(report, process->peak_rss_bytes, text));
     }
     putc('\n', out);
+    if (report->show->memory)
+        mt_print_map_sums(report, report->show->memory);
 }
 
 /* Blocks that no stack can be named for. */

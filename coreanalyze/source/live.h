@@ -50,6 +50,12 @@ void mt_live_go(struct mt_source *);
 bool mt_live_capture(struct mt_source *, const struct mt_word_filter *,
                      bool stop, struct mt_error *);
 
+/* --- live_smaps.c --- */
+bool mt_live_uses(struct mt_source *, struct mt_mapping_use *uses,
+                  struct mt_error *);
+bool mt_live_resident(struct mt_source *, uint64_t start, uint64_t end,
+                      mt_visit_pages *visit, void *context);
+
 /* --- live_memory.c --- */
 /* Reads memory as it is now, and brings in no page; by many threads at once. */
 size_t mt_live_peek(struct live *, uint64_t address, void *buffer,

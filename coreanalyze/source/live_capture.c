@@ -59,16 +59,6 @@ static size_t read_now(void *context, uint64_t address, void *buffer,
     return got > 0 ? (size_t)got : 0;
 }
 
-static bool read_maps_again(struct live *live, struct mt_error *error)
-{
-    struct mt_source *source = &live->source;
-
-    free(source->mappings);
-    source->mappings = NULL;
-    source->n_mappings = 0;
-    return mt_live_maps(source, live->tid, error);
-}
-
 /* Most heaps have fewer pointers than that. */
 #define RESIDENT_BYTES_OF_KEPT 24u
 
@@ -163,7 +153,7 @@ bool mt_live_capture(struct mt_source *source,
         return false;
     }
     source->captured.stopped = stop;
-    ok = read_maps_again(live, error) &&
+    ok = (stop || mt_live_maps(source, live->tid, error)) &&
          filter->begin(filter->context, source, error) &&
          mt_live_list_present(live, filter, error) &&
          (live_capture_fill(live, filter, &store) ||

@@ -78,6 +78,9 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     bool ok = true;
     FILE *file;
 
+    free(source->mappings);
+    source->mappings = NULL;
+    source->n_mappings = 0;
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     file = fopen(path, "re");
     if (file == NULL)

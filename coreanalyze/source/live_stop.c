@@ -93,7 +93,7 @@ bool mt_live_stop(struct mt_source *source, struct mt_error *error)
     mt_live_go(source);
     block_job_control(live);
     if (mt_hold_begin(&live->holder, live->tid, &options, error) &&
-        take_held(live, error))
+        take_held(live, error) && mt_live_maps(source, live->tid, error))
         return true;
     if (live->holder.shared)
         mt_live_go(source);

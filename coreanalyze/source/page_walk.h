@@ -6,15 +6,7 @@
 #ifndef MT_PAGE_WALK_H
 #define MT_PAGE_WALK_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-/* A run of pages that are alike, and are not empty. */
-struct mt_page_run {
-    uint64_t start, end;
-    bool swapped; /* not in memory: a swap entry, or a marker of the kernel */
-    bool file;    /* of a file, or shared */
-};
+#include "coreanalyze/source/source.h"
 
 /* Walks [start, end) of the page table that `pagemap` (/proc/TID/pagemap) shows
  * and calls `visit` for each run, in order; it returns false to stop.  Pages
@@ -23,7 +15,6 @@ struct mt_page_run {
  * false if the kernel does not have it, and then a walk takes 8 bytes for each
  * page of the range.  False if the process has ended, or nothing can be read.
  */
-typedef bool mt_visit_pages(void *context, const struct mt_page_run *run);
 bool mt_page_walk(int pagemap, bool *scan, uint64_t start, uint64_t end,
                   mt_visit_pages *visit, void *context);
 

@@ -109,6 +109,21 @@ struct mt_page_stats {
     uint64_t node[MT_MAX_NUMA_NODES];
 };
 
+/* A run of pages that are alike, and are not empty. */
+struct mt_page_run {
+    uint64_t start, end;
+    bool swapped; /* not in memory: a swap entry, or a marker of the kernel */
+    bool file;    /* of a file, or shared */
+};
+typedef bool mt_visit_pages(void *context, const struct mt_page_run *run);
+
+/* The kernel's figures of a mapping, in bytes. */
+struct mt_mapping_use {
+    uint64_t resident; /* Rss */
+    uint64_t huge;     /* pages of hugetlbfs: they are not part of Rss */
+    bool device;       /* memory of a device */
+};
+
 struct mt_source;
 
 /* Chooses the words of memory that a capture keeps; mark_keep.h makes one. */
@@ -142,8 +157,17 @@ struct mt_source_ops {
     /* Fills `stats` for the range (adds to it). May be NULL. */
     void (*pages)(struct mt_source *, uint64_t start, uint64_t end,
                   struct mt_page_stats *stats);
-    /* Stops all threads of a live target and fills in their registers; go
-     * lets them run again.  Both may be NULL. */
+    /* Calls `visit` with each run of pages in a range that have memory, or are
+     * swapped; false if the process has ended.  A core has the pages that are
+     * in the file.  May be NULL. */
+    bool (*resident)(struct mt_source *, uint64_t start, uint64_t end,
+                     mt_visit_pages *visit, void *context);
+    /* Adds the kernel's figures to uses[n_mappings + 1]: of each mapping, and
+     * then of what is mapped now and in none of them.  NULL: there are none. */
+    bool (*uses)(struct mt_source *, struct mt_mapping_use *uses,
+                 struct mt_error *);
+    /* Stops all threads of a live target, fills in their registers and reads
+     * its mappings again; go lets them run.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*resume)(struct mt_source *);
     /* Captures memory: reads all writable memory once, and keeps in `store` the

@@ -77,6 +77,25 @@ static void callbacks_pages(struct mt_source *source, uint64_t start,
         c->live->ops->pages(c->live, start, end, stats);
 }
 
+static bool callbacks_resident(struct mt_source *source, uint64_t start,
+                               uint64_t end, mt_visit_pages *visit,
+                               void *context)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    struct mt_source *inner = c->core ? c->core : c->live;
+
+    return inner->ops->resident(inner, start, end, visit, context);
+}
+
+/* Its mappings are those of `live`. */
+static bool process_uses(struct mt_source *source, struct mt_mapping_use *uses,
+                         struct mt_error *error)
+{
+    struct callbacks *c = (struct callbacks *)source;
+
+    return c->live->ops->uses(c->live, uses, error);
+}
+
 static void callbacks_destroy(struct mt_source *source)
 {
     struct callbacks *c = (struct callbacks *)source;
@@ -96,6 +115,7 @@ static const struct mt_source_ops core_ops = {
     .view = callbacks_core_view,
     .extent = callbacks_core_extent,
     .pages = callbacks_pages,
+    .resident = callbacks_resident,
     .destroy = callbacks_destroy,
 };
 
@@ -161,6 +181,8 @@ static bool process_capture(struct mt_source *source,
 static const struct mt_source_ops process_ops = {
     .read = process_read,
     .pages = callbacks_pages,
+    .resident = callbacks_resident,
+    .uses = process_uses,
     .capture = process_capture,
     .resume = process_drop,
     .destroy = callbacks_destroy,
@@ -170,6 +192,8 @@ static const struct mt_source_ops writable_process_ops = {
     .read = process_read,
     .write = callbacks_write,
     .pages = callbacks_pages,
+    .resident = callbacks_resident,
+    .uses = process_uses,
     .capture = process_capture,
     .resume = process_drop,
     .destroy = callbacks_destroy,

@@ -121,6 +121,24 @@ static void core_pages(struct mt_source *source, uint64_t start, uint64_t end,
     stats->known = true;
 }
 
+static bool core_resident(struct mt_source *source, uint64_t start,
+                          uint64_t end, mt_visit_pages *visit, void *context)
+{
+    struct core *core = (struct core *)source;
+
+    for (size_t i = first_segment(core, start); i < core->n_segments; i++) {
+        const struct core_segment *s = &core->segments[i];
+        struct mt_page_run run = {.start =
+                                      s->address > start ? s->address : start};
+        if (s->address >= end)
+            break;
+        run.end = s->address + s->bytes < end ? s->address + s->bytes : end;
+        if (run.start < run.end && !visit(context, &run))
+            break;
+    }
+    return true;
+}
+
 static void core_destroy(struct mt_source *source)
 {
     struct core *core = (struct core *)source;
@@ -156,6 +174,7 @@ static const struct mt_source_ops core_ops = {
     .view = core_source_view,
     .extent = source_core_core_extent,
     .pages = core_pages,
+    .resident = core_resident,
     .capture = core_capture,
     .destroy = core_destroy,
 };
@@ -164,6 +183,7 @@ static const struct mt_source_ops core_ops = {
 static const struct mt_source_ops unmapped_core_ops = {
     .read = core_source_read,
     .pages = core_pages,
+    .resident = core_resident,
     .capture = core_capture,
     .destroy = core_destroy,
 };
