@@ -137,19 +137,23 @@ void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
     return take_block(cache, c, size, trace, tag);
 }
 
+static MT_NOINLINE void *take_small(struct mt_cache *cache, uint32_t c,
+                                    size_t size, uint32_t trace, uint64_t tag)
+{
+    return take_block(cache, c, size, trace, tag);
+}
+
 static void *alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
                          const struct mt_regs *regs)
 {
     uint32_t trace = mt_load_relaxed(cache->trace);
-    return take_block(cache, c, size, trace, tag_for(trace, size, regs));
+    return take_small(cache, c, size, trace, tag_for(trace, size, regs));
 }
 
 /* From the one cache of a heap. */
-static void *alloc_locked(struct memtrace_heap *heap, uint32_t c, size_t size,
-                          const struct mt_regs *regs)
+static MT_NOINLINE void *take_locked(struct memtrace_heap *heap, uint32_t c,
+                                     size_t size, uint32_t trace, uint64_t tag)
 {
-    uint32_t trace = mt_load_relaxed(&heap->record->trace);
-    uint64_t tag = tag_for(trace, size, regs);
     struct mt_bin *bin = &heap->cache->bins[c];
     struct mt_finding finding = {0};
     void *block = NULL;
@@ -168,8 +172,16 @@ static void *alloc_locked(struct memtrace_heap *heap, uint32_t c, size_t size,
     return block;
 }
 
-static void *alloc_large(struct memtrace_heap *heap, size_t size, size_t align,
-                         bool *zeroed, const struct mt_regs *regs)
+static MT_NOINLINE void *alloc_locked(struct memtrace_heap *heap, uint32_t c,
+                                      size_t size, const struct mt_regs *regs)
+{
+    uint32_t trace = mt_load_relaxed(&heap->record->trace);
+    return take_locked(heap, c, size, trace, tag_for(trace, size, regs));
+}
+
+static MT_NOINLINE void *alloc_large(struct memtrace_heap *heap, size_t size,
+                                     size_t align, bool *zeroed,
+                                     const struct mt_regs *regs)
 {
     uint32_t trace = mt_load_relaxed(&heap->record->trace);
     uint64_t tag = tag_for(trace, size, regs);

@@ -158,22 +158,25 @@ static uint64_t trace_round(const struct mt_section_record *section,
     return bytes < section->reserved ? bytes : section->reserved;
 }
 
-/* Commits so that `used` bytes can be read. */
+/* Commits so that `used` bytes can be read, and some more if there is room. */
 static MT_COLD bool trace_grow(unsigned id, uint64_t used)
 {
     struct mt_section_record *section = &memtrace_root->sections[id];
     uint64_t have = mt_load_acquire(&section->committed), step = have / 4;
+    uint64_t least = trace_round(section, used);
     uint64_t want =
         trace_round(section, used + (step < MIB(16) ? step : MIB(16)));
     int saved = errno;
-    if (want <= have)
+    bool ok = want <= have;
+    if (ok)
         return true;
     __atomic_fetch_add(&growing[id], 1, __ATOMIC_SEQ_CST);
-    bool ok = trace_map(id, have, want);
-    if (!ok) {
-        want = trace_round(section, used);
-        ok = want <= have || trace_map(id, have, want);
+    while (!ok && want > have) { /* one call: it takes less of the stack */
+        ok = trace_map(id, have, want);
+        if (!ok)
+            want = want > least ? least : have;
     }
+    ok |= least <= have;
     while (ok && have < want &&
            !__atomic_compare_exchange_n(&section->committed, &have, want, false,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))

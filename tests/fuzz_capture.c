@@ -226,10 +226,10 @@ static void look_at_object(struct input *in)
     for (unsigned i = 0; i < 8; i++) {
         uint64_t pc = OBJECT + take(in, 2) % (PAGES * PAGE);
         struct mt_object found;
-        struct mt_cfi_row row;
-        mt_cfi_row_at(pc, &row);
-        mt_rules_compile(pc, NULL);
-        mt_rules_outermost(pc);
+        struct mt_cfi_work work;
+        mt_cfi_row_at(pc, &work);
+        mt_rules_compile(pc, NULL, &work);
+        mt_rules_outermost(pc, &work);
         if (mt_object_find(pc, &found)) {
             uint8_t id[32];
             find_build_id(&found, id);

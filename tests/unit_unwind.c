@@ -399,6 +399,7 @@ static void rules_of_a_table(void)
     /* All of the rules that the table has must be those compiled afresh. */
     const struct mt_rule_table *t = mt_rules_current();
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+    struct mt_cfi_work work;
     unsigned n = 0;
     for (uint64_t g = 0; g <= t->group_mask; g++)
         for (unsigned i = 0; i < MT_RULE_GROUP; i++) {
@@ -407,8 +408,8 @@ static void rules_of_a_table(void)
                 continue;
             uint64_t high = word >> MT_RULE_BITS << MT_RULE_LOW_BITS;
             uint64_t low = (mt_rule_group(high, 127) ^ g) & 127;
-            CU_ASSERT_EQUAL(mt_rule_of(high | low, t), word & 0xffffff);
-            CU_ASSERT_EQUAL(mt_rules_compile(high | low, NULL),
+            CU_ASSERT_EQUAL(mt_rule_of(high | low, t, &work), word & 0xffffff);
+            CU_ASSERT_EQUAL(mt_rules_compile(high | low, NULL, &work),
                             word & 0xffffff);
             n++;
         }

@@ -243,22 +243,14 @@ static uint32_t capture_hit(struct mt_capture *c,
     return capture_finish(c, id);
 }
 
-static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
-                                         const struct mt_regs *regs,
-                                         uint64_t bytes)
+/* The stack is unwound, where `room` was known before. */
+static MT_NOINLINE uint32_t capture_learn(struct mt_capture *c,
+                                          const struct mt_regs *regs,
+                                          uint64_t bytes, uint64_t room)
 {
     struct mt_memo *m = &c->memo;
-    struct mt_read_log read_log = {.addresses = c->read_log_addresses,
-                                   .values = c->read_log_values,
-                                   .max_words = MT_MEMO_WORDS};
-    struct mt_unwinding u = {.frames = c->frames[0],
-                             .max_frames = depth_within(MT_DEPTH_MAX),
-                             .ranges = &c->ranges,
-                             .read_log = &read_log};
-    struct mt_walk w;
-    uint64_t room = mt_capture_room(c, regs->rsp);
-    mt_walk_begin(&w, &u, regs);
-    mt_walk_finish(&w, mt_walk_fast(&w));
+    const struct mt_read_log *log = &c->read_log;
+    const struct mt_unwinding *u = &c->unwinding;
     if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
         room = mt_capture_room(c, regs->rsp);
@@ -270,14 +262,14 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
     }
     bool known;
     uint32_t id =
-        mt_stacks_intern(u.frames, u.n_frames, u.flags, &c->path, &known);
+        mt_stacks_intern(u->frames, u->n_frames, u->flags, &c->path, &known);
     struct mt_memo_slot *slot = NULL;
     m->misses++;
     m->known_misses += known;
-    if (!read_log.overflow && !(read_log.registers & ~(1u << 6)) &&
+    if (!log->overflow && !(log->registers & ~(1u << 6)) &&
         id >= MT_STACK_FIRST && mt_memo_wants(m))
-        slot = mt_memo_add(m, regs, &read_log, id);
-    if (u.flags & MT_STACK_FRAME_POINTER)
+        slot = mt_memo_add(m, regs, log, id);
+    if (u->flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;
     if (!slot) {
         mt_stacks_count(id, 1, bytes);
@@ -291,6 +283,24 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
     return capture_finish(c, id);
 }
 
+static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
+                                         const struct mt_regs *regs,
+                                         uint64_t bytes)
+{
+    struct mt_read_log *log = &c->read_log;
+    struct mt_unwinding *u = &c->unwinding;
+    uint64_t room = mt_capture_room(c, regs->rsp);
+    *log = (struct mt_read_log){.addresses = c->read_log_addresses,
+                                .values = c->read_log_values,
+                                .max_words = MT_MEMO_WORDS};
+    *u = (struct mt_unwinding){.frames = c->frames[0],
+                               .max_frames = depth_within(MT_DEPTH_MAX),
+                               .ranges = &c->ranges,
+                               .read_log = log};
+    mt_walk_begin(&c->walk, u, regs);
+    mt_walk_finish(&c->walk, mt_walk_fast(&c->walk));
+    return capture_learn(c, regs, bytes, room);
+}
 struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
                                      uint64_t rsp, uint64_t rbp)
 {

@@ -8,8 +8,6 @@
  */
 #include "heap/attributes.h"
 #include "heap/capture/cfi.h"
-#include "heap/capture/cfi_read.h"
-#include "heap/capture/object.h"
 
 #define HDR_TABLE_ENCODING 0x3b /* datarel | sdata4: all linkers write it */
 
@@ -71,8 +69,8 @@ static bool read_cie_augmentation(struct mt_cursor *c, const char *letters,
     return true;
 }
 
-static bool read_cie(const uint8_t *at, const uint8_t *limit,
-                     struct mt_cfi_cie *cie)
+static MT_NOINLINE bool read_cie(const uint8_t *at, const uint8_t *limit,
+                                 struct mt_cfi_cie *cie)
 {
     struct record record;
     if (!read_record(at, limit, &record) || record.id != 0)
@@ -107,47 +105,52 @@ static const uint8_t *readable_to(const struct mt_object *object,
     return end ? (const uint8_t *)(uintptr_t)end : at;
 }
 
-/* An FDE, and the CIE that it names. */
-struct fde {
-    struct mt_cfi_cie cie;
-    const uint8_t *program, *end;
-    uint64_t begin;
-};
-
-/* MT_CFI_NONE if the FDE at `at` isn't about `address`. */
-static MT_NOINLINE enum mt_cfi_status read_fde(const uint8_t *at,
-                                               const struct mt_object *object,
-                                               uint64_t address,
-                                               struct fde *fde)
+/* Sets [work->program, work->end) to the FDE's record after its pointer to the
+ * CIE, which is returned; or NULL. */
+static MT_NOINLINE const uint8_t *find_cie(const uint8_t *at,
+                                           struct mt_cfi_work *work)
 {
     struct record record;
-    uint64_t data_base = (uint64_t)(uintptr_t)object->eh_frame_hdr;
-    if (!read_record(at, readable_to(object, at), &record) || record.id == 0)
-        return MT_CFI_UNSUPPORTED;
-    const uint8_t *cie_at = record.id_at - record.id;
-    if (!read_cie(cie_at, readable_to(object, cie_at), &fde->cie))
-        return MT_CFI_UNSUPPORTED;
-    struct mt_cursor *c = &record.body;
-    fde->begin = mt_cfi_pointer(c, fde->cie.pointer_encoding, data_base);
-    uint64_t size = mt_cfi_pointer(c, fde->cie.pointer_encoding & 0x0f, 0);
-    if (fde->cie.augmented)
-        mt_read_skip(c, mt_read_uleb(c));
-    if (c->bad)
-        return MT_CFI_UNSUPPORTED;
-    fde->program = c->at;
-    fde->end = record.next;
-    return address - fde->begin < size ? MT_CFI_OK : MT_CFI_NONE;
+    if (!read_record(at, readable_to(&work->object, at), &record) ||
+        record.id == 0)
+        return NULL;
+    work->program = record.body.at;
+    work->end = record.next;
+    return record.id_at - record.id;
 }
 
-static enum mt_cfi_status walk_section(const uint8_t *at, const uint8_t *limit,
-                                       const struct mt_object *object,
-                                       uint64_t address, struct fde *fde)
+/* MT_CFI_NONE if the FDE at `at` isn't about `address`. Its steps follow each
+ * other on the stack, which may have a few KiB. */
+static MT_NOINLINE enum mt_cfi_status
+read_fde(const uint8_t *at, uint64_t address, struct mt_cfi_work *work)
 {
+    const struct mt_object *object = &work->object;
+    uint64_t data_base = (uint64_t)(uintptr_t)object->eh_frame_hdr;
+    const uint8_t *cie = find_cie(at, work);
+    if (!cie || !read_cie(cie, readable_to(object, cie), &work->cie))
+        return MT_CFI_UNSUPPORTED;
+    struct mt_cursor c = {work->program, work->end, false};
+    uint8_t encoding = work->cie.pointer_encoding;
+    work->begin = mt_cfi_pointer(&c, encoding, data_base);
+    uint64_t size = mt_cfi_pointer(&c, encoding & 0x0f, 0);
+    if (work->cie.augmented)
+        mt_read_skip(&c, mt_read_uleb(&c));
+    if (c.bad)
+        return MT_CFI_UNSUPPORTED;
+    work->program = c.at;
+    return address - work->begin < size ? MT_CFI_OK : MT_CFI_NONE;
+}
+
+/* The FDE for `address` at `at` or after it, read; or NULL. */
+static const uint8_t *walk_section(const uint8_t *at, uint64_t address,
+                                   struct mt_cfi_work *work)
+{
+    const uint8_t *limit = readable_to(&work->object, at);
     struct record record;
     for (; read_record(at, limit, &record); at = record.next)
-        if (record.id != 0 && read_fde(at, object, address, fde) == MT_CFI_OK)
-            return MT_CFI_OK;
-    return MT_CFI_NONE;
+        if (record.id != 0 && read_fde(at, address, work) == MT_CFI_OK)
+            return at;
+    return NULL;
 }
 
 struct __attribute__((packed)) hdr_entry { /* at any address */
@@ -171,47 +174,40 @@ static const struct hdr_entry *search_table(const struct hdr_entry *table,
     return low ? &table[low - 1] : NULL;
 }
 
-/* What it takes of the stack is given back before the FDE is run. */
-static MT_NOINLINE enum mt_cfi_status find_fde(uint64_t address,
-                                               struct fde *fde)
+/* Where the FDE for `address` is, if there is one; or NULL. */
+static MT_NOINLINE const uint8_t *find_fde(uint64_t address,
+                                           struct mt_cfi_work *work)
 {
-    struct mt_object object;
-    if (!mt_object_find(address, &object) || !object.eh_frame_hdr)
-        return MT_CFI_NONE;
-    const uint8_t *hdr = object.eh_frame_hdr;
-    const uint8_t *limit = readable_to(&object, hdr);
+    const struct mt_object *object = &work->object;
+    const uint8_t *hdr = object->eh_frame_hdr;
     uint64_t base = (uint64_t)(uintptr_t)hdr;
-    struct mt_cursor c = {hdr, limit, false};
+    struct mt_cursor c = {hdr, readable_to(object, hdr), false};
     if (mt_read_u8(&c) != 1)
-        return MT_CFI_NONE;
+        return NULL;
     uint8_t section_encoding = mt_read_u8(&c);
     uint8_t count_encoding = mt_read_u8(&c);
     uint8_t table_encoding = mt_read_u8(&c);
     uint64_t section = mt_cfi_pointer(&c, section_encoding, base);
     uint64_t n = mt_cfi_pointer(&c, count_encoding, base);
     if (c.bad)
-        return MT_CFI_NONE;
-    if (count_encoding == MT_PE_OMIT || table_encoding != HDR_TABLE_ENCODING) {
-        const uint8_t *at = (const uint8_t *)(uintptr_t)section;
-        return walk_section(at, readable_to(&object, at), &object, address,
-                            fde);
-    }
+        return NULL;
+    if (count_encoding == MT_PE_OMIT || table_encoding != HDR_TABLE_ENCODING)
+        return walk_section((const uint8_t *)(uintptr_t)section, address, work);
     if (n > UINT32_MAX || !mt_cursor_room(&c, n * sizeof(struct hdr_entry)))
-        return MT_CFI_NONE;
-    const struct hdr_entry *table = (const void *)c.at;
+        return NULL;
     const struct hdr_entry *entry =
-        search_table(table, n, (int64_t)(address - base));
-    if (!entry)
-        return MT_CFI_NONE;
-    return read_fde(hdr + entry->fde, &object, address, fde);
+        search_table((const void *)c.at, n, (int64_t)(address - base));
+    return entry ? hdr + entry->fde : NULL;
 }
 
-enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row)
+enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_work *work)
 {
-    struct fde fde;
-    enum mt_cfi_status status = find_fde(address, &fde);
-    if (status == MT_CFI_OK &&
-        !mt_cfi_run(&fde.cie, fde.program, fde.end, fde.begin, address, row))
+    if (!mt_object_find(address, &work->object) || !work->object.eh_frame_hdr)
+        return MT_CFI_NONE;
+    const uint8_t *fde = find_fde(address, work);
+    enum mt_cfi_status status =
+        fde ? read_fde(fde, address, work) : MT_CFI_NONE;
+    if (status == MT_CFI_OK && !mt_cfi_run(work, address))
         status = MT_CFI_UNSUPPORTED;
     return status;
 }

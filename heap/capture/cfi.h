@@ -7,6 +7,9 @@
  */
 #ifndef MT_CFI_H
 #define MT_CFI_H
+#include "heap/capture/cfi_read.h"
+#include "heap/capture/object.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -64,11 +67,7 @@ enum mt_cfi_status {
     MT_CFI_UNSUPPORTED /* there is, but it can't be made sense of */
 };
 
-/* The row for the instruction at `address`: the return address less 1 for a
- * frame that made a call, the address itself for one that was interrupted. */
-enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_row *row);
-
-/* cfi_program.c: what a CIE says. */
+/* What a CIE says. */
 struct mt_cfi_cie {
     const uint8_t *program, *program_end;
     uint64_t code_align;
@@ -79,15 +78,39 @@ struct mt_cfi_cie {
     bool signal_frame;
 };
 
-/* Runs the CIE's instructions, then those of [program, end) of an FDE whose
- * code begins at `begin`, up to `address`. */
-bool mt_cfi_run(const struct mt_cfi_cie *cie, const uint8_t *program,
-                const uint8_t *end, uint64_t begin, uint64_t address,
-                struct mt_cfi_row *row);
+/* cfi_program.c: how far the instructions have been run. */
+struct mt_cfi_state {
+    const struct mt_cfi_cie *cie;
+    struct mt_cfi_row *row;             /* NULL: to skip, without effect */
+    const struct mt_cfi_rules *initial; /* as the CIE left them; NULL: in it */
+    uint64_t location, address;
+    struct mt_cursor code;
+    unsigned n_remembered;
+};
+
+/* The work on one address. Its caller has it, as it may have more room than the
+ * stack. */
+struct mt_cfi_work {
+    struct mt_cfi_row row; /* the result */
+    struct mt_cfi_cie cie;
+    const uint8_t *program, *end; /* of the FDE */
+    uint64_t begin;               /* of its code */
+    struct mt_cfi_rules initial;  /* as the CIE leaves them */
+    struct mt_object object;
+    struct mt_cfi_state state;
+};
+
+/* Sets work->row to the row for the instruction at `address`: the return
+ * address less 1 for a frame that made a call, the address itself for one that
+ * was interrupted. */
+enum mt_cfi_status mt_cfi_row_at(uint64_t address, struct mt_cfi_work *work);
+
+/* cfi_program.c: runs the CIE's instructions, then the FDE's up to
+ * `address`. */
+bool mt_cfi_run(struct mt_cfi_work *work, uint64_t address);
 
 /* cfi_pointer.c: a pointer as DW_EH_PE_* encodes it; `data_base` is the
  * address of .eh_frame_hdr. Sets c->bad if the encoding isn't known. */
-struct mt_cursor;
 uint64_t mt_cfi_pointer(struct mt_cursor *c, uint8_t encoding,
                         uint64_t data_base);
 #define MT_PE_OMIT 0xff

@@ -8,7 +8,6 @@
  */
 #include "heap/attributes.h"
 #include "heap/capture/cfi.h"
-#include "heap/capture/cfi_read.h"
 
 #define MAX_REMEMBERED 8 /* states, within one another */
 
@@ -43,18 +42,9 @@ enum {
     CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
 };
 
-struct state {
-    const struct mt_cfi_cie *cie;
-    struct mt_cfi_row *row;             /* NULL: to skip, without effect */
-    const struct mt_cfi_rules *initial; /* as the CIE left them; NULL: in it */
-    uint64_t location, address;
-    struct mt_cursor code;
-    unsigned n_remembered;
-};
+static bool run_one(struct mt_cfi_state *s);
 
-static bool run_one(struct state *s);
-
-static bool set_rule(struct state *s, uint64_t reg, enum mt_cfi_how how,
+static bool set_rule(struct mt_cfi_state *s, uint64_t reg, enum mt_cfi_how how,
                      int64_t value)
 {
     if (reg >= MT_CFI_REGS || !s->row)
@@ -64,7 +54,7 @@ static bool set_rule(struct state *s, uint64_t reg, enum mt_cfi_how how,
     return value == (int32_t)value;
 }
 
-static bool restore_rule(struct state *s, uint64_t reg)
+static bool restore_rule(struct mt_cfi_state *s, uint64_t reg)
 {
     if (reg >= MT_CFI_REGS || !s->initial)
         return set_rule(s, reg, MT_CFI_SAME, 0);
@@ -72,14 +62,15 @@ static bool restore_rule(struct state *s, uint64_t reg)
 }
 
 /* Skips an expression; returns where it (its length) begins. */
-static const uint8_t *read_expression(struct state *s)
+static const uint8_t *read_expression(struct mt_cfi_state *s)
 {
     const uint8_t *begin = s->code.at;
     mt_read_skip(&s->code, mt_read_uleb(&s->code));
     return begin;
 }
 
-static bool set_expression(struct state *s, uint64_t reg, enum mt_cfi_how how)
+static bool set_expression(struct mt_cfi_state *s, uint64_t reg,
+                           enum mt_cfi_how how)
 {
     const uint8_t *at = read_expression(s);
     return set_rule(s, reg, how, s->row ? at - s->row->expressions : 0);
@@ -87,7 +78,7 @@ static bool set_expression(struct state *s, uint64_t reg, enum mt_cfi_how how)
 
 /* Up to the address, but in what is skipped no further than to the restoring
  * of what was remembered first. */
-static bool run_on(struct state *s)
+static bool run_on(struct mt_cfi_state *s)
 {
     while (s->code.at < s->code.end && s->location <= s->address &&
            (s->row || s->n_remembered))
@@ -96,28 +87,31 @@ static bool run_on(struct state *s)
     return true;
 }
 
-static MT_NOINLINE bool cfi_remember(struct state *s)
+static MT_NOINLINE bool cfi_remember(struct mt_cfi_state *s)
 {
     if (s->n_remembered == MAX_REMEMBERED)
         return false;
     if (s->row) {
-        struct state skip = *s;
-        skip.row = NULL;
-        skip.n_remembered = 1;
-        if (!run_on(&skip))
-            return false;
-        if (skip.n_remembered == 0) {
-            s->code.at = skip.code.at;
-            s->location = skip.location;
-            return true;
-        }
+        struct mt_cfi_row *row = s->row;
+        struct mt_cursor code = s->code;
+        uint64_t location = s->location;
+        unsigned n = s->n_remembered;
+        s->row = NULL;
+        s->n_remembered = 1;
+        bool ok = run_on(s), skipped = s->n_remembered == 0;
+        s->row = row;
+        s->n_remembered = n;
+        if (skipped || !ok)
+            return ok;
+        s->code = code;
+        s->location = location;
     }
     s->n_remembered++;
     return true;
 }
 
 /* If a state is to take effect again, it was skipped to. */
-static bool cfi_restore(struct state *s)
+static bool cfi_restore(struct mt_cfi_state *s)
 {
     if (s->row)
         return false;
@@ -126,7 +120,7 @@ static bool cfi_restore(struct state *s)
 }
 
 /* The register must be one that is tracked; CFA by any other is an error. */
-static bool define_cfa(struct state *s, uint64_t reg, int64_t offset)
+static bool define_cfa(struct mt_cfi_state *s, uint64_t reg, int64_t offset)
 {
     if (!s->row)
         return true;
@@ -136,7 +130,7 @@ static bool define_cfa(struct state *s, uint64_t reg, int64_t offset)
     return reg < MT_CFI_REGS;
 }
 
-static bool move_cfa(struct state *s, int64_t offset)
+static bool move_cfa(struct mt_cfi_state *s, int64_t offset)
 {
     if (s->row)
         s->row->cfa_offset = offset;
@@ -144,12 +138,12 @@ static bool move_cfa(struct state *s, int64_t offset)
 }
 
 /* Whatever the numbers are: they may be anything. */
-static int64_t factored(const struct state *s, uint64_t n)
+static int64_t factored(const struct mt_cfi_state *s, uint64_t n)
 {
     return (int64_t)(n * (uint64_t)s->cie->data_align);
 }
 
-static bool run_cfa(struct state *s, uint8_t op)
+static bool run_cfa(struct mt_cfi_state *s, uint8_t op)
 {
     struct mt_cursor *c = &s->code;
     const uint8_t *at;
@@ -178,7 +172,7 @@ static bool run_cfa(struct state *s, uint8_t op)
     }
 }
 
-static bool run_rule(struct state *s, uint8_t op)
+static bool run_rule(struct mt_cfi_state *s, uint8_t op)
 {
     struct mt_cursor *c = &s->code;
     uint64_t reg = mt_read_uleb(c);
@@ -214,13 +208,13 @@ static bool run_rule(struct state *s, uint8_t op)
     }
 }
 
-static void cfi_advance(struct state *s, uint64_t delta)
+static void cfi_advance(struct mt_cfi_state *s, uint64_t delta)
 {
     s->location += delta * s->cie->code_align;
 }
 
 /* One instruction; false if it isn't known. */
-static bool run_one(struct state *s)
+static bool run_one(struct mt_cfi_state *s)
 {
     struct mt_cursor *c = &s->code;
     uint8_t op = mt_read_u8(c);
@@ -264,23 +258,28 @@ static bool run_one(struct state *s)
     return run_rule(s, op);
 }
 
-bool mt_cfi_run(const struct mt_cfi_cie *cie, const uint8_t *program,
-                const uint8_t *end, uint64_t begin, uint64_t address,
-                struct mt_cfi_row *row)
+bool mt_cfi_run(struct mt_cfi_work *work, uint64_t address)
 {
-    struct mt_cfi_rules initial;
-    struct state s = {.cie = cie, .row = row, .address = UINT64_MAX};
+    const struct mt_cfi_cie *cie = &work->cie;
+    struct mt_cfi_row *row = &work->row;
+    struct mt_cfi_state *s = &work->state;
     memset(row, 0, sizeof *row);
-    row->expressions = program;
-    s.code = (struct mt_cursor){cie->program, cie->program_end, false};
-    if (!run_on(&s))
-        return false;
-    initial = row->rules;
-    s.initial = &initial;
-    s.n_remembered = 0;
-    s.location = begin;
-    s.address = address;
-    s.code = (struct mt_cursor){program, end, false};
+    row->expressions = work->program;
     row->signal_frame = cie->signal_frame;
-    return run_on(&s);
+    memset(s, 0, sizeof *s);
+    s->cie = cie;
+    s->row = row;
+    s->address = UINT64_MAX;
+    s->code.at = cie->program;
+    s->code.end = cie->program_end;
+    if (!run_on(s))
+        return false;
+    work->initial = row->rules;
+    s->initial = &work->initial;
+    s->n_remembered = 0;
+    s->location = work->begin;
+    s->address = address;
+    s->code.at = work->program;
+    s->code.end = work->end;
+    return run_on(s);
 }

@@ -96,14 +96,14 @@ static size_t path_by_maps(char *line, uint64_t address)
     return length;
 }
 
-static uint32_t path_of_program(const struct mt_object *object)
+static uint32_t path_of_program(uint64_t start)
 {
     char *path = mt_section_alloc(MT_SECTION_STRINGS, ROOM);
     long n = 0;
     if (!path)
         return 0;
     if (mt_os_auxiliary(AT_BASE) == 0) /* the linker is what the kernel runs */
-        n = (long)path_by_maps(path, object->start);
+        n = (long)path_by_maps(path, start);
     if (n == 0) {
         memset(path, 0, ROOM);
         n = mt_kernel(SYS_readlink, "/proc/thread-self/exe", path, ROOM - 1);
@@ -129,13 +129,12 @@ static uint32_t path_in_directory(const char *name, size_t length)
     return path_keep(path, (size_t)n + length);
 }
 
-uint32_t mt_module_path(const struct mt_object *object)
+uint32_t mt_module_path(const struct link_map *map, uint64_t start)
 {
-    const struct link_map *map = object->link_map;
     const char *name = map && map->l_name ? map->l_name : "";
     size_t length = strlen(name);
     if (length == 0)
-        return path_of_program(object);
+        return path_of_program(start);
     if (name[0] == '/' || !strchr(name, '/'))
         return mt_string_add(name, length);
     return path_in_directory(name, length);

@@ -5,9 +5,12 @@
 #ifndef MT_MODULE_PATH_H
 #define MT_MODULE_PATH_H
 
-#include "heap/capture/object.h"
+#include <stdint.h>
 
-/* Its offset in the strings section, or 0. */
-uint32_t mt_module_path(const struct mt_object *);
+struct link_map;
+
+/* The offset in the strings section, or 0, of the path of the object that the
+ * linker knows by `map` and that begins at `start`. */
+uint32_t mt_module_path(const struct link_map *map, uint64_t start);
 
 #endif

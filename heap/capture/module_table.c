@@ -271,53 +271,67 @@ static struct mt_module_record *new_module_record(void)
     return m;
 }
 
-/* `end` is written last: from then on the record holds frames. Two threads may
- * add the same module at once; it is then listed twice. */
-static MT_COLD void add_module(const struct mt_object *object)
+/* What can be known of a module without its path; returns its end, or 0. */
+static MT_NOINLINE uint64_t describe_module(uint64_t pc,
+                                            struct mt_module_record *m)
 {
-    struct mt_module_record *m = new_module_record();
-    if (!m)
-        return;
-    uint32_t index = (uint32_t)(m - record_at(0));
-    m->start = object->start;
-    m->load_bias = object->bias;
-    m->path = mt_module_path(object);
-    m->build_id_bytes = find_build_id(object, m->build_id);
+    struct mt_object object;
+    if (!mt_object_find(pc, &object))
+        return 0;
+    m->start = object.start;
+    m->load_bias = object.bias;
+    m->build_id_bytes = find_build_id(&object, m->build_id);
     m->loaded_ns = mt_os_monotonic_ns();
-    m->link_map = (uint64_t)(uintptr_t)object->link_map;
+    m->link_map = (uint64_t)(uintptr_t)object.link_map;
     if (m->build_id_bytes == 0)
-        m->fingerprint = modules_fingerprint(object);
-    m->same = index;
-    mt_store_release(&m->end, object->end);
-    find_contest(m, index);
-    live_add(index);
+        m->fingerprint = modules_fingerprint(&object);
+    m->same = (uint32_t)(m - record_at(0));
+    return object.end;
 }
 
-/* A module that is loaded: one that is back, or a new one. */
-static MT_COLD void list_module(const struct mt_object *object)
+/* `end` is written last: from then on the record holds frames. Two threads may
+ * add the same module at once; it is then listed twice.  The stack may have a
+ * few KiB: what describes an object is not on it while memory is mapped. */
+static MT_COLD void add_module(uint64_t pc)
 {
+    struct mt_module_record *m = new_module_record();
+    uint64_t end = m ? describe_module(pc, m) : 0;
+    if (!end)
+        return;
+    m->path = mt_module_path((const struct link_map *)(uintptr_t)m->link_map,
+                             m->start);
+    mt_store_release(&m->end, end);
+    find_contest(m, m->same);
+    live_add(m->same);
+}
+
+/* Is it a module that was listed, and is back? */
+static MT_COLD MT_NOINLINE bool revive_module(uint64_t pc)
+{
+    struct mt_object object;
+    if (!mt_object_find(pc, &object))
+        return true; /* not a module */
     for (uint32_t i = mt_modules_count(); i-- > 0;) {
         struct mt_module_record *m = record_at(i);
-        if (mt_load_acquire(&m->end) != object->end ||
-            !modules_same_module(m, object))
+        if (mt_load_acquire(&m->end) != object.end ||
+            !modules_same_module(m, &object))
             continue;
         mt_store_release(&m->unloaded_ns, 0);
         live_add(i);
-        return;
+        return true;
     }
-    add_module(object);
+    return false;
 }
 
 /* The module that is loaded at pc, listed if it was not; or -1. */
 static int64_t module_now(uint64_t pc, uint32_t *hint)
 {
     int64_t index = live_find(pc, hint);
-    struct mt_object object;
-    if (index < 0 && mt_object_find(pc, &object)) {
-        list_module(&object);
-        index = live_find(pc, hint);
-    }
-    return index;
+    if (MT_LIKELY(index >= 0))
+        return index;
+    if (!revive_module(pc))
+        add_module(pc);
+    return live_find(pc, hint);
 }
 
 void mt_modules_note(const uint64_t *frames, unsigned n)

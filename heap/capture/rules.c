@@ -15,7 +15,6 @@
 #include "heap/os.h"
 #include "heap/trace_region.h"
 
-#include "heap/capture/cfi.h"
 #include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 #include "heap/capture/object.h"
@@ -208,7 +207,8 @@ static void rules_grow(struct mt_rule_table *old)
     }
 }
 
-mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
+mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table,
+                        struct mt_cfi_work *work)
 {
     const uint64_t *group =
         &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
@@ -217,7 +217,7 @@ mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table)
         if (word >> MT_RULE_BITS == pc >> MT_RULE_LOW_BITS)
             return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
     }
-    return mt_rules_compile(pc, table);
+    return mt_rules_compile(pc, table, work);
 }
 
 /* The dynamic linker's start-up code has no unwind data; it runs the
@@ -228,14 +228,14 @@ static bool is_entry(uint64_t pc, const struct mt_object *object)
     return e && pc - (object->bias + e->e_entry) < ENTRY_BYTES;
 }
 
-bool mt_rules_outermost(uint64_t pc)
+bool mt_rules_outermost(uint64_t pc, struct mt_cfi_work *work)
 {
-    struct mt_object object;
+    struct mt_object *object = &work->object;
     uint64_t at = pc - 8;
-    if (!mt_object_find(pc, &object) || at < object.start ||
+    if (!mt_object_find(pc, object) || at < object->start ||
         !mt_os_readable((const void *)(uintptr_t)at, 8))
         return false;
-    if (is_entry(pc, &object))
+    if (is_entry(pc, object))
         return true;
     const uint8_t *end = (const uint8_t *)(uintptr_t)pc;
     if (end[-5] == 0xe8)
@@ -246,19 +246,19 @@ bool mt_rules_outermost(uint64_t pc)
     return true;
 }
 
-mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used)
+mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used,
+                         struct mt_cfi_work *work)
 {
     struct mt_rule_table *table = (struct mt_rule_table *)used;
-    struct mt_cfi_row row;
     mt_rule rule = MT_RULE_BARE(MT_RULE_FULL);
     if (pc >> 47)
         return MT_RULE_BARE(MT_RULE_NO_DATA);
-    enum mt_cfi_status status = mt_cfi_row_at(pc - 1, &row);
+    enum mt_cfi_status status = mt_cfi_row_at(pc - 1, work);
     if (status == MT_CFI_OK)
-        rule = pack_row(&row);
+        rule = pack_row(&work->row);
     else if (status == MT_CFI_NONE)
-        rule = MT_RULE_BARE(mt_rules_outermost(pc) ? MT_RULE_OUTERMOST
-                                                   : MT_RULE_NO_DATA);
+        rule = MT_RULE_BARE(mt_rules_outermost(pc, work) ? MT_RULE_OUTERMOST
+                                                         : MT_RULE_NO_DATA);
     if (!table) {
         rules_grow(NULL);
         return rule;

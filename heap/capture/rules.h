@@ -8,6 +8,7 @@
 #define MT_RULES_H
 
 #include "heap/attributes.h"
+#include "heap/capture/cfi.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,12 +63,13 @@ struct mt_rule_table {
 /* The table to use during one unwinding; NULL: there is none. */
 const struct mt_rule_table *mt_rules_current(void);
 /* Compiles the rule for `pc` and remembers it. */
-MT_COLD mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *);
+MT_COLD mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *,
+                                 struct mt_cfi_work *);
 
 /* Is `pc`, which has no unwind data, in an outermost frame? It is if it's in
  * an object's entry code, or if it follows no call: then it was put on a
  * stack by hand, as makecontext() does. */
-MT_COLD bool mt_rules_outermost(uint64_t pc);
+MT_COLD bool mt_rules_outermost(uint64_t pc, struct mt_cfi_work *work);
 
 static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 {
@@ -78,15 +80,17 @@ static inline uint64_t mt_rule_group(uint64_t pc, uint64_t mask)
 }
 
 /* The rule for `pc` if it isn't the first of its group. */
-MT_NOINLINE mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *);
+MT_NOINLINE mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *,
+                                    struct mt_cfi_work *);
 
 /* The rule for `pc`, compiled if it isn't in the table. */
-static inline mt_rule mt_rule_of(uint64_t pc, const struct mt_rule_table *table)
+static inline mt_rule mt_rule_of(uint64_t pc, const struct mt_rule_table *table,
+                                 struct mt_cfi_work *work)
 {
     uint64_t group = mt_rule_group(pc, table->group_mask);
     uint64_t word = mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
     if (MT_UNLIKELY(word >> MT_RULE_BITS != pc >> MT_RULE_LOW_BITS))
-        return mt_rules_search(pc, table);
+        return mt_rules_search(pc, table, work);
     return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
 }
 

@@ -104,7 +104,7 @@ rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
     size_t n;
     mt_rule rule;
     if (w->sp - w->low >= high - w->low)
-        return mt_rule_of(w->pc, table);
+        return mt_rule_of(w->pc, table, &w->work);
 again:
     pc = w->pc;
     sp = w->sp;
@@ -117,7 +117,7 @@ again:
                 (pc >> MT_RULE_LOW_BITS << MT_RULE_KIND_BITS | MT_RULE_RSP))) {
             if (!mt_plausible_pc(pc))
                 break;
-            word = rule = mt_rule_of(pc, table);
+            word = rule = mt_rule_of(pc, table, &w->work);
             if (mt_rule_kind(rule) != MT_RULE_RSP)
                 break;
         }
@@ -158,7 +158,7 @@ static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w)
 {
     enum mt_walk_end end = MT_WALK_GOES_ON;
     while (end == MT_WALK_GOES_ON)
-        end = unwind_step(w, mt_rules_compile(w->pc, NULL));
+        end = unwind_step(w, mt_rules_compile(w->pc, NULL, &w->work));
     return end;
 }
 
@@ -192,7 +192,7 @@ MT_READS_STACK static MT_NOINLINE mt_rule rbp_steps(struct mt_walk *w,
     uint64_t slot_at = w->rbp.slot;
     mt_rule rule = 0;
     for (; n < frames; n++) {
-        rule = mt_rule_of(pc, table);
+        rule = mt_rule_of(pc, table, &w->work);
         unsigned slot = mt_rule_rbp_slot(rule);
         if (mt_rule_kind(rule) != MT_RULE_RBP ||
             (slot_at && (slot_at - low >= size || (slot_at & 7))))
@@ -249,7 +249,8 @@ enum mt_walk_end mt_walk_fast(struct mt_walk *w)
             if (u->n_frames > before && mt_rule_kind(rule) == MT_RULE_RSP)
                 continue;
         }
-        end = unwind_step(w, rule ? rule : mt_rule_of(w->pc, w->table));
+        end =
+            unwind_step(w, rule ? rule : mt_rule_of(w->pc, w->table, &w->work));
     }
     return end;
 }

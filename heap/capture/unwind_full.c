@@ -162,25 +162,25 @@ static void change_stack(struct full *f)
 enum mt_walk_end mt_walk_full(struct mt_walk *w)
 {
     struct full f = {.w = w};
-    struct mt_cfi_row row;
+    const struct mt_cfi_row *row = &w->work.row;
     uint64_t pc = w->start->rip, sp, next_sp;
     bool called = true; /* else interrupted: pc is the next instruction */
     set_start(&f, w->start);
     for (;;) {
-        enum mt_cfi_status status = mt_cfi_row_at(pc - called, &row);
+        enum mt_cfi_status status = mt_cfi_row_at(pc - called, &w->work);
         if (!full_get(&f, MT_REG_RSP, &sp))
             return MT_WALK_INCOMPLETE;
         if (status == MT_CFI_UNSUPPORTED)
             return MT_WALK_INCOMPLETE;
         if (status == MT_CFI_OK &&
-            row.rules.how[MT_REG_RIP] == MT_CFI_UNDEFINED)
+            row->rules.how[MT_REG_RIP] == MT_CFI_UNDEFINED)
             return MT_WALK_COMPLETE;
-        if (status == MT_CFI_NONE && called && mt_rules_outermost(pc))
+        if (status == MT_CFI_NONE && called && mt_rules_outermost(pc, &w->work))
             return MT_WALK_COMPLETE;
-        if (status == MT_CFI_OK ? !full_apply(&f, &row)
+        if (status == MT_CFI_OK ? !full_apply(&f, row)
                                 : !apply_frame_pointer(&f))
             return MT_WALK_INCOMPLETE;
-        called = !(status == MT_CFI_OK && row.signal_frame);
+        called = !(status == MT_CFI_OK && row->signal_frame);
         if (!full_get(&f, MT_REG_RIP, &pc) ||
             !full_get(&f, MT_REG_RSP, &next_sp))
             return MT_WALK_INCOMPLETE;

@@ -48,6 +48,7 @@ struct mt_walk {
     uint64_t pc, sp;    /* walk_fast: the frame it is at */
     struct mt_lazy_rbp rbp;
     const struct mt_rule_table *table;
+    struct mt_cfi_work work;
 };
 
 enum mt_walk_end {
