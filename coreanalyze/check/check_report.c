@@ -103,7 +103,7 @@ static void put_report(struct mt_check *check, const struct mt_report *report,
     if (check->json)
         mt_json_put_leaks(&check->writer, report, leaks, verdict);
     else if (check->verbose || p->result != MT_RESULT_PASSED)
-        mt_print_leaks(report, leaks, verdict);
+        mt_print_leaks_of(report, leaks);
 }
 
 static void finish_process(struct mt_check *check)
@@ -127,8 +127,9 @@ static bool look_at(struct mt_check *check, struct mt_resolver *resolver,
     /* Otherwise the search may have missed what was taken. */
     ok = ok && !(exited && mt_exited_reaped(exited, error));
     if (ok) {
-        struct mt_report report = {model,      &leaks.show,        resolver,
-                                   check->out, mt_leak_kind_names, NULL};
+        struct mt_report report = {
+            model,      &leaks.show,        resolver,
+            check->out, mt_leak_kind_names, &check->style};
         ok = mt_policy_own(&check->policy, model, error) &&
              mt_policy_judge(&check->policy, p, &report, &leaks, error);
         if (ok) {

@@ -8,6 +8,7 @@
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/check/policy.h"
+#include "coreanalyze/reports/style.h"
 
 #include <stdio.h>
 
@@ -18,6 +19,7 @@ struct mt_check {
     bool json;
     bool verbose;
     char why_untraced[100]; /* the program is not, or "" */
+    struct mt_style style;  /* of the text */
     bool unfollowed;        /* ptrace was refused, or not wanted */
     struct mt_resolver_options names;
     FILE *out;

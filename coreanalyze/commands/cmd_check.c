@@ -57,6 +57,7 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_text, const char *, output)},
     {"--verbose", 'v', NULL, "report processes that pass, too",
      MT_FIELD(mt_parse_flag, bool, check.verbose)},
+    MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
     MT_POLICY_OPTIONS(check.policy),
     MT_OPTION_DEBUG_DIR,
@@ -142,6 +143,9 @@ static int check_program(struct arguments *a, char *const *program,
         (a->output && !mt_output_open(&output, a->output, 0666, error)))
         return MT_EXIT_ERROR;
     a->check.out = output.file;
+    if (!mt_arguments_style(&a->common.style, output.file, &a->check.style,
+                            error))
+        return MT_EXIT_ERROR;
     status = run_program(a, program, preload, annotations, error);
     if (a->output) {
         struct mt_error close_error = {0};

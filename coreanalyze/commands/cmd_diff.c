@@ -29,7 +29,9 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_flag, bool, marks)},
     {"--heap", 0, "NAME", "only this heap",
      MT_FIELD(mt_parse_text, const char *, show.heap)},
-    {"--top", 'n', "N", "only the first N stacks",
+    {"--top", 'n', "N",
+     "the first N stacks (default: 20, or all with --full, --json or "
+     "--folded); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, diff.top)},
     {"--min", 0, "BYTES", "show only stacks that changed by at least BYTES",
      MT_FIELD(mt_parse_bytes, uint64_t, diff.min_bytes)},
@@ -264,7 +266,7 @@ static bool cmd_diff_compare(struct comparison *c, struct mt_error *error)
 static int cmd_diff_run(struct mt_session *session, int argc,
                         const char *const *argv, struct mt_error *error)
 {
-    struct arguments a = {0};
+    struct arguments a = {.diff.top = UINT64_MAX};
     struct comparison c = {.arguments = &a};
     int status;
     bool ok;
@@ -272,6 +274,11 @@ static int cmd_diff_run(struct mt_session *session, int argc,
     if (!mt_arguments_read(session, &mt_command_diff, argc, argv, &a, &status,
                            error))
         return status;
+    /* A person reads the largest; scripts get all. */
+    if (a.diff.top == UINT64_MAX)
+        a.diff.top = a.common.style.full || a.common.json || a.common.folded
+                         ? 0
+                         : MT_STYLE_ROWS;
     ok = cmd_diff_take_words(session, &a, &c, error) &&
          (a.marks ? open_moments(&c, error)
                   : cmd_diff_open_side(&c, &c.sides[0], error) &&

@@ -80,7 +80,7 @@ void mt_print_block(const struct mt_block_printer *w,
     }
     if (block->stack >= MT_ID_FIRST) {
         fputs(live ? ", allocated " : ", last allocated ", out);
-        put_seconds(out, mt_model_age_ns(model, block->epoch));
+        put_seconds(out, mt_model_age_ns(model, block->epoch) + model->idle_ns);
         fputs(" ago by", out);
     }
     fputs("\n    ", out);

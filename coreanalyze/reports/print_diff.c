@@ -5,6 +5,9 @@
 #include "coreanalyze/reports/print_diff.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/reports/style.h"
+#include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -122,7 +125,141 @@ static void diff_print_put_notes(const struct mt_diff_report *report)
         mt_diff_rebuilt(report->diff->model, put_rebuilt, &context);
 }
 
-void mt_print_diff(const struct mt_diff_report *report)
+/* --- for a person --- */
+
+/* "+2.2M"; `text` holds the sign too. */
+static const char *diff_print_change(const struct mt_report *report,
+                                     int64_t bytes,
+                                     char text[MT_FIGURE_BYTES + 1])
+{
+    uint64_t size = bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes;
+
+    *text = bytes < 0 ? '-' : '+';
+    mt_figure(report, size, text + 1);
+    return text;
+}
+
+static void diff_print_put_side(const struct mt_diff_report *report, unsigned i)
+{
+    const struct mt_diff *diff = report->diff;
+    const struct mt_report *side = &report->side[i];
+    const struct mt_process *process = &side->model->source->process;
+    struct mt_show_sum lost = diff_print_untraced(side);
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES];
+
+    fprintf(out, "  %s: %s", side_names[i],
+            mt_figure(side, diff->sum[i].bytes, text));
+    mt_put_count(out, " in %s block{|s}", diff->sum[i].count);
+    if (one_target(report)) {
+        fputs(", from before ", out);
+        mt_put_text(out, i ? report->to : report->from);
+    } else if (process->path) {
+        fputs(", core ", out);
+        mt_put_text(out, process->path);
+    } else {
+        fprintf(out, ", process %u", process->pid);
+    }
+    if (lost.count && !one_target(report))
+        fprintf(out, "; not traced: %s", mt_figure(side, lost.bytes, text));
+    putc('\n', out);
+}
+
+/* Callers that tell the rows of the new side apart; NULL when out of memory. */
+static unsigned *diff_print_callers(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    struct mt_show_row *rows = calloc(diff->n_rows + 1, sizeof *rows);
+    unsigned *callers = NULL, *spread;
+    size_t n = 0;
+
+    for (size_t i = 0; rows && i < diff->n_rows; i++)
+        if (diff->rows[i].row[MT_DIFF_NEW])
+            rows[n++] = *diff->rows[i].row[MT_DIFF_NEW];
+    spread = calloc(diff->n_rows + 1, sizeof *spread);
+    if (rows && spread)
+        callers = mt_row_callers(&report->side[MT_DIFF_NEW], rows, n);
+    n = 0;
+    for (size_t i = 0; callers && i < diff->n_rows; i++)
+        spread[i] =
+            diff->rows[i].row[MT_DIFF_NEW] ? callers[n++] : MT_ROW_CALLERS;
+    free(rows);
+    if (!callers) {
+        free(spread);
+        return NULL;
+    }
+    free(callers);
+    return spread;
+}
+
+static void diff_print_put_brief_row(const struct mt_diff_report *report,
+                                     const struct mt_diff_row *row,
+                                     unsigned callers)
+{
+    const struct mt_report *side = &report->side[side_of(row)];
+    const struct mt_show_row *shown = row->row[side_of(row)];
+    const struct mt_heap *heap = &side->model->heaps[shown->heap];
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES + 1], sample[24] = "-";
+    int indent;
+
+    if (row->row[MT_DIFF_NEW])
+        snprintf(sample, sizeof sample, "0x%" PRIx64, shown->sample);
+    indent =
+        fprintf(out, "%9s ", diff_print_change(side, mt_diff_bytes(row), text));
+    indent += fprintf(out, "%+8" PRId64 " ", mt_diff_count(row));
+    indent +=
+        fprintf(out, "%8s %14s  ",
+                mt_figure(side, row->sum[MT_DIFF_NEW].bytes, text), sample);
+    indent = mt_row_indent(side, indent);
+    if (!heap->main) {
+        fputs("(heap ", out);
+        mt_put_text(out, heap->name);
+        fprintf(out, ")\n%*s", indent, "");
+    }
+    mt_print_row_stack(side, shown, indent, callers);
+}
+
+static void diff_print_put_brief(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    const struct mt_report *fresh = &report->side[MT_DIFF_NEW];
+    unsigned *callers = diff_print_callers(report);
+    int64_t bytes = (int64_t)(diff->sum[1].bytes - diff->sum[0].bytes);
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES + 1];
+
+    mt_summary_process(fresh);
+    if (diff->n_all_rows > 0) {
+        fprintf(out, ": %s in ", diff_print_change(fresh, bytes, text));
+        fprintf(out, "%+" PRId64 " blocks; ",
+                (int64_t)(diff->sum[1].count - diff->sum[0].count));
+        mt_put_count(out, "%s stack{|s} changed\n", diff->n_all_rows);
+    } else {
+        fputs(": nothing changed\n", out);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        diff_print_put_side(report, i);
+    if (diff->n_rows > 0)
+        fprintf(out, "\n%9s %8s %8s %14s  Traceback\n", "+Bytes", "+Count",
+                "Bytes", "Sample");
+    for (size_t i = 0; i < diff->n_rows; i++)
+        diff_print_put_brief_row(report, &diff->rows[i],
+                                 callers ? callers[i] : MT_ROW_CALLERS);
+    free(callers);
+    putc('\n', out);
+    if (diff->n_rows < diff->n_all_rows)
+        mt_put_count(out,
+                     "  %s more stack{|s} changed (--top 0 shows all; --full "
+                     "every frame)\n",
+                     diff->n_all_rows - diff->n_rows);
+    else if (diff->n_rows > 0)
+        fputs("  --full shows every frame and the exact figures\n", out);
+}
+
+/* --- the whole form --- */
+
+static void diff_print_put_full(const struct mt_diff_report *report)
 {
     const struct mt_diff *diff = report->diff;
     FILE *out = report->out;
@@ -150,6 +287,14 @@ void mt_print_diff(const struct mt_diff_report *report)
     if (diff->n_rows < diff->n_all_rows)
         mt_put_count(out, "  %s more stack{|s} changed\n",
                      diff->n_all_rows - diff->n_rows);
+}
+
+void mt_print_diff(const struct mt_diff_report *report)
+{
+    if (mt_report_is_full(&report->side[MT_DIFF_NEW]))
+        diff_print_put_full(report);
+    else
+        diff_print_put_brief(report);
     diff_print_put_notes(report);
 }
 

@@ -5,17 +5,34 @@
 #include "coreanalyze/reports/print_leaks.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define FRAMES_INDENT 10
+
+/* "300 bytes in 3 blocks", or "22K in 111 blocks". */
+static void leaks_put_amount(const struct mt_report *report,
+                             const struct mt_show_sum *sum)
+{
+    char text[MT_FIGURE_BYTES];
+    const char *figure = mt_figure(report, sum->bytes, text);
+
+    fputs(figure, report->out);
+    if (figure[strspn(figure, "0123456789")] == '\0')
+        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
+    mt_put_count(report->out, " in %s block{|s}", sum->count);
+}
 
 static void leaks_put_sum(const struct mt_report *report, const char *title,
                           const struct mt_show_sum *sum)
 {
     fprintf(report->out, "  %s: ", title);
-    mt_put_count(report->out, "%s byte{|s} in ", sum->bytes);
-    mt_put_count(report->out, "%s block{|s}\n", sum->count);
+    leaks_put_amount(report, sum);
+    putc('\n', report->out);
 }
 
 static void add_sum(struct mt_show_sum *to, const struct mt_show_sum *sum)
@@ -31,7 +48,10 @@ static void leaks_put_sums(const struct mt_report *report,
 
     for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
         struct mt_show_sum left = mt_leaks_left(leaks, i);
-        leaks_put_sum(report, mt_leak_kind_titles[i], &left);
+        /* For a person what there is, and that nothing is lost. */
+        if (mt_report_is_full(report) || left.count > 0 ||
+            i == MT_LEAK_DEFINITE)
+            leaks_put_sum(report, mt_leak_kind_titles[i], &left);
         add_sum(&suppressed, &leaks->suppressed[i]);
         add_sum(&known, &leaks->known[i]);
     }
@@ -193,27 +213,130 @@ static void put_basis(const struct mt_report *report,
     }
 }
 
+static void leaks_put_table(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+
+    if (show->n_rows > 0)
+        fprintf(report->out,
+                "\n%-9s %13s %8s %13s %8s %9s %9s %14s\n%*sTraceback\n", "Kind",
+                "Bytes", "Count", "Indirect", "Count", "Oldest", "Newest",
+                "Sample  ", FRAMES_INDENT, "");
+    for (size_t i = 0; i < show->n_rows; i++)
+        leaks_put_row(report, &show->rows[i]);
+    putc('\n', report->out);
+    if (show->n_rows < show->n_all_rows)
+        mt_put_count(report->out, "  %s more row{ is|s are} not shown\n",
+                     show->n_all_rows - show->n_rows);
+}
+
+/* --- for a person --- */
+
+static int leaks_put_figures(const struct mt_report *report,
+                             const struct mt_show_row *row, bool indirect)
+{
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES];
+    int indent = fprintf(out, "%9s ", mt_figure(report, row->bytes, text));
+
+    if (indirect)
+        indent +=
+            fprintf(out, "%9s ", mt_figure(report, row->indirect_bytes, text));
+    indent += fprintf(out, "%8" PRIu64 " ", row->count);
+    indent += fprintf(out, "%6s ",
+                      row->stack >= MT_ID_FIRST
+                          ? mt_age_text(report->model, row->oldest_epoch, text)
+                          : "-");
+    snprintf(text, sizeof text, "0x%" PRIx64, row->sample);
+    return indent + fprintf(out, "%14s  ", text);
+}
+
+static void leaks_put_brief_rows(const struct mt_report *report)
+{
+    const struct mt_show *show = report->show;
+    unsigned *callers = mt_row_callers(report, show->rows, show->n_rows);
+    bool indirect = false;
+    int indent;
+
+    for (size_t i = 0; i < show->n_rows; i++)
+        indirect |= show->rows[i].indirect_count > 0;
+    if (show->n_rows > 0)
+        fprintf(report->out, "\n%9s %s%8s %6s %14s  Traceback\n", "Bytes",
+                indirect ? " Indirect " : "", "Count", "Oldest", "Sample");
+    for (size_t i = 0; i < show->n_rows; i++) {
+        if (i == 0 || show->rows[i].kind != show->rows[i - 1].kind)
+            fprintf(report->out, "%s\n",
+                    mt_leak_kind_titles[show->rows[i].kind]);
+        indent = leaks_put_figures(report, &show->rows[i], indirect);
+        mt_print_row_stack(report, &show->rows[i],
+                           mt_row_indent(report, indent),
+                           callers ? callers[i] : MT_ROW_CALLERS);
+    }
+    free(callers);
+    putc('\n', report->out);
+    if (show->n_rows < show->n_all_rows)
+        mt_put_count(report->out,
+                     "  %s more stack{|s} (--top 0 shows all; --full every "
+                     "frame)\n",
+                     show->n_all_rows - show->n_rows);
+    else if (show->n_rows > 0)
+        fputs("  --full shows every frame and the exact figures\n",
+              report->out);
+}
+
+static void leaks_put_lost(const struct mt_report *report,
+                           const struct mt_leaks *leaks)
+{
+    struct mt_show_sum lost = {0, 0};
+
+    for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
+        struct mt_show_sum left = mt_leaks_left(leaks, i);
+        if (i != MT_LEAK_REACHABLE && i != MT_LEAK_POSSIBLE)
+            add_sum(&lost, &left);
+    }
+    mt_summary_process(report);
+    fputs(": ", report->out);
+    if (lost.count > 0) {
+        leaks_put_amount(report, &lost);
+        fputs(" lost\n", report->out);
+    } else {
+        fputs("nothing is lost\n", report->out);
+    }
+}
+
+void mt_print_leaks_of(const struct mt_report *report,
+                       const struct mt_leaks *leaks)
+{
+    leaks_put_sums(report, leaks);
+    if (mt_report_is_full(report)) {
+        leaks_put_table(report);
+        put_basis(report, leaks);
+    } else {
+        put_basis(report, leaks);
+        leaks_put_brief_rows(report);
+    }
+    mt_print_leak_notes(report, leaks, "  note: ");
+    mt_print_notes(report, "  note: ");
+}
+
 void mt_print_leaks(const struct mt_report *report,
                     const struct mt_leaks *leaks,
                     const struct mt_verdict *verdict)
 {
-    const struct mt_show *show = report->show;
-    FILE *out = report->out;
-
-    mt_print_target(report);
-    leaks_put_sums(report, leaks);
-    if (show->n_rows > 0)
-        fprintf(out, "\n%-9s %13s %8s %13s %8s %9s %9s %14s\n%*sTraceback\n",
-                "Kind", "Bytes", "Count", "Indirect", "Count", "Oldest",
-                "Newest", "Sample  ", FRAMES_INDENT, "");
-    for (size_t i = 0; i < show->n_rows; i++)
-        leaks_put_row(report, &show->rows[i]);
-    putc('\n', out);
-    if (show->n_rows < show->n_all_rows)
-        mt_put_count(out, "  %s more row{ is|s are} not shown\n",
-                     show->n_all_rows - show->n_rows);
-    put_basis(report, leaks);
-    leaks_put_result(out, verdict);
+    if (mt_report_is_full(report)) {
+        mt_print_target(report);
+        leaks_put_sums(report, leaks);
+        leaks_put_table(report);
+        put_basis(report, leaks);
+        leaks_put_result(report->out, verdict);
+    } else {
+        leaks_put_lost(report, leaks);
+        mt_summary_core(report);
+        leaks_put_result(report->out, verdict);
+        leaks_put_sums(report, leaks);
+        put_basis(report, leaks);
+        leaks_put_brief_rows(report);
+    }
     mt_print_leak_notes(report, leaks, "  note: ");
     mt_print_notes(report, "  note: ");
 }

@@ -13,6 +13,9 @@
 void mt_print_leaks(const struct mt_report *report,
                     const struct mt_leaks *leaks,
                     const struct mt_verdict *verdict);
+/* The same without the process and the verdict, which check prints itself. */
+void mt_print_leaks_of(const struct mt_report *report,
+                       const struct mt_leaks *leaks);
 
 /* Memory that the search for pointers did not see, one line each. */
 size_t mt_print_leak_notes(const struct mt_report *report,

@@ -4,7 +4,8 @@
  *
  * A stack begins at the first frame of the program itself, with the library
  * function that it called in brackets. Callers follow until the row differs
- * from all others; frames that start a thread are left out.
+ * from all others.  Frames that start a thread, and libraries between callers,
+ * are left out; a mark stands for the latter.
  */
 #include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/base/memory.h"
@@ -22,6 +23,9 @@
 #define ROW_CALLERS_LEAST 2
 /* Least number of columns for a name, however deep its indent. */
 #define ROW_LEAST_COLUMNS 24
+/* If the figures leave less room than this, the stack gets its own lines. */
+#define ROW_STACK_COLUMNS 36
+#define ROW_STACK_INDENT 10
 
 bool mt_report_is_full(const struct mt_report *report)
 {
@@ -58,6 +62,35 @@ const char *mt_figure(const struct mt_report *report, uint64_t bytes,
     return text;
 }
 
+const char *mt_age_text(const struct mt_model *model, uint32_t epoch,
+                        char text[MT_FIGURE_BYTES])
+{
+    static const struct {
+        uint64_t seconds;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    uint64_t seconds =
+        (mt_model_age_ns(model, epoch) + model->idle_ns) / 1000000000;
+    unsigned i = 0;
+
+    /* Two of a unit at least: 119s, 2m. */
+    while (i < 3 && seconds < 2 * units[i].seconds)
+        i++;
+    snprintf(text, MT_FIGURE_BYTES, "%" PRIu64 "%c", seconds / units[i].seconds,
+             units[i].unit);
+    return text;
+}
+
+int mt_row_indent(const struct mt_report *report, int indent)
+{
+    unsigned width = report->style->width;
+
+    if (width == 0 || (int)width - indent >= ROW_STACK_COLUMNS)
+        return indent;
+    fprintf(report->out, "\n%*s", ROW_STACK_INDENT, "");
+    return ROW_STACK_INDENT;
+}
+
 /* --- a stack --- */
 
 struct row_frames {
@@ -78,15 +111,13 @@ static void row_frames_add(void *context, const struct mt_frame *frame)
     list->frames[list->n++] = *frame;
 }
 
-/* Physical frames before the index: inlined ones share one with the function
- * that they were inlined into. */
-static size_t physical_before(const struct row_frames *list, size_t index)
+/* Is the frame left out?  Libraries between functions of the program are, such
+ * as what std::function needs to call one. */
+static bool row_frames_hides(const struct row_frames *list, size_t title,
+                             size_t i)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < index; i++)
-        n += !list->frames[i].inlined;
-    return n;
+    return i > title && mt_frame_kind(&list->frames[i]) == MT_FRAME_LIBRARY &&
+           mt_frame_kind(&list->frames[title]) != MT_FRAME_LIBRARY;
 }
 
 /* --- callers that distinguish rows --- */
@@ -117,26 +148,34 @@ static int row_key_compare(const void *a, const void *b)
     return x->pcs[i] < y->pcs[i] ? -1 : 1;
 }
 
-/* The pcs of a row from its title on, in memory of its own. */
+/* The pcs of the frames of a row that are shown, in memory of its own. */
 static bool row_key_of(const struct mt_report *report,
                        const struct mt_show_row *row, struct row_key *key)
 {
     struct row_frames list = {0};
-    uint64_t pcs[MT_MAX_FRAMES];
-    size_t n = mt_model_frames(report->model, row->stack, pcs), from = 0;
-    uint64_t *copy;
+    uint64_t *pcs;
+    size_t title, n = 0;
+    bool shown = false;
 
-    n = n < row->depth ? n : row->depth;
     mt_report_frames(report, row, row_frames_add, &list);
-    if (list.n > 0)
-        from = physical_before(&list, mt_frame_title(list.frames, list.n));
-    from = from < n ? from : n;
-    free(list.frames);
-    copy = malloc((n - from + 1) * sizeof *copy);
-    if (!copy)
+    pcs = malloc((list.n + 1) * sizeof *pcs);
+    if (!pcs || list.incomplete) {
+        free(pcs);
+        free(list.frames);
         return false;
-    memcpy(copy, pcs + from, (n - from) * sizeof *copy);
-    *key = (struct row_key){key->row, copy, n - from};
+    }
+    title = list.n > 0 ? mt_frame_title(list.frames, list.n) : 0;
+    /* Inlined frames share a pc with the function that they are in. */
+    for (size_t i = title; i < list.n; i++) {
+        shown |= !row_frames_hides(&list, title, i);
+        if (list.frames[i].inlined)
+            continue;
+        if (shown)
+            pcs[n++] = list.frames[i].pc;
+        shown = false;
+    }
+    free(list.frames);
+    *key = (struct row_key){key->row, pcs, n};
     return true;
 }
 
@@ -321,8 +360,10 @@ static void put_short_stack(const struct mt_report *report,
                             const struct row_frames *list, int indent,
                             unsigned callers)
 {
+    const char *mark = report->style->ellipsis;
     size_t columns = report->style->width, title, used, shown = 0;
     size_t physical = 0, prefix = (size_t)indent + 2;
+    bool named = true, hidden = false;
 
     columns = columns == 0                           ? 100000
               : columns < prefix + ROW_LEAST_COLUMNS ? ROW_LEAST_COLUMNS
@@ -332,16 +373,32 @@ static void put_short_stack(const struct mt_report *report,
     if (title > 0)
         put_callee(report, &list->frames[title - 1], used, columns, indent);
     putc('\n', report->out);
-    physical = !list->frames[title].inlined;
+    if (!list->frames[title].inlined) {
+        physical = 1;
+        named = false;
+    }
     for (size_t i = title + 1; i < list->n; i++) {
-        if (mt_frame_kind(&list->frames[i]) == MT_FRAME_START ||
+        const struct mt_frame *frame = &list->frames[i];
+        if (mt_frame_kind(frame) == MT_FRAME_START ||
             (physical > callers && shown > 0))
             break;
-        fprintf(report->out, "%*s  ", indent, "");
-        put_short_frame(report, &list->frames[i], columns - 2, false);
-        putc('\n', report->out);
-        shown++;
-        physical += !list->frames[i].inlined;
+        if (row_frames_hides(list, title, i)) {
+            hidden = true;
+        } else {
+            fprintf(report->out, "%*s  %s%s", indent, "", hidden ? mark : "",
+                    hidden ? " " : "");
+            put_short_frame(report, frame,
+                            columns - 2 - (hidden ? text_columns(mark) + 1 : 0),
+                            false);
+            putc('\n', report->out);
+            shown++;
+            named = true;
+            hidden = false;
+        }
+        if (!frame->inlined) {
+            physical += named;
+            named = false;
+        }
     }
 }
 

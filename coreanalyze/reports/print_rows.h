@@ -12,6 +12,13 @@
 /* Bytes for a person: 692K, 2.4M; exact if the style says so. */
 const char *mt_figure(const struct mt_report *report, uint64_t bytes,
                       char text[MT_FIGURE_BYTES]);
+/* The age of a block of that epoch, now, in its largest unit: 12s, 5m, 3h, 9d.
+ */
+const char *mt_age_text(const struct mt_model *model, uint32_t epoch,
+                        char text[MT_FIGURE_BYTES]);
+/* Where the stack of a row begins, after figures that took `indent` columns: if
+ * they leave too little room, a new line is begun. */
+int mt_row_indent(const struct mt_report *report, int indent);
 /* Is the report in its whole form? */
 bool mt_report_is_full(const struct mt_report *report);
 

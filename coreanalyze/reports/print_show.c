@@ -7,14 +7,10 @@
 #include "coreanalyze/reports/print_map.h"
 #include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/reports/style.h"
+#include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* If the columns leave less room than this, the stack gets its own lines. */
-#define SHOW_LEAST_COLUMNS 36
-#define SHOW_STACK_INDENT 10
 
 static bool shows_age(const struct mt_show_options *options)
 {
@@ -25,61 +21,17 @@ static bool shows_age(const struct mt_show_options *options)
 
 /* --- the summary --- */
 
-static void show_put_process(const struct mt_report *report)
+static void show_put_live(const struct mt_report *report)
 {
-    const struct mt_process *process = &report->model->source->process;
     const struct mt_show *show = report->show;
-    FILE *out = report->out;
     char text[MT_FIGURE_BYTES];
 
-    fprintf(out, "Process %u",
-            process->pid ? process->pid : report->model->pid);
-    if (process->name[0] || process->exe) {
-        putc(' ', out);
-        mt_put_text(out, process->name[0] ? process->name
-                                          : mt_base_name(process->exe));
-    }
-    fprintf(out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
+    mt_summary_process(report);
+    fprintf(report->out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
             show->scaled ? "about " : "",
             mt_figure(report, show->shown.bytes, text), show->shown.count,
             mt_plural(show->shown.count), show->n_all_rows,
             mt_plural(show->n_all_rows));
-    if (process->path) {
-        fputs("  core ", out);
-        mt_put_text(out, process->path);
-        if (process->signal)
-            fprintf(out, ", ended by signal %d (%s)", process->signal,
-                    strsignal(process->signal));
-        putc('\n', out);
-    }
-    mt_print_saved_at(report);
-}
-
-static void show_put_memory(const struct mt_report *report)
-{
-    const struct mt_process *process = &report->model->source->process;
-    const struct mt_model *model = report->model;
-    FILE *out = report->out;
-    uint64_t used = 0, peak = 0;
-    char text[MT_FIGURE_BYTES];
-
-    for (uint32_t i = 0; i < model->n_heaps; i++) {
-        if (!mt_show_wants(model, report->show, i))
-            continue;
-        used += report->show->usage[i].used_bytes;
-        peak += model->heaps[i].span_bytes_peak;
-    }
-    fprintf(out, "  heap: %s in use", mt_figure(report, used, text));
-    fprintf(out, ", at most %s", mt_figure(report, peak, text));
-    if (process->rss_bytes) {
-        fprintf(out, "; process: RSS %s",
-                mt_figure(report, process->rss_bytes, text));
-        fprintf(out, ", at most %s",
-                mt_figure(report, process->peak_rss_bytes, text));
-    }
-    putc('\n', out);
-    if (report->show->memory)
-        mt_print_map_sums(report, report->show->memory);
 }
 
 /* Blocks that no stack can be named for. */
@@ -127,8 +79,10 @@ static void show_put_failures(const struct mt_report *report)
 
 static int show_put_age(const struct mt_report *report, uint32_t epoch)
 {
-    return fprintf(report->out, "%8" PRIu64 "s ",
-                   mt_model_age_ns(report->model, epoch) / 1000000000);
+    char text[MT_FIGURE_BYTES];
+
+    return fprintf(report->out, "%9s ",
+                   mt_age_text(report->model, epoch, text));
 }
 
 static void show_put_header(const struct mt_report *report)
@@ -172,14 +126,9 @@ static int show_put_figures(const struct mt_report *report,
 static void show_put_row(const struct mt_report *report,
                          const struct mt_show_row *row, unsigned callers)
 {
-    unsigned width = report->style->width;
-    int indent = show_put_figures(report, row);
-
-    if (width > 0 && (int)width - indent < SHOW_LEAST_COLUMNS) {
-        fprintf(report->out, "\n%*s", SHOW_STACK_INDENT, "");
-        indent = SHOW_STACK_INDENT;
-    }
-    mt_print_row_stack(report, row, indent, callers);
+    mt_print_row_stack(report, row,
+                       mt_row_indent(report, show_put_figures(report, row)),
+                       callers);
 }
 
 /* The rows of a heap; true if there was one. */
@@ -271,8 +220,11 @@ void mt_print_show(const struct mt_report *report)
         mt_print_table(report);
         return;
     }
-    show_put_process(report);
-    show_put_memory(report);
+    show_put_live(report);
+    mt_summary_core(report);
+    mt_summary_memory(report);
+    if (report->show->memory)
+        mt_print_map_sums(report, report->show->memory);
     show_put_unseen(report);
     show_put_failures(report);
     show_put_rows(report);

@@ -138,7 +138,9 @@ struct mt_model {
     uint32_t layout_major, layout_minor;
     uint32_t pid, parent_pid;
     uint64_t start_realtime_ns;
-    uint64_t now_ns; /* of the newest epoch, since the start of the trace */
+    uint64_t now_ns;  /* of the newest epoch, since the start of the trace */
+    uint64_t idle_ns; /* since then, of a live process; not part of an age, so
+                         that reports of one state are the same */
     uint32_t depth;
     uint64_t sample_bytes; /* 0: every allocation is traced */
     uint32_t spare_bytes;  /* of each block, after what was asked for; 0: an
@@ -246,7 +248,8 @@ const struct mt_module *mt_model_module(const struct mt_model *,
 size_t mt_model_module_id(const struct mt_model *, uint64_t address,
                           uint32_t modules);
 
-/* Age of a block of that epoch, in ns before now_ns. */
+/* Age of a block of that epoch, in ns before now_ns; a person wants to add
+ * idle_ns. */
 uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);
 
 /* The name of the thread with that number, "" if it is not known. */

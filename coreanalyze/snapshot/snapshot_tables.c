@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_HEAPS 65536u /* mt_span_record.heap has 16 bits */
 #define MAX_REGIONS (1u << 20)
@@ -200,6 +201,21 @@ static bool visit_epoch(void *context, uint64_t index, uint64_t address,
     return true;
 }
 
+/* The time since the newest epoch, of a live process; no core says when it was
+ * written. */
+static uint64_t epochs_idle(const struct mt_snapshot *snapshot)
+{
+    const struct mt_model *model = snapshot->model;
+    uint64_t newest = snapshot->root.start_monotonic_ns + model->now_ns, now;
+    struct timespec clock;
+
+    if (!model->source->process.same_clock ||
+        clock_gettime(CLOCK_MONOTONIC, &clock) != 0)
+        return 0;
+    now = (uint64_t)clock.tv_sec * 1000000000 + (uint64_t)clock.tv_nsec;
+    return now > newest ? now - newest : 0;
+}
+
 bool mt_snapshot_epochs(struct mt_snapshot *snapshot, struct mt_error *error)
 {
     struct mt_model *model = snapshot->model;
@@ -218,6 +234,7 @@ bool mt_snapshot_epochs(struct mt_snapshot *snapshot, struct mt_error *error)
     if (model->n_epochs == 0)
         model->n_epochs = 1;
     model->now_ns = model->epochs[model->n_epochs - 1].ns;
+    model->idle_ns = epochs_idle(snapshot);
     return true;
 }
 

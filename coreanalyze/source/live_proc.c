@@ -301,6 +301,17 @@ static void read_status(struct mt_process *process, pid_t tid, pid_t pid)
     free(text);
 }
 
+/* Clocks have an offset in a time namespace; kernels before 5.6 have none. */
+static bool shares_clock(pid_t tid)
+{
+    char path[64], theirs[64], ours[64];
+    ssize_t n, m = readlink("/proc/self/ns/time", ours, sizeof ours);
+
+    snprintf(path, sizeof path, "/proc/%d/ns/time", (int)tid);
+    n = readlink(path, theirs, sizeof theirs);
+    return n == m && (n < 0 || memcmp(theirs, ours, (size_t)n) == 0);
+}
+
 static void read_thread_name(pid_t tid, struct mt_thread *thread)
 {
     char name[16];
@@ -355,6 +366,7 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = (uint32_t)pid;
     read_status(&source->process, tid, pid);
+    source->process.same_clock = shares_clock(tid);
     source->process.exe = read_link(source, tid);
     source->process.command = read_command(source, tid);
     source->process.root = live_root(source, tid);

@@ -94,6 +94,7 @@ struct mt_process {
     bool mini;              /* a mini-core: the trace without the program */
     /* Resident memory of a live process, now and at most; 0 if not known. */
     uint64_t rss_bytes, peak_rss_bytes;
+    bool same_clock; /* live, and its CLOCK_MONOTONIC is the reader's */
     struct mt_saved_at saved_at;
 };
 

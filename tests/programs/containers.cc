@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A small server with containers, for tests/e2e/summary: sessions in a hash
- * table, names in a map, two callers of one function, 30 more sites.
+ * table, names in a map, two callers of one function, 30 more sites, and
+ * a function that std::function calls.
  */
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,8 +63,19 @@ template <int N> __attribute__((noinline)) void site()
         site<N - 1>();
 }
 
+__attribute__((noinline)) static void called()
+{
+    kept[n_kept++] = malloc(9000);
+}
+
 int main()
 {
+    volatile bool never = false;
+    std::function<void()> call = [] { called(); };
+
+    if (never)
+        call = [] { accept_client(); };
+    call();
     for (int i = 0; i < 500; i++)
         cache.add(i);
     for (int i = 0; i < 20; i++)
