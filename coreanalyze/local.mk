@@ -39,3 +39,13 @@ pkgconfig_DATA += %D%/memtrace-read.pc
 bin_PROGRAMS += %D%/memtrace
 %C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/progress_bar.c %D%/commands/progress_bar.h
 %C%_memtrace_LDADD = %D%/libread.la
+
+# The command without any library, for containers that have none; not built by
+# `make`, since it needs archives that not every system has.
+EXTRA_PROGRAMS += %D%/memtrace-static
+%C%_memtrace_static_SOURCES = $(%C%_memtrace_SOURCES) %D%/commands/no_debuginfod.c
+%C%_memtrace_static_LDADD = %D%/libread.la
+%C%_memtrace_static_LDFLAGS = $(AM_LDFLAGS) -all-static
+memtrace-static: %D%/memtrace-static$(EXEEXT)
+.PHONY: memtrace-static
+CLEANFILES += %D%/memtrace-static

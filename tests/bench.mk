@@ -1,5 +1,5 @@
 # make bench, make bench-trace: docs/bench.md says what they measure.
-EXTRA_PROGRAMS = %D%/bench/patterns %D%/bench/launch %D%/bench/micro_fp \
+EXTRA_PROGRAMS += %D%/bench/patterns %D%/bench/launch %D%/bench/micro_fp \
 	%D%/bench/micro_nofp
 %C%_bench_patterns_SOURCES = %D%/bench/patterns.c %D%/bench/rng.h
 %C%_bench_patterns_CFLAGS = $(BENCH_CFLAGS)

@@ -204,7 +204,8 @@ static int temporary_file(struct mt_error *error)
             return file;
         }
     }
-    mt_fail(error, "cannot make a temporary file: %s", strerror(errno));
+    mt_fail(error, "cannot make a temporary file: %s; set TMPDIR",
+            strerror(errno));
     return -1;
 }
 

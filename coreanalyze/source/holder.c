@@ -23,6 +23,7 @@
 #define OTHERS_PAUSE_NS 20000000
 #define LOOK_MS 100
 #define MAX_THREADS (1u << 22)
+#define MAX_DESCRIPTORS 65536 /* that are closed one by one */
 
 static bool make_shared(struct mt_holder *holder, pid_t tid,
                         const struct mt_hold_options *options)
@@ -61,16 +62,29 @@ static pid_t fork_quietly(void)
     return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 }
 
+/* glibc has close_range since 2.34, Linux since 5.9. */
+static void close_from_to(unsigned first, unsigned last)
+{
+    long most = sysconf(_SC_OPEN_MAX);
+
+    if (syscall(SYS_close_range, first, last, 0) == 0)
+        return;
+    if (most < 0 || most > MAX_DESCRIPTORS)
+        most = MAX_DESCRIPTORS;
+    for (; first <= last && first < (unsigned long)most; first++)
+        close((int)first);
+}
+
 /* In the holder: the descriptors of others may be what somebody waits for. */
 static void close_others(int a, int b)
 {
     unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
 
     if (low > 0)
-        close_range(0, low - 1, 0);
+        close_from_to(0, low - 1);
     if (high > low + 1)
-        close_range(low + 1, high - 1, 0);
-    close_range(high + 1, ~0u, 0);
+        close_from_to(low + 1, high - 1);
+    close_from_to(high + 1, ~0u);
 }
 
 static bool start_holder(struct mt_holder *holder)
