@@ -25,7 +25,7 @@ static void look_up(struct mt_elf *elf, struct mt_symtab *symbols)
     struct mt_dwarf *dwarf = mt_dwarf_new(&options, &error);
 
     for (size_t i = 0; dwarf != NULL && i < dwarf->index.n && i < 64; i++) {
-        const struct mt_span *span = &dwarf->index.at[i];
+        const struct mt_interval *span = &dwarf->index.at[i];
 
         mt_dwarf_find(dwarf, span->low, frames, 16);
         mt_dwarf_find(dwarf, span->low + (span->high - span->low) / 2, frames,

@@ -82,10 +82,10 @@ static struct graph *graph_new(size_t root_words, size_t n, size_t block_bytes)
         slices[i] = 1;
     g->map->n_spans = 2;
     g->map->spans = calloc(2, sizeof *g->map->spans);
-    g->map->spans[1] = (struct mt_map_span){
+    g->map->spans[1] = (struct mt_span_view){
         .base = GRAPH_BASE + roots,
         .block_bytes = block_bytes,
-        .recip = mt_map_recip(block_bytes, n),
+        .recip = mt_span_recip(block_bytes, n),
         .n_blocks = (uint32_t)n,
     };
     g->map->n_slots = g->map->n_live = n;

@@ -457,7 +457,7 @@ static void copied_memory(void)
 static void reciprocals(void)
 {
     for (uint64_t b = 8; b <= 40000; b += 8) {
-        uint64_t n = 16384 * 4 / b + 2, r = mt_map_recip(b, n);
+        uint64_t n = 16384 * 4 / b + 2, r = mt_span_recip(b, n);
         if (r == 0)
             continue;
         for (uint64_t i = 0; i <= n; i++)

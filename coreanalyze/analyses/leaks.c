@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A head with blocks that hang on it. */
+/* A directly lost block, and the blocks reachable only through it. */
 struct indirect {
     uint64_t slot, bytes, count;
 };
@@ -54,22 +54,16 @@ static bool leaks_classify(void *context, const struct mt_block *block,
                            struct mt_show_class *row_class)
 {
     struct classifier *c = context;
-    struct mt_block_ref place;
     const struct indirect *indirect;
-    enum mt_leak_kind kind;
+    enum mt_leak_kind kind = kind_of(c->map->flags[block->slot]);
 
-    /* A block that is not in the map came while the target was read. */
-    if (!mt_map_find(c->map, block->address, &place) ||
-        !(c->map->flags[place.slot] & MT_BLOCK_LIVE))
-        return false;
-    kind = kind_of(c->map->flags[place.slot]);
     c->leaks->sums[kind].bytes += block->bytes;
     c->leaks->sums[kind].count++;
     if (!(c->leaks->options->kinds & 1u << kind))
         return false;
     row_class->kind = kind;
     if (kind == MT_LEAK_DEFINITE && c->n_indirects > 0) {
-        struct indirect key = {.slot = place.slot};
+        struct indirect key = {.slot = block->slot};
         indirect =
             bsearch(&key, c->indirects, c->n_indirects, sizeof key, by_slot);
         if (indirect) {

@@ -161,7 +161,7 @@ static void retained_sum_up(struct summer *s)
 /* --- blocks and stacks --- */
 
 /* Keeps the largest ones, sorted. */
-static void offer_block(struct summer *s, uint64_t address,
+static void offer_block(struct summer *s, const struct mt_block *block,
                         const struct mt_show_sum *sum)
 {
     struct mt_retained *r = s->retained;
@@ -176,7 +176,7 @@ static void offer_block(struct summer *s, uint64_t address,
     }
     for (; at > 0 && r->blocks[at - 1].retained.bytes < sum->bytes; at--)
         r->blocks[at] = r->blocks[at - 1];
-    r->blocks[at] = (struct mt_retained_block){address, *sum};
+    r->blocks[at] = (struct mt_retained_block){*block, *sum};
 }
 
 /* If blocks of one stack retain each other, only the first one counts. */
@@ -188,7 +188,7 @@ static void retained_enter(struct summer *s, uint32_t place)
     struct mt_block block;
 
     if (vertex.kind != MT_VERTEX_BLOCK ||
-        mt_model_find(s->model, vertex.address, &block) != MT_PLACE_LIVE)
+        !mt_model_block(s->model, vertex.span, vertex.index, &block))
         return;
     sum = &s->sums[block.stack];
     sum->own.bytes += vertex.bytes;
@@ -200,10 +200,12 @@ static void retained_enter(struct summer *s, uint32_t place)
     sum->retained.bytes += retained.bytes;
     sum->retained.count += retained.count;
     if (sum->sample == 0 || retained.bytes > sum->sample_bytes) {
-        sum->sample = vertex.address;
+        sum->sample = block.address;
+        sum->heap = block.heap;
+        sum->epoch = block.epoch;
         sum->sample_bytes = retained.bytes;
     }
-    offer_block(s, vertex.address, &retained);
+    offer_block(s, &block, &retained);
 }
 
 static bool walk_tree(struct summer *s)
@@ -264,7 +266,7 @@ static void add_live(struct summer *s)
     const struct mt_map *map = s->graph.map;
 
     for (size_t id = 1; id < map->n_spans; id++) {
-        const struct mt_map_span *span = &map->spans[id];
+        const struct mt_span_view *span = &map->spans[id];
         for (uint32_t i = 0; i < span->n_blocks; i++) {
             if (!(map->flags[span->first + i] & MT_BLOCK_LIVE))
                 continue;

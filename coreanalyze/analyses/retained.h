@@ -37,7 +37,7 @@ struct mt_holder_slot {
 
 /* A block that is reached through no other of its stack. */
 struct mt_retained_block {
-    uint64_t address;
+    struct mt_block block;
     struct mt_show_sum retained; /* itself included */
 };
 
@@ -47,6 +47,7 @@ struct mt_retained_stack {
     struct mt_show_sum retained; /* through any of them; they included */
     uint64_t sample;             /* the block that retains the most */
     uint64_t sample_bytes;
+    uint32_t heap, epoch; /* of that block */
 };
 
 struct mt_retained_options {

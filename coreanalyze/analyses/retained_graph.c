@@ -155,7 +155,7 @@ static bool list_spans(struct mt_graph *graph)
 
 static uint32_t span_of(const struct mt_graph *graph, uint64_t slot)
 {
-    const struct mt_map_span *spans = graph->map->spans;
+    const struct mt_span_view *spans = graph->map->spans;
     size_t low = graph->hints[slot / SLOTS_OF_HINT];
     size_t high = (size_t)graph->hints[slot / SLOTS_OF_HINT + 1] + 1;
 
@@ -178,8 +178,8 @@ struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id)
         v.kind = MT_VERTEX_BLOCK;
         v.slot = id;
         v.span = span_of(graph, id);
-        v.address = mt_map_address(map, v.span,
-                                   (uint32_t)(id - map->spans[v.span].first));
+        v.index = (uint32_t)(id - map->spans[v.span].first);
+        v.address = mt_map_address(map, v.span, v.index);
         v.bytes = mt_map_bytes(map, v.span, id);
         return v;
     }

@@ -35,7 +35,7 @@ struct mt_graph {
 /* A vertex, by its id. */
 struct mt_vertex {
     enum mt_vertex_kind kind;
-    uint32_t index; /* of the holder or place */
+    uint32_t index; /* of the holder or place, or of a block in its span */
     uint32_t span;  /* of the block */
     uint64_t slot, address, bytes;
 };

@@ -136,8 +136,7 @@ static void put_allocation_frame(void *context, const struct mt_frame *frame)
 
 static void crash_put_block(FILE *out, struct mt_resolver *resolver,
                             struct mt_model *model,
-                            const struct mt_block *block, bool live,
-                            uint64_t address)
+                            const struct mt_block *block, uint64_t address)
 {
     struct mt_report report = {
         .model = model, .resolver = resolver, .out = out};
@@ -156,23 +155,23 @@ static void crash_put_block(FILE *out, struct mt_resolver *resolver,
     else
         fputs("the start of", out);
     fprintf(out, " a %s of %" PRIu64 " bytes at 0x%" PRIx64,
-            live ? "block" : "freed block", block->bytes, block->address);
+            block->live ? "block" : "freed block", block->bytes,
+            block->address);
     if (block->stack < MT_ID_FIRST)
         return;
-    fputs(live ? ", allocated by" : ", last allocated by", out);
+    fputs(block->live ? ", allocated by" : ", last allocated by", out);
     mt_report_frames(&report, &row, put_allocation_frame, &a);
 }
 
 /* The block that ends before the address, closest to it. */
 static bool crash_block_before(struct mt_model *model, uint64_t address,
-                               struct mt_block *block, bool *live)
+                               struct mt_block *block)
 {
     const uint64_t steps[] = {1, 16, 4096, MAX_DISTANCE};
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         uint64_t at = (address & -steps[i]) - 1;
         enum mt_address_kind kind = mt_model_find(model, at, block);
-        *live = kind == MT_PLACE_LIVE;
         if (kind == MT_PLACE_LIVE || kind == MT_PLACE_FREED)
             return address - at <= MAX_DISTANCE;
     }
@@ -211,12 +210,11 @@ static void crash_put_place(FILE *out, struct mt_resolver *resolver,
 {
     struct mt_block block;
     enum mt_address_kind kind = mt_model_find(model, crash->address, &block);
-    bool live = kind == MT_PLACE_LIVE;
 
-    if (live || kind == MT_PLACE_FREED ||
+    if (kind == MT_PLACE_LIVE || kind == MT_PLACE_FREED ||
         (crash->address >= NEAR_NULL &&
-         crash_block_before(model, crash->address, &block, &live)))
-        crash_put_block(out, resolver, model, &block, live, crash->address);
+         crash_block_before(model, crash->address, &block)))
+        crash_put_block(out, resolver, model, &block, crash->address);
     else if (kind == MT_PLACE_OUTSIDE)
         crash_put_outside(out, model->source, crash);
     else

@@ -53,11 +53,12 @@ static char *name_ref(const struct mt_namer *namer, const struct mt_ref *ref)
     return mt_name_address(namer, ref->at);
 }
 
-static void put_block(const struct mt_block_printer *w, uint64_t address)
+static void put_block(const struct mt_block_printer *w, uint32_t span,
+                      uint32_t index, uint64_t address)
 {
     struct mt_block block;
 
-    if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
+    if (mt_model_block(w->namer.model, span, index, &block))
         mt_print_block(w, &block, address);
     else
         fputs("mapping\n", w->out);
@@ -68,7 +69,7 @@ static void put_ref(const struct mt_block_printer *w, const struct mt_ref *ref)
     char *name;
 
     if (ref->from_block) {
-        put_block(w, ref->at);
+        put_block(w, ref->span, ref->index, ref->at);
     } else {
         name = name_ref(&w->namer, ref);
         if (ref->at)
@@ -83,7 +84,7 @@ static void cmd_refs_put_text(const struct mt_block_printer *w,
 {
     FILE *out = w->out;
 
-    put_block(w, address);
+    put_block(w, refs->target.span, refs->target.index, address);
     if (refs->n_chain == 0)
         fputs("\nNo chain of pointers from a root leads here.\n", out);
     else
@@ -98,7 +99,7 @@ static void cmd_refs_put_text(const struct mt_block_printer *w,
                     refs->chain[i].offset);
     }
     if (refs->n_chain > 0)
-        put_block(w, address);
+        put_block(w, refs->target.span, refs->target.index, address);
     mt_put_count(out, "\nHeld by %s pointer{|s}", refs->n_all_holders);
     if (refs->n_holders < refs->n_all_holders)
         fprintf(out, ", %zu of them listed", refs->n_holders);
@@ -126,7 +127,7 @@ static void put_json_ref(struct mt_json *json, const struct mt_block_printer *w,
     mt_json_open(json, NULL, '{');
     mt_json_string(json, "from", ref->from_block ? "block" : "root");
     if (ref->from_block &&
-        mt_model_find(w->namer.model, ref->at, &block) == MT_PLACE_LIVE) {
+        mt_model_block(w->namer.model, ref->span, ref->index, &block)) {
         mt_json_open(json, "block", '{');
         mt_json_put_block(json, w, &block, ref->at);
         mt_json_close(json, '}');
@@ -151,7 +152,8 @@ static void cmd_refs_put_json(const struct mt_block_printer *w,
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
     mt_json_open(&json, "block", '{');
-    if (mt_model_find(w->namer.model, address, &block) == MT_PLACE_LIVE)
+    if (mt_model_block(w->namer.model, refs->target.span, refs->target.index,
+                       &block))
         mt_json_put_block(&json, w, &block, address);
     mt_json_close(&json, '}');
     mt_json_bool(&json, "reached", refs->n_chain > 0);

@@ -79,7 +79,7 @@ static void mark_sweep(struct mt_worker *worker, void *context)
         if (end > map->n_spans)
             end = map->n_spans;
         for (uint64_t id = part * SPANS_OF_PART; id < end; id++) {
-            const struct mt_map_span *span = &map->spans[id];
+            const struct mt_span_view *span = &map->spans[id];
             for (uint32_t i = 0; i < span->n_blocks; i++) {
                 uint8_t *flags = &map->flags[span->first + i];
                 struct mt_block_ref place = {(uint32_t)id, i, span->first + i,
@@ -171,7 +171,7 @@ uint64_t mt_mark_missing(const struct mt_mark *mark,
     for (size_t i = 0; i < n_ranges; i++)
         mt_scan_range(&scan, ranges[i].start, ranges[i].end, pass_over, NULL);
     for (size_t id = 1; id < none.n_spans; id++) {
-        const struct mt_map_span *span = &none.spans[id];
+        const struct mt_span_view *span = &none.spans[id];
         unsigned mask = MT_BLOCK_LIVE | (span->node ? MT_BLOCK_REACHED : 0);
         for (uint32_t i = 0; i < span->n_blocks; i++) {
             uint64_t start = mt_map_address(&none, (uint32_t)id, i);

@@ -210,7 +210,7 @@ static void keep_lengths(const struct filter *k, uint64_t address,
 {
     const struct mt_map *map = k->map;
     const struct mt_map_region *region;
-    const struct mt_map_span *span;
+    const struct mt_span_view *span;
     uint64_t i, at;
     uint32_t id;
 

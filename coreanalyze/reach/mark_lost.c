@@ -30,7 +30,7 @@ static bool is_lost(const struct mt_map *map, uint64_t slot)
 /* The first lost block of a span from `i` on; n_blocks if there is none.
  * Eight flags are looked at at once. */
 static uint32_t next_lost(const struct mt_map *map,
-                          const struct mt_map_span *span, uint32_t i)
+                          const struct mt_span_view *span, uint32_t i)
 {
     const uint8_t *flags = &map->flags[span->first];
     const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -85,7 +85,7 @@ static void find_referenced(struct mt_worker *worker, void *context)
         if (end > map->n_spans)
             end = map->n_spans;
         for (uint64_t id = part * SPANS_OF_PART; id < end; id++) {
-            const struct mt_map_span *span = &map->spans[id];
+            const struct mt_span_view *span = &map->spans[id];
             if (span->node)
                 continue;
             for (uint32_t i = 0; (i = next_lost(map, span, i)) < span->n_blocks;
@@ -167,7 +167,7 @@ static void mark_lost_drain(struct mt_worker *worker, mt_hit_fn *visit)
     while (worker->team->overflow) {
         worker->team->overflow = false;
         for (size_t id = 1; id < map->n_spans; id++) {
-            const struct mt_map_span *span = &map->spans[id];
+            const struct mt_span_view *span = &map->spans[id];
             for (uint32_t i = 0; i < span->n_blocks; i++) {
                 struct mt_block_ref place = {(uint32_t)id, i, span->first + i,
                                              0};
@@ -205,7 +205,7 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
 
     for (size_t n = 1; n < map->n_spans; n++) {
         size_t id = backwards ? map->n_spans - n : n;
-        const struct mt_map_span *span = &map->spans[id];
+        const struct mt_span_view *span = &map->spans[id];
         if (span->node || next_lost(map, span, 0) == span->n_blocks)
             continue;
         for (uint32_t k = 0; k < span->n_blocks; k++) {

@@ -25,7 +25,7 @@ item_range(const struct mt_worker *worker, uint64_t item, uint64_t *start,
 {
     const struct mt_map *map = worker->map;
     uint32_t id = (uint32_t)(item >> 32), index = (uint32_t)item;
-    const struct mt_map_span *span = &map->spans[id];
+    const struct mt_span_view *span = &map->spans[id];
     uint64_t slot, bytes;
 
     *more = false;
@@ -82,7 +82,7 @@ static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
  * alone do not do: processors drop those whose page they must look up first. */
 static const uint8_t *ask_for(struct mt_worker *worker, uint64_t item)
 {
-    const struct mt_map_span *span = &worker->map->spans[item >> 32];
+    const struct mt_span_view *span = &worker->map->spans[item >> 32];
     uint64_t index = span->n_blocks > 1 ? (uint32_t)item : 0;
     uint64_t address = span->base + index * span->block_bytes;
     const uint8_t *data;

@@ -61,11 +61,10 @@ void mt_print_block(const struct mt_block_printer *w,
     struct mt_report report = {model,  NULL, w->namer.resolver,
                                w->out, NULL, w->style};
     struct mt_show_row row = block_row(model, block);
-    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
     FILE *out = w->out;
 
     fprintf(out, "0x%" PRIx64 ": %s block of %" PRIu64 " bytes", address,
-            live ? "live" : "freed", block->bytes);
+            block->live ? "live" : "freed", block->bytes);
     if (address != block->address)
         fprintf(out, " at 0x%" PRIx64 " + 0x%" PRIx64, block->address,
                 address - block->address);
@@ -79,7 +78,7 @@ void mt_print_block(const struct mt_block_printer *w,
         mt_put_text(out, name);
     }
     if (block->stack >= MT_ID_FIRST) {
-        fputs(live ? ", allocated " : ", last allocated ", out);
+        fputs(block->live ? ", allocated " : ", last allocated ", out);
         put_seconds(out, mt_model_age_ns(model, block->epoch) + model->idle_ns);
         fputs(" ago by", out);
     }
@@ -94,9 +93,8 @@ void mt_json_put_block(struct mt_json *json, const struct mt_block_printer *w,
     struct mt_report report = {model,  NULL, w->namer.resolver,
                                w->out, NULL, w->style};
     struct mt_show_row row = block_row(model, block);
-    bool live = mt_model_find(model, block->address, NULL) == MT_PLACE_LIVE;
 
-    mt_json_string(json, "state", live ? "live" : "freed");
+    mt_json_string(json, "state", block->live ? "live" : "freed");
     mt_json_address(json, "start", block->address);
     mt_json_u64(json, "offset", address - block->address);
     mt_json_u64(json, "bytes", block->bytes);

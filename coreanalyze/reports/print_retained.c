@@ -148,18 +148,14 @@ static char *name_root(const struct mt_retained_report *report,
 /* --- rows of stacks --- */
 
 static struct mt_show_row
-retained_print_row_of(struct mt_model *model,
+retained_print_row_of(const struct mt_model *model,
                       const struct mt_retained_stack *stack)
 {
-    struct mt_show_row row = {.stack = stack->stack,
-                              .depth = model->stacks[stack->stack].depth};
-    struct mt_block block;
-
-    if (mt_model_find(model, stack->sample, &block) == MT_PLACE_LIVE) {
-        row.heap = block.heap;
-        row.oldest_epoch = row.newest_epoch = block.epoch;
-    }
-    return row;
+    return (struct mt_show_row){.stack = stack->stack,
+                                .depth = model->stacks[stack->stack].depth,
+                                .heap = stack->heap,
+                                .oldest_epoch = stack->epoch,
+                                .newest_epoch = stack->epoch};
 }
 
 static struct mt_report report_of(const struct mt_retained_report *report)
@@ -231,11 +227,9 @@ static void put_blocks(const struct mt_retained_report *report)
 
     fprintf(out, "\n%13s %9s Retained by block\n", "Bytes", "Blocks");
     for (size_t i = 0; i < r->n_blocks; i++) {
-        struct mt_block block;
+        const struct mt_block *block = &r->blocks[i].block;
         retained_print_put_sum(out, &r->blocks[i].retained);
-        if (mt_model_find(report->printer->namer.model, r->blocks[i].address,
-                          &block) == MT_PLACE_LIVE)
-            mt_print_block(report->printer, &block, block.address);
+        mt_print_block(report->printer, block, block->address);
     }
 }
 
@@ -326,17 +320,14 @@ static void put_json_blocks(struct mt_json *json,
                             const struct mt_retained_report *report)
 {
     const struct mt_retained *r = report->retained;
-    struct mt_block block;
 
     mt_json_open(json, "blocks", '[');
     for (size_t i = 0; i < r->n_blocks; i++) {
-        uint64_t address = r->blocks[i].address;
+        const struct mt_block *block = &r->blocks[i].block;
         mt_json_open(json, NULL, '{');
         mt_json_u64(json, "retained_bytes", r->blocks[i].retained.bytes);
         mt_json_u64(json, "retained_count", r->blocks[i].retained.count);
-        if (mt_model_find(report->printer->namer.model, address, &block) ==
-            MT_PLACE_LIVE)
-            mt_json_put_block(json, report->printer, &block, address);
+        mt_json_put_block(json, report->printer, block, block->address);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');

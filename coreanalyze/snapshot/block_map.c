@@ -9,7 +9,7 @@
 
 /* With r = ceil(2^40 / b) and e = r * b - 2^40 < b, offset * r >> 40 is
  * offset / b as long as offset * e < 2^40; and offset * r must fit. */
-uint64_t mt_map_recip(uint64_t block_bytes, uint64_t n_blocks)
+uint64_t mt_span_recip(uint64_t block_bytes, uint64_t n_blocks)
 {
     uint64_t one = UINT64_C(1) << 40, recip, end;
 
@@ -42,7 +42,7 @@ bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
     size_t at = map->n_regions;
     struct mt_map_region *regions =
         realloc(map->regions, (map->n_regions + 1) * sizeof *regions);
-    struct mt_map_span *spans =
+    struct mt_span_view *spans =
         realloc(map->spans, (map->n_spans + 1) * sizeof *spans);
     uint8_t *flags = realloc(map->flags, map->n_slots + 1);
     uint16_t *slack = realloc(map->slack, (map->n_slots + 1) * sizeof *slack);
@@ -63,7 +63,7 @@ bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
             (map->n_regions - at) * sizeof *regions);
     regions[at] = (struct mt_map_region){start, bytes, slices, 63};
     map->n_regions++;
-    spans[map->n_spans] = (struct mt_map_span){
+    spans[map->n_spans] = (struct mt_span_view){
         .base = start,
         .block_bytes = bytes,
         .requested = bytes,

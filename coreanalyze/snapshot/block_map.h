@@ -4,7 +4,8 @@
  * every word of its memory whether it points to a block.
  *
  * A slot is the place of a block, live or not; slots are numbered from 0,
- * span by span.  The map takes 3 bytes a slot, 4 a slice and 56 a span.  It
+ * span by span, as in struct mt_block.  The map takes 3 bytes a slot and 56 a
+ * span.  It
  * is read by any number of threads; of the flags each byte is changed by
  * atomic operations while more than one thread runs.
  */
@@ -13,6 +14,7 @@
 
 #include "coreanalyze/base/error.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/snapshot/span_view.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,17 +32,6 @@ struct mt_model;
 #define MT_BLOCK_HEAD 64u       /* lost: a leak root */
 #define MT_BLOCK_CYCLIC 128u    /* lost: no unreferenced block leads to it */
 
-struct mt_map_span {
-    uint64_t base;
-    uint64_t block_bytes;
-    uint64_t recip;     /* 2^40 / block_bytes, rounded up; 0: divide */
-    uint64_t first;     /* slot of block 0 */
-    uint64_t requested; /* of a large block: bytes asked for; 0: not known */
-    uint32_t n_blocks;
-    uint16_t heap;
-    bool node; /* a mapping that stands for a block: no heap's */
-};
-
 struct mt_map_region {
     uint64_t base, bytes;  /* that spans may lie in */
     const uint32_t *spans; /* index of the span of each slice; 0: none */
@@ -51,7 +42,7 @@ struct mt_map {
     uint64_t low, bytes;           /* all regions lie in [low, low + bytes) */
     struct mt_map_region *regions; /* by base, no overlaps */
     size_t n_regions;
-    struct mt_map_span *spans; /* 0 is not used */
+    struct mt_span_view *spans; /* 0 is not used */
     size_t n_spans;
     uint64_t n_slots;
     uint64_t n_live;
@@ -81,9 +72,6 @@ void mt_map_free(struct mt_map *); /* takes NULL */
 bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
                      uint32_t *span, struct mt_error *error);
 
-/* 2^40 / block_bytes for spans where that is exact, or 0. */
-uint64_t mt_map_recip(uint64_t block_bytes, uint64_t n_blocks);
-
 static inline const struct mt_map_region *
 mt_map_region(const struct mt_map *map, uint64_t address)
 {
@@ -100,7 +88,7 @@ static inline bool mt_map_find(const struct mt_map *map, uint64_t address,
                                struct mt_block_ref *place)
 {
     const struct mt_map_region *region;
-    const struct mt_map_span *span;
+    const struct mt_span_view *span;
     uint64_t offset, i = 0;
     uint32_t id;
 
@@ -116,10 +104,8 @@ static inline bool mt_map_find(const struct mt_map *map, uint64_t address,
     offset = address - span->base;
     if (address < span->base || span->n_blocks == 0)
         return false;
-    if (span->recip != 0)
-        i = offset * span->recip >> 40;
-    else if (span->n_blocks > 1)
-        i = offset / span->block_bytes;
+    if (span->n_blocks > 1)
+        i = mt_span_block_at(span, offset);
     offset -= i * span->block_bytes;
     if (i >= span->n_blocks || offset >= span->block_bytes)
         return false;
@@ -131,7 +117,7 @@ static inline bool mt_map_find(const struct mt_map *map, uint64_t address,
 static inline uint64_t mt_map_bytes(const struct mt_map *map, uint32_t span,
                                     uint64_t slot)
 {
-    const struct mt_map_span *s = &map->spans[span];
+    const struct mt_span_view *s = &map->spans[span];
 
     return s->requested ? s->requested : s->block_bytes - map->slack[slot];
 }

@@ -2,7 +2,8 @@
 coreanalyze_libread_la_SOURCES += \
 	%D%/block_map.c %D%/block_map.h %D%/model.c %D%/model.h \
 	%D%/snapshot.c %D%/snapshot.h %D%/snapshot_blocks.c \
-	%D%/snapshot_find.c %D%/snapshot_internal.h %D%/snapshot_map.c \
+	%D%/snapshot_find.c %D%/snapshot_index.c %D%/snapshot_internal.h \
+	%D%/snapshot_map.c %D%/span_view.h \
 	%D%/snapshot_ranges.c %D%/snapshot_read.c %D%/snapshot_root.c \
 	%D%/snapshot_schema.c %D%/snapshot_spans.c %D%/snapshot_stacks.c \
 	%D%/snapshot_tables.c

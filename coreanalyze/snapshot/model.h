@@ -91,7 +91,7 @@ struct mt_traced_module {
 };
 
 struct mt_traced_thread {
-    uint32_t id; /* index in the target's table */
+    uint64_t id; /* index in the target's table; the threads ascend by it */
     uint32_t tid;
     bool live; /* false: it has exited */
     char name[16];
@@ -167,7 +167,8 @@ struct mt_model {
     struct mt_snapshot *snapshot; /* the snapshot's own */
 };
 
-/* A live block. */
+/* A block.  Its place is found once; whoever has the block need not look for
+ * its address again. */
 struct mt_block {
     uint64_t address;
     uint64_t block_bytes; /* what it takes */
@@ -176,7 +177,10 @@ struct mt_block {
     uint32_t epoch;       /* < n_epochs; 0 if untraced */
     uint32_t heap;        /* index */
     uint32_t span;        /* the target's id of its span */
-    uint32_t owner_tid;   /* mt_model_find: thread that owns the span, or 0 */
+    uint32_t index;       /* in the span */
+    uint64_t slot;        /* see block_map.h */
+    uint32_t owner_tid;   /* thread that owns the span, or 0; not in a walk */
+    bool live;            /* false: free; the tag is of the last one here */
 };
 
 /* Sums of the spans of one size class, or of all large blocks. */
@@ -201,8 +205,10 @@ struct mt_heap_usage {
 };
 
 /* Calls `visit` for every live block, span by span; it returns false to stop.
- * `usage` (n_heaps entries, zeroed by the caller) may be NULL.  Blocks that the
- * target allocates or frees during the walk may be seen or not.  False only if
+ * `usage` (n_heaps entries, zeroed by the caller) may be NULL.  A model reads
+ * its spans and which blocks are live once: in the first walk, or before it for
+ * mt_model_find() or a map.  Blocks that the target allocates or frees during
+ * that may be seen or not.  False only if
  * `visit` stopped it or memory ran out (`error` says which). */
 bool mt_model_each_block(struct mt_model *,
                          bool (*visit)(void *context, const struct mt_block *),
@@ -222,6 +228,11 @@ enum mt_address_kind {
  * be called millions of times. `block` may be NULL. */
 enum mt_address_kind mt_model_find(struct mt_model *, uint64_t address,
                                    struct mt_block *block);
+
+/* The same for a block that is known by its place; false if there is not one,
+ * as for a node of a map. */
+bool mt_model_block(struct mt_model *, uint32_t span, uint32_t index,
+                    struct mt_block *block);
 
 /* True to continue; calls the progress hook now and then. */
 bool mt_model_step(struct mt_model *, const char *step, uint64_t done,

@@ -7,6 +7,7 @@
 
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/snapshot/span_view.h"
 #include "heap/layout.h"
 
 #define MT_RECORD_ENUM(name, FIELDS, size) MT_RECORD_##name,
@@ -45,30 +46,39 @@ struct mt_window {
 #define MT_NODE_WINDOW 65536u /* bytes of the nodes' section */
 #define MT_NODE_WINDOWS 64
 
-/* Spans, their bits and the slice maps in memory, for mt_model_find() and for
- * maps. */
-struct indexed_span {
-    uint64_t base, block_bytes, tags, requested;
-    uint64_t recip; /* of the target; the result is checked */
-    uint64_t bits;  /* index in bits[] of its free bits */
-    uint32_t n_blocks;
+/* Spans, their bits and the slice maps in memory.  Every span is read once;
+ * walks, mt_model_find() and maps work on this. */
+struct mt_span_more { /* than its view has */
+    uint64_t tags;    /* address; 0: see `tag` */
+    uint64_t tag;     /* of the one block, or 0 */
+    uint64_t bits;    /* index in bits[] of its free bits */
     uint32_t first_slice, n_slices;
     uint32_t owner; /* the target's thread record */
-    uint16_t heap;
-    uint8_t state;
+    uint16_t size_class;
+    uint8_t state; /* UNUSED: not to be believed */
 };
 
 struct mt_index {
-    struct indexed_span *spans; /* by id; state UNUSED: not to be believed */
+    struct mt_span_view *spans; /* by id */
+    struct mt_span_more *more;  /* by id */
     size_t n_spans;
+    uint64_t n_slots;
     uint64_t *bits; /* local | remote */
     size_t n_bits, bits_capacity;
     uint32_t **slice_maps; /* of each region; NULL: unreadable */
     const struct mt_region *last;
-    uint64_t bit_budget;
+    uint64_t bit_budget; /* honest spans share no bitmaps */
     struct mt_snapshot *snapshot;
     bool out_of_memory;
 };
+
+static inline bool mt_index_is_live(const struct mt_index *index, uint32_t span,
+                                    uint32_t block)
+{
+    const uint64_t *bits = index->bits + index->more[span].bits;
+
+    return !(bits[block / 64] >> (block % 64) & 1);
+}
 
 struct mt_snapshot {
     struct mt_model *model;
@@ -163,9 +173,14 @@ bool mt_snapshot_span_ok(struct mt_snapshot *, struct mt_span_record *record,
 void mt_snapshot_tag(struct mt_snapshot *, uint64_t tag, uint64_t requested,
                      struct mt_block *block);
 
-/* --- snapshot_find.c --- */
+/* --- snapshot_index.c --- */
 void mt_index_free(struct mt_index *); /* takes NULL */
 /* Built when it is first asked for; NULL when out of memory. */
 struct mt_index *mt_snapshot_index(struct mt_snapshot *);
+/* Calls `visit` with every span, free ones too, until it returns false: while
+ * they are read, if they were not before.  False when out of memory. */
+typedef bool mt_visit_span(void *context, uint32_t id);
+bool mt_snapshot_each_span(struct mt_snapshot *, mt_visit_span *visit,
+                           void *context);
 
 #endif

@@ -6,23 +6,24 @@
 #include "coreanalyze/snapshot/snapshot_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Slots of live blocks get their flag, and their slack out of their tag. */
 static void fill_span(struct mt_snapshot *snapshot, struct mt_map *map,
-                      const struct indexed_span *from,
-                      const struct mt_map_span *span)
+                      const struct mt_span_more *more,
+                      const struct mt_span_view *span)
 {
-    const uint64_t *bits = snapshot->index->bits + from->bits;
+    const uint64_t *bits = snapshot->index->bits + more->bits;
 
     for (uint32_t i = 0; i < span->n_blocks; i += 64) {
         uint32_t n = span->n_blocks - i < 64 ? span->n_blocks - i : 64;
         uint64_t all = n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
         uint64_t live = ~bits[i / 64] & all;
-        const uint64_t *tags = NULL;
+        const uint64_t *tags = more->tags ? NULL : &more->tag;
         map->n_live += (uint64_t)__builtin_popcountll(live);
-        if (live && from->tags && from->requested == 0)
+        if (live && more->tags && span->requested == 0)
             tags = mt_window_get(snapshot, &snapshot->tags,
-                                 from->tags + (uint64_t)i * 8, n * 8);
+                                 more->tags + (uint64_t)i * 8, n * 8);
         for (; live; live &= live - 1) {
             unsigned bit = (unsigned)__builtin_ctzll(live);
             uint64_t slot = span->first + i + bit;
@@ -39,31 +40,9 @@ static void fill_span(struct mt_snapshot *snapshot, struct mt_map *map,
 static void fill_spans(struct mt_snapshot *snapshot, struct mt_map *map)
 {
     for (size_t i = 1; i < map->n_spans; i++) {
-        const struct mt_map_span *span = &map->spans[i];
+        const struct mt_span_view *span = &map->spans[i];
         if (span->n_blocks > 0)
-            fill_span(snapshot, map, &snapshot->index->spans[i], span);
-    }
-}
-
-static void number_spans(const struct mt_index *index, struct mt_map *map)
-{
-    map->n_spans = index->n_spans ? index->n_spans : 1;
-    for (size_t i = 1; i < index->n_spans; i++) {
-        const struct indexed_span *from = &index->spans[i];
-        if ((from->state != MT_SPAN_SMALL && from->state != MT_SPAN_LARGE) ||
-            from->block_bytes < sizeof(uint64_t))
-            continue;
-        map->spans[i] = (struct mt_map_span){
-            .base = from->base,
-            .block_bytes = from->block_bytes,
-            .recip = mt_map_recip(from->block_bytes, from->n_blocks),
-            .first = map->n_slots,
-            .requested =
-                from->requested <= from->block_bytes ? from->requested : 0,
-            .n_blocks = from->n_blocks,
-            .heap = from->heap,
-        };
-        map->n_slots += from->n_blocks;
+            fill_span(snapshot, map, &snapshot->index->more[i], span);
     }
 }
 
@@ -103,7 +82,9 @@ static struct mt_map *make_map(struct mt_model *model)
         return NULL;
     }
     map->touching = model->spare_bytes == 0;
-    number_spans(index, map);
+    map->n_spans = index->n_spans ? index->n_spans : 1;
+    map->n_slots = index->n_slots;
+    memcpy(map->spans, index->spans, map->n_spans * sizeof *map->spans);
     number_regions(snapshot, map);
     return map;
 }

@@ -79,8 +79,9 @@ static bool spans_check(struct mt_snapshot *snapshot,
     end = start + s->n_slices * slice;
     if (s->state == MT_SPAN_FREE)
         return true;
-    return s->n_blocks > 0 && s->block_bytes > 0 && s->base >= start &&
-           s->base < end && s->block_bytes <= (end - s->base) / s->n_blocks &&
+    return s->n_blocks > 0 && s->block_bytes >= sizeof(uint64_t) &&
+           s->base >= start && s->base < end &&
+           s->block_bytes <= (end - s->base) / s->n_blocks &&
            (s->state != MT_SPAN_LARGE || s->n_blocks == 1) &&
            bits_ok(snapshot, s->local, s->n_blocks, address,
                    offsetof(struct mt_span_record, inline_local)) &&

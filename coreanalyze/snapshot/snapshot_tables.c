@@ -302,7 +302,7 @@ static bool visit_thread(void *context, uint64_t index, uint64_t address,
         model->coverage.skipped_threads++;
         return true;
     }
-    t->id = (uint32_t)index;
+    t->id = index;
     t->tid = r->tid;
     t->live = r->state == MT_THREAD_LIVE;
     memcpy(t->name, r->name, sizeof t->name);

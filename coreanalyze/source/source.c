@@ -79,27 +79,24 @@ const struct mt_module *mt_source_module(const struct mt_source *source,
 const struct mt_present *mt_source_present(const struct mt_source *source,
                                            uint64_t address)
 {
-    size_t low = 0, high = source->n_present;
+    size_t i = mt_count_up_to(source->present, source->n_present, end, address);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (source->present[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < source->n_present ? &source->present[low] : NULL;
+    return i < source->n_present ? &source->present[i] : NULL;
 }
 
 uint64_t mt_source_skip_empty(const struct mt_source *source, uint64_t address,
                               uint64_t end)
 {
-    const struct mt_present *next = mt_source_present(source, address);
-    const struct mt_mapping *m = mt_source_mapping(source, address);
+    const struct mt_present *next;
+    const struct mt_mapping *m;
     uint64_t stop;
 
-    if (!source->present_known || !m || !(m->flags & MT_MAP_READ) ||
-        !(m->flags & MT_MAP_WRITE) || (next && next->start <= address))
+    if (!source->present_known)
+        return address;
+    next = mt_source_present(source, address);
+    m = mt_source_mapping(source, address);
+    if (!m || !(m->flags & MT_MAP_READ) || !(m->flags & MT_MAP_WRITE) ||
+        (next && next->start <= address))
         return address;
     stop = next && next->start < m->end ? next->start : m->end;
     return stop < end ? stop : end;
