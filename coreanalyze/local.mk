@@ -10,7 +10,7 @@ noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
 	-DMT_GDBDIR='"$(gdbdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
-%C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) $(PTHREAD_LIBS) $(DL_LIBS) -lm
+%C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) $(PTHREAD_LIBS) $(DL_LIBS) -lz -lm
 
 include %D%/base/local.mk
 include %D%/symbols/local.mk
@@ -19,7 +19,9 @@ include %D%/snapshot/local.mk
 include %D%/reach/local.mk
 include %D%/analyses/local.mk
 include %D%/names/local.mk
+include %D%/profile/local.mk
 include %D%/reports/local.mk
+include %D%/export/local.mk
 include %D%/ci/local.mk
 include %D%/save/local.mk
 include %D%/check/local.mk

@@ -47,3 +47,6 @@ UNIT_TESTS += %D%/unit_names
 %C%_unit_names_LDADD = $(READER_TEST)
 SCRIPT_TESTS += %D%/e2e/summary
 EXTRA_DIST += %D%/programs/containers.cc
+
+SCRIPT_TESTS += %D%/e2e/exports
+EXTRA_DIST += %D%/programs/chain.cc

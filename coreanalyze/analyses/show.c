@@ -16,6 +16,7 @@ const char *const mt_show_sort_names[] = {"bytes", "count", "age", "allocs",
 /* A row being summed up: counts of a sample are estimates, so not integers. */
 struct sum {
     uint64_t key; /* (kind + 1) << 60 | heap << 32 | stack */
+    uint32_t thread;
     double scaled_bytes, scaled_count;
     uint64_t bytes, count, sample;
     uint64_t indirect_bytes, indirect_count;
@@ -37,20 +38,26 @@ struct walk {
 
 static bool show_match(const void *items, size_t item, const void *key)
 {
-    return ((const struct sum *)items)[item].key == *(const uint64_t *)key;
+    const struct sum *one = (const struct sum *)items + item, *other = key;
+
+    return one->key == other->key && one->thread == other->thread;
 }
 
-static struct sum *find_sum(struct walk *walk, uint64_t key)
+static struct sum *find_sum(struct walk *walk, uint64_t key, uint32_t thread)
 {
-    size_t i = mt_table_find(&walk->by_key, key, show_match, walk->sums, &key);
+    const struct sum wanted = {.key = key, .thread = thread};
+    uint64_t hash = key ^ (uint64_t)thread << 40;
+    size_t i =
+        mt_table_find(&walk->by_key, hash, show_match, walk->sums, &wanted);
 
     if (i == MT_TABLE_NONE) {
         i = walk->n_sums;
         if (!mt_grow(&walk->sums, &walk->capacity, i + 1, sizeof *walk->sums) ||
-            !mt_table_add(&walk->by_key, key, i))
+            !mt_table_add(&walk->by_key, hash, i))
             return NULL;
-        walk->sums[i] = (struct sum){
-            .key = key, .sample = UINT64_MAX, .oldest = UINT32_MAX};
+        walk->sums[i] = wanted;
+        walk->sums[i].sample = UINT64_MAX;
+        walk->sums[i].oldest = UINT32_MAX;
         walk->n_sums++;
     }
     return &walk->sums[i];
@@ -119,8 +126,10 @@ static bool visit_block(void *context, const struct mt_block *block)
     if (options->classify &&
         !options->classify(options->classify_context, block, &row_class))
         return true;
-    sum = find_sum(walk, ((uint64_t)row_class.kind + 1) << 60 |
-                             (uint64_t)block->heap << 32 | block->stack);
+    sum = find_sum(walk,
+                   ((uint64_t)row_class.kind + 1) << 60 |
+                       (uint64_t)block->heap << 32 | block->stack,
+                   options->threads ? block->owner : 0);
     if (sum == NULL) {
         walk->out_of_memory = true;
         return false;
@@ -137,6 +146,7 @@ static struct mt_show_row show_row_of(const struct walk *walk,
     struct mt_show_row row = {
         .heap = (uint32_t)(sum->key >> 32) & 0x0fffffff,
         .kind = (unsigned)(sum->key >> 60) - 1,
+        .thread = sum->thread,
         .stack = stack,
         .bytes = sum->bytes,
         .count = sum->count,
@@ -176,6 +186,8 @@ static int by_frames(const void *a, const void *b)
         return x->row.kind < y->row.kind ? -1 : 1;
     if (x->row.heap != y->row.heap)
         return x->row.heap < y->row.heap ? -1 : 1;
+    if (x->row.thread != y->row.thread)
+        return x->row.thread < y->row.thread ? -1 : 1;
     for (size_t i = 0; i < n; i++) {
         const struct keyed_frame *f = &x->frames[i], *g = &y->frames[i];
         if (f->pc != g->pc)
@@ -191,7 +203,8 @@ static int by_frames(const void *a, const void *b)
 static bool same_frames(const struct keyed_row *a, const struct keyed_row *b)
 {
     return a->row.kind == b->row.kind && a->row.heap == b->row.heap &&
-           a->row.depth == b->row.depth && a->row.depth > 0 &&
+           a->row.thread == b->row.thread && a->row.depth == b->row.depth &&
+           a->row.depth > 0 &&
            memcmp(a->frames, b->frames, a->row.depth * sizeof *a->frames) == 0;
 }
 

@@ -32,6 +32,7 @@ struct mt_show_options {
     struct mt_when older; /* only blocks that are older */
     bool ages;            /* the table has the ages of each row */
     bool classes;         /* usage has the size classes of the heaps shown */
+    bool threads;         /* a row for each thread of a stack */
     uint64_t top;         /* rows at most, 0: all */
     uint64_t min_bytes;   /* of a row */
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
@@ -52,6 +53,8 @@ struct mt_show_options {
 /* Live blocks of one heap that were allocated by one stack. */
 struct mt_show_row {
     uint32_t heap;         /* index */
+    uint32_t thread;       /* record of the one that owns the memory; 0: not
+                              known, or not asked for */
     uint32_t stack;        /* id; MT_ID_OVERFLOW: the table was full */
     uint64_t bytes, count; /* scaled, if the trace is a sample */
     uint64_t sampled;      /* blocks seen; = count if not a sample */
@@ -77,6 +80,7 @@ struct mt_show {
     size_t n_rows;
     size_t n_all_rows;              /* before --top and --min */
     struct mt_show_sum shown;       /* of all rows before --top and --min */
+    struct mt_show_sum filtered;    /* of those that a filter took out */
     struct mt_heap_usage *usage;    /* by heap index */
     struct mt_class_usage *classes; /* what usage points at, or NULL */
     struct mt_show_sum *traced, *untraced, *unsampled; /* by heap index */

@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+#define JSON_MAX_EXACT (UINT64_C(1) << 53) /* integers of a double */
+
 /* Items of the two outer levels have a line of their own. */
 static void json_begin(struct mt_json *json, const char *key)
 {
@@ -38,8 +40,10 @@ void mt_json_close(struct mt_json *json, char bracket)
 
 void mt_json_u64(struct mt_json *json, const char *key, uint64_t value)
 {
+    const char *quote = json->exact && value > JSON_MAX_EXACT ? "\"" : "";
+
     json_begin(json, key);
-    fprintf(json->out, "%" PRIu64, value);
+    fprintf(json->out, "%s%" PRIu64 "%s", quote, value, quote);
 }
 
 void mt_json_i64(struct mt_json *json, const char *key, int64_t value)

@@ -14,7 +14,8 @@
 struct mt_json {
     FILE *out;
     unsigned depth;
-    bool more; /* the current object or array has an item already */
+    bool more;  /* the current object or array has an item already */
+    bool exact; /* numbers that a double cannot hold are strings */
 };
 
 void mt_json_open(struct mt_json *, const char *key, char bracket);

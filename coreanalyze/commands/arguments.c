@@ -37,6 +37,18 @@ bool mt_parse_stop_timeout(void *member, const struct mt_args *args,
     return true;
 }
 
+bool mt_parse_json(void *member, const struct mt_args *args,
+                   struct mt_error *error)
+{
+    const char *text = args->value ? args->value : "1";
+    bool two = strcmp(args->option->argument, "[=1]") != 0;
+
+    *(unsigned *)member = text[0] == '2' ? 2 : 1;
+    return ((text[0] == '1' || (two && text[0] == '2')) && text[1] == '\0') ||
+           mt_fail(error, "%s: --json takes version 1%s, not '%s'",
+                   args->argv[0], two ? " or 2" : "", text);
+}
+
 bool mt_parse_sort(void *member, const struct mt_args *args,
                    struct mt_error *error)
 {

@@ -30,7 +30,8 @@ struct mt_style_arguments {
 /* The first member, `common`, of every command's `struct arguments`. */
 struct mt_arguments {
     const char *target;
-    bool json, folded;
+    unsigned json; /* version; 0: none is wanted */
+    bool folded;
     struct mt_style_arguments style;
     struct mt_debug_places places;
     struct mt_source_limits limits;
@@ -40,9 +41,18 @@ struct mt_arguments {
 /* Options that are the same everywhere. */
 #define MT_OPTION_JSON                                                         \
     {                                                                          \
-        "--json", 0, NULL, "JSON instead of text",                             \
-            MT_FIELD(mt_parse_flag, bool, common.json)                         \
+        "--json", 0, "[=1]", "JSON instead of text",                           \
+            MT_FIELD(mt_parse_json, unsigned, common.json)                     \
     }
+/* Of reports with stacks. */
+#define MT_OPTION_JSON_VERSION                                                 \
+    {                                                                          \
+        "--json", 0, "[=VERSION]",                                             \
+            "JSON instead of text: version 1 (the default), or 2, which has "  \
+            "each frame and path once",                                        \
+            MT_FIELD(mt_parse_json, unsigned, common.json)                     \
+    }
+mt_parse mt_parse_json; /* unsigned */
 #define MT_OPTION_FOLDED                                                       \
     {                                                                          \
         "--folded", 0, NULL, "one line per stack, for flame graphs",           \

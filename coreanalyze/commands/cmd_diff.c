@@ -3,8 +3,7 @@
  * cmd_diff.c - memtrace diff: what grew from one target to another, or from
  * one moment of a target to another.
  */
-#include "coreanalyze/commands/arguments.h"
-#include "coreanalyze/reports/print_diff.h"
+#include "coreanalyze/commands/row_options.h"
 #include "coreanalyze/base/text.h"
 
 #include <string.h>
@@ -15,6 +14,7 @@ struct arguments {
     struct mt_arguments common;
     struct mt_show_options show;
     struct mt_diff_options diff;
+    struct mt_row_arguments row_arguments;
     bool marks, by_name, stop;
     const char *words[MAX_WORDS]; /* operands after the first one */
     unsigned n_words;
@@ -39,12 +39,14 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_depth, unsigned, show.depth)},
     {"--sort", 0, "KEY", "growth in bytes (the default) or count (of blocks)",
      MT_FIELD(take_sort, bool, diff.by_count)},
+    MT_OPTIONS_ROWS(row_arguments),
+    MT_OPTION_BY(row_arguments),
     {"--by-name", 0, NULL,
      "stacks are the same if the names of their modules and functions are: "
      "for different builds",
      MT_FIELD(mt_parse_flag, bool, by_name)},
     MT_OPTIONS_STYLE,
-    MT_OPTION_JSON,
+    MT_OPTION_JSON_VERSION,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop live processes while their memory is read",
      MT_FIELD(mt_parse_flag, bool, stop)},
@@ -83,6 +85,7 @@ struct side {
     struct mt_target target;
     struct mt_show_options options;
     struct mt_show show;
+    struct mt_rows rows;
 };
 
 struct comparison {
@@ -232,7 +235,39 @@ static bool cmd_diff_prepare(struct comparison *c, struct mt_error *error)
             model, &c->sides[i].show, resolver, c->report.out, NULL, &c->style};
         if (resolver == NULL)
             return false;
+        mt_rows_filter(&c->sides[i].rows, &c->report.side[i],
+                       &c->sides[i].show);
     }
+    return true;
+}
+
+static bool cmd_diff_put(struct comparison *c, struct mt_error *error)
+{
+    const struct arguments *a = c->arguments;
+    struct mt_rows rows[2] = {c->sides[0].rows, c->sides[1].rows};
+
+    rows[1].top = a->diff.top;
+    rows[1].min_bytes = a->diff.min_bytes;
+    if (a->common.json == 2 || a->row_arguments.by != MT_BY_STACK)
+        return mt_rows_diff(rows, &c->report, a->common.json == 2, error);
+    if (a->common.folded)
+        return mt_print_diff_folded(&c->report, error);
+    if (a->common.json)
+        mt_print_diff_json(&c->report);
+    else
+        mt_print_diff(&c->report);
+    return true;
+}
+
+/* Each side has a filter of its own: it remembers frames of one resolver. */
+static bool cmd_diff_begin_rows(struct comparison *c, struct mt_error *error)
+{
+    const struct arguments *a = c->arguments;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (!mt_rows_begin(&c->sides[i].rows, &a->row_arguments, &a->common,
+                           &c->sides[i].options, error))
+            return false;
     return true;
 }
 
@@ -245,7 +280,7 @@ static bool cmd_diff_compare(struct comparison *c, struct mt_error *error)
     const struct mt_show *const shows[] = {&c->sides[0].show,
                                            &c->sides[1].show};
     struct mt_diff diff;
-    bool ok = true;
+    bool ok;
 
     diff_options.unchanged = a->common.folded;
     diff_options.identify = a->by_name ? cmd_diff_identify : NULL;
@@ -253,12 +288,7 @@ static bool cmd_diff_compare(struct comparison *c, struct mt_error *error)
     if (!mt_diff_run(models, shows, &diff_options, &diff, error))
         return false;
     c->report.diff = &diff;
-    if (a->common.json)
-        mt_print_diff_json(&c->report);
-    else if (a->common.folded)
-        ok = mt_print_diff_folded(&c->report, error);
-    else
-        mt_print_diff(&c->report);
+    ok = cmd_diff_put(c, error);
     mt_diff_free(&diff);
     return ok;
 }
@@ -280,6 +310,7 @@ static int cmd_diff_run(struct mt_session *session, int argc,
                          ? 0
                          : MT_STYLE_ROWS;
     ok = cmd_diff_take_words(session, &a, &c, error) &&
+         cmd_diff_begin_rows(&c, error) &&
          (a.marks ? open_moments(&c, error)
                   : cmd_diff_open_side(&c, &c.sides[0], error) &&
                         cmd_diff_open_side(&c, &c.sides[1], error)) &&
@@ -288,6 +319,7 @@ static int cmd_diff_run(struct mt_session *session, int argc,
         if (c.report.side[i].resolver &&
             !mt_resolver_finish(c.report.side[i].resolver, ok ? error : NULL))
             ok = false;
+        mt_rows_end(&c.sides[i].rows);
         mt_show_free(&c.sides[i].show);
     }
     for (unsigned i = 0; i < 2; i++)

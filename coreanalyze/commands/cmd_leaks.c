@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/policy_options.h"
+#include "coreanalyze/commands/row_options.h"
 #include "coreanalyze/reports/print_leaks.h"
 
 #include <string.h>
@@ -14,6 +15,8 @@ struct arguments {
     struct mt_policy policy;
     uint64_t top, min_bytes; /* of the rows that the policy lets through */
     bool fail, no_stop;
+    struct mt_row_arguments row_arguments;
+    struct mt_rows rows;
     struct mt_style style; /* out of common.style */
     struct mt_verdict verdict;
 };
@@ -64,6 +67,8 @@ static const struct mt_option options[] = {
     {"--sort", 0, "KEY",
      "inside a kind: bytes (the default), count, age or allocs",
      MT_FIELD(mt_parse_sort, enum mt_show_sort, leaks.show.sort)},
+    MT_OPTIONS_ROWS(row_arguments),
+    MT_OPTION_BY(row_arguments),
     MT_OPTION_SINCE(leaks.show),
     MT_OPTION_OLDER(leaks.show),
     MT_OPTION_HEURISTICS(leaks.mark.scan.heuristics),
@@ -84,7 +89,7 @@ static const struct mt_option options[] = {
      "print how long the search took, and how much was searched in all",
      MT_FIELD(mt_parse_flag, bool, leaks.times)},
     MT_OPTIONS_STYLE,
-    MT_OPTION_JSON,
+    MT_OPTION_JSON_VERSION,
     MT_OPTION_FOLDED,
     MT_POLICY_OPTIONS(policy),
     MT_OPTION_DEBUG_DIR,
@@ -126,11 +131,56 @@ static bool cmd_leaks_judge(struct arguments *a, const struct mt_report *report,
     return true;
 }
 
+struct cmd_leaks_json {
+    struct arguments *arguments;
+    const struct mt_report *report;
+    const struct mt_leaks *leaks;
+};
+
+static void cmd_leaks_put_more(void *context, struct mt_json *json)
+{
+    const struct cmd_leaks_json *c = context;
+
+    mt_json_put_leak_sums(json, c->leaks);
+    mt_json_put_checked(json, c->report, c->leaks, &c->arguments->verdict);
+    mt_policy_json(&c->arguments->policy, json);
+}
+
+/* The report; what the filter takes out has counted for the result. */
+static bool cmd_leaks_put(struct arguments *a, const struct mt_report *report,
+                          struct mt_leaks *leaks, struct mt_error *error)
+{
+    struct mt_json json = {.out = report->out};
+    struct cmd_leaks_json more = {a, report, leaks};
+
+    mt_rows_filter(&a->rows, report, &leaks->show);
+    if (a->common.json == 2)
+        return mt_rows_json2(&a->rows, report, "leaks", cmd_leaks_put_more,
+                             &more, error);
+    if (a->common.json) {
+        mt_json_open(&json, NULL, '{');
+        mt_json_u64(&json, "version", 1);
+        mt_json_put_leaks(&json, report, leaks, &a->verdict);
+        mt_policy_json(&a->policy, &json);
+        mt_json_close(&json, '}');
+        return true;
+    }
+    if (a->common.folded)
+        return mt_print_folded(report, error);
+    if (a->row_arguments.by != MT_BY_STACK &&
+        !mt_rows_print_groups(&a->rows, report, error))
+        return false;
+    if (a->row_arguments.by != MT_BY_STACK)
+        leaks->show.n_rows = leaks->show.n_all_rows = 0;
+    mt_print_leaks(report, leaks, &a->verdict);
+    mt_policy_print(&a->policy, report->out);
+    return true;
+}
+
 static bool cmd_leaks_print(struct mt_session *session, struct arguments *a,
                             struct mt_report *report, struct mt_leaks *leaks,
                             struct mt_error *error)
 {
-    struct mt_json json = {.out = session->out};
     struct mt_ci ci = {.tool = "memtrace leaks"};
     struct mt_findings_process *p = NULL;
     struct mt_facts facts;
@@ -147,19 +197,8 @@ static bool cmd_leaks_print(struct mt_session *session, struct arguments *a,
         if (a->verdict.why[0])
             p->why = mt_findings_text(&a->policy.findings, a->verdict.why);
     }
-    if (a->common.json) {
-        mt_json_open(&json, NULL, '{');
-        mt_json_u64(&json, "version", 1);
-        mt_json_put_leaks(&json, report, leaks, &a->verdict);
-        mt_policy_json(&a->policy, &json);
-        mt_json_close(&json, '}');
-    } else if (a->common.folded) {
-        if (!mt_print_folded(report, error))
-            return false;
-    } else {
-        mt_print_leaks(report, leaks, &a->verdict);
-        mt_policy_print(&a->policy, session->out);
-    }
+    if (!cmd_leaks_put(a, report, leaks, error))
+        return false;
     if (!a->policy.wanted)
         return true;
     ci.pid = p->pid;
@@ -221,7 +260,9 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
             a.common.style.full || a.common.json || a.common.folded
                 ? 0
                 : MT_STYLE_ROWS;
-    if (mt_arguments_style(&a.common.style, session->out, &a.style, error) &&
+    if (mt_rows_begin(&a.rows, &a.row_arguments, &a.common, &a.leaks.show,
+                      error) &&
+        mt_arguments_style(&a.common.style, session->out, &a.style, error) &&
         mt_policy_begin(&a.policy, error) &&
         mt_target_captured(session, "leaks", a.common.target, !a.no_stop,
                            &a.leaks.mark.scan, &target, error) &&
@@ -231,6 +272,7 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
         status = mt_exit_of(a.verdict.result);
     if (a.fail && target.source && target.source->process.mini)
         status = MT_EXIT_UNCHECKED;
+    mt_rows_end(&a.rows);
     mt_leaks_free(&leaks);
     mt_target_close(&target);
     mt_policy_free(&a.policy);

@@ -2,13 +2,14 @@
  *
  * cmd_show.c - memtrace show: live memory by the stack that allocated it.
  */
-#include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/commands/row_options.h"
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/analyses/memory_map.h"
 
 struct arguments {
     struct mt_arguments common;
     struct mt_show_options show;
+    struct mt_row_arguments rows;
     bool stop;
 };
 
@@ -27,6 +28,8 @@ static const struct mt_option options[] = {
      "bytes (the default), count, age (oldest block first) or allocs "
      "(allocations since the start)",
      MT_FIELD(mt_parse_sort, enum mt_show_sort, show.sort)},
+    MT_OPTIONS_ROWS(rows),
+    MT_OPTION_BY(rows),
     MT_OPTION_SINCE(show),
     MT_OPTION_OLDER(show),
     {"--ages", 0, NULL,
@@ -37,7 +40,7 @@ static const struct mt_option options[] = {
      "of each size class its live and free blocks, its spans and their memory",
      MT_FIELD(mt_parse_flag, bool, show.classes)},
     MT_OPTIONS_STYLE,
-    MT_OPTION_JSON,
+    MT_OPTION_JSON_VERSION,
     MT_OPTION_FOLDED,
     {"--stop", 0, NULL, "stop a live process while its memory is read",
      MT_FIELD(mt_parse_flag, bool, stop)},
@@ -85,15 +88,38 @@ static bool cmd_show_collect(struct mt_session *session,
     return ok;
 }
 
+static bool cmd_show_put(const struct arguments *a, const struct mt_rows *rows,
+                         const struct mt_report *report, struct mt_error *error)
+{
+    if (a->common.json == 2)
+        return mt_rows_json2(rows, report, "show", NULL, NULL, error);
+    if (a->common.json) {
+        mt_print_json(report);
+        return true;
+    }
+    if (a->common.folded)
+        return mt_print_folded(report, error);
+    if (a->rows.by == MT_BY_STACK) {
+        mt_print_show(report);
+        return true;
+    }
+    mt_print_show_summary(report);
+    if (!mt_rows_print_groups(rows, report, error))
+        return false;
+    mt_print_notes(report, "  note: ");
+    return true;
+}
+
 static bool cmd_show_print(struct mt_session *session,
-                           const struct arguments *a, struct mt_target *target,
-                           const struct mt_show *show, struct mt_error *error)
+                           const struct arguments *a, struct mt_rows *rows,
+                           struct mt_target *target, struct mt_show *show,
+                           struct mt_error *error)
 {
     struct mt_style style;
     struct mt_resolver *resolver;
     struct mt_report report = {target->model, show, NULL,
                                session->out,  NULL, &style};
-    bool ok = true;
+    bool ok;
 
     if (!mt_arguments_style(&a->common.style, session->out, &style, error))
         return false;
@@ -101,12 +127,8 @@ static bool cmd_show_print(struct mt_session *session,
         mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
-    if (a->common.json)
-        mt_print_json(&report);
-    else if (a->common.folded)
-        ok = mt_print_folded(&report, error);
-    else
-        mt_print_show(&report);
+    mt_rows_filter(rows, &report, show);
+    ok = cmd_show_put(a, rows, &report, error);
     return mt_resolver_finish(resolver, ok ? error : NULL) && ok;
 }
 
@@ -117,6 +139,7 @@ static int cmd_show_run(struct mt_session *session, int argc,
     struct mt_target target;
     struct mt_show show = {0};
     struct mt_memory_map map = {0};
+    struct mt_rows rows;
     int status;
     bool ok;
 
@@ -128,9 +151,14 @@ static int cmd_show_run(struct mt_session *session, int argc,
         a.show.top = a.common.style.full || a.common.json || a.common.folded
                          ? 0
                          : MT_STYLE_ROWS;
+    if (!mt_rows_begin(&rows, &a.rows, &a.common, &a.show, error)) {
+        mt_rows_end(&rows);
+        return MT_EXIT_ERROR;
+    }
     ok = mt_target_open(session, "show", a.common.target, &target, error) &&
          cmd_show_collect(session, &a, &target, &show, &map, error) &&
-         cmd_show_print(session, &a, &target, &show, error);
+         cmd_show_print(session, &a, &rows, &target, &show, error);
+    mt_rows_end(&rows);
     mt_show_free(&show);
     mt_memory_map_free(&map);
     mt_target_close(&target);

@@ -51,6 +51,8 @@ static int take_option(struct mt_args *args, const char *word,
     }
     if (equals) {
         args->value = equals + 1;
+    } else if (args->option->argument[0] == '[') {
+        args->value = NULL;
     } else if (word[1] != '-' && word[2] != '\0') {
         args->value = word + 2; /* -n3 */
     } else if (args->at < args->argc) {
@@ -208,8 +210,8 @@ void mt_options_print(const struct mt_option *options, FILE *out)
                                options->name)
                     : snprintf(left, sizeof left, "  %s", options->name);
         if (options->argument)
-            snprintf(left + n, sizeof left - (size_t)n, " %s",
-                     options->argument);
+            snprintf(left + n, sizeof left - (size_t)n, "%s%s",
+                     options->argument[0] == '[' ? "" : " ", options->argument);
         options_put(out, left, options->help, width);
     }
     options_put(out, "  -h, --help", "print this text", width);

@@ -22,7 +22,8 @@ typedef bool mt_parse(void *member, const struct mt_args *args,
 struct mt_option {
     const char *name;     /* "--top"; NULL ends the table */
     char letter;          /* "-o", or 0 */
-    const char *argument; /* what it takes ("N"), or NULL */
+    const char *argument; /* what it takes: "N"; "[=N]": after `=` or not at
+                             all; NULL: nothing */
     const char *help;
     mt_parse *take;
     size_t member; /* its offset in the command's `struct arguments` */

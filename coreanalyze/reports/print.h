@@ -23,6 +23,8 @@ struct mt_report {
 /* For a person: a summary, and the largest stacks, each by the program's frame
  * that allocated. */
 void mt_print_show(const struct mt_report *report);
+/* The lines above the rows. */
+void mt_print_show_summary(const struct mt_report *report);
 
 /* Header, totals and stacks of every heap, in the form of VPP's `show
  * memory-trace`; then what the report does not see. */
@@ -37,6 +39,17 @@ char *mt_folded_text(const struct mt_report *report,
                      const struct mt_show_row *row);
 /* JSON, version 1 (memtrace(1)); without "stacks" if `resolver` is NULL. */
 void mt_print_json(const struct mt_report *report);
+/* The same as JSON, version 2: frames, and paths of calls, once each. `more`
+ * writes members of its own, or is NULL. */
+struct mt_json;
+struct mt_profile;
+void mt_print_json2(const struct mt_report *report,
+                    const struct mt_profile *profile, const char *kind,
+                    void (*more)(void *context, struct mt_json *json),
+                    void *context);
+/* The members of that, into an object that is open. */
+void mt_json_put_profile(struct mt_json *json, const struct mt_report *report,
+                         const struct mt_profile *profile);
 /* Process, heaps, coverage and health. */
 void mt_print_info(const struct mt_report *report);
 
@@ -58,6 +71,10 @@ struct mt_json;
 void mt_json_put_target(struct mt_json *, const struct mt_model *);
 void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
 void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
+/* The members "heaps", "untraced" and "pages"; the items of "modules". */
+void mt_json_put_heaps(struct mt_json *, const struct mt_report *);
+void mt_json_put_untraced(struct mt_json *, const struct mt_report *);
+void mt_json_put_pages(struct mt_json *, const struct mt_report *);
 /* The member "time": what --since and --older let through, in seconds ago. */
 void mt_json_put_time(struct mt_json *, const struct mt_report *);
 /* The member "frames" of a row. */

@@ -108,7 +108,7 @@ static void put_rebuilt(void *context, const char *path)
           c->out);
 }
 
-static void diff_print_put_notes(const struct mt_diff_report *report)
+void mt_print_diff_notes(const struct mt_diff_report *report)
 {
     struct note_context context = {report->out, NULL};
 
@@ -220,11 +220,10 @@ static void diff_print_put_brief_row(const struct mt_diff_report *report,
     mt_print_row_stack(side, shown, indent, callers);
 }
 
-static void diff_print_put_brief(const struct mt_diff_report *report)
+static void diff_print_put_brief_head(const struct mt_diff_report *report)
 {
     const struct mt_diff *diff = report->diff;
     const struct mt_report *fresh = &report->side[MT_DIFF_NEW];
-    unsigned *callers = diff_print_callers(report);
     int64_t bytes = (int64_t)(diff->sum[1].bytes - diff->sum[0].bytes);
     FILE *out = report->out;
     char text[MT_FIGURE_BYTES + 1];
@@ -240,6 +239,14 @@ static void diff_print_put_brief(const struct mt_diff_report *report)
     }
     for (unsigned i = 0; i < 2; i++)
         diff_print_put_side(report, i);
+}
+
+static void diff_print_put_brief(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    unsigned *callers = diff_print_callers(report);
+    FILE *out = report->out;
+
     if (diff->n_rows > 0)
         fprintf(out, "\n%9s %8s %8s %14s  Traceback\n", "+Bytes", "+Count",
                 "Bytes", "Sample");
@@ -259,9 +266,8 @@ static void diff_print_put_brief(const struct mt_diff_report *report)
 
 /* --- the whole form --- */
 
-static void diff_print_put_full(const struct mt_diff_report *report)
+static void diff_print_put_full_head(const struct mt_diff_report *report)
 {
-    const struct mt_diff *diff = report->diff;
     FILE *out = report->out;
 
     if (one_target(report)) {
@@ -278,6 +284,13 @@ static void diff_print_put_full(const struct mt_diff_report *report)
         mt_print_target(&report->side[MT_DIFF_NEW]);
     }
     diff_print_put_sums(report);
+}
+
+static void diff_print_put_full(const struct mt_diff_report *report)
+{
+    const struct mt_diff *diff = report->diff;
+    FILE *out = report->out;
+
     if (diff->n_rows > 0)
         fprintf(out, "\n%13s %8s %13s %8s %14s Traceback\n", "+Bytes", "+Count",
                 "Bytes", "Count", "Sample  ");
@@ -289,13 +302,22 @@ static void diff_print_put_full(const struct mt_diff_report *report)
                      diff->n_all_rows - diff->n_rows);
 }
 
+void mt_print_diff_summary(const struct mt_diff_report *report)
+{
+    if (mt_report_is_full(&report->side[MT_DIFF_NEW]))
+        diff_print_put_full_head(report);
+    else
+        diff_print_put_brief_head(report);
+}
+
 void mt_print_diff(const struct mt_diff_report *report)
 {
+    mt_print_diff_summary(report);
     if (mt_report_is_full(&report->side[MT_DIFF_NEW]))
         diff_print_put_full(report);
     else
         diff_print_put_brief(report);
-    diff_print_put_notes(report);
+    mt_print_diff_notes(report);
 }
 
 /* --- JSON --- */
@@ -369,6 +391,54 @@ void mt_print_diff_json(const struct mt_diff_report *report)
     if (!one_target(report))
         mt_diff_rebuilt(diff->model, put_rebuilt, &context);
     mt_json_close(&json, ']');
+    mt_json_close(&json, '}');
+}
+
+static void diff_put_row2(struct mt_json *json,
+                          const struct mt_diff_report *report,
+                          const struct mt_diff_row *row)
+{
+    mt_json_open(json, NULL, '{');
+    put_json_sums(json, row->sum);
+    for (unsigned i = 0; i < 2; i++)
+        if (row->row[i])
+            mt_json_u64(json, side_names[i],
+                        (uint64_t)(row->row[i] - report->side[i].show->rows));
+    mt_json_close(json, '}');
+}
+
+void mt_print_diff_json2(const struct mt_diff_report *report,
+                         const struct mt_profile *const profiles[2],
+                         void (*more)(void *context, struct mt_json *json),
+                         void *context)
+{
+    const struct mt_diff *diff = report->diff;
+    struct mt_json json = {.out = report->out, .exact = true};
+    struct note_context notes = {report->out, &json};
+
+    mt_json_open(&json, NULL, '{');
+    mt_json_u64(&json, "version", 2);
+    mt_json_string(&json, "report", "diff");
+    for (unsigned i = 0; i < 2; i++) {
+        mt_json_open(&json, side_names[i], '{');
+        if (report->from)
+            mt_json_string(&json, "before", i ? report->to : report->from);
+        mt_json_put_profile(&json, &report->side[i], profiles[i]);
+        mt_json_close(&json, '}');
+    }
+    mt_json_open(&json, "change", '{');
+    put_json_sums(&json, diff->sum);
+    mt_json_close(&json, '}');
+    mt_json_open(&json, "stacks", '[');
+    for (size_t i = 0; i < diff->n_rows; i++)
+        diff_put_row2(&json, report, &diff->rows[i]);
+    mt_json_close(&json, ']');
+    mt_json_open(&json, "rebuilt", '[');
+    if (!one_target(report))
+        mt_diff_rebuilt(diff->model, put_rebuilt, &notes);
+    mt_json_close(&json, ']');
+    if (more)
+        more(context, &json);
     mt_json_close(&json, '}');
 }
 

@@ -317,34 +317,50 @@ static void json_put_match(void *context, const struct mt_module_match *match)
     mt_json_close(json, '}');
 }
 
-void mt_print_json(const struct mt_report *report)
+void mt_json_put_heaps(struct mt_json *json, const struct mt_report *report)
 {
-    const struct mt_model *model = report->model;
+    mt_json_open(json, "heaps", '[');
+    for (uint32_t i = 0; i < report->model->n_heaps; i++)
+        if (mt_show_wants(report->model, report->show, i))
+            json_put_heap(json, &report->model->heaps[i], report->show);
+    mt_json_close(json, ']');
+}
+
+void mt_json_put_untraced(struct mt_json *json, const struct mt_report *report)
+{
     const struct mt_show *show = report->show;
     struct mt_show_sum untraced = {0, 0};
+
+    for (uint32_t i = 0; i < report->model->n_heaps; i++)
+        if (mt_show_wants(report->model, show, i)) {
+            untraced.bytes += show->untraced[i].bytes;
+            untraced.count += show->untraced[i].count;
+        }
+    mt_json_put_sum(json, "untraced", &untraced);
+}
+
+void mt_json_put_pages(struct mt_json *json, const struct mt_report *report)
+{
+    mt_json_open(json, "pages", '[');
+    for (uint32_t i = 0; i < report->model->n_heaps; i++)
+        if (mt_show_wants(report->model, report->show, i))
+            json_put_pages(json, report, i);
+    mt_json_close(json, ']');
+}
+
+void mt_print_json(const struct mt_report *report)
+{
     struct mt_json json = {.out = report->out};
 
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
-    mt_json_put_target(&json, model);
-    mt_json_open(&json, "heaps", '[');
-    for (uint32_t i = 0; i < model->n_heaps; i++) {
-        if (!mt_show_wants(model, show, i))
-            continue;
-        json_put_heap(&json, &model->heaps[i], show);
-        untraced.bytes += show->untraced[i].bytes;
-        untraced.count += show->untraced[i].count;
-    }
-    mt_json_close(&json, ']');
+    mt_json_put_target(&json, report->model);
+    mt_json_put_heaps(&json, report);
     if (report->resolver)
         mt_json_put_stacks(&json, report);
     mt_json_put_time(&json, report);
-    mt_json_put_sum(&json, "untraced", &untraced);
-    mt_json_open(&json, "pages", '[');
-    for (uint32_t i = 0; i < model->n_heaps; i++)
-        if (mt_show_wants(model, show, i))
-            json_put_pages(&json, report, i);
-    mt_json_close(&json, ']');
+    mt_json_put_untraced(&json, report);
+    mt_json_put_pages(&json, report);
     if (report->resolver) {
         mt_json_open(&json, "modules", '[');
         mt_resolver_matches(report->resolver, json_put_match, &json);

@@ -341,9 +341,9 @@ void mt_print_leaks(const struct mt_report *report,
     mt_print_notes(report, "  note: ");
 }
 
-static void put_checked(struct mt_json *json, const struct mt_report *report,
-                        const struct mt_leaks *leaks,
-                        const struct mt_verdict *verdict)
+void mt_json_put_checked(struct mt_json *json, const struct mt_report *report,
+                         const struct mt_leaks *leaks,
+                         const struct mt_verdict *verdict)
 {
     const struct mt_captured *captured = &report->model->source->captured;
     const struct mt_roots_coverage *r = &leaks->roots;
@@ -378,13 +378,10 @@ static void put_checked(struct mt_json *json, const struct mt_report *report,
     mt_json_close(json, '}');
 }
 
-void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
-                       const struct mt_leaks *leaks,
-                       const struct mt_verdict *verdict)
+void mt_json_put_leak_sums(struct mt_json *json, const struct mt_leaks *leaks)
 {
     struct mt_show_sum suppressed = {0, 0}, known = {0, 0};
 
-    mt_json_put_target(json, report->model);
     mt_json_open(json, "kinds", '{');
     for (unsigned i = 0; i < MT_N_LEAK_KINDS; i++) {
         struct mt_show_sum left = mt_leaks_left(leaks, i);
@@ -395,7 +392,15 @@ void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
     mt_json_put_sum(json, "suppressed", &suppressed);
     mt_json_put_sum(json, "known", &known);
     mt_json_close(json, '}');
+}
+
+void mt_json_put_leaks(struct mt_json *json, const struct mt_report *report,
+                       const struct mt_leaks *leaks,
+                       const struct mt_verdict *verdict)
+{
+    mt_json_put_target(json, report->model);
+    mt_json_put_leak_sums(json, leaks);
     mt_json_put_stacks(json, report);
-    put_checked(json, report, leaks, verdict);
+    mt_json_put_checked(json, report, leaks, verdict);
     mt_json_put_coverage(json, report);
 }

@@ -21,7 +21,11 @@ void mt_print_leaks_of(const struct mt_report *report,
 size_t mt_print_leak_notes(const struct mt_report *report,
                            const struct mt_leaks *leaks, const char *prefix);
 
-/* The members of that, for other reports. */
+/* The members "kinds" and "checked". */
+void mt_json_put_leak_sums(struct mt_json *, const struct mt_leaks *);
+void mt_json_put_checked(struct mt_json *, const struct mt_report *,
+                         const struct mt_leaks *, const struct mt_verdict *);
+/* All members of JSON, version 1, for other reports. */
 void mt_json_put_leaks(struct mt_json *, const struct mt_report *,
                        const struct mt_leaks *, const struct mt_verdict *);
 

@@ -54,6 +54,20 @@ static void show_put_unseen(const struct mt_report *report)
                 mt_plural(sum.count));
 }
 
+/* Stacks that --focus and --ignore do not let through. */
+static void show_put_filtered(const struct mt_report *report)
+{
+    const struct mt_show_sum *sum = &report->show->filtered;
+    char text[MT_FIGURE_BYTES];
+
+    if (sum->count)
+        fprintf(report->out,
+                "  filtered: %s in %" PRIu64
+                " block%s of other stacks (--focus, --ignore)\n",
+                mt_figure(report, sum->bytes, text), sum->count,
+                mt_plural(sum->count));
+}
+
 /* Why a program may have died of memory. */
 static void show_put_failures(const struct mt_report *report)
 {
@@ -214,19 +228,25 @@ static void show_put_rest(const struct mt_report *report)
               report->out);
 }
 
-void mt_print_show(const struct mt_report *report)
+void mt_print_show_summary(const struct mt_report *report)
 {
-    if (mt_report_is_full(report)) {
-        mt_print_table(report);
-        return;
-    }
     show_put_live(report);
     mt_summary_core(report);
     mt_summary_memory(report);
     if (report->show->memory)
         mt_print_map_sums(report, report->show->memory);
     show_put_unseen(report);
+    show_put_filtered(report);
     show_put_failures(report);
+}
+
+void mt_print_show(const struct mt_report *report)
+{
+    if (mt_report_is_full(report)) {
+        mt_print_table(report);
+        return;
+    }
+    mt_print_show_summary(report);
     show_put_rows(report);
     mt_print_ages_time(report);
     show_put_rest(report);

@@ -3,6 +3,7 @@
  * model.c - look-ups in a model's tables.
  */
 #include "coreanalyze/snapshot/model.h"
+#include "coreanalyze/base/search.h"
 
 #include <string.h>
 
@@ -93,6 +94,16 @@ const struct mt_heap *mt_model_heap(const struct mt_model *model,
         if (model->heaps[i].in_use && strcmp(model->heaps[i].name, name) == 0)
             return &model->heaps[i];
     return NULL;
+}
+
+const struct mt_traced_thread *mt_model_thread(const struct mt_model *model,
+                                               uint32_t record)
+{
+    size_t i = mt_count_below(model->threads, model->n_threads, id, record);
+
+    return record && i < model->n_threads && model->threads[i].id == record
+               ? &model->threads[i]
+               : NULL;
 }
 
 const char *mt_model_thread_name(const struct mt_model *model, uint32_t tid)

@@ -179,7 +179,8 @@ struct mt_block {
     uint32_t span;        /* the target's id of its span */
     uint32_t index;       /* in the span */
     uint64_t slot;        /* see block_map.h */
-    uint32_t owner_tid;   /* thread that owns the span, or 0; not in a walk */
+    uint32_t owner;       /* record of the thread that owns its span, or 0 */
+    uint32_t owner_tid;   /* that thread, if it lives; not in a walk */
     bool live;            /* false: free; the tag is of the last one here */
 };
 
@@ -265,6 +266,11 @@ uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);
 
 /* The name of the thread with that number, "" if it is not known. */
 const char *mt_model_thread_name(const struct mt_model *, uint32_t tid);
+
+/* The thread of a record of the target, or NULL: it may be of what ended
+ * threads left. */
+const struct mt_traced_thread *mt_model_thread(const struct mt_model *,
+                                               uint32_t record);
 
 /* The heap in use that has this name, or NULL. */
 const struct mt_heap *mt_model_heap(const struct mt_model *, const char *name);

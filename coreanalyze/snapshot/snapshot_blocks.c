@@ -80,6 +80,7 @@ static bool visit_live(struct walk *walk, uint32_t index, uint64_t tag)
         .span = walk->id,
         .index = index,
         .slot = s->first + index,
+        .owner = walk->more->owner,
         .live = true,
     };
 

@@ -49,6 +49,7 @@ static void find_fill(struct mt_index *index, uint32_t id, uint32_t i,
         .span = id,
         .index = i,
         .slot = span->first + i,
+        .owner = more->owner,
         .owner_tid = owner_of(model, more->owner),
         .live = mt_index_is_live(index, id, i),
     };

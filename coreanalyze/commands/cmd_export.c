@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * cmd_export.c - memtrace export: a file for another program.
+ */
+#include "coreanalyze/commands/row_options.h"
+#include "coreanalyze/base/output.h"
+#include "coreanalyze/export/export.h"
+
+#include <string.h>
+
+struct arguments {
+    struct mt_arguments common;
+    struct mt_show_options show;
+    struct mt_row_arguments rows;
+    const char *output, *format, *second;
+    bool stop;
+};
+
+static const struct mt_option options[] = {
+    {"--output", 'o', "FILE", "the file to write; -: the standard output",
+     MT_FIELD(mt_parse_text, const char *, output)},
+    {"--format", 0, "NAME",
+     "pprof, folded, speedscope, dhat, massif or callgrind (default: by the "
+     "file's name: .pb.gz, .folded, .speedscope.json, .dhat.json, .massif, "
+     ".callgrind)",
+     MT_FIELD(mt_parse_text, const char *, format)},
+    {"--heap", 0, "NAME", "only this heap",
+     MT_FIELD(mt_parse_text, const char *, show.heap)},
+    {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
+     MT_FIELD(mt_parse_depth, unsigned, show.depth)},
+    MT_OPTIONS_ROWS(rows),
+    MT_OPTION_SINCE(show),
+    MT_OPTION_OLDER(show),
+    {"--stop", 0, NULL, "stop a live process while its memory is read",
+     MT_FIELD(mt_parse_flag, bool, stop)},
+    MT_OPTION_STOP_TIMEOUT,
+    MT_OPTION_DEBUG_DIR,
+    MT_OPTION_SYSROOT,
+    {0},
+};
+
+static bool cmd_export_take_operand(void *arguments, const struct mt_args *args,
+                                    struct mt_error *error)
+{
+    struct arguments *a = arguments;
+
+    if (a->second)
+        return mt_fail(error, "export: unexpected argument '%s'", args->value);
+    a->second = args->value;
+    return true;
+}
+
+/* A target and its profile. */
+struct export_side {
+    struct mt_session session;
+    struct mt_target target;
+    struct mt_show show;
+    struct mt_rows rows;
+    struct mt_show_options options;
+    struct mt_report report;
+    struct mt_profile profile;
+};
+
+static bool export_side_read(struct export_side *side,
+                             const struct arguments *a, const char *name,
+                             struct mt_error *error)
+{
+    const struct mt_source_ops *ops;
+    bool stop, ok;
+
+    side->options = a->show;
+    if (!mt_rows_begin(&side->rows, &a->rows, &a->common, &side->options,
+                       error) ||
+        !mt_target_open(&side->session, "export", name, &side->target, error))
+        return false;
+    side->options.threads = true;
+    ops = side->target.source->ops;
+    stop = a->stop && ops->stop;
+    if (stop && !ops->stop(side->target.source, error))
+        return false;
+    ok = mt_target_model(&side->session, &side->target, error) &&
+         mt_show_run(side->target.model, &side->options, &side->show, error) &&
+         mt_target_lives(&side->target, error);
+    if (stop)
+        ops->resume(side->target.source);
+    return ok;
+}
+
+static bool export_side_name(struct export_side *side,
+                             const struct arguments *a, struct mt_error *error)
+{
+    struct mt_resolver *resolver = mt_arguments_resolver(
+        &side->session, &a->common.places, side->target.model, error);
+
+    if (!resolver)
+        return false;
+    side->report = (struct mt_report){
+        .model = side->target.model, .show = &side->show, .resolver = resolver};
+    mt_rows_filter(&side->rows, &side->report, &side->show);
+    return mt_rows_profile(&side->rows, &side->report, true, &side->profile,
+                           error);
+}
+
+static bool export_side_close(struct export_side *side, bool ok,
+                              struct mt_error *error)
+{
+    mt_profile_free(&side->profile);
+    if (side->report.resolver &&
+        !mt_resolver_finish(side->report.resolver, ok ? error : NULL))
+        ok = false;
+    mt_rows_end(&side->rows);
+    mt_show_free(&side->show);
+    mt_target_close(&side->target);
+    return ok;
+}
+
+static bool export_write(struct mt_session *session, const struct arguments *a,
+                         const struct mt_export_format *format,
+                         const struct export_side sides[2],
+                         struct mt_error *error)
+{
+    struct mt_export export = {
+        .now = {&sides[1].profile, &sides[1].report},
+        .out = session->out,
+    };
+    struct mt_output output;
+    bool ok;
+
+    if (sides[0].target.model)
+        export.old =
+            (struct mt_export_side){&sides[0].profile, &sides[0].report};
+    if (strcmp(a->output, "-") == 0)
+        return format->write(&export, error);
+    if (!mt_output_open(&output, a->output, 0666, error))
+        return false;
+    export.out = output.file;
+    ok = format->write(&export, error);
+    return mt_output_close(&output, ok, error);
+}
+
+/* The operands: TARGET, or OLD NEW; in GDB, nothing, or OLD. */
+static bool export_targets(struct mt_session *session,
+                           const struct arguments *a, const char *names[2],
+                           struct mt_error *error)
+{
+    names[0] = a->second;
+    names[1] = a->common.target;
+    if (!session->target && a->second) {
+        names[0] = a->common.target;
+        names[1] = a->second;
+    }
+    return names[1] || session->target ||
+           mt_fail(error,
+                   "export: missing TARGET (a process id or a core file)");
+}
+
+static bool export_check(const struct arguments *a,
+                         const struct mt_export_format *format, bool compares,
+                         struct mt_error *error)
+{
+    if (!a->output)
+        return mt_fail(error, "export: missing option -o FILE");
+    if (!format && a->format)
+        return mt_fail(error,
+                       "export: unknown format '%s' (pprof, folded, "
+                       "speedscope, dhat, massif, callgrind)",
+                       a->format);
+    if (!format)
+        return mt_fail(error,
+                       "export: '%s' does not end as the files of a format "
+                       "do: name it by --format",
+                       a->output);
+    return !compares || format->compares ||
+           mt_fail(error,
+                   "export: the format %s has no comparisons: give one "
+                   "target",
+                   format->name);
+}
+
+static int cmd_export_run(struct mt_session *session, int argc,
+                          const char *const *argv, struct mt_error *error)
+{
+    struct arguments a = {0};
+    struct export_side sides[2] = {{.session = *session},
+                                   {.session = *session}};
+    const struct mt_export_format *format;
+    const char *names[2];
+    int status;
+    bool ok;
+
+    if (!mt_arguments_read(session, &mt_command_export, argc, argv, &a, &status,
+                           error))
+        return status;
+    sides[0].session = sides[1].session = *session;
+    sides[0].session.target = NULL;
+    sides[0].session.root_symbol = 0;
+    sides[0].session.name_hook = NULL;
+    format = mt_export_find(a.format, a.output);
+    ok = export_targets(session, &a, names, error) &&
+         export_check(&a, format, names[0] != NULL, error) &&
+         (!names[0] || export_side_read(&sides[0], &a, names[0], error)) &&
+         export_side_read(&sides[1], &a, names[1], error) &&
+         (!names[0] || export_side_name(&sides[0], &a, error)) &&
+         export_side_name(&sides[1], &a, error) &&
+         export_write(session, &a, format, sides, error);
+    for (unsigned i = 0; i < 2; i++)
+        ok = export_side_close(&sides[i], ok, error);
+    return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
+}
+
+const struct mt_command mt_command_export = {
+    .name = "export",
+    .operands = "TARGET -o FILE | OLD NEW -o FILE",
+    .debugger_operands = "[OLD] -o FILE",
+    .summary = "Write live memory by stack as a file of another program.",
+    .details =
+        "    pprof       go tool pprof, Pyroscope: live and lifetime figures,\n"
+        "                modules, inlined functions, threads and heaps\n"
+        "    folded      flamegraph.pl, inferno: live bytes\n"
+        "    speedscope  speedscope.app\n"
+        "    dhat        dh_view.html of Valgrind: \"t-end\" is what is live\n"
+        "    massif      ms_print, massif-visualizer: live bytes\n"
+        "    callgrind   callgrind_annotate, KCachegrind\n"
+        "Blocks that were allocated while tracing was off are in it as\n"
+        "[untraced].  Of two targets, pprof has the difference, folded and\n"
+        "speedscope have both, massif has two snapshots.\n",
+    .options = options,
+    .takes_target = true,
+    .operand = cmd_export_take_operand,
+    .run = cmd_export_run,
+};

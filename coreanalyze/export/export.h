@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * export.h - a profile as a file of another program.
+ */
+#ifndef MT_EXPORT_H
+#define MT_EXPORT_H
+
+#include "coreanalyze/profile/profile.h"
+#include "coreanalyze/reports/print.h"
+
+#include <stdio.h>
+
+/* A profile and the report that it was made for. */
+struct mt_export_side {
+    const struct mt_profile *profile;
+    const struct mt_report *report;
+};
+
+struct mt_export {
+    struct mt_export_side now;
+    struct mt_export_side old; /* of a comparison; its profile is else NULL */
+    FILE *out;
+};
+
+struct mt_export_format {
+    const char *name;   /* of --format */
+    const char *suffix; /* of a file's name that stands for it */
+    const char *reader; /* the program that opens it */
+    bool compares;      /* may have an old side */
+    bool (*write)(const struct mt_export *export, struct mt_error *error);
+};
+/* All formats; the last one has no name. */
+extern const struct mt_export_format mt_export_formats[];
+
+/* The format of that name; or, if `name` is NULL, that of a file's suffix.
+ * NULL if there is none. */
+const struct mt_export_format *mt_export_find(const char *name,
+                                              const char *path);
+
+/* Each returns false with `error` filled if memory is short. */
+bool mt_export_pprof(const struct mt_export *export, struct mt_error *error);
+bool mt_export_folded(const struct mt_export *export, struct mt_error *error);
+bool mt_export_speedscope(const struct mt_export *export,
+                          struct mt_error *error);
+bool mt_export_dhat(const struct mt_export *export, struct mt_error *error);
+bool mt_export_massif(const struct mt_export *export, struct mt_error *error);
+bool mt_export_callgrind(const struct mt_export *export,
+                         struct mt_error *error);
+
+/* The nodes of a path, the root's child first; returns how many.  `path` has
+ * room for MT_EXPORT_DEPTH of them: deeper paths lose their outermost. */
+#define MT_EXPORT_DEPTH 65536u
+size_t mt_export_path(const struct mt_profile *profile, uint32_t node,
+                      uint32_t *path);
+/* The command line of a target, or its program. */
+const char *mt_export_command(const struct mt_model *model);
+/* "0x401136: parse (json.c:12)", as Valgrind's tools have it. */
+void mt_export_put_frame(FILE *out, const struct mt_profile *profile,
+                         const struct mt_profile_frame *frame);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * export_formats.c - the table of formats.
+ */
+#include "coreanalyze/export/export.h"
+
+#include <string.h>
+
+const struct mt_export_format mt_export_formats[] = {
+    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, mt_export_pprof},
+    {"folded", ".folded", "flamegraph.pl, inferno", true, mt_export_folded},
+    {"speedscope", ".speedscope.json", "speedscope.app", true,
+     mt_export_speedscope},
+    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, mt_export_dhat},
+    {"massif", ".massif", "ms_print, massif-visualizer", true,
+     mt_export_massif},
+    {"callgrind", ".callgrind", "callgrind_annotate, KCachegrind", false,
+     mt_export_callgrind},
+    {0},
+};
+
+const struct mt_export_format *mt_export_find(const char *name,
+                                              const char *path)
+{
+    for (const struct mt_export_format *f = mt_export_formats; f->name; f++) {
+        size_t n = path ? strlen(path) : 0, m = strlen(f->suffix);
+        if (name ? strcmp(name, f->name) == 0
+                 : n > m && strcmp(path + n - m, f->suffix) == 0)
+            return f;
+    }
+    return NULL;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * profile.c - makes the profile of a show's rows: goes through each stack from
+ * the root, and keeps what is new.
+ */
+#include "coreanalyze/profile/profile.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
+#include "coreanalyze/base/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A program counter as stacks have it, and what it was found to be. */
+struct profile_pc {
+    uint64_t pc;
+    uint32_t modules;
+    bool exact, signal_frame;
+    uint32_t location;
+};
+
+struct profile_builder {
+    struct mt_profile *profile;
+    struct mt_resolver *resolver;
+    struct profile_pc *pcs;
+    const struct mt_frame **sources; /* by location: the resolver's frames */
+    size_t n_pcs, pcs_room, sources_room, modules_room, functions_room,
+        frames_room, locations_room, nodes_room, samples_room;
+    struct mt_table by_pc, by_source, by_module, by_function, by_node;
+};
+
+/* --- modules, functions, frames --- */
+
+static bool profile_module_match(const void *items, size_t item,
+                                 const void *key)
+{
+    const struct mt_module *one =
+        ((const struct mt_module *const *)items)[item];
+    const struct mt_module *other = key;
+
+    return one == other ||
+           (one->start == other->start && one->load_bias == other->load_bias &&
+            one->build_id_bytes == other->build_id_bytes &&
+            memcmp(one->build_id, other->build_id, one->build_id_bytes) == 0 &&
+            one->path && other->path && strcmp(one->path, other->path) == 0);
+}
+
+/* Index of a module; two records of the same one have one index. */
+static bool profile_module(struct profile_builder *b,
+                           const struct mt_module *module, uint32_t *index)
+{
+    struct mt_profile *p = b->profile;
+    size_t i;
+
+    *index = MT_PROFILE_NONE;
+    if (!module)
+        return true;
+    i = mt_table_find(&b->by_module, module->start, profile_module_match,
+                      p->modules, module);
+    if (i == MT_TABLE_NONE) {
+        i = p->n_modules;
+        if (!mt_grow(&p->modules, &b->modules_room, i + 1,
+                     sizeof *p->modules) ||
+            !mt_table_add(&b->by_module, module->start, i))
+            return false;
+        p->modules[p->n_modules++] = module;
+    }
+    *index = (uint32_t)i;
+    return true;
+}
+
+static bool profile_function_match(const void *items, size_t item,
+                                   const void *key)
+{
+    const struct mt_profile_function *one =
+        (const struct mt_profile_function *)items + item;
+    const struct mt_profile_function *other = key;
+
+    /* Their texts are kept once, so that equal ones are at one address. */
+    return one->name == other->name && one->file == other->file &&
+           one->linkage == other->linkage && one->module == other->module;
+}
+
+static bool profile_add_function(struct profile_builder *b,
+                                 const struct mt_profile_function *function,
+                                 uint32_t *index)
+{
+    struct mt_profile *p = b->profile;
+    uint64_t hash = (uint64_t)(uintptr_t)function->name * 3 ^
+                    (uint64_t)(uintptr_t)function->file ^
+                    (uint64_t)function->module << 48;
+    size_t i = mt_table_find(&b->by_function, hash, profile_function_match,
+                             p->functions, function);
+
+    if (i == MT_TABLE_NONE) {
+        i = p->n_functions;
+        if (!mt_grow(&p->functions, &b->functions_room, i + 1,
+                     sizeof *p->functions) ||
+            !mt_table_add(&b->by_function, hash, i))
+            return false;
+        p->functions[p->n_functions++] = *function;
+    }
+    *index = (uint32_t)i;
+    return true;
+}
+
+/* What a frame without a name is called. */
+static const char *profile_address_name(struct mt_strings *names,
+                                        const struct mt_frame *frame)
+{
+    char text[300];
+    const char *module = frame->module ? mt_base_name(frame->module) : "";
+
+    if (frame->module)
+        snprintf(text, sizeof text, "%.256s + 0x%" PRIx64, module,
+                 frame->module_offset);
+    else
+        snprintf(text, sizeof text, "0x%" PRIx64, frame->pc);
+    return mt_strings_keep(names, text);
+}
+
+static bool profile_function(struct profile_builder *b,
+                             const struct mt_frame *frame, uint32_t module,
+                             uint32_t *index)
+{
+    struct mt_strings *names = b->profile->names;
+    struct mt_profile_function function = {
+        .name = frame->function ? mt_strings_keep(names, frame->function)
+                                : profile_address_name(names, frame),
+        .linkage = mt_strings_keep(names, frame->linkage),
+        .file = mt_strings_keep(names, frame->file),
+        .module = module,
+        .kind = mt_frame_kind(frame),
+        .known = frame->function != NULL,
+    };
+
+    return function.name && profile_add_function(b, &function, index);
+}
+
+static bool profile_add_frame(struct profile_builder *b,
+                              const struct mt_frame *frame, uint32_t module,
+                              uint32_t location)
+{
+    struct mt_profile *p = b->profile;
+    struct mt_profile_frame fresh = {
+        .pc = frame->pc,
+        .module_offset = frame->module_offset,
+        .offset = frame->offset,
+        .line = frame->line,
+        .location = location,
+        .inlined = frame->inlined,
+    };
+
+    if (!profile_function(b, frame, module, &fresh.function) ||
+        !mt_grow(&p->frames, &b->frames_room, p->n_frames + 1,
+                 sizeof *p->frames))
+        return false;
+    p->frames[p->n_frames++] = fresh;
+    return true;
+}
+
+static bool profile_source_match(const void *items, size_t item,
+                                 const void *key)
+{
+    return ((const struct mt_frame *const *)items)[item] == key;
+}
+
+/* The location that the resolver's frames stand for. */
+static bool profile_location(struct profile_builder *b,
+                             const struct mt_resolved *found,
+                             const struct mt_module *module, uint32_t *index)
+{
+    struct mt_profile *p = b->profile;
+    uint64_t hash = (uintptr_t)found->frames;
+    size_t i = mt_table_find(&b->by_source, hash, profile_source_match,
+                             b->sources, found->frames);
+    struct mt_profile_location fresh = {.pc = found->frames[0].pc,
+                                        .first = (uint32_t)p->n_frames,
+                                        .n = (uint32_t)found->n};
+
+    if (i != MT_TABLE_NONE) {
+        *index = (uint32_t)i;
+        return true;
+    }
+    i = p->n_locations;
+    if (!profile_module(b, module, &fresh.module) ||
+        !mt_grow(&p->locations, &b->locations_room, i + 1,
+                 sizeof *p->locations) ||
+        !mt_grow(&b->sources, &b->sources_room, i + 1, sizeof *b->sources))
+        return false;
+    for (size_t j = 0; j < found->n; j++)
+        if (!profile_add_frame(b, &found->frames[j], fresh.module, (uint32_t)i))
+            return false;
+    b->sources[i] = found->frames;
+    p->locations[p->n_locations++] = fresh;
+    *index = (uint32_t)i;
+    return mt_table_add(&b->by_source, hash, i);
+}
+
+static bool profile_pc_match(const void *items, size_t item, const void *key)
+{
+    const struct profile_pc *one = (const struct profile_pc *)items + item;
+    const struct profile_pc *other = key;
+
+    return one->pc == other->pc && one->modules == other->modules &&
+           one->exact == other->exact;
+}
+
+/* NULL when out of memory. */
+static const struct profile_pc *profile_find_pc(struct profile_builder *b,
+                                                uint64_t pc, uint32_t modules,
+                                                bool exact)
+{
+    struct profile_pc key = {.pc = pc, .modules = modules, .exact = exact};
+    uint64_t hash = pc ^ (uint64_t)modules << 48;
+    size_t i = mt_table_find(&b->by_pc, hash, profile_pc_match, b->pcs, &key);
+    struct mt_pc at = {pc, modules, exact};
+    struct mt_resolved found;
+
+    if (i != MT_TABLE_NONE)
+        return &b->pcs[i];
+    found = mt_resolve(b->resolver, &at);
+    key.signal_frame = found.signal_frame;
+    if (!profile_location(
+            b, &found,
+            mt_model_module(b->profile->model, exact ? pc : pc - 1, modules),
+            &key.location) ||
+        !mt_grow(&b->pcs, &b->pcs_room, b->n_pcs + 1, sizeof *b->pcs) ||
+        !mt_table_add(&b->by_pc, hash, b->n_pcs))
+        return NULL;
+    b->pcs[b->n_pcs] = key;
+    return &b->pcs[b->n_pcs++];
+}
+
+/* --- nodes and samples --- */
+
+static bool profile_node_match(const void *items, size_t item, const void *key)
+{
+    const struct mt_profile_node *one =
+        (const struct mt_profile_node *)items + item;
+    const struct mt_profile_node *other = key;
+
+    return one->parent == other->parent && one->frame == other->frame;
+}
+
+static bool profile_descend(struct profile_builder *b, uint32_t frame,
+                            uint32_t *node)
+{
+    struct mt_profile *p = b->profile;
+    const struct mt_profile_node key = {.parent = *node, .frame = frame};
+    uint64_t hash = (uint64_t)*node << 32 | frame;
+    size_t i =
+        mt_table_find(&b->by_node, hash, profile_node_match, p->nodes, &key);
+
+    if (i == MT_TABLE_NONE) {
+        i = p->n_nodes;
+        if (i >= MT_PROFILE_NONE ||
+            !mt_grow(&p->nodes, &b->nodes_room, i + 1, sizeof *p->nodes) ||
+            !mt_table_add(&b->by_node, hash, i))
+            return false;
+        p->nodes[p->n_nodes++] = key;
+    }
+    *node = (uint32_t)i;
+    return true;
+}
+
+/* A frame for blocks that have no stack. */
+static bool profile_nowhere(struct profile_builder *b, uint32_t stack,
+                            uint32_t *node)
+{
+    struct mt_profile *p = b->profile;
+    struct mt_profile_function function = {
+        .name = mt_strings_keep(p->names,
+                                stack == MT_ID_OVERFLOW   ? "[stack table full]"
+                                : stack == MT_ID_UNTRACED ? "[untraced]"
+                                : stack == MT_ID_UNSAMPLED ? "[not sampled]"
+                                                           : "[unknown]"),
+        .module = MT_PROFILE_NONE,
+        .kind = MT_FRAME_PROGRAM,
+    };
+    struct mt_profile_frame frame = {.location = (uint32_t)p->n_locations};
+    struct mt_profile_location location = {
+        .module = MT_PROFILE_NONE, .first = (uint32_t)p->n_frames, .n = 1};
+
+    if (!function.name || !profile_add_function(b, &function, &frame.function))
+        return false;
+    for (size_t i = 0; i < p->n_frames; i++)
+        if (p->frames[i].function == frame.function)
+            return profile_descend(b, (uint32_t)i, node);
+    if (!mt_grow(&p->frames, &b->frames_room, p->n_frames + 1,
+                 sizeof *p->frames) ||
+        !mt_grow(&p->locations, &b->locations_room, p->n_locations + 1,
+                 sizeof *p->locations) ||
+        !mt_grow(&b->sources, &b->sources_room, p->n_locations + 1,
+                 sizeof *b->sources))
+        return false;
+    b->sources[p->n_locations] = NULL;
+    p->locations[p->n_locations++] = location;
+    p->frames[p->n_frames++] = frame;
+    return profile_descend(b, (uint32_t)p->n_frames - 1, node);
+}
+
+/* The node that a stack ends at. */
+static bool profile_stack(struct profile_builder *b, uint32_t stack,
+                          uint32_t depth, uint32_t *node)
+{
+    struct mt_profile *p = b->profile;
+    uint64_t pcs[MT_MAX_FRAMES];
+    uint32_t locations[MT_MAX_FRAMES];
+    size_t n = mt_model_frames(p->model, stack, pcs);
+    bool exact = false;
+
+    n = n < depth ? n : depth;
+    *node = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct profile_pc *found =
+            profile_find_pc(b, pcs[i], p->model->stacks[stack].modules, exact);
+        if (!found)
+            return false;
+        locations[i] = found->location;
+        exact = found->signal_frame;
+    }
+    for (size_t i = n; i-- > 0;) {
+        const struct mt_profile_location at = p->locations[locations[i]];
+        for (uint32_t j = at.n; j-- > 0;)
+            if (!profile_descend(b, at.first + j, node))
+                return false;
+    }
+    return n > 0 || profile_nowhere(b, stack, node);
+}
+
+/* As mt_frame_title() finds it among the frames of a stack. */
+static uint32_t profile_title(const struct mt_profile *p, uint32_t leaf)
+{
+    uint32_t wrapper = MT_PROFILE_NONE, other = MT_PROFILE_NONE;
+
+    for (uint32_t node = leaf; node != 0; node = p->nodes[node].parent) {
+        enum mt_frame_kind kind = mt_profile_function_of(p, node)->kind;
+        if (kind == MT_FRAME_PROGRAM)
+            return node;
+        if (kind == MT_FRAME_WRAPPER)
+            wrapper = node;
+        if (kind != MT_FRAME_START && other == MT_PROFILE_NONE)
+            other = node;
+    }
+    return wrapper != MT_PROFILE_NONE ? wrapper
+           : other != MT_PROFILE_NONE ? other
+                                      : leaf;
+}
+
+static bool profile_add(struct profile_builder *b, uint32_t stack,
+                        uint32_t depth, const struct mt_show_row *row,
+                        const struct mt_measures *is)
+{
+    struct mt_profile *p = b->profile;
+    struct mt_profile_sample fresh = {.stack = stack, .row = row, .is = *is};
+
+    if (!profile_stack(b, stack, depth, &fresh.node) ||
+        !mt_grow(&p->samples, &b->samples_room, p->n_samples + 1,
+                 sizeof *p->samples))
+        return false;
+    fresh.title = profile_title(p, fresh.node);
+    p->samples[p->n_samples++] = fresh;
+    for (unsigned m = 0; m < MT_N_MEASURES; m++)
+        p->nodes[fresh.node].self.of[m] += is->of[m];
+    return true;
+}
+
+/* --- the whole --- */
+
+bool mt_profile_is_partial(const struct mt_show *show)
+{
+    const struct mt_show_options *o = show->options;
+
+    return o->heap || o->since.kind != MT_WHEN_NOT ||
+           o->older.kind != MT_WHEN_NOT || o->classify;
+}
+
+/* The lifetime counters of a stack go to the first of its samples. */
+static void profile_lifetime(const struct mt_stack *stack, bool *seen,
+                             struct mt_measures *is)
+{
+    if (*seen)
+        return;
+    *seen = true;
+    is->of[MT_ALLOC_BYTES] = stack->bytes;
+    is->of[MT_ALLOCS] = stack->allocs;
+}
+
+static bool profile_rows(struct profile_builder *b, bool *seen)
+{
+    struct mt_profile *p = b->profile;
+    const struct mt_show *show = p->show;
+
+    for (size_t i = 0; i < show->n_rows; i++) {
+        const struct mt_show_row *row = &show->rows[i];
+        struct mt_measures is = {
+            .of = {
+                [MT_LIVE_BYTES] = row->bytes, [MT_LIVE_BLOCKS] = row->count}};
+        profile_lifetime(&p->model->stacks[row->stack], &seen[row->stack], &is);
+        if (!profile_add(b, row->stack, row->depth, row, &is))
+            return false;
+    }
+    return true;
+}
+
+static bool profile_dead(struct profile_builder *b,
+                         const struct mt_profile_options *options, bool *seen)
+{
+    struct mt_profile *p = b->profile;
+    unsigned depth = p->show->options->depth;
+
+    for (uint32_t id = MT_ID_FIRST; id < p->model->n_stacks; id++) {
+        const struct mt_stack *stack = &p->model->stacks[id];
+        struct mt_measures is = {{0}};
+        if (seen[id] || stack->allocs == 0 || !stack->valid ||
+            (options->filter &&
+             !mt_filter_keeps(options->filter, p->model, b->resolver, id,
+                              MT_MAX_FRAMES)))
+            continue;
+        profile_lifetime(stack, &seen[id], &is);
+        if (!profile_add(b, id, depth ? depth : MT_MAX_FRAMES, NULL, &is))
+            return false;
+    }
+    return true;
+}
+
+static bool profile_untraced(struct profile_builder *b)
+{
+    struct mt_profile *p = b->profile;
+    struct mt_measures is = {{0}};
+
+    for (uint32_t i = 0; i < p->model->n_heaps; i++)
+        if (mt_show_wants(p->model, p->show, i)) {
+            is.of[MT_LIVE_BYTES] += p->show->untraced[i].bytes;
+            is.of[MT_LIVE_BLOCKS] += p->show->untraced[i].count;
+        }
+    return is.of[MT_LIVE_BLOCKS] == 0 ||
+           profile_add(b, MT_ID_UNTRACED, MT_MAX_FRAMES, NULL, &is);
+}
+
+/* A parent comes before its children. */
+static void profile_sum_up(struct mt_profile *p)
+{
+    for (size_t i = 0; i < p->n_nodes; i++)
+        p->nodes[i].total = p->nodes[i].self;
+    for (size_t i = p->n_nodes; i-- > 1;)
+        for (unsigned m = 0; m < MT_N_MEASURES; m++)
+            p->nodes[p->nodes[i].parent].total.of[m] += p->nodes[i].total.of[m];
+    p->total = p->nodes[0].total;
+}
+
+static void profile_builder_free(struct profile_builder *b)
+{
+    free(b->pcs);
+    free(b->sources);
+    mt_table_free(&b->by_pc);
+    mt_table_free(&b->by_source);
+    mt_table_free(&b->by_module);
+    mt_table_free(&b->by_function);
+    mt_table_free(&b->by_node);
+}
+
+bool mt_profile_build(struct mt_model *model, const struct mt_show *show,
+                      struct mt_resolver *resolver,
+                      const struct mt_profile_options *options,
+                      struct mt_profile *profile, struct mt_error *error)
+{
+    struct profile_builder b = {.profile = profile, .resolver = resolver};
+    bool *seen = calloc(model->n_stacks + 1, sizeof *seen);
+    bool ok;
+
+    *profile = (struct mt_profile){.model = model, .show = show};
+    profile->names = mt_strings_new();
+    ok = seen && profile->names &&
+         mt_grow(&profile->nodes, &b.nodes_room, 1, sizeof *profile->nodes);
+    if (ok) {
+        profile->nodes[0].parent = profile->nodes[0].frame = MT_PROFILE_NONE;
+        profile->n_nodes = 1;
+    }
+    ok = ok && profile_rows(&b, seen) &&
+         (!options->lifetime || profile_dead(&b, options, seen)) &&
+         (!options->untraced || profile_untraced(&b)) &&
+         mt_strings_are_whole(profile->names, NULL);
+    if (ok)
+        profile_sum_up(profile);
+    profile_builder_free(&b);
+    free(seen);
+    return ok || mt_no_memory(error, "the report");
+}
+
+void mt_profile_free(struct mt_profile *profile)
+{
+    free(profile->modules);
+    free(profile->functions);
+    free(profile->frames);
+    free(profile->locations);
+    free(profile->nodes);
+    free(profile->samples);
+    mt_strings_free(profile->names);
+    *profile = (struct mt_profile){0};
+}
+
+const struct mt_profile_function *
+mt_profile_function_of(const struct mt_profile *profile, uint32_t node)
+{
+    return &profile->functions[profile->frames[profile->nodes[node].frame]
+                                   .function];
+}
+
+const char *mt_profile_module_path(const struct mt_profile *profile,
+                                   uint32_t module)
+{
+    const char *path =
+        module == MT_PROFILE_NONE ? NULL : profile->modules[module]->path;
+
+    return path ? path : "";
+}
