@@ -2,4 +2,4 @@
 %C%_libheap_la_SOURCES += %D%/sample.c %D%/annotate.c %D%/ignored.c %D%/error.c %D%/debug.c %D%/block_walk.c %D%/heap_show.c \
 	%D%/heap_check.c %D%/exit/save_at.c %D%/exit/save_at.h %D%/exit/memory_limits.c %D%/exit/memory_limits.h %D%/exit/exit_write.c %D%/exit/exit_core.c %D%/exit/exit_maps.c %D%/exit/exit_notes.c
 %C%_libheap_la_SOURCES += %D%/foreign.c
-%C%_libheap_la_SOURCES += %D%/vdso.c %D%/kernel.h %D%/libc_heap.h
+%C%_libheap_la_SOURCES += %D%/vdso.c %D%/sandbox.c %D%/sandbox_enter.c %D%/sandbox.h %D%/kernel.h %D%/libc_heap.h

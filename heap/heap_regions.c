@@ -241,6 +241,19 @@ bool mt_region_commit(struct memtrace_heap *heap, struct mt_region_record *r,
     return ok;
 }
 
+void mt_heap_map_ahead(struct memtrace_heap *heap, uint64_t bytes)
+{
+    mt_lock_acquire(&heap->lock);
+    for (uint32_t i = mt_region_count(); i-- > 0;) {
+        struct mt_region_record *r = mt_region_at(i);
+        uint64_t want = ((uint64_t)r->top << MT_SLICE_SHIFT) + bytes;
+        if (r->state && r->heap == heap->id &&
+            (want <= r->committed || mt_region_commit(heap, r, want)))
+            break;
+    }
+    mt_lock_release(&heap->lock);
+}
+
 bool mt_slices_have_room(const struct memtrace_heap *heap, uint32_t n)
 {
     for (uint32_t i = 0; i < mt_region_count(); i++) {

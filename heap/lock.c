@@ -6,13 +6,21 @@
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/lock.h"
+#include "heap/sandbox.h"
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stddef.h>
+#include <time.h>
 
 static void futex_wait(uint32_t *word, uint32_t seen)
 {
-    mt_kernel(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen);
+    static const struct timespec moment = {.tv_nsec = 1000000};
+    if (MT_UNLIKELY(mt_sandbox.level == MT_SANDBOX_STRICT))
+        __builtin_ia32_pause();
+    else
+        mt_kernel(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen,
+                  mt_load_relaxed(&mt_sandbox_strict) ? &moment : NULL);
 }
 
 bool mt_lock_try(struct mt_lock *lock)
@@ -44,7 +52,8 @@ void mt_lock_acquire(struct mt_lock *lock)
 void mt_lock_release(struct mt_lock *lock)
 {
     if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) ==
-                    2)) {
+                    2) &&
+        mt_sandbox.level != MT_SANDBOX_STRICT) {
         int saved = errno;
         mt_kernel(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
         errno = saved;

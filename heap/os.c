@@ -6,6 +6,7 @@
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/os.h"
+#include "heap/sandbox.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -39,25 +40,32 @@ bool mt_os_bind(void *address, size_t bytes, uint64_t nodes)
 
 void mt_os_thp(void *address, size_t bytes, bool on)
 {
+    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any))
+        return;
     mt_kernel(SYS_madvise, address, bytes,
               on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 bool mt_os_decommit(void *address, size_t bytes)
 {
-    return !mt_os_told_to_fail() &&
-           mt_kernel(SYS_madvise, address, bytes, MADV_DONTNEED) == 0;
+    if (mt_os_told_to_fail() || mt_sandbox.level == MT_SANDBOX_STRICT)
+        return false;
+    if (MT_LIKELY(!mt_load_relaxed(&mt_sandbox_any)))
+        return mt_kernel(SYS_madvise, address, bytes, MADV_DONTNEED) == 0;
+    return (void *)mt_kernel(SYS_mmap, address, bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                             0) == address;
 }
 
 bool mt_os_protect(void *address, size_t bytes)
 {
-    return !mt_os_told_to_fail() &&
+    return !mt_os_told_to_fail() && mt_sandbox.level != MT_SANDBOX_STRICT &&
            mt_kernel(SYS_mprotect, address, bytes, PROT_NONE) == 0;
 }
 
 bool mt_os_unprotect(void *address, size_t bytes)
 {
-    return !mt_os_told_to_fail() &&
+    return !mt_os_told_to_fail() && mt_sandbox.level != MT_SANDBOX_STRICT &&
            mt_kernel(SYS_mprotect, address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
@@ -68,7 +76,9 @@ bool mt_os_unmap(void *address, size_t bytes)
 
 uint32_t mt_os_tid(void)
 {
-    return (uint32_t)mt_kernel(SYS_gettid);
+    bool asks = !mt_sandbox.level && !mt_load_relaxed(&mt_sandbox_any);
+    uint32_t tid = MT_LIKELY(asks) ? 0 : mt_sandbox_tid();
+    return tid ? tid : (uint32_t)mt_kernel(SYS_gettid);
 }
 
 uint32_t mt_os_pid(void)
@@ -86,6 +96,8 @@ static bool readable_word(uintptr_t address)
 
 bool mt_os_readable(const void *address, size_t bytes)
 {
+    if (MT_UNLIKELY(mt_sandbox.level))
+        return mt_sandbox_readable((uintptr_t)address, bytes);
     uintptr_t first = (uintptr_t)address & ~(uintptr_t)7;
     uintptr_t last =
         ((uintptr_t)address + (bytes ? bytes - 1 : 0)) & ~(uintptr_t)7;

@@ -18,6 +18,7 @@
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/os.h"
+#include "heap/sandbox.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -51,6 +52,15 @@ static uint64_t unused_ranges[MAX_RANGES]; /* released */
 static uint64_t
     mapped_ranges[MAX_RANGES]; /* those that are mapped as a whole */
 static uint32_t n_mapped;      /* entries that were ever in use */
+
+/* Strict mode of seccomp: there is no memory to be had. */
+static bool is_strict(void)
+{
+    if (MT_LIKELY(mt_sandbox.level != MT_SANDBOX_STRICT))
+        return false;
+    errno = ENOMEM;
+    return true;
+}
 
 static unsigned log2_of(uint64_t bytes)
 {
@@ -205,7 +215,7 @@ void *mt_os_reserve(size_t bytes, size_t align)
 {
     if (align < PAGE)
         align = PAGE;
-    if (mt_os_told_to_fail())
+    if (mt_os_told_to_fail() || is_strict())
         return NULL;
     if (bytes <= HIGHEST - LOWEST) {
         unsigned shift = log2_of(bytes);
@@ -232,7 +242,7 @@ void mt_os_release(void *range, size_t bytes)
 uint64_t mt_os_reserve_most(void)
 {
     struct rlimit limit;
-    if (mt_load_relaxed(&n_mapped) == 0 ||
+    if (mt_load_relaxed(&n_mapped) == 0 || mt_sandbox.level ||
         mt_kernel(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 ||
         limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
@@ -241,7 +251,7 @@ uint64_t mt_os_reserve_most(void)
 
 bool mt_os_commit(void *address, size_t bytes)
 {
-    if (mt_os_told_to_fail())
+    if (mt_os_told_to_fail() || is_strict())
         return false;
     if (!is_in_mapped(address))
         return map_at(address, bytes, PROT_READ | PROT_WRITE, 0);
@@ -255,7 +265,7 @@ bool mt_os_commit(void *address, size_t bytes)
 
 bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
 {
-    if (mt_os_told_to_fail())
+    if (mt_os_told_to_fail() || is_strict())
         return false;
     int flags = MAP_HUGETLB | (int)(shift << MAP_HUGE_SHIFT);
     if (!is_in_mapped(address))
@@ -267,7 +277,7 @@ bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
 
 bool mt_os_uncommit(void *address, size_t bytes)
 {
-    if (mt_os_told_to_fail())
+    if (mt_os_told_to_fail() || is_strict())
         return false;
     if (!is_in_mapped(address))
         return mt_kernel(SYS_munmap, address, bytes) == 0;

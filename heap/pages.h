@@ -16,6 +16,8 @@ void mt_slice_map_set(struct mt_region_record *, uint32_t first, uint32_t n,
 /* Adds a region of at least `least` bytes, as large as can be had. */
 bool mt_heap_grow(struct memtrace_heap *, uint64_t least);
 /* Makes the region's first `need` bytes accessible. */
+/* Maps `bytes` that are not used yet. */
+void mt_heap_map_ahead(struct memtrace_heap *, uint64_t bytes);
 bool mt_region_commit(struct memtrace_heap *, struct mt_region_record *,
                       uint64_t need);
 /* Has a region addresses for them?  There may be no memory all the same. */

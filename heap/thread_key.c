@@ -11,6 +11,7 @@
  * brings libpthread in later, its first new thread finds it.
  */
 #include "heap/alloc.h"
+#include "heap/sandbox.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -65,7 +66,10 @@ static MT_COLD void find_key(void)
     int (*create)(pthread_key_t *, void (*)(void *)) = __pthread_key_create;
     int (*delete)(pthread_key_t) = pthread_key_delete;
     int (*set)(pthread_key_t, const void *) = pthread_setspecific;
-    if (given || mt_os_tid() == mt_os_pid() ||
+    uint32_t pid = mt_load_relaxed(&mt_sandbox_any)
+                       ? mt_load_relaxed(&memtrace_root->pid)
+                       : mt_os_pid();
+    if (given || mt_os_tid() == pid ||
         __atomic_exchange_n(&looked, 1, __ATOMIC_RELAXED))
         return;
     if (!create || !delete || !set) {

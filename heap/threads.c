@@ -10,6 +10,7 @@
 #include "heap/alloc.h"
 #include "heap/debug.h"
 #include "heap/kernel.h"
+#include "heap/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -106,6 +107,8 @@ static void threads_abandon(struct mt_cache *cache)
 static void find_dead(void)
 {
     uint32_t n = mt_thread_count();
+    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any))
+        return;
     for (uint32_t i = 1; i < n; i++) {
         struct mt_thread_record *record = mt_thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);
@@ -158,7 +161,8 @@ struct mt_cache *mt_cache_get(void)
     struct mt_thread_record *record = mt_thread_record(cache->id);
     mt_store_relaxed(&record->tid, mt_os_tid());
     record->started_ns = mt_os_monotonic_ns();
-    mt_kernel(SYS_prctl, PR_GET_NAME, record->name);
+    if (!mt_load_relaxed(&mt_sandbox_any)) /* it may not be allowed to ask */
+        mt_kernel(SYS_prctl, PR_GET_NAME, record->name);
     mt_store_relaxed(&record->state, MT_THREAD_LIVE);
     mt_store_relaxed(&cache->late, 0);
     mt_ignored_reset(cache);

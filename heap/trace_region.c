@@ -205,6 +205,16 @@ void *mt_section_alloc(unsigned id, size_t bytes)
     return (char *)section->base + at;
 }
 
+void mt_section_map_ahead(uint64_t bytes)
+{
+    for (unsigned id = 0; id < MT_N_SECTIONS; id++) {
+        uint64_t used = mt_load_relaxed(&memtrace_root->sections[id].used);
+        if (id != MT_SECTION_SCHEMA && id != MT_SECTION_SLICE_MAPS &&
+            bytes <= memtrace_root->sections[id].reserved - used)
+            trace_grow(id, used + bytes);
+    }
+}
+
 void mt_section_return(unsigned id, void *end, size_t bytes)
 {
     struct mt_section_record *section = &memtrace_root->sections[id];
@@ -254,6 +264,6 @@ uint32_t mt_string_add(const char *text, size_t length)
 void mt_region_fork_child(void)
 {
     memtrace_root->parent_pid = memtrace_root->pid;
-    memtrace_root->pid = mt_os_pid();
+    memtrace_root->pid = mt_os_tid(); /* it has one thread */
     memtrace_root->flags |= MT_ROOT_FORKED;
 }

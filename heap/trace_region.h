@@ -40,6 +40,9 @@ uint32_t *mt_section_map(size_t bytes);
  * was allocated since then. */
 void mt_section_return(unsigned section, void *end, size_t bytes);
 
+/* Maps more of all sections, to be used later. */
+void mt_section_map_ahead(uint64_t bytes);
+
 /* In the child of a fork: the region is now the child's. */
 void mt_region_fork_child(void);
 

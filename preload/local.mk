@@ -3,6 +3,7 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 %C%_libmemtrace_preload_la_SOURCES = %D%/malloc.c %D%/legacy.c %D%/cxx.c %D%/exit.c %D%/lsan.c \
 	%D%/new.S %D%/preload.h %D%/jemalloc_api.c %D%/other_api.S %D%/tcmalloc_api.c
 %C%_libmemtrace_preload_la_SOURCES += %D%/keys.c %D%/libc_blocks.c %D%/symbols.c %D%/symbols.h %D%/links.S \
+	%D%/seccomp.c %D%/syscall.S \
 	%D%/exec.c %D%/refused.c %D%/refused.h
 %C%_libmemtrace_preload_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libmemtrace_preload_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g \

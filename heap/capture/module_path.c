@@ -14,6 +14,7 @@
 #include "heap/kernel.h"
 #include "heap/layout.h"
 #include "heap/os.h"
+#include "heap/sandbox.h"
 #include "heap/trace_region.h"
 
 #include <elf.h>
@@ -133,9 +134,10 @@ uint32_t mt_module_path(const struct link_map *map, uint64_t start)
 {
     const char *name = map && map->l_name ? map->l_name : "";
     size_t length = strlen(name);
+    bool asks = !mt_sandbox.level && !mt_load_relaxed(&mt_sandbox_any);
     if (length == 0)
-        return path_of_program(start);
-    if (name[0] == '/' || !strchr(name, '/'))
+        return asks ? path_of_program(start) : 0;
+    if (name[0] == '/' || !strchr(name, '/') || !asks)
         return mt_string_add(name, length);
     return path_in_directory(name, length);
 }
