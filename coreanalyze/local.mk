@@ -8,7 +8,8 @@ dist_bin_SCRIPTS += %D%/memtrace-ctest
 noinst_LTLIBRARIES += %D%/libread.la
 %C%_libread_la_SOURCES = %D%/reader.c
 %C%_libread_la_CPPFLAGS = $(AM_CPPFLAGS) -DMT_LIBDIR='"$(libdir)"' \
-	-DMT_GDBDIR='"$(gdbdir)"'
+	-DMT_GDBDIR='"$(gdbdir)"' \
+	-DMT_SUPPRESSIONSDIR='"$(suppressionsdir)"'
 %C%_libread_la_CFLAGS = $(AM_CFLAGS) -O2 -g -fvisibility=hidden
 %C%_libread_la_LIBADD = %D%/symbols/libsymbolize.la $(ZSTD_LIBS) $(LZMA_LIBS) $(LZ4_LIBS) $(PTHREAD_LIBS) $(DL_LIBS) -lz -lm
 
@@ -26,6 +27,20 @@ include %D%/ci/local.mk
 include %D%/save/local.mk
 include %D%/check/local.mk
 include %D%/commands/local.mk
+
+# Suppressions for well-known libraries; in the build tree beside the command.
+suppressionsdir = $(pkgdatadir)/suppressions
+dist_suppressions_DATA = %D%/suppressions/libgobject-2.0.supp \
+	%D%/suppressions/php,php-fpm,php-cgi,libphp.supp \
+	%D%/suppressions/swrast_dri.supp
+noinst_DATA += %D%/suppressions/copied
+%D%/suppressions/copied: $(dist_suppressions_DATA:%=$(srcdir)/%)
+	$(AM_V_GEN)$(MKDIR_P) %D%/suppressions && \
+	for file in $(dist_suppressions_DATA); do \
+		test $(srcdir)/$$file -ef $$file || \
+		cp -f $(srcdir)/$$file $$file || exit; \
+	done && touch $@
+CLEANFILES += %D%/suppressions/copied
 
 # The interface of reader.h alone is visible: GDB loads this by ctypes.
 lib_LTLIBRARIES += %D%/libmemtrace-read.la

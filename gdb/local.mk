@@ -50,7 +50,7 @@ $(AUTOLOAD): %D%/autoload.py.in Makefile
 
 # In the build tree the package and the scripts lie as they will be installed.
 GDB_MODULES = $(dist_gdb_DATA) $(dist_gdbpackage_DATA)
-noinst_DATA = %D%/copied
+noinst_DATA += %D%/copied
 %D%/copied: $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
 		%D%/memtrace_gdb/verbs.py \
 		preload/libmemtrace-preload.la heap/libmemtrace.la \
@@ -65,6 +65,6 @@ CLEANFILES += $(AUTOLOAD) %D%/memtrace_gdb/constants.py \
 	%D%/memtrace_gdb/verbs.py %D%/gdbinit/memtrace.py %D%/copied
 
 distclean-local:
-	for file in $(GDB_MODULES); do \
+	for file in $(GDB_MODULES) $(dist_suppressions_DATA); do \
 		test $(srcdir)/$$file -ef $$file || rm -f $$file; \
 	done

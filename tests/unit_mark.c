@@ -393,7 +393,7 @@ static void heuristics(void)
     mark_all(g);
     CU_ASSERT_STRING_EQUAL(kinds(g), "pprp");
     g->options.scan.heuristics = MT_HEURISTICS_ALL;
-    *word(g, 0, 1) = 64 - 24;
+    *word(g, 0, 1) = 64 - 34;
     *word(g, 1, 0) = 9;
     *word(g, 3, 2) = 0x400200; /* a function, not a table of them */
     mark_all(g);

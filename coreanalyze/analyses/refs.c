@@ -87,7 +87,7 @@ static void scan_block(struct search *s, uint32_t span, uint32_t index,
 
     s->current = (struct mt_ref){
         .from_block = true, .span = span, .index = index, .word = NONE};
-    mt_scan_range(&s->scan, start, start + mt_map_bytes(map, span, slot), visit,
+    mt_scan_block(&s->scan, start, start + mt_map_bytes(map, span, slot), visit,
                   s);
 }
 

@@ -17,6 +17,8 @@ struct mt_policy {
     size_t n_files, files_capacity;
     const char *baseline_path, *junit, *valgrind, *log, *sarif;
     bool generate, update, github;
+    char defaults[4096]; /* folder of default suppressions, or "" */
+    bool no_defaults;
     bool wanted;            /* an option was given; begin sets it */
     unsigned fail_on;       /* bits of kinds that fail */
     uint64_t max_per_stack; /* bytes of a row that do not count */
@@ -57,6 +59,10 @@ void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
 
 /* Reads the files, and sees whether the reports can be written. */
 bool mt_policy_begin(struct mt_policy *policy, struct mt_error *error);
+
+/* Adds those that are installed for the libraries of a target. */
+bool mt_policy_defaults(struct mt_policy *policy, const struct mt_model *model,
+                        struct mt_error *error);
 
 /* Adds the suppressions that a target has itself, if any. */
 bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,

@@ -68,6 +68,8 @@ bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,
     const char *text = model->suppressions;
     char *copy;
 
+    if (!mt_policy_defaults(policy, model, error))
+        return false;
     if (text == NULL)
         return true;
     policy->wanted = true;
@@ -166,7 +168,7 @@ void mt_policy_print(struct mt_policy *policy, FILE *out)
 
 void mt_policy_json(struct mt_policy *policy, struct mt_json *json)
 {
-    if (policy->n_files > 0)
+    if (policy->suppressions.n > 0)
         mt_json_put_suppressions(json, &policy->suppressions);
     if (policy->baseline_path) {
         mt_json_open(json, "baseline", '{');

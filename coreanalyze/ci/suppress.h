@@ -41,6 +41,7 @@ struct mt_suppression {
     unsigned kinds;   /* bits of enum mt_leak_kind */
     struct mt_pattern *patterns;
     size_t n_patterns;
+    bool by_default; /* nobody asked for it: not reported unless it is used */
     uint64_t rows, blocks, bytes; /* suppressed so far */
 };
 
@@ -49,6 +50,7 @@ struct mt_suppressions {
     size_t n, capacity;
     char **files; /* names */
     size_t n_files, files_capacity;
+    bool by_default; /* of those that are added from now on */
 };
 
 /* Adds a file's.  False with `error` filled: "FILE:LINE: what is wrong". */

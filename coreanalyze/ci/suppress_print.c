@@ -36,7 +36,7 @@ void mt_print_suppressions(const struct mt_suppressions *set, FILE *out)
         put_name(s, out);
     }
     for (size_t i = 0; i < set->n; i++) {
-        if (set->all[i].rows > 0)
+        if (set->all[i].rows > 0 || set->all[i].by_default)
             continue;
         fputs("  unused suppression: ", out);
         put_name(&set->all[i], out);
@@ -49,6 +49,8 @@ void mt_json_put_suppressions(struct mt_json *json,
     mt_json_open(json, "suppressions", '[');
     for (size_t i = 0; i < set->n; i++) {
         const struct mt_suppression *s = &set->all[i];
+        if (s->rows == 0 && s->by_default)
+            continue;
         mt_json_open(json, NULL, '{');
         mt_json_string(json, "name", s->name);
         mt_json_string(json, "file", s->file);
@@ -56,6 +58,7 @@ void mt_json_put_suppressions(struct mt_json *json,
         mt_json_u64(json, "stacks", s->rows);
         mt_json_u64(json, "blocks", s->blocks);
         mt_json_u64(json, "bytes", s->bytes);
+        mt_json_bool(json, "default", s->by_default);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');

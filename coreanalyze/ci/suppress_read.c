@@ -68,6 +68,7 @@ static struct mt_suppression *suppressions_add(struct lines *l,
         return NULL;
     s->file = l->file;
     s->line = l->number;
+    s->by_default = set->by_default;
     s->kinds = (1u << MT_N_LEAK_KINDS) - 1;
     set->n++;
     return s;

@@ -171,6 +171,7 @@ static int cmd_check_run(struct mt_session *session, int argc,
     int status;
 
     mt_mark_defaults(session, &a.check.leaks.mark);
+    mt_installed_suppressions(a.check.policy.defaults);
     a.check.leaks.mark.progress = NULL;
     if (!mt_arguments_read(session, &mt_command_check, argc, argv, &a, &status,
                            error))

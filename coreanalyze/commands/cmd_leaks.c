@@ -2,6 +2,7 @@
  *
  * cmd_leaks.c - memtrace leaks: what nothing reaches any more.
  */
+#include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/commands/row_options.h"
@@ -248,6 +249,7 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
     int status;
 
     mt_mark_defaults(session, &a.leaks.mark);
+    mt_installed_suppressions(a.policy.defaults);
     if (!mt_arguments_read(session, &mt_command_leaks, argc, argv, &a, &status,
                            error)) {
         mt_policy_free(&a.policy);

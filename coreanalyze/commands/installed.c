@@ -77,3 +77,17 @@ bool mt_installed_gdb_script(const char *command, char path[PATH_MAX],
     return installed_find(places, path) ||
            mt_fail(error, "%s: %s is not found", command, path);
 }
+
+void mt_installed_suppressions(char path[PATH_MAX])
+{
+    static const char *const places[] = {
+        "/suppressions",
+        "/../suppressions",
+        "/../share/memtrace/suppressions",
+        MT_SUPPRESSIONSDIR,
+        NULL,
+    };
+
+    if (!installed_find(places, path))
+        path[0] = '\0';
+}

@@ -20,4 +20,7 @@ bool mt_installed_preload(const char *command, char path[PATH_MAX],
 bool mt_installed_gdb_script(const char *command, char path[PATH_MAX],
                              struct mt_error *error);
 
+/* The folder of suppressions for well-known libraries; "" if there is none. */
+void mt_installed_suppressions(char path[PATH_MAX]);
+
 #endif

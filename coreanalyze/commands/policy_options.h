@@ -16,6 +16,10 @@ mt_parse mt_parse_suppressions;
      "leaks to leave out, as LeakSanitizer or Valgrind has them; may be "      \
      "given several times",                                                    \
      MT_FIELD(mt_parse_suppressions, struct mt_policy, policy)},               \
+        {"--no-default-suppressions", 0, NULL,                                 \
+         "do not use the suppressions that are installed for well-known "      \
+         "libraries",                                                          \
+         MT_FIELD(mt_parse_flag, bool, policy.no_defaults)},                   \
         {"--gen-suppressions", 0, NULL,                                        \
          "print suppressions for what is found, in Valgrind's form",           \
          MT_FIELD(mt_parse_flag, bool, policy.generate)},                      \

@@ -67,6 +67,11 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
         {"cpython", MT_HEURISTIC_CPYTHON},
         {"hashbrown", MT_HEURISTIC_HASHBROWN},
         {"gobject", MT_HEURISTIC_GOBJECT},
+        {"ralloc", MT_HEURISTIC_RALLOC},
+        {"mariadb", MT_HEURISTIC_MARIADB},
+        {"zend", MT_HEURISTIC_ZEND},
+        {"llvm", MT_HEURISTIC_LLVM},
+        {"fontconfig", MT_HEURISTIC_FONTCONFIG},
         {"interior", MT_HEURISTIC_INTERIOR},
         {"all", MT_HEURISTICS_ALL},
         {"none", 0},
@@ -76,7 +81,8 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
     return search_take_words(args, words, member,
                              "heuristic (stdstring, length64, newarray, "
                              "multipleinheritance, cpython, hashbrown, "
-                             "gobject, all, interior, none)",
+                             "gobject, fontconfig, ralloc, mariadb, zend, "
+                             "llvm, all, interior, none)",
                              error);
 }
 

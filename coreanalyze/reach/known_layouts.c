@@ -12,7 +12,7 @@
 
 #define FIRST_ADDRESS 4096u
 
-static bool address_at(struct mt_memory_view *memory, uint64_t at,
+bool mt_layout_address(struct mt_memory_view *memory, uint64_t at,
                        uint64_t *address)
 {
     return mt_memory_view_word(memory, at, address) &&
@@ -47,8 +47,9 @@ static bool is_type_type(struct mt_memory_view *memory,
 
     if (type == known->python_type || type == known->not_type)
         return type == known->python_type;
-    if (address_at(memory, type + PY_BASE_OF, &base) && base != type &&
-        address_at(memory, base + PY_TYPE_OF, &of_base) && of_base == type &&
+    if (mt_layout_address(memory, type + PY_BASE_OF, &base) && base != type &&
+        mt_layout_address(memory, base + PY_TYPE_OF, &of_base) &&
+        of_base == type &&
         mt_memory_view_word(memory, base + PY_BASE_OF, &none) && none == 0 &&
         mt_memory_view_word(memory, type + PY_NAME_OF, &name) &&
         name >= FIRST_ADDRESS && !text_differs(memory, name, "type", 5)) {
@@ -64,12 +65,12 @@ static bool is_python_object(struct mt_memory_view *memory,
 {
     uint64_t type, next;
 
-    if (!address_at(memory, object + PY_TYPE_OF, &type))
+    if (!mt_layout_address(memory, object + PY_TYPE_OF, &type))
         return false;
     for (unsigned i = 0; i < PY_METACLASSES; i++, type = next) {
         if (type == known->python_type)
             return true;
-        if (!address_at(memory, type + PY_TYPE_OF, &next))
+        if (!mt_layout_address(memory, type + PY_TYPE_OF, &next))
             return false;
         if (next == type)
             return is_type_type(memory, known, type);
@@ -123,33 +124,4 @@ bool mt_layout_hashbrown(struct mt_memory_view *memory,
     mt_memory_view_word(memory, p->at - 8, &before);
     mt_memory_view_word(memory, p->at + 8, &after);
     return before == n - 1 || after == n - 1;
-}
-
-/* --- GLib --- */
-
-#define TYPE_WORDS 24u /* of a type's record that are looked at */
-
-/* A type's record has the list of the types that it is derived from, and that
- * begins with the record itself. */
-static bool is_type_record(struct mt_memory_view *memory, uint64_t record)
-{
-    uint64_t word;
-
-    for (unsigned i = 1; i < TYPE_WORDS; i++)
-        if (mt_memory_view_word(memory, record + i * 8, &word) &&
-            word == record)
-            return true;
-    return false;
-}
-
-bool mt_layout_gobject(struct mt_memory_view *memory,
-                       const struct mt_inner_pointer *p)
-{
-    uint64_t type_class, type;
-
-    if (p->offset % 8 != 0 || p->offset + 24 > p->bytes)
-        return false;
-    return address_at(memory, p->start + p->offset, &type_class) &&
-           address_at(memory, type_class, &type) &&
-           is_type_record(memory, type);
 }

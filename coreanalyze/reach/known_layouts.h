@@ -21,6 +21,10 @@ struct mt_known_layouts {
     uint64_t not_type;    /* the last address that was taken for it wrongly */
 };
 
+/* A word that may be the address of a structure. */
+bool mt_layout_address(struct mt_memory_view *memory, uint64_t at,
+                       uint64_t *address);
+
 /* CPython: the header of the garbage collector, and where the object has them
  * the pointers to its dictionary and weak references, lie before the object.
  * The values of attributes are pointed to from there, after their order. */
@@ -33,9 +37,36 @@ bool mt_layout_cpython(struct mt_memory_view *memory,
 bool mt_layout_hashbrown(struct mt_memory_view *memory,
                          const struct mt_inner_pointer *pointer);
 
+#define MT_GLIB_BOX 0x44ae2bf0u /* marks a box with a count of references */
+
 /* GLib: private data of an object's class lies before the object; a header of
- * fundamental types before the record of a type. */
-bool mt_layout_gobject(struct mt_memory_view *memory,
+ * fundamental types before the record of a type; marshallers before a closure;
+ * a count of references and a size before a box.  Slabs of chunks are pointed
+ * to in their middle alone. */
+bool mt_layout_glib(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *pointer);
+
+/* Mesa: contexts of memory form a tree; the links lie before what is used. */
+bool mt_layout_ralloc(struct mt_memory_view *memory,
+                      const struct mt_inner_pointer *pointer);
+
+/* MariaDB: a header with the size. */
+bool mt_layout_mariadb(struct mt_memory_view *memory,
                        const struct mt_inner_pointer *pointer);
+/* PHP: the hash of a table lies before its elements. */
+bool mt_layout_zend(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *pointer);
+/* LLVM: the operands of a value lie before it. */
+bool mt_layout_llvm(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *pointer);
+
+/* fontconfig: a pattern has the distance to its elements in place of a pointer
+ * to them.  True if what lies at `start` may be a pattern; it is one if its
+ * elements are a block of exactly that many bytes. */
+#define MT_FONT_PATTERN 24u /* bytes */
+#define MT_FONT_ELEMENT 16u
+#define MT_FONT_MOST 4096u /* elements */
+bool mt_layout_fontconfig(struct mt_memory_view *memory, uint64_t start,
+                          uint64_t *elements, uint64_t *bytes);
 
 #endif

@@ -162,10 +162,14 @@ static void mark_keep_set(uint64_t *bits, size_t word)
 }
 
 /* One less than a power of two, and no address: a table's size, beside the
- * pointer to it. */
+ * pointer to it.  PHP's has a power of two below zero, after flags. */
 static bool is_mask(uint64_t word)
 {
-    return (word & (word + 1)) == 0 && word >= 3 && word < UINT64_C(1) << 40;
+    uint32_t below = -(uint32_t)(word >> 32);
+
+    return ((word & (word + 1)) == 0 && word >= 3 &&
+            word < UINT64_C(1) << 40) ||
+           (word >> 63 && below >= 2 && (below & (below - 1)) == 0);
 }
 
 static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)
@@ -208,6 +212,7 @@ static void keep_vtables(const struct filter *k, const uint64_t *words,
 static void keep_lengths(const struct filter *k, uint64_t address,
                          const uint64_t *words, uint64_t *bits)
 {
+    const size_t n = MT_STORE_WORDS;
     const struct mt_map *map = k->map;
     const struct mt_map_region *region;
     const struct mt_span_view *span;
@@ -237,6 +242,10 @@ static void keep_lengths(const struct filter *k, uint64_t address,
         second = words[word + 1];
         if (first != 0 && first < span->block_bytes)
             mark_keep_set(bits, word);
+        if (k->scan->heuristics & MT_HEURISTIC_MARIADB && word + 2 < n &&
+            words[word + 2] < span->block_bytes &&
+            words[word + 2] >= span->block_bytes / 2)
+            mark_keep_set(bits, word + 2);
         if (second == 0 || second >= span->block_bytes)
             continue;
         if (first <= second)
@@ -244,6 +253,29 @@ static void keep_lengths(const struct filter *k, uint64_t address,
         else if (bits[word / 64] >> (word + 1) % 64 & 1)
             mark_keep_set(bits,
                           word); /* lest it read as 0, and so as a length */
+    }
+}
+
+/* What may be a pattern of fontconfig: two counts, and a distance to somewhere
+ * in the heap; and the mark of GLib's boxes. */
+static void keep_marked(const struct filter *k, uint64_t address,
+                        const uint64_t *words, size_t n, uint64_t *bits)
+{
+    const struct mt_map *map = k->map;
+
+    if (address - map->low >= map->bytes)
+        return;
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        uint64_t room = words[i] >> 32, distance = words[i + 1];
+        if ((uint32_t)distance == MT_GLIB_BOX)
+            mark_keep_set(bits, i + 1);
+        if (room == 0 || room > MT_FONT_MOST ||
+            (words[i] & 0xffffffff) > room || distance == 0 ||
+            distance % 16 != 0 ||
+            address + i * 8 + distance - map->low >= map->bytes)
+            continue;
+        mark_keep_set(bits, i);
+        mark_keep_set(bits, i + 1);
     }
 }
 
@@ -274,7 +306,9 @@ static void mark_keep_choose(const void *context, uint64_t address,
         if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
             keep_vtables(k, words, i, bits);
     }
-    if (heuristics & MT_HEURISTIC_HASHBROWN)
+    if (heuristics & (MT_HEURISTIC_FONTCONFIG | MT_HEURISTIC_GOBJECT))
+        keep_marked(k, address, words, n_pages * MT_STORE_WORDS, bits);
+    if (heuristics & (MT_HEURISTIC_HASHBROWN | MT_HEURISTIC_ZEND))
         keep_masks(words, n_pages * MT_STORE_WORDS, bits);
     /* The next words have not been read. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)

@@ -92,7 +92,7 @@ static void find_referenced(struct mt_worker *worker, void *context)
                  i++) {
                 struct referrer from = {map, span->first + i};
                 uint64_t start = mt_map_address(map, (uint32_t)id, i);
-                mt_scan_range(&worker->scan, start,
+                mt_scan_block(&worker->scan, start,
                               start +
                                   mt_map_bytes(map, (uint32_t)id, from.slot),
                               refer_from, &from);

@@ -171,17 +171,26 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
 static unsigned scan_known_layout(struct mt_scan *scan,
                                   const struct mt_inner_pointer *pointer)
 {
+    static const struct {
+        unsigned heuristic;
+        bool (*is)(struct mt_memory_view *, const struct mt_inner_pointer *);
+    } layouts[] = {
+        {MT_HEURISTIC_HASHBROWN, mt_layout_hashbrown},
+        {MT_HEURISTIC_GOBJECT, mt_layout_glib},
+        {MT_HEURISTIC_RALLOC, mt_layout_ralloc},
+        {MT_HEURISTIC_MARIADB, mt_layout_mariadb},
+        {MT_HEURISTIC_ZEND, mt_layout_zend},
+        {MT_HEURISTIC_LLVM, mt_layout_llvm},
+    };
     unsigned wanted = scan->options->heuristics;
 
     if ((wanted & MT_HEURISTIC_CPYTHON) &&
         mt_layout_cpython(&scan->probe, &scan->known, pointer))
         return MT_HEURISTIC_CPYTHON;
-    if ((wanted & MT_HEURISTIC_HASHBROWN) &&
-        mt_layout_hashbrown(&scan->probe, pointer))
-        return MT_HEURISTIC_HASHBROWN;
-    if ((wanted & MT_HEURISTIC_GOBJECT) &&
-        mt_layout_gobject(&scan->probe, pointer))
-        return MT_HEURISTIC_GOBJECT;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if ((wanted & layouts[i].heuristic) &&
+            layouts[i].is(&scan->probe, pointer))
+            return layouts[i].heuristic;
     return 0;
 }
 
@@ -221,4 +230,19 @@ unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit)
         is_vtable(scan, inner))
         return MT_HEURISTIC_MULTIPLEINHERITANCE;
     return scan_known_layout(scan, &pointer);
+}
+
+void mt_scan_distances(struct mt_scan *scan, uint64_t start, mt_hit_fn *visit,
+                       void *context)
+{
+    struct mt_map *map = scan->map;
+    uint64_t elements, bytes;
+    struct mt_hit hit = {.at = start + 8, .start = true};
+
+    if ((scan->options->heuristics & MT_HEURISTIC_FONTCONFIG) &&
+        mt_layout_fontconfig(&scan->probe, start, &elements, &bytes) &&
+        mt_map_find(map, elements, &hit.place) && hit.place.offset == 0 &&
+        (map->flags[hit.place.slot] & MT_BLOCK_LIVE) &&
+        mt_map_bytes(map, hit.place.span, hit.place.slot) == bytes)
+        visit(context, &hit);
 }

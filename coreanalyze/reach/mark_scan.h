@@ -25,7 +25,12 @@
 #define MT_HEURISTIC_CPYTHON 16u
 #define MT_HEURISTIC_HASHBROWN 32u
 #define MT_HEURISTIC_GOBJECT 64u
-#define MT_HEURISTICS_ALL 127u
+#define MT_HEURISTIC_FONTCONFIG 256u /* a distance that is a pointer */
+#define MT_HEURISTIC_RALLOC 512u
+#define MT_HEURISTIC_MARIADB 1024u
+#define MT_HEURISTIC_ZEND 2048u
+#define MT_HEURISTIC_LLVM 4096u
+#define MT_HEURISTICS_ALL (8191u & ~MT_HEURISTIC_INTERIOR)
 #define MT_HEURISTIC_INTERIOR 128u
 #define MT_VTABLE_WORDS 20u /* that are looked at */
 
@@ -206,6 +211,20 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
         }
         at += bytes;
     }
+}
+
+/* Pointers of a block that are kept as distances. */
+void mt_scan_distances(struct mt_scan *scan, uint64_t start, mt_hit_fn *visit,
+                       void *context);
+
+/* As mt_scan_range, for a block. */
+static inline __attribute__((always_inline)) void
+mt_scan_block(struct mt_scan *scan, uint64_t start, uint64_t end,
+              mt_hit_fn *visit, void *context)
+{
+    mt_scan_range(scan, start, end, visit, context);
+    if (end - start == MT_FONT_PATTERN)
+        mt_scan_distances(scan, start, visit, context);
 }
 
 #endif

@@ -61,7 +61,7 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
     worker->definite =
         __atomic_load_n(&worker->map->flags[slot], __ATOMIC_RELAXED) &
         MT_BLOCK_DEFINITE;
-    mt_scan_range(&worker->scan, start, end, visit, worker);
+    mt_scan_block(&worker->scan, start, end, visit, worker);
 }
 
 /* The first bytes of a block in our own memory, to be prefetched. */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * known_libraries.c - layouts of fontconfig, Mesa, MariaDB, PHP and LLVM.
+ */
+#include "coreanalyze/reach/known_layouts.h"
+
+/* --- fontconfig --- */
+
+/* A pattern: how many elements it has, how many there is room for, and how far
+ * from here they lie. */
+bool mt_layout_fontconfig(struct mt_memory_view *memory, uint64_t start,
+                          uint64_t *elements, uint64_t *bytes)
+{
+    uint64_t counts, distance, room;
+
+    if (!mt_memory_view_word(memory, start, &counts) ||
+        !mt_memory_view_word(memory, start + 8, &distance))
+        return false;
+    room = counts >> 32;
+    if (room == 0 || room > MT_FONT_MOST || (counts & 0xffffffff) > room ||
+        distance == 0 || distance % 16 != 0)
+        return false;
+    *elements = start + distance;
+    *bytes = room * MT_FONT_ELEMENT;
+    return true;
+}
+
+/* --- Mesa --- */
+
+#define RALLOC_PARENT 0u
+#define RALLOC_CHILD 8u
+#define RALLOC_PREVIOUS 16u
+#define RALLOC_NEXT 24u
+#define RALLOC_BYTES 48u /* of the header */
+
+static bool links_back(struct mt_memory_view *memory, uint64_t header,
+                       unsigned link, unsigned back)
+{
+    uint64_t other, word;
+
+    return mt_layout_address(memory, header + link, &other) &&
+           mt_memory_view_word(memory, other + back, &word) && word == header;
+}
+
+bool mt_layout_ralloc(struct mt_memory_view *memory,
+                      const struct mt_inner_pointer *p)
+{
+    return p->offset == RALLOC_BYTES && p->bytes >= RALLOC_BYTES &&
+           (links_back(memory, p->start, RALLOC_PARENT, RALLOC_CHILD) ||
+            links_back(memory, p->start, RALLOC_CHILD, RALLOC_PARENT) ||
+            links_back(memory, p->start, RALLOC_NEXT, RALLOC_PREVIOUS) ||
+            links_back(memory, p->start, RALLOC_PREVIOUS, RALLOC_NEXT));
+}
+
+/* --- MariaDB --- */
+
+#define MYSQL_HEADER 24u
+#define MYSQL_FLAGS 7u /* in the low bits of a size */
+
+/* The server's allocator has the size that was asked for in its header, the
+ * storage engine's that of all. */
+bool mt_layout_mariadb(struct mt_memory_view *memory,
+                       const struct mt_inner_pointer *p)
+{
+    uint64_t asked, all;
+
+    return p->offset == MYSQL_HEADER && p->bytes > MYSQL_HEADER &&
+           mt_memory_view_word(memory, p->start + 8, &asked) &&
+           mt_memory_view_word(memory, p->start + 16, &all) &&
+           ((asked & ~(uint64_t)MYSQL_FLAGS) == p->bytes - MYSQL_HEADER ||
+            all == p->bytes);
+}
+
+/* --- PHP --- */
+
+/* A table has the mask of its hash as a negative number before the pointer to
+ * its elements; the hash lies before them, 4 bytes for each bit of the mask. */
+bool mt_layout_zend(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *p)
+{
+    uint64_t before;
+    uint32_t entries;
+
+    if (p->at < 4096 || !mt_memory_view_word(memory, p->at - 8, &before))
+        return false;
+    entries = -(uint32_t)(before >> 32);
+    return entries >= 2 && (entries & (entries - 1)) == 0 &&
+           p->offset == (uint64_t)entries * 4 && p->bytes > p->offset;
+}
+
+/* --- LLVM --- */
+
+#define LLVM_USE 32u /* value, links, and the user, last */
+
+/* The operands of an instruction lie before it, and each names it; or a pointer
+ * to its operands does. */
+bool mt_layout_llvm(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *p)
+{
+    uint64_t object = p->start + p->offset, operands, user;
+
+    if (p->offset >= p->bytes)
+        return false;
+    if (p->offset % LLVM_USE == 0)
+        return mt_memory_view_word(memory, object - 8, &user) && user == object;
+    if (p->offset != 8)
+        return false;
+    if (mt_layout_address(memory, p->start, &operands))
+        return mt_memory_view_word(memory, operands + LLVM_USE - 8, &user) &&
+               user == object;
+    /* Without operands: one that uses it names it first. */
+    return mt_layout_address(memory, object + 8, &user) &&
+           mt_memory_view_word(memory, user, &operands) && operands == object;
+}

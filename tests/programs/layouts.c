@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * layouts.c - blocks as well-known libraries lay them out, held by what those
+ * keep in place of a pointer to the start; see e2e/known-layouts.
+ *
+ *     layouts NAME [spoil]
+ *
+ * 100 blocks of the layout, each of which holds a block of 40 bytes that
+ * nothing else holds.  `spoil` changes what the layout is known by.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define N 100u
+#define INNER 40u
+
+void *held[N]; /* not static: the compiler keeps them */
+uint64_t tables[N][4];
+static int spoil;
+
+__attribute__((noinline)) static void *layouts_inner(void)
+{
+    return malloc(INNER);
+}
+
+static void function(void)
+{
+}
+
+/* A box with a count of references: four words before it. */
+__attribute__((noinline)) static void *make_box(void)
+{
+    uint64_t *box = calloc(1, 32 + 48);
+
+    box[0] = 0xffffffff;
+    box[1] = 40;
+    box[3] = spoil ? 1 : 0x44ae2bf0;
+    box[4] = (uintptr_t)layouts_inner();
+    return box + 4;
+}
+
+__attribute__((noinline)) static void *make_closure(void)
+{
+    uint64_t *closure = calloc(1, 72);
+
+    closure[0] = spoil ? 1 << 20 : 0;
+    closure[5] = (uintptr_t)function;
+    closure[6] = (uintptr_t)layouts_inner();
+    closure[8] = (uintptr_t)function;
+    return closure + 4;
+}
+
+/* 1,008 bytes at a multiple of 1,024; the record at its end is in a ring. */
+__attribute__((noinline)) static void *make_slab(void)
+{
+    void *memory = NULL;
+    uint64_t *record;
+
+    if (posix_memalign(&memory, 1024, 1008))
+        abort();
+    memset(memory, 0, 1008);
+    record = (uint64_t *)((char *)memory + 1008 - 32);
+    record[2] = record[3] = (uintptr_t)record;
+    if (spoil)
+        record[3] = (uintptr_t)memory;
+    ((uint64_t *)memory)[8] = (uintptr_t)layouts_inner();
+    return (uint64_t *)memory + 8;
+}
+
+/* Of two elements with room for four; the second has a value. */
+__attribute__((noinline)) static void *make_pattern(void)
+{
+    uint64_t *pattern = malloc(24), *elements = calloc(4, 16);
+
+    pattern[0] = UINT64_C(4) << 32 | 2;
+    pattern[1] = (uintptr_t)elements - (uintptr_t)pattern;
+    if (spoil)
+        pattern[1] += 16;
+    pattern[2] = 1;
+    elements[3] = (uintptr_t)layouts_inner();
+    return pattern;
+}
+
+__attribute__((noinline)) static void *make_ralloc(void)
+{
+    static uint64_t *parent;
+    static unsigned n;
+    uint64_t *header = calloc(1, 48 + 64);
+
+    if (parent && !spoil) {
+        header[2] = (uintptr_t)parent;
+        parent[3] = (uintptr_t)header;
+    } else if (!spoil) {
+        /* The first one is the child of itself. */
+        header[0] = header[1] = (uintptr_t)header;
+    }
+    parent = ++n < N ? header : NULL;
+    header[6] = (uintptr_t)layouts_inner();
+    return header + 6;
+}
+
+__attribute__((noinline)) static void *make_mariadb(void)
+{
+    uint64_t *header = calloc(1, 24 + 72);
+
+    header[1] = spoil ? 8 : 72 | 2;
+    header[3] = (uintptr_t)layouts_inner();
+    return header + 3;
+}
+
+__attribute__((noinline)) static void *make_zend(void)
+{
+    static unsigned n;
+    uint64_t *hash = malloc(16 * 4 + 8 * 32);
+
+    memset(hash, 0xff, 16 * 4);
+    memset(hash + 8, 0, 8 * 32);
+    hash[8] = (uintptr_t)layouts_inner();
+    tables[n][1] = (uint64_t)(uint32_t)(spoil ? -8 : -16) << 32;
+    tables[n++][2] = (uintptr_t)(hash + 8);
+    return NULL;
+}
+
+/* Two operands before an instruction. */
+__attribute__((noinline)) static void *make_llvm(void)
+{
+    uint64_t *operands = calloc(1, 64 + 64);
+
+    operands[3] = operands[7] = (uintptr_t)(operands + 8);
+    if (spoil)
+        operands[7] = 0;
+    operands[9] = (uintptr_t)layouts_inner();
+    return operands + 8;
+}
+
+static const struct {
+    const char *name;
+    void *(*make)(void);
+} layouts[] = {
+    {"box", make_box},         {"closure", make_closure},
+    {"slab", make_slab},       {"pattern", make_pattern},
+    {"ralloc", make_ralloc},   {"mariadb", make_mariadb},
+    {"zend", make_zend},       {"llvm", make_llvm},
+};
+
+__attribute__((noinline)) static void wipe(void)
+{
+    volatile char frame[8192];
+
+    memset((void *)frame, 0, sizeof frame);
+}
+
+int main(int argc, char **argv)
+{
+    spoil = argc > 2;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if (argc > 1 && strcmp(argv[1], layouts[i].name) == 0)
+            for (unsigned j = 0; j < N; j++)
+                held[j] = layouts[i].make();
+    wipe();
+    puts("ready");
+    fflush(stdout);
+    pause();
+    return 0;
+}
