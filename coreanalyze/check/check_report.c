@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/wait.h>
 
 /* --- one process --- */
@@ -269,9 +270,14 @@ void mt_check_exited(void *context, const struct mt_exited *ended)
 
 void mt_check_lost(void *context, pid_t pid, const char *why)
 {
-    const struct mt_findings_process about = {.pid = (uint32_t)pid};
+    struct mt_findings_process about = {.pid = (uint32_t)pid};
     struct mt_error error = {0};
+    char link[64], path[4096];
 
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    about.command = n > 0 ? path : NULL;
     mt_fail(&error, "%s", why);
     mt_check_look(context, &about, NULL, NULL, &error);
 }

@@ -19,6 +19,7 @@
  */
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/check/preload_env.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/memory.h"
 
 #include <errno.h>
@@ -309,6 +310,22 @@ static void after_exec(struct follower *f, pid_t pid)
         *t = (struct traced){.tid = pid, .pid = pid, .known = true};
 }
 
+/* LeakSanitizer, and others with it, cannot work below a tracer: a program with
+ * a sanitizer runs on alone, as do its children. */
+static bool let_go(struct follower *f, pid_t pid)
+{
+    struct traced *t = follow_find(f, pid);
+    char why[200];
+
+    if (!mt_untraced_sanitizer(pid) || !mt_untraced_why(pid, why, sizeof why) ||
+        ptrace(PTRACE_DETACH, pid, 0, 0) != 0)
+        return false;
+    f->events->lost(f->events->context, pid, why);
+    if (t)
+        follow_forget(f, t);
+    return true;
+}
+
 static void follow_stopped(struct follower *f, pid_t tid, int status)
 {
     int event = status >> 16, signal = WSTOPSIG(status);
@@ -330,6 +347,8 @@ static void follow_stopped(struct follower *f, pid_t tid, int status)
         return;
     case PTRACE_EVENT_EXEC:
         after_exec(f, tid);
+        if (let_go(f, tid))
+            return;
         break;
     case PTRACE_EVENT_STOP:
         if (!t->known) {
