@@ -46,7 +46,7 @@ UNIT_TESTS += %D%/unit_names
 %C%_unit_names_SOURCES = %D%/unit_names.c
 %C%_unit_names_LDADD = $(READER_TEST)
 SCRIPT_TESTS += %D%/e2e/summary
-EXTRA_DIST += %D%/programs/containers.cc
+EXTRA_DIST += %D%/programs/containers.cc %D%/programs/owner.cc
 
 SCRIPT_TESTS += %D%/e2e/exports
 EXTRA_DIST += %D%/programs/chain.cc

@@ -46,6 +46,15 @@ bool mt_flow_add(struct mt_flow_edges *edges, uint32_t from, uint32_t to)
     return true;
 }
 
+void mt_flow_get(const struct mt_flow_edges *edges, uint32_t i, uint32_t *from,
+                 uint32_t *to)
+{
+    const struct mt_flow_edge *edge = edge_at(edges, i);
+
+    *from = edge->from;
+    *to = edge->next;
+}
+
 void mt_flow_free(struct mt_flow_edges *edges)
 {
     for (size_t i = 0; i < edges->n_chunks; i++)

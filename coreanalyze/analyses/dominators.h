@@ -29,6 +29,9 @@ struct mt_flow_edges {
 };
 /* False when out of memory, or of numbers. */
 bool mt_flow_add(struct mt_flow_edges *edges, uint32_t from, uint32_t to);
+/* The i-th edge, before mt_flow_link(). */
+void mt_flow_get(const struct mt_flow_edges *edges, uint32_t i, uint32_t *from,
+                 uint32_t *to);
 void mt_flow_free(struct mt_flow_edges *edges);
 /* Links the edges into lists: first[v] becomes the first edge that leads to v,
  * and `next` the edge after it; UINT32_MAX: none. */

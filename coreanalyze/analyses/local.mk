@@ -4,5 +4,6 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/memory_map.c %D%/memory_map.h %D%/memory_pieces.c \
 	%D%/memory_pieces.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
-	%D%/retained_graph.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \
+	%D%/retained_graph.h %D%/retained_reach.c \
+	%D%/retained_reach.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \
 	%D%/when.c %D%/when.h

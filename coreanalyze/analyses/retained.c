@@ -4,11 +4,15 @@
  */
 #include "coreanalyze/analyses/retained.h"
 #include "coreanalyze/analyses/retained_graph.h"
+#include "coreanalyze/analyses/retained_reach.h"
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STEP_VERTICES 65536u
+#define GROUPS (UINT32_C(1) << 18) /* at first; more only if all may grow */
 
 /* Places are the order of a walk down the tree of dominators: what a vertex
  * retains is at its own place and the next ones. */
@@ -22,7 +26,18 @@ struct summer {
     uint32_t *own;                  /* by place: bytes of the block */
     uint64_t *before;               /* by STRIDE places: bytes of all before */
     uint32_t *ends;                 /* by stack: where an outer block's end */
+    uint32_t *newest;               /* by stack: the group of that block */
     struct mt_retained_stack *sums; /* by stack */
+    struct mt_retained_block *groups;
+    size_t n_groups, groups_capacity;
+    size_t most_groups, dropped;
+    struct mt_table by_owner; /* of groups */
+    uint32_t *above;          /* places whose subtrees hold the current one */
+    size_t n_above, above_capacity;
+    struct mt_reach reach;
+    uint32_t *places; /* by number; only if the graph is kept */
+    uint32_t shared_places[MT_RETAINED_SHARED];
+    bool out_of_memory;
 };
 
 static uint32_t *take_numbers(size_t n)
@@ -67,10 +82,16 @@ static bool sort_by_place(struct summer *s)
     for (uint32_t v = 0; v < n; v++)
         sizes[s->dominators[v] - s->sizes[v]] = s->sizes[v];
     s->graph.ids = ids;
+    if (s->reach.targets) {
+        for (uint32_t v = 0; v < n; v++)
+            s->dominators[v] -= s->sizes[v];
+        s->places = s->dominators;
+    } else {
+        free(s->dominators);
+    }
+    s->dominators = NULL;
     free(s->sizes);
     s->sizes = sizes;
-    free(s->dominators);
-    s->dominators = NULL;
     return true;
 }
 
@@ -112,10 +133,9 @@ static bool retained_allocate(struct summer *s)
     s->own = take_numbers(n);
     s->before = malloc((n / STRIDE + 1) * sizeof *s->before);
     s->ends = calloc(stacks + 1, sizeof *s->ends);
+    s->newest = calloc(stacks + 1, sizeof *s->newest);
     s->sums = calloc(stacks + 1, sizeof *s->sums);
-    s->retained->blocks =
-        calloc(s->options->top + 1, sizeof *s->retained->blocks);
-    return s->own && s->before && s->ends && s->sums && s->retained->blocks;
+    return s->own && s->before && s->ends && s->newest && s->sums;
 }
 
 /* Places hang on their holders, and these on the root; what they retain is
@@ -158,31 +178,195 @@ static void retained_sum_up(struct summer *s)
     }
 }
 
-/* --- blocks and stacks --- */
+/* --- blocks --- */
 
-/* Keeps the largest ones, sorted. */
-static void offer_block(struct summer *s, const struct mt_block *block,
-                        const struct mt_show_sum *sum)
+struct group_key {
+    uint32_t owner, stack;
+};
+
+static bool group_match(const void *items, size_t item, const void *key)
+{
+    const struct mt_retained_block *group =
+        (const struct mt_retained_block *)items + item;
+    const struct group_key *wanted = key;
+
+    return group->owner == wanted->owner && group->stack == wanted->stack;
+}
+
+static int group_order(const void *a, const void *b)
+{
+    const struct mt_retained_block *x = a, *y = b;
+
+    if (x->retained.bytes != y->retained.bytes)
+        return x->retained.bytes > y->retained.bytes ? -1 : 1;
+    return x->block.address < y->block.address
+               ? -1
+               : x->block.address > y->block.address;
+}
+
+/* Drops groups that nobody will see: those that are whole, and not among the
+ * largest.  A group can grow as long as the walk is below its owner. */
+static bool groups_prune(struct summer *s, uint32_t place)
+{
+    size_t kept = 0, whole = 0;
+
+    qsort(s->groups, s->n_groups, sizeof *s->groups, group_order);
+    mt_table_free(&s->by_owner);
+    s->by_owner = (struct mt_table){0};
+    for (size_t i = 0; i < s->n_groups; i++) {
+        struct mt_retained_block group = s->groups[i];
+        bool grows = group.owner + s->sizes[group.owner] > place;
+        uint32_t newest = s->newest[group.stack];
+        if (!grows && whole++ >= s->options->top)
+            continue;
+        s->groups[kept] = group;
+        if (!mt_table_add(&s->by_owner,
+                          (uint64_t)group.owner << 32 | group.stack, kept))
+            return false;
+        /* The innermost owner is the newest one's. */
+        if (grows &&
+            (newest >= kept || s->groups[newest].stack != group.stack ||
+             s->groups[newest].owner <= group.owner))
+            s->newest[group.stack] = (uint32_t)kept;
+        kept++;
+    }
+    s->dropped += s->n_groups - kept;
+    s->n_groups = kept;
+    s->most_groups = kept > GROUPS / 2 ? kept * 2 : GROUPS;
+    return true;
+}
+
+/* The group of blocks of a stack below a place of the tree; NULL when out of
+ * memory. */
+static struct mt_retained_block *group_of(struct summer *s, uint32_t owner,
+                                          uint32_t stack)
+{
+    struct group_key key = {owner, stack};
+    uint64_t hash = (uint64_t)owner << 32 | stack;
+    size_t i = mt_table_find(&s->by_owner, hash, group_match, s->groups, &key);
+
+    if (i == MT_TABLE_NONE) {
+        i = s->n_groups;
+        if (!mt_grow(&s->groups, &s->groups_capacity, i + 1,
+                     sizeof *s->groups) ||
+            !mt_table_add(&s->by_owner, hash, i)) {
+            s->out_of_memory = true;
+            return NULL;
+        }
+        s->groups[s->n_groups++] =
+            (struct mt_retained_block){.owner = owner, .stack = stack};
+    }
+    return &s->groups[i];
+}
+
+/* The place above in the tree: the dominator.  Called for each place once, in
+ * order. */
+static uint32_t place_above(struct summer *s, uint32_t place)
+{
+    uint32_t above;
+
+    while (s->n_above > 0 && place >= s->above[s->n_above - 1] +
+                                          s->sizes[s->above[s->n_above - 1]])
+        s->n_above--;
+    above = s->n_above > 0 ? s->above[s->n_above - 1] : 0;
+    if (s->sizes[place] > 1) {
+        if (!mt_grow(&s->above, &s->above_capacity, s->n_above + 1,
+                     sizeof *s->above)) {
+            s->out_of_memory = true;
+            return above;
+        }
+        s->above[s->n_above++] = place;
+    }
+    return above;
+}
+
+static void keep_blocks(struct summer *s)
 {
     struct mt_retained *r = s->retained;
-    size_t at = r->n_blocks;
 
-    if (at == s->options->top) {
-        if (at == 0 || r->blocks[at - 1].retained.bytes >= sum->bytes)
+    if (s->n_groups > 0)
+        qsort(s->groups, s->n_groups, sizeof *s->groups, group_order);
+    r->n_all_blocks = s->n_groups + s->dropped;
+    r->n_blocks = s->n_groups < s->options->top ? s->n_groups : s->options->top;
+    r->blocks = s->groups;
+    s->groups = NULL;
+}
+
+/* --- what several places reach --- */
+
+/* A block below no single place: it hangs on a holder, or on the root. */
+static void offer_shared(struct summer *s, uint32_t place,
+                         const struct mt_block *block,
+                         const struct mt_show_sum *sum)
+{
+    struct mt_retained *r = s->retained;
+    unsigned at = r->n_shared_blocks;
+
+    if (at == MT_RETAINED_SHARED) {
+        if (r->shared_blocks[at - 1].retained.bytes >= sum->bytes)
             return;
         at--;
     } else {
-        r->n_blocks++;
+        r->n_shared_blocks++;
     }
-    for (; at > 0 && r->blocks[at - 1].retained.bytes < sum->bytes; at--)
-        r->blocks[at] = r->blocks[at - 1];
-    r->blocks[at] = (struct mt_retained_block){*block, *sum};
+    for (; at > 0 && r->shared_blocks[at - 1].retained.bytes < sum->bytes;
+         at--) {
+        r->shared_blocks[at] = r->shared_blocks[at - 1];
+        s->shared_places[at] = s->shared_places[at - 1];
+    }
+    r->shared_blocks[at] = (struct mt_retained_shared){*block, *sum};
+    s->shared_places[at] = place;
 }
+
+struct reacher {
+    struct summer *s;
+    struct mt_holder_slot *place;
+};
+
+static void retained_meet(void *context, uint32_t number)
+{
+    struct reacher *reacher = context;
+    const struct summer *s = reacher->s;
+    uint32_t place = s->places[number];
+
+    reacher->place->reached.bytes += bytes_at(s, place);
+    reacher->place->reached.count++;
+    for (unsigned i = 0; i < s->retained->n_shared_blocks; i++)
+        if (s->shared_places[i] == place)
+            reacher->place->shares |= 1u << i;
+}
+
+/* Searches from each place, data of modules first, as long as there is work
+ * left. */
+static bool find_reached(struct summer *s)
+{
+    struct mt_retained *r = s->retained;
+
+    for (unsigned pass = 0; s->places && pass < 2; pass++)
+        for (uint32_t i = 0; i < r->n_places; i++) {
+            struct reacher reacher = {s, &r->places[i]};
+            if ((r->holders[r->places[i].holder].kind == MT_HOLDER_MODULE) !=
+                (pass == 0))
+                continue;
+            if (!mt_model_step(s->model, "searching from roots", i,
+                               r->n_places))
+                return false;
+            r->places[i].searched =
+                mt_reach_of(&s->reach, i, retained_meet, &reacher);
+            if (!r->places[i].searched)
+                return true;
+        }
+    return true;
+}
+
+/* --- stacks --- */
 
 /* If blocks of one stack retain each other, only the first one counts. */
 static void retained_enter(struct summer *s, uint32_t place)
 {
     struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[place]);
+    uint32_t above = place_above(s, place);
+    struct mt_retained_block *group;
     struct mt_retained_stack *sum;
     struct mt_show_sum retained;
     struct mt_block block;
@@ -193,8 +377,10 @@ static void retained_enter(struct summer *s, uint32_t place)
     sum = &s->sums[block.stack];
     sum->own.bytes += vertex.bytes;
     sum->own.count++;
-    if (place < s->ends[block.stack])
+    if (place < s->ends[block.stack]) {
+        s->groups[s->newest[block.stack]].nodes++;
         return;
+    }
     s->ends[block.stack] = place + s->sizes[place];
     retained = retained_at(s, place);
     sum->retained.bytes += retained.bytes;
@@ -205,12 +391,27 @@ static void retained_enter(struct summer *s, uint32_t place)
         sum->epoch = block.epoch;
         sum->sample_bytes = retained.bytes;
     }
-    offer_block(s, &block, &retained);
+    if (s->graph.ids[above] >= s->graph.map->n_slots &&
+        mt_graph_vertex(&s->graph, s->graph.ids[above]).kind != MT_VERTEX_PLACE)
+        offer_shared(s, place, &block, &retained);
+    if (s->n_groups >= s->most_groups && !groups_prune(s, place))
+        s->out_of_memory = true;
+    group = group_of(s, above, block.stack);
+    if (!group)
+        return;
+    s->newest[block.stack] = (uint32_t)(group - s->groups);
+    group->nodes++;
+    group->retained.bytes += retained.bytes;
+    group->retained.count += retained.count;
+    if (retained.bytes > group->block_retains || group->block.address == 0) {
+        group->block = block;
+        group->block_retains = retained.bytes;
+    }
 }
 
 static bool walk_tree(struct summer *s)
 {
-    for (uint32_t place = 0; place < s->graph.n; place++) {
+    for (uint32_t place = 0; place < s->graph.n && !s->out_of_memory; place++) {
         retained_enter(s, place);
         if (place % STEP_VERTICES == 0 &&
             !mt_model_step(s->model, "adding up", place, s->graph.n))
@@ -281,8 +482,10 @@ bool mt_retained_run(struct mt_model *model,
                      const struct mt_retained_options *options,
                      struct mt_retained *retained, struct mt_error *error)
 {
-    struct summer s = {
-        .model = model, .options = options, .retained = retained};
+    struct summer s = {.model = model,
+                       .options = options,
+                       .retained = retained,
+                       .most_groups = GROUPS};
     bool ok;
 
     memset(retained, 0, sizeof *retained);
@@ -296,16 +499,23 @@ bool mt_retained_run(struct mt_model *model,
         /* Nobody looks for blocks any more. */
         free(s.graph.map->flags);
         s.graph.map->flags = NULL;
-        ok = find_dominators(&s, error);
+        ok = (mt_reach_build(&s.reach, &s.graph) ||
+              mt_no_memory(error, "the graph")) &&
+             find_dominators(&s, error);
     }
     if (ok && !(sort_by_place(&s) && retained_allocate(&s)))
         ok = mt_no_memory(error, "the sums");
     if (ok) {
         retained_sum_up(&s);
-        ok = walk_tree(&s) || mt_fail(error, "the search was stopped");
+        ok = (walk_tree(&s) && find_reached(&s)) ||
+             mt_fail(error, "the search was stopped");
     }
-    if (ok)
+    if (ok && s.out_of_memory)
+        ok = mt_no_memory(error, "the sums");
+    if (ok) {
+        keep_blocks(&s);
         keep_stacks(&s);
+    }
     mt_graph_free(&s.graph);
     mt_map_free(s.graph.map);
     free(s.dominators);
@@ -313,7 +523,13 @@ bool mt_retained_run(struct mt_model *model,
     free(s.own);
     free(s.before);
     free(s.ends);
+    free(s.newest);
     free(s.sums);
+    free(s.groups);
+    mt_table_free(&s.by_owner);
+    free(s.above);
+    free(s.places);
+    mt_reach_free(&s.reach);
     return ok;
 }
 

@@ -6,7 +6,10 @@
  * Roots have two levels.  A holder is a thread, a module or a mapping; its
  * places are variables, and words of stacks and registers.  A block that only
  * places of one holder reach is retained by the holder; if only one of them
- * does, by that one as well.
+ * does, by that one as well.  Data of modules is stronger than other mappings,
+ * and these than threads; libraries of the system are weaker than other
+ * modules: what a stronger holder reaches is not shared with a weaker one,
+ * though the weaker one reaches it, too.
  */
 #ifndef MT_RETAINED_H
 #define MT_RETAINED_H
@@ -33,12 +36,26 @@ struct mt_holder_slot {
     uint64_t start, end; /* words of memory; both 0: the word below */
     uint32_t word;       /* in roots->words */
     struct mt_show_sum retained;
+    struct mt_show_sum reached; /* alone or with others */
+    uint32_t shares;            /* bits: which of `shared_blocks` it reaches */
+    bool searched;              /* otherwise the two are not known */
 };
 
-/* A block that is reached through no other of its stack. */
+/* Blocks of one stack that are reached through no other of that stack, and that
+ * one place or block retains: the nodes of a container, or a single block. */
 struct mt_retained_block {
+    struct mt_block block; /* the one that retains the most */
+    uint64_t block_retains;
+    uint32_t owner, stack;       /* that they have in common */
+    uint64_t nodes;              /* blocks of the stack, also below others */
+    struct mt_show_sum retained; /* they included */
+};
+
+/* A block that several places reach, and what it retains. */
+#define MT_RETAINED_SHARED 10u
+struct mt_retained_shared {
     struct mt_block block;
-    struct mt_show_sum retained; /* itself included */
+    struct mt_show_sum retained;
 };
 
 struct mt_retained_stack {
@@ -57,7 +74,10 @@ struct mt_retained_options {
     /* The start of the variable that holds an address of a module's data, or
      * the address itself.  May be NULL. */
     uint64_t (*variable)(void *context, uint32_t module, uint64_t address);
-    void *variable_context;
+    /* Is the module a library of the system?  What the program's own modules
+     * reach is theirs first.  May be NULL. */
+    bool (*library)(void *context, uint32_t module);
+    void *context; /* of both */
 };
 
 struct mt_retained {
@@ -67,13 +87,16 @@ struct mt_retained {
     struct mt_holder_slot *places;
     size_t n_places;
     struct mt_retained_block *blocks; /* the most first */
-    size_t n_blocks;
+    size_t n_blocks, n_all_blocks;    /* `top` at most; all */
     struct mt_retained_stack *stacks; /* the most first */
     size_t n_stacks;
     struct mt_show_sum live, reached; /* all blocks; what a root reaches */
     struct mt_show_sum shared;        /* reached, and by no single holder */
-    uint64_t n_pointers;              /* that were followed */
-    uint64_t missing_bytes;           /* that could not be read */
+    struct mt_retained_shared
+        shared_blocks[MT_RETAINED_SHARED]; /* most first */
+    unsigned n_shared_blocks;
+    uint64_t n_pointers;    /* that were followed */
+    uint64_t missing_bytes; /* that could not be read */
 };
 
 /* False with `error` filled: out of memory, or stopped by the user. */

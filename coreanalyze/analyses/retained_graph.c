@@ -30,6 +30,8 @@ struct builder {
     uint32_t *numbers;   /* by id */
     uint32_t *positions; /* by number: of what comes next; see pack() */
     uint32_t capacity;   /* vertices at most */
+    uint32_t *order;     /* of the holders: the strongest first */
+    uint32_t strong;     /* vertices that stronger holders have reached */
     bool out_of_memory;
 };
 
@@ -94,8 +96,8 @@ static void take_word(void *context, const struct mt_hit *hit)
     if (range->kind == MT_ROOT_MAPPING)
         variable = range->start;
     else if (range->kind == MT_ROOT_MODULE && b->options->variable)
-        variable = b->options->variable(b->options->variable_context,
-                                        range->index, hit->at);
+        variable =
+            b->options->variable(b->options->context, range->index, hit->at);
     if (b->place != NONE &&
         (variable == b->variable || r->n_places >= MAX_PLACES)) {
         r->places[b->place].end = hit->at + 8;
@@ -234,6 +236,41 @@ static bool next_of_place(struct builder *b, uint32_t index, uint64_t *position,
     return true;
 }
 
+static unsigned graph_weakness(const struct builder *b,
+                               const struct mt_holder *holder)
+{
+    const struct mt_retained_options *options = b->options;
+
+    if (holder->kind == MT_HOLDER_MODULE)
+        return options->library &&
+               options->library(options->context, holder->index);
+    return holder->kind == MT_HOLDER_MAPPING ? 2 : 3;
+}
+
+/* Lists the holders by their strength. */
+static bool order_holders(struct builder *b)
+{
+    const struct mt_retained *r = b->graph->retained;
+    size_t n = 0;
+
+    b->order = malloc((r->n_holders + 1) * sizeof *b->order);
+    for (unsigned weakness = 0; b->order && weakness <= 3; weakness++)
+        for (size_t i = 0; i < r->n_holders; i++)
+            if (graph_weakness(b, &r->holders[i]) == weakness)
+                b->order[n++] = (uint32_t)i;
+    return b->order != NULL;
+}
+
+/* The search goes on to a holder: are those before it stronger? */
+static void graph_enter_holder(struct builder *b, uint32_t position)
+{
+    const struct mt_holder *holders = b->graph->retained->holders;
+
+    if (position > 0 && graph_weakness(b, &holders[b->order[position]]) !=
+                            graph_weakness(b, &holders[b->order[position - 1]]))
+        b->strong = b->graph->n;
+}
+
 /* The id that the next edge of a vertex leads to.  `position` begins with 0. */
 static bool next_edge(struct builder *b, const struct mt_vertex *v,
                       uint64_t *position, uint32_t *id)
@@ -258,7 +295,8 @@ static bool next_edge(struct builder *b, const struct mt_vertex *v,
     default:
         if (*position >= r->n_holders)
             return false;
-        *id = first + (uint32_t)(*position)++;
+        graph_enter_holder(b, (uint32_t)*position);
+        *id = first + b->order[(*position)++];
         return true;
     }
 }
@@ -331,7 +369,8 @@ static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
 {
     if (to == from || b->graph->parents[to] == from)
         return true;
-    b->out_of_memory = !mt_flow_add(&b->graph->edges, from, to);
+    b->out_of_memory = !mt_flow_add(
+        to < b->strong ? &b->graph->weak : &b->graph->edges, from, to);
     return !b->out_of_memory;
 }
 
@@ -386,11 +425,12 @@ bool mt_graph_build(struct mt_model *model,
     mt_scan_init(&b.scan, graph->map, model->source, &options->scan);
     if (ok)
         graph_find_places(&b);
-    ok = ok && !b.out_of_memory && graph_allocate(&b);
+    ok = ok && !b.out_of_memory && order_holders(&b) && graph_allocate(&b);
     whole = ok && graph_search(&b);
     graph->retained->missing_bytes = b.scan.missing_bytes;
     free(b.positions);
     free(b.numbers);
+    free(b.order);
     mt_scan_done(&b.scan);
     if (whole)
         return true;
@@ -404,6 +444,7 @@ void mt_graph_drop_edges(struct mt_graph *graph)
     free(graph->parents);
     graph->parents = NULL;
     mt_flow_free(&graph->edges);
+    mt_flow_free(&graph->weak);
 }
 
 void mt_graph_free(struct mt_graph *graph)

@@ -18,7 +18,13 @@ enum mt_vertex_kind {
     MT_VERTEX_BLOCK,
 };
 
-/* Vertices are numbered in the order of a depth-first search.  A vertex's id is
+/* What a holder reaches is its own before it is that of a weaker one: data of
+ * modules is the strongest, then that of the system's libraries, whose buffers
+ * hold old pointers, then come other mappings, then threads, whose stacks hold
+ * what is in use.  Edges from the weaker ones do not count for
+ * dominators.
+ *
+ * Vertices are numbered in the order of a depth-first search.  A vertex's id is
  * the slot of its block; holders, places and the root follow. */
 struct mt_graph {
     struct mt_map *map;
@@ -30,6 +36,7 @@ struct mt_graph {
     uint32_t *ids;              /* by number */
     uint32_t *parents;          /* by number; NULL after the dominators */
     struct mt_flow_edges edges; /* but those from parents, and loops */
+    struct mt_flow_edges weak;  /* to what a stronger holder reaches, too */
 };
 
 /* A vertex, by its id. */

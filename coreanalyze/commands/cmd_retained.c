@@ -3,6 +3,7 @@
  * cmd_retained.c - memtrace retained: what roots, blocks and stacks hold alone.
  */
 #include "coreanalyze/commands/search_options.h"
+#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/reports/print_retained.h"
 
 struct arguments {
@@ -44,6 +45,14 @@ static uint64_t cmd_retained_variable(void *context, uint32_t module,
                : address;
 }
 
+static bool cmd_retained_library(void *context, uint32_t module)
+{
+    const struct mt_namer *namer = context;
+    const char *path = namer->model->source->modules[module].path;
+
+    return path && mt_module_is_library(path);
+}
+
 static bool cmd_retained_search_and_print(struct mt_session *session,
                                           const struct arguments *a,
                                           struct mt_target *target,
@@ -57,7 +66,8 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
         .scan = a->scan,
         .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
         .variable = cmd_retained_variable,
-        .variable_context = &w.namer,
+        .library = cmd_retained_library,
+        .context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, a->top};
     struct mt_style style;

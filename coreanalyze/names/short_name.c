@@ -339,13 +339,16 @@ static bool names_allocator(const char *function)
     return false;
 }
 
+bool mt_module_is_library(const char *path)
+{
+    return begins_with_one_of(mt_base_name(path), libraries);
+}
+
 enum mt_frame_kind mt_frame_kind(const struct mt_frame *frame)
 {
-    const char *module = frame->module ? mt_base_name(frame->module) : "";
-
     if (frame->function && is_one_of(frame->function, starts))
         return MT_FRAME_START;
-    if (begins_with_one_of(module, libraries))
+    if (frame->module && mt_module_is_library(frame->module))
         return MT_FRAME_LIBRARY;
     /* Inlined out of a header of the system: getchar, for one. */
     if (frame->inlined && frame->file && starts_with(frame->file, "/usr/"))

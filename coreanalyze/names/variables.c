@@ -6,6 +6,7 @@
 #include "coreanalyze/names/variables.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/symbols/symbolize_demangle.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 
 #include <elf.h>
@@ -15,6 +16,7 @@
 struct variable {
     uint64_t address, bytes; /* as in the file */
     const char *name;
+    char *demangled; /* or NULL: it is not mangled, or was not asked for */
 };
 
 struct file {
@@ -47,6 +49,8 @@ void mt_variables_free(struct mt_variables *variables)
     if (variables == NULL)
         return;
     for (size_t i = 0; i < variables->n; i++) {
+        for (size_t j = 0; j < variables->files[i].n; j++)
+            free(variables->files[i].variables[j].demangled);
         free(variables->files[i].variables);
         mt_files_close(&variables->files[i].files);
     }
@@ -96,7 +100,7 @@ static void variables_add_table(struct file *file, struct mt_elf *elf,
             return;
         file->variables[file->n++] =
             (struct variable){symbol.st_value, symbol.st_size,
-                              (const char *)names + symbol.st_name};
+                              (const char *)names + symbol.st_name, NULL};
     }
 }
 
@@ -142,6 +146,13 @@ static struct file *file_of(struct mt_variables *variables,
     return file;
 }
 
+static const char *variable_name(struct variable *v)
+{
+    if (!v->demangled && v->name[0] == '_')
+        v->demangled = mt_demangle(v->name, true);
+    return v->demangled ? v->demangled : v->name;
+}
+
 bool mt_variable_at(struct mt_variables *variables,
                     const struct mt_module *module, uint64_t address,
                     const char **name, uint64_t *offset)
@@ -153,10 +164,10 @@ bool mt_variable_at(struct mt_variables *variables,
 
     /* Aliases may be shorter than what they stand for. */
     for (unsigned i = 0; i < 8 && n > 0; i++) {
-        const struct variable *v = &file->variables[--n];
+        struct variable *v = &file->variables[--n];
         if (wanted - v->address >= v->bytes)
             continue;
-        *name = v->name;
+        *name = variable_name(v);
         *offset = wanted - v->address;
         return true;
     }

@@ -7,12 +7,14 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/reports/style.h"
+#include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAMES_INDENT 24
 #define NONE UINT32_MAX
 
 /* --- the roots that are shown: holders, and below them their places --- */
@@ -175,86 +177,213 @@ static size_t shown_stacks(const struct mt_retained_report *report)
 
 /* --- text --- */
 
-static void retained_print_put_sum(FILE *out, const struct mt_show_sum *sum)
+/* "22K in 111 blocks" */
+static void retained_print_put_amount(const struct mt_report *report,
+                                      const struct mt_show_sum *sum)
 {
-    fprintf(out, "%13" PRIu64 " %9" PRIu64 " ", sum->bytes, sum->count);
+    char text[MT_FIGURE_BYTES];
+    const char *figure = mt_figure(report, sum->bytes, text);
+
+    fputs(figure, report->out);
+    if (figure[strspn(figure, "0123456789")] == '\0')
+        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
+    mt_put_count(report->out, " in %s block{|s}", sum->count);
 }
 
-static void retained_print_put_head(const struct mt_retained_report *report)
+static void retained_print_put_head(const struct mt_retained_report *report,
+                                    const struct mt_report *all)
 {
     const struct mt_retained *r = report->retained;
     const struct {
         const char *text;
         struct mt_show_sum sum;
     } sums[] = {
-        {"reached by roots", r->reached},
         {"of these by several roots", r->shared},
         {"reached by none (see leaks)",
          {r->live.bytes - r->reached.bytes, r->live.count - r->reached.count}},
     };
 
+    mt_summary_process(all);
+    fputs(": ", all->out);
+    retained_print_put_amount(all, &r->reached);
+    fputs(r->reached.count == 1 ? " is reached by roots\n"
+                                : " are reached by roots\n",
+          all->out);
+    mt_summary_core(all);
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
-        FILE *out = report->printer->out;
-        fprintf(out, "  %s: ", sums[i].text);
-        mt_put_count(out, "%s byte{|s} in ", sums[i].sum.bytes);
-        mt_put_count(out, "%s block{|s}\n", sums[i].sum.count);
+        fprintf(all->out, "  %s: ", sums[i].text);
+        retained_print_put_amount(all, &sums[i].sum);
+        putc('\n', all->out);
     }
 }
 
-static bool put_roots(const struct mt_retained_report *report)
+static unsigned retained_print_percent(uint64_t part, uint64_t all)
 {
-    FILE *out = report->printer->out;
+    return all ? (unsigned)(((unsigned __int128)part * 200 + all) / 2 / all)
+               : 0;
+}
+
+static void put_reached(const struct mt_report *all,
+                        const struct mt_holder_slot *place)
+{
+    char text[MT_FIGURE_BYTES] = "";
+
+    if (place && place->searched)
+        mt_figure(all, place->reached.bytes, text);
+    fprintf(all->out, "%8s  ", text);
+}
+
+static bool put_roots(const struct mt_retained_report *report,
+                      const struct mt_report *all)
+{
+    uint64_t reached = report->retained->reached.bytes;
+    char text[MT_FIGURE_BYTES];
     size_t n;
     struct root *roots = choose_roots(report, &n);
 
     if (roots == NULL)
         return false;
-    fprintf(out, "\n%13s %9s Retained by root\n", "Bytes", "Blocks");
+    if (n > 0)
+        fprintf(all->out, "\n%9s %4s %8s %8s  Root\n", "Retained", "%",
+                "Blocks", "Reached");
     for (size_t i = 0; i < n; i++) {
         char *name = name_root(report, &roots[i]);
-        retained_print_put_sum(out, &roots[i].sum);
-        fprintf(out, "%s%s\n", roots[i].place ? "  " : "", name ? name : "?");
+        fprintf(all->out, "%9s %3u%% %8" PRIu64 " ",
+                mt_figure(all, roots[i].sum.bytes, text),
+                retained_print_percent(roots[i].sum.bytes, reached),
+                roots[i].sum.count);
+        put_reached(all, roots[i].place);
+        fprintf(all->out, "%s%s\n", roots[i].place ? "  " : "",
+                name ? name : "?");
         free(name);
     }
     free(roots);
     return true;
 }
 
-static void put_blocks(const struct mt_retained_report *report)
+#define SHARERS 3u /* that are named */
+
+/* Names roots that reach a block which is retained by none of them. */
+static void put_sharers(const struct mt_retained_report *report,
+                        const struct mt_report *all, unsigned shared)
 {
     const struct mt_retained *r = report->retained;
-    FILE *out = report->printer->out;
+    char text[MT_FIGURE_BYTES], *name;
+    size_t n = 0;
 
-    fprintf(out, "\n%13s %9s Retained by block\n", "Bytes", "Blocks");
-    for (size_t i = 0; i < r->n_blocks; i++) {
-        const struct mt_block *block = &r->blocks[i].block;
-        retained_print_put_sum(out, &r->blocks[i].retained);
-        mt_print_block(report->printer, block, block->address);
+    for (size_t i = 0; i < r->n_places; i++) {
+        if (!(r->places[i].shares >> shared & 1) || n++ >= SHARERS)
+            continue;
+        name =
+            name_place(report, &r->holders[r->places[i].holder], &r->places[i]);
+        fprintf(all->out, "%20sreached by %s (it reaches %s)\n", "",
+                name ? name : "?",
+                mt_figure(all, r->places[i].reached.bytes, text));
+        free(name);
+    }
+    if (n > SHARERS)
+        mt_put_count(all->out, "                    and by %s other root{|s}\n",
+                     n - SHARERS);
+}
+
+static void retained_print_put_block(const struct mt_report *all,
+                                     const struct mt_block *block, int indent)
+{
+    struct mt_show_row row = {.heap = block->heap,
+                              .stack = block->stack,
+                              .depth = all->model->stacks[block->stack].depth};
+
+    mt_print_row_stack(
+        all, &row, mt_report_is_full(all) ? indent : mt_row_indent(all, indent),
+        MT_ROW_CALLERS);
+}
+
+static void put_shared(const struct mt_retained_report *report,
+                       const struct mt_report *all)
+{
+    const struct mt_retained *r = report->retained;
+    char text[MT_FIGURE_BYTES];
+    unsigned shown = 0;
+    int indent;
+
+    /* A thousandth is of interest to nobody. */
+    while (shown < r->n_shared_blocks &&
+           (report->top == 0 || shown < report->top) &&
+           r->shared_blocks[shown].retained.bytes >= r->reached.bytes / 1000)
+        shown++;
+    if (shown > 0)
+        fprintf(all->out, "\n%9s %8s  Block that several roots reach\n",
+                "Bytes", "Blocks");
+    for (unsigned i = 0; i < shown; i++) {
+        indent =
+            fprintf(all->out, "%9s %8" PRIu64 "  ",
+                    mt_figure(all, r->shared_blocks[i].retained.bytes, text),
+                    r->shared_blocks[i].retained.count);
+        indent += fprintf(all->out, "0x%" PRIx64 "  ",
+                          r->shared_blocks[i].block.address);
+        retained_print_put_block(all, &r->shared_blocks[i].block, indent);
+        put_sharers(report, all, i);
     }
 }
 
-static void retained_print_put_stacks(const struct mt_retained_report *report)
+static void put_blocks(const struct mt_retained_report *report,
+                       const struct mt_report *all)
 {
     const struct mt_retained *r = report->retained;
-    const struct mt_report frames = report_of(report);
-    FILE *out = report->printer->out;
-    size_t n = shown_stacks(report);
+    char text[MT_FIGURE_BYTES], sample[24];
+    int indent;
 
-    fprintf(out, "\n%13s %9s Retained by all blocks of a stack\n", "Bytes",
-            "Blocks");
+    if (r->n_blocks > 0)
+        fprintf(all->out, "\n%9s %8s %8s %14s  Block, or nodes like it\n",
+                "Retained", "Blocks", "Nodes", "Sample");
+    for (size_t i = 0; i < r->n_blocks; i++) {
+        const struct mt_retained_block *b = &r->blocks[i];
+        snprintf(sample, sizeof sample, "0x%" PRIx64, b->block.address);
+        indent = fprintf(all->out, "%9s %8" PRIu64 " %8" PRIu64 " %14s  ",
+                         mt_figure(all, b->retained.bytes, text),
+                         b->retained.count, b->nodes, sample);
+        retained_print_put_block(all, &b->block, indent);
+    }
+    if (r->n_blocks < r->n_all_blocks)
+        mt_put_count(all->out, "  %s more row{|s} of blocks (--top)\n",
+                     r->n_all_blocks - r->n_blocks);
+}
+
+static void retained_print_put_stacks(const struct mt_retained_report *report,
+                                      const struct mt_report *all)
+{
+    const struct mt_retained *r = report->retained;
+    char text[MT_FIGURE_BYTES], own[MT_FIGURE_BYTES], sample[24];
+    size_t n = shown_stacks(report);
+    int indent;
+
+    if (n > 0)
+        fprintf(all->out, "\n%9s %8s %8s %14s  All blocks of a stack\n",
+                "Retained", "Own", "Count", "Sample");
     for (size_t i = 0; i < n; i++) {
-        struct mt_show_row row =
-            retained_print_row_of(frames.model, &r->stacks[i]);
-        retained_print_put_sum(out, &r->stacks[i].retained);
-        mt_put_count(out, "%s block{|s} with ", r->stacks[i].own.count);
-        mt_put_count(out, "%s byte{|s}, ", r->stacks[i].own.bytes);
-        fprintf(out, "0x%" PRIx64 " retains the most\n%*s", r->stacks[i].sample,
-                FRAMES_INDENT, "");
-        mt_print_row_frames(&frames, &row, FRAMES_INDENT);
+        const struct mt_retained_stack *stack = &r->stacks[i];
+        struct mt_show_row row = retained_print_row_of(all->model, stack);
+        snprintf(sample, sizeof sample, "0x%" PRIx64, stack->sample);
+        indent = fprintf(all->out, "%9s %8s %8" PRIu64 " %14s  ",
+                         mt_figure(all, stack->retained.bytes, text),
+                         mt_figure(all, stack->own.bytes, own),
+                         stack->own.count, sample);
+        if (!mt_report_is_full(all))
+            indent = mt_row_indent(all, indent);
+        mt_print_row_stack(all, &row, indent, MT_ROW_CALLERS);
     }
     if (n < r->n_stacks)
-        mt_put_count(out, "  %s more stack{ is|s are} not shown\n",
+        mt_put_count(all->out, "  %s more stack{|s} (--top 0 shows all)\n",
                      r->n_stacks - n);
+}
+
+/* Is there a root of which it is not known what it reaches? */
+static bool unsearched(const struct mt_retained *r)
+{
+    for (size_t i = 0; i < r->n_places; i++)
+        if (!r->places[i].searched)
+            return true;
+    return false;
 }
 
 static void retained_print_put_notes(const struct mt_retained_report *report)
@@ -264,6 +393,10 @@ static void retained_print_put_notes(const struct mt_retained_report *report)
     FILE *out = report->printer->out;
 
     putc('\n', out);
+    if (unsearched(r))
+        fputs("  note: the graph is too large to say of every root what it "
+              "reaches\n",
+              out);
     if (r->missing_bytes)
         mt_put_count(out,
                      "  note: %s byte{|s} of roots and blocks could not be "
@@ -285,12 +418,12 @@ bool mt_print_retained(const struct mt_retained_report *report,
 {
     const struct mt_report all = report_of(report);
 
-    mt_print_target(&all);
-    retained_print_put_head(report);
-    if (!put_roots(report))
+    retained_print_put_head(report, &all);
+    if (!put_roots(report, &all))
         return mt_no_memory(error, "the report");
-    put_blocks(report);
-    retained_print_put_stacks(report);
+    put_shared(report, &all);
+    put_blocks(report, &all);
+    retained_print_put_stacks(report, &all);
     retained_print_put_notes(report);
     return true;
 }
@@ -312,6 +445,8 @@ static void put_json_root(struct mt_json *json,
         mt_json_address(json, "at", root->place->start);
     mt_json_u64(json, "bytes", root->sum.bytes);
     mt_json_u64(json, "count", root->sum.count);
+    if (root->place && root->place->searched)
+        mt_json_put_sum(json, "reached", &root->place->reached);
     mt_json_close(json, '}');
     free(name);
 }
@@ -327,6 +462,7 @@ static void put_json_blocks(struct mt_json *json,
         mt_json_open(json, NULL, '{');
         mt_json_u64(json, "retained_bytes", r->blocks[i].retained.bytes);
         mt_json_u64(json, "retained_count", r->blocks[i].retained.count);
+        mt_json_u64(json, "nodes", r->blocks[i].nodes);
         mt_json_put_block(json, report->printer, block, block->address);
         mt_json_close(json, '}');
     }
@@ -356,6 +492,33 @@ static void put_json_stacks(struct mt_json *json,
     mt_json_close(json, ']');
 }
 
+static void put_json_shared(struct mt_json *json,
+                            const struct mt_retained_report *report)
+{
+    const struct mt_retained *r = report->retained;
+    char *name;
+
+    mt_json_open(json, "shared_blocks", '[');
+    for (unsigned i = 0; i < r->n_shared_blocks; i++) {
+        mt_json_open(json, NULL, '{');
+        mt_json_address(json, "start", r->shared_blocks[i].block.address);
+        mt_json_u64(json, "retained_bytes", r->shared_blocks[i].retained.bytes);
+        mt_json_u64(json, "retained_count", r->shared_blocks[i].retained.count);
+        mt_json_open(json, "roots", '[');
+        for (size_t p = 0; p < r->n_places; p++) {
+            if (!(r->places[p].shares >> i & 1))
+                continue;
+            name = name_place(report, &r->holders[r->places[p].holder],
+                              &r->places[p]);
+            mt_json_string(json, NULL, name);
+            free(name);
+        }
+        mt_json_close(json, ']');
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
 bool mt_print_retained_json(const struct mt_retained_report *report,
                             struct mt_error *error)
 {
@@ -378,6 +541,7 @@ bool mt_print_retained_json(const struct mt_retained_report *report,
     for (size_t i = 0; i < n; i++)
         put_json_root(&json, report, &roots[i]);
     mt_json_close(&json, ']');
+    put_json_shared(&json, report);
     put_json_blocks(&json, report);
     put_json_stacks(&json, report);
     mt_json_u64(&json, "unreadable_bytes", r->missing_bytes);
