@@ -23,6 +23,9 @@
 #define OTHERS_PAUSE_NS 20000000
 #define LOOK_MS 100
 #define MAX_THREADS (1u << 22)
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9 */
+#endif
 #define MAX_DESCRIPTORS 65536 /* that are closed one by one */
 
 static bool make_shared(struct mt_holder *holder, pid_t tid,

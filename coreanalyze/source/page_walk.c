@@ -27,14 +27,17 @@ struct scan_argument {
 #define SCAN_PRESENT (UINT64_C(1) << 3)
 #define SCAN_SWAPPED (UINT64_C(1) << 4)
 #define SCAN_ZERO (UINT64_C(1) << 5)
+#define SCAN_GUARD (UINT64_C(1) << 8) /* Linux 6.15 */
 
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_GUARD (UINT64_C(1) << 58)
 
 enum walk_end { WALK_DONE, WALK_GONE, WALK_UNKNOWN };
 
-/* Moves *at to where it ended. */
+/* Guard pages (MADV_GUARD_INSTALL, as of thread stacks) look like swapped ones.
+ * They hold nothing: they are holes. Moves *at to where it ended. */
 static enum walk_end walk_by_scan(int pagemap, uint64_t *at, uint64_t end,
                                   mt_visit_pages *visit, void *context)
 {
@@ -45,7 +48,8 @@ static enum walk_end walk_by_scan(int pagemap, uint64_t *at, uint64_t end,
         .regions = (uintptr_t)regions,
         .n_regions = REGIONS,
         .any_of = SCAN_PRESENT | SCAN_SWAPPED,
-        .wanted = SCAN_PRESENT | SCAN_SWAPPED | SCAN_FILE | SCAN_ZERO,
+        .wanted =
+            SCAN_PRESENT | SCAN_SWAPPED | SCAN_FILE | SCAN_ZERO | SCAN_GUARD,
     };
 
     while (*at < end) {
@@ -55,6 +59,10 @@ static enum walk_end walk_by_scan(int pagemap, uint64_t *at, uint64_t end,
         n = ioctl(pagemap, SCAN, &argument);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EINVAL && (argument.wanted & SCAN_GUARD)) {
+            argument.wanted &= ~SCAN_GUARD;
+            continue;
+        }
         if (n < 0)
             return errno == ESRCH    ? WALK_GONE
                    : errno == EFAULT ? WALK_DONE /* not the user's */
@@ -64,7 +72,8 @@ static enum walk_end walk_by_scan(int pagemap, uint64_t *at, uint64_t end,
             struct mt_page_run run = {r->start, r->end,
                                       !(r->categories & SCAN_PRESENT),
                                       r->categories & SCAN_FILE};
-            if ((r->categories & SCAN_ZERO) && !run.swapped)
+            if (((r->categories & SCAN_ZERO) && !run.swapped) ||
+                (r->categories & SCAN_GUARD))
                 continue;
             if (!visit(context, &run))
                 return WALK_DONE;
@@ -79,7 +88,8 @@ static enum walk_end walk_by_scan(int pagemap, uint64_t *at, uint64_t end,
 /* Entries that are alike, from `i` on, up to `n`. */
 static size_t same_entries(const uint64_t *entries, size_t i, size_t n)
 {
-    const uint64_t bits = ENTRY_PRESENT | ENTRY_SWAPPED | ENTRY_FILE;
+    const uint64_t bits =
+        ENTRY_PRESENT | ENTRY_SWAPPED | ENTRY_FILE | ENTRY_GUARD;
     size_t last = i + 1;
 
     while (last < n && (entries[last] & bits) == (entries[i] & bits))
@@ -109,7 +119,7 @@ static enum walk_end walk_by_entry(int pagemap, uint64_t start, uint64_t end,
             last = same_entries(entries, i, n);
             run.end = start + last * PAGE;
             if ((entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) &&
-                !visit(context, &run))
+                !(entries[i] & ENTRY_GUARD) && !visit(context, &run))
                 return WALK_DONE;
         }
         start += n * PAGE;

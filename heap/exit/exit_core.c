@@ -7,6 +7,7 @@
 #include "heap/exit/at_exit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -30,6 +31,22 @@ static ssize_t read_memory(struct mt_exit *a, void *to, uint64_t address,
     return mt_kernel(SYS_process_vm_readv, mt_os_pid(), &local, 1, &remote, 1);
 }
 
+/* A guard page of a thread's stack (MADV_GUARD_INSTALL) is in a mapping that
+ * can be read, and has no contents. */
+static bool is_guard(uint64_t address)
+{
+    const uint64_t guard = UINT64_C(1) << 58; /* Linux 6.15 */
+    uint64_t entry = 0;
+    int file = mt_exit_open(MT_EXIT_SELF "pagemap", O_RDONLY);
+
+    if (file < 0)
+        return false;
+    ssize_t n = mt_kernel(SYS_pread64, file, &entry, sizeof entry,
+                          address / PAGE * sizeof entry);
+    mt_kernel(SYS_close, file);
+    return n == (ssize_t)sizeof entry && (entry & guard);
+}
+
 /* Reads into the chunk; pages that cannot be read are zeros. */
 static void read_chunk(struct mt_exit *a, uint64_t address, size_t bytes)
 {
@@ -43,7 +60,8 @@ static void read_chunk(struct mt_exit *a, uint64_t address, size_t bytes)
         if (page > bytes - at)
             page = bytes - at;
         memset(a->chunk + at, 0, page);
-        a->missing_bytes += page;
+        if (!is_guard(address + at))
+            a->missing_bytes += page;
         at += page;
     }
 }
