@@ -10,6 +10,7 @@
 
 #include "coreanalyze/reader.h"
 #include "coreanalyze/source/source.h"
+#include "coreanalyze/symbols/symbolize.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -192,6 +193,7 @@ int main(int argc, char **argv)
         "# Where the library is; all but the first seen from the folder that\n"
         "# this package is in.\n"
         "LIBRARY = \"libmemtrace-read.so.0\"\n"
+        "USUAL_DEBUG_DIR = r\"" MT_USUAL_DEBUG_DIR "\"\n"
         "LIBDIR = r\"%s\"\n"
         "INSTALLED_AT = r\"%s\"\n"
         "BUILT_AT = \"../coreanalyze/.libs\"\n\n"

@@ -137,26 +137,28 @@
 #define MT_ROOT_READY 1u  /* start-up is done */
 #define MT_ROOT_FORKED 2u /* this process is a fork of the one that started */
 
-/* Sections, in the order of the root's table. */
+/* Sections, in the order of the root's table: S(ID, name, bytes of a record,
+ * kept, doc).  `kept`: a mini-core holds all that is used of it; of the slice
+ * maps it holds those of each region, up to its top. */
 #define MT_SECTIONS(S)                                                        \
-    S(SCHEMA, schema, 1, "text: this layout")                                 \
-    S(HEAPS, heaps, sizeof(struct mt_heap_record), "heaps")                   \
-    S(REGIONS, regions, sizeof(struct mt_region_record), "regions")           \
-    S(THREADS, threads, sizeof(struct mt_thread_record), "threads")           \
-    S(EPOCHS, epochs, sizeof(struct mt_epoch_record), "times")                \
-    S(MODULES, modules, sizeof(struct mt_module_record), "programs, libraries") \
-    S(STRINGS, strings, 1, "text: paths and labels, each ends in NUL")        \
-    S(STACKS, stacks, sizeof(struct mt_stack_record), "call stacks")          \
-    S(NODES, nodes, sizeof(struct mt_node_record), "frames of the stacks")    \
-    S(SPANS, spans, sizeof(struct mt_span_record), "spans; id 0 is not used") \
-    S(SLICE_MAPS, slice_maps, 4, "span id of every slice of a region")        \
-    S(BITMAPS, bitmaps, 8, "free bits of spans with more than 64 blocks")     \
-    S(TAGS, tags, 8, "tags of the blocks of small spans")                     \
-    S(COUNTERS, counters, sizeof(struct mt_counter_record),                   \
+    S(SCHEMA, schema, 1, 1, "text: this layout")                              \
+    S(HEAPS, heaps, sizeof(struct mt_heap_record), 1, "heaps")                \
+    S(REGIONS, regions, sizeof(struct mt_region_record), 1, "regions")        \
+    S(THREADS, threads, sizeof(struct mt_thread_record), 1, "threads")        \
+    S(EPOCHS, epochs, sizeof(struct mt_epoch_record), 1, "times")             \
+    S(MODULES, modules, sizeof(struct mt_module_record), 1, "programs, libraries")\
+    S(STRINGS, strings, 1, 1, "text: paths and labels, each ends in NUL")     \
+    S(STACKS, stacks, sizeof(struct mt_stack_record), 1, "call stacks")       \
+    S(NODES, nodes, sizeof(struct mt_node_record), 1, "frames of the stacks") \
+    S(SPANS, spans, sizeof(struct mt_span_record), 1, "spans; id 0 is not used")\
+    S(SLICE_MAPS, slice_maps, 4, 0, "span id of every slice of a region")     \
+    S(BITMAPS, bitmaps, 8, 1, "free bits of spans with more than 64 blocks")  \
+    S(TAGS, tags, 8, 1, "tags of the blocks of small spans")                  \
+    S(COUNTERS, counters, sizeof(struct mt_counter_record), 1,                \
       "per thread: counts not yet added to the stack table")                  \
-    S(PRIVATE, private, 1, "the allocator's own; readers skip it")
+    S(PRIVATE, private, 1, 0, "the allocator's own; readers skip it")
 
-#define MT_SECTION_ID(ID, name, entry, doc) MT_SECTION_##ID,
+#define MT_SECTION_ID(ID, name, entry, kept, doc) MT_SECTION_##ID,
 enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 #undef MT_SECTION_ID
 #define MT_MAX_SECTIONS 24

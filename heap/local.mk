@@ -1,6 +1,6 @@
 # libmemtrace: the traced heap. It needs libc alone.
 include_HEADERS += %D%/memtrace.h %D%/memtrace_epoch.h %D%/memtrace_pmr.h
-noinst_HEADERS += %D%/layout.h %D%/attributes.h %D%/lock.h %D%/os.h \
+noinst_HEADERS += %D%/layout.h %D%/corenote.h %D%/attributes.h %D%/lock.h %D%/os.h \
 	%D%/time_index.h
 pkgconfig_DATA += %D%/memtrace.pc
 

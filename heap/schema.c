@@ -32,7 +32,7 @@ MT_RECORDS(ASSERT_RECORD)
     "field " #name " " #offset " " TEXT(BYTES_##type) " " TEXT(n) " " doc "\n"
 #define RECORD(name, FIELDS, size)                                             \
     "record " #name " " #size "\n" FIELDS(FIELD, ARRAY)
-#define SECTION(ID, name, entry, doc) "section " #name " " doc "\n"
+#define SECTION(ID, name, entry, kept, doc) "section " #name " " doc "\n"
 
 static const char schema[] = "memtrace layout " TEXT(MT_LAYOUT_MAJOR) "." TEXT(
     MT_LAYOUT_MINOR) "\n" MT_RECORDS(RECORD) MT_SECTIONS(SECTION);

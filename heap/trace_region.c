@@ -43,7 +43,7 @@ static const struct {
     [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
 };
 
-#define SECTION_NAME(ID, n, entry, doc) {#n, (uint32_t)(entry)},
+#define SECTION_NAME(ID, n, entry, kept, doc) {#n, (uint32_t)(entry)},
 static const struct {
     char name[16];
     uint32_t entry_bytes;

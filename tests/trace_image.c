@@ -103,7 +103,7 @@ struct image *image_new(void)
         const char *name;
         uint32_t entry_bytes;
     } sections[] = {
-#define SECTION(ID, name, entry, doc) {#name, (uint32_t)(entry)},
+#define SECTION(ID, name, entry, kept, doc) {#name, (uint32_t)(entry)},
         MT_SECTIONS(SECTION)};
     struct image *image = calloc(1, sizeof *image);
     struct mt_root *root;

@@ -3,7 +3,7 @@
  * The symbolizer on programs that the tests compile: every form of DWARF that
  * the compilers here make, debug files apart, files that do not match.
  */
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
 #include "coreanalyze/symbols/symbolize.h"
 #include "tests/unit.h"
 

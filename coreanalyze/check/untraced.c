@@ -5,7 +5,7 @@
  */
 #include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/text.h"
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
 #include <fcntl.h>

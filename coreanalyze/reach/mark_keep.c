@@ -7,6 +7,7 @@
  */
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reach/range_filter.h"
+#include "coreanalyze/reach/roots.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/base/search.h"
@@ -15,7 +16,6 @@
 
 #include <stdlib.h>
 
-#define RED_ZONE 128u
 /* At least, whatever a damaged root says. */
 #define TRACE_BYTES (UINT64_C(1) << 20)
 #define STACK_BYTES (UINT64_C(64) << 20) /* of one, at most */
@@ -104,10 +104,10 @@ static bool list_intervals(struct filter *k, const struct mt_source *source)
         uint64_t sp = source->threads[i].registers[MT_REG_RSP];
         const struct mt_mapping *m = mt_source_mapping(source, sp);
         struct mt_block_ref place;
-        if (source->threads[i].has_registers && m && sp > RED_ZONE &&
+        if (source->threads[i].has_registers && m && sp > MT_RED_ZONE &&
             !mt_map_find(k->map, sp, &place))
             k->whole[n++] = (struct interval){
-                sp - RED_ZONE,
+                sp - MT_RED_ZONE,
                 m->end - sp < STACK_BYTES ? m->end : sp + STACK_BYTES};
     }
     /* The C library's records of threads say where stacks are. */

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define RED_ZONE 128u
 #define DTV_OFFSET 8u /* of the pointer in the control block */
 #define DTV_SKIP 16u  /* it points after the first entry of the vector */
 
@@ -163,7 +162,7 @@ static uint64_t red_zone_of(const struct mt_thread *thread)
 {
     uint64_t call = thread->registers[MT_REG_ORIG_RAX];
 
-    return call == SYS_exit_group || call == SYS_exit ? 0 : RED_ZONE;
+    return call == SYS_exit_group || call == SYS_exit ? 0 : MT_RED_ZONE;
 }
 
 /* The part of [start, end) below a stack pointer that lies in it. */

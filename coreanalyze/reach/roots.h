@@ -10,6 +10,9 @@
 #include "coreanalyze/reach/mark.h"
 #include "coreanalyze/snapshot/model.h"
 
+/* Bytes below the stack pointer that a function may use without moving it. */
+#define MT_RED_ZONE 128u
+
 enum mt_root_kind {
     MT_ROOT_REGISTER,
     MT_ROOT_DTV,     /* a thread's vector of TLS blocks */

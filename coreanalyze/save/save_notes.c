@@ -2,7 +2,7 @@
  *
  * save_notes.c - the notes of a mini-core, as the kernel writes them.
  */
-#include "coreanalyze/source/minicore.h"
+#include "heap/corenote.h"
 #include "coreanalyze/save/save.h"
 
 #include <elf.h>
@@ -114,11 +114,11 @@ static void put_names(const struct mt_source *source, FILE *out)
         n += is_named(&source->threads[i]);
     if (n == 0)
         return;
-    save_notes_begin(out, MT_MINICORE_NOTE, MT_MINICORE_THREADS,
-                     n * sizeof(struct mt_minicore_thread));
+    save_notes_begin(out, MT_NOTE_NAME, MT_NOTE_THREADS,
+                     n * sizeof(struct mt_thread_note));
     for (size_t i = 0; i < source->n_threads; i++) {
         const struct mt_thread *t = &source->threads[i];
-        struct mt_minicore_thread thread = {.tid = t->tid};
+        struct mt_thread_note thread = {.tid = t->tid};
         memcpy(thread.name, t->name, sizeof thread.name);
         if (is_named(t))
             fwrite(&thread, sizeof thread, 1, out);
@@ -128,8 +128,8 @@ static void put_names(const struct mt_source *source, FILE *out)
 void mt_save_notes(const struct mt_save *save, FILE *out)
 {
     const struct mt_source *source = save->source;
-    struct mt_minicore_note note = {
-        .version = MT_MINICORE_VERSION,
+    struct mt_saved_note note = {
+        .version = 1,
         .tables_incomplete = source->coverage.tables_incomplete,
         .missing_bytes = source->coverage.missing_bytes,
         .bad_notes = source->coverage.bad_notes,
@@ -150,6 +150,6 @@ void mt_save_notes(const struct mt_save *save, FILE *out)
     if (source->auxv_bytes > 0)
         save_notes_put(out, "CORE", NT_AUXV, source->auxv, source->auxv_bytes);
     save_notes_put_files(source, out);
-    save_notes_put(out, MT_MINICORE_NOTE, MT_MINICORE_TYPE, &note, sizeof note);
+    save_notes_put(out, MT_NOTE_NAME, MT_NOTE_SAVED, &note, sizeof note);
     put_names(source, out);
 }

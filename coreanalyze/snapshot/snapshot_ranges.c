@@ -7,12 +7,14 @@
 void mt_model_trace_ranges(const struct mt_model *model, mt_visit_range *visit,
                            void *context)
 {
+#define KEPT(ID, name, entry, kept, doc) kept,
+    static const bool kept[] = {MT_SECTIONS(KEPT)};
+#undef KEPT
     const struct mt_snapshot *snapshot = model->snapshot;
 
     visit(context, model->root, snapshot->records[MT_RECORD_root].bytes);
     for (unsigned i = 0; i < MT_N_SECTIONS; i++)
-        if (i != MT_SECTION_PRIVATE && i != MT_SECTION_SLICE_MAPS &&
-            snapshot->sections[i].used > 0)
+        if (kept[i] && snapshot->sections[i].used > 0)
             visit(context, snapshot->sections[i].base,
                   snapshot->sections[i].used);
     /* A region's map is as long as its reservation: of the slices that were

@@ -28,7 +28,7 @@ static bool section_ok(const struct mt_snapshot *snapshot,
 void mt_snapshot_sections(struct mt_snapshot *snapshot)
 {
     static const char *const names[] = {
-#define SECTION_NAME(ID, name, entry, doc) #name,
+#define SECTION_NAME(ID, name, entry, kept, doc) #name,
         MT_SECTIONS(SECTION_NAME)};
     const struct mt_record_map *map =
         &snapshot->records[MT_RECORD_section_record];

@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The model's numbers are those of the layout, which its users do not see. */
+_Static_assert(MT_ID_UNTRACED == MT_STACK_UNTRACED, "stack ids");
+_Static_assert(MT_ID_OVERFLOW == MT_STACK_OVERFLOW, "stack ids");
+_Static_assert(MT_ID_UNSAMPLED == MT_STACK_UNSAMPLED, "stack ids");
+_Static_assert(MT_ID_FIRST == MT_STACK_FIRST, "stack ids");
+_Static_assert(MT_MAX_FRAMES == MT_DEPTH_MAX, "frames of a stack");
+
 #define MAX_AGAIN 4096u
 #define PC_MASK ((UINT64_C(1) << 48) - 1)
 

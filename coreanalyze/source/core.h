@@ -8,8 +8,8 @@
 #include "coreanalyze/source/source.h"
 
 struct core_segment {
-    uint64_t address, bytes; /* that are in the file */
-    uint64_t offset;         /* in the file */
+    uint64_t start, end; /* addresses; the bytes are in the file */
+    uint64_t offset;     /* in the file */
 };
 
 struct core {

@@ -27,11 +27,10 @@ static bool core_capture_add_pieces(const struct core *core,
 
     for (size_t i = 0; pieces && i < core->n_segments; i++) {
         const struct core_segment *s = &core->segments[i];
-        const struct mt_mapping *m =
-            mt_source_mapping(&core->source, s->address);
-        if (m && (m->flags & MT_MAP_WRITE) && s->address % MT_STORE_PAGE == 0)
-            pieces[n++] = (struct mt_word_copy_piece){.start = s->address,
-                                                      .bytes = s->bytes};
+        const struct mt_mapping *m = mt_source_mapping(&core->source, s->start);
+        if (m && (m->flags & MT_MAP_WRITE) && s->start % MT_STORE_PAGE == 0)
+            pieces[n++] = (struct mt_word_copy_piece){
+                .start = s->start, .bytes = s->end - s->start};
     }
     ok = pieces && mt_word_copy_pieces(store, pieces, n);
     free(pieces);

@@ -4,13 +4,17 @@
  * vector; and the merge of the files into the mappings.
  */
 #include "coreanalyze/source/core.h"
+#include "coreanalyze/base/elf_note.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
-#include "coreanalyze/source/minicore.h"
+#include "coreanalyze/source/segments.h"
+#include "heap/corenote.h"
 
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(MT_N_SAVED_KINDS == MT_N_LIMIT_KINDS, "kinds of limits");
 
 #define AUXV_SYSINFO_EHDR 33
 #define AUXV_PHDR 3
@@ -45,38 +49,19 @@ static uint32_t core_notes_get32(const uint8_t *p)
 
 /* --- mappings --- */
 
-static int core_notes_by_start(const void *a, const void *b)
+static void mapping_skip(void *item, uint64_t bytes)
 {
-    const struct mt_mapping *x = a, *y = b;
+    struct mt_mapping *m = item;
 
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    return x->end < y->end ? -1 : x->end > y->end;
+    m->present = m->present > bytes ? m->present - bytes : 0;
+    m->file_offset += bytes;
 }
 
 static void sort_mappings(struct mt_source *source)
 {
-    uint64_t end = 0;
-    size_t kept = 0;
-
-    if (source->n_mappings == 0)
-        return;
-    qsort(source->mappings, source->n_mappings, sizeof *source->mappings,
-          core_notes_by_start);
-    for (size_t i = 0; i < source->n_mappings; i++) {
-        struct mt_mapping m = source->mappings[i];
-        if (m.start < end) {
-            uint64_t skip = end - m.start;
-            if (end >= m.end)
-                continue;
-            m.start = end;
-            m.present = m.present > skip ? m.present - skip : 0;
-            m.file_offset += skip;
-        }
-        end = m.end;
-        source->mappings[kept++] = m;
-    }
-    source->n_mappings = kept;
+    source->n_mappings =
+        mt_segments_sort(source->mappings, source->n_mappings,
+                         sizeof *source->mappings, mapping_skip);
 }
 
 static struct mt_mapping *mapping_at(struct mt_source *source, uint64_t address)
@@ -204,7 +189,7 @@ static void note_process(struct core *core, const uint8_t *data)
 static void note_minicore(struct core *core, const uint8_t *data, size_t bytes)
 {
     struct mt_source *source = &core->source;
-    struct mt_minicore_note note;
+    struct mt_saved_note note;
 
     source->process.mini = true;
     if (bytes < sizeof note) {
@@ -223,13 +208,13 @@ static void note_self(struct core *core, const uint8_t *data, size_t bytes)
     struct mt_source *source = &core->source;
     struct mt_self_note note = {0};
 
-    if (bytes < MT_NOTE_SELF_LEAST) {
+    if (bytes < MT_SELF_NOTE_LEAST) {
         source->coverage.bad_notes++;
         return;
     }
     memcpy(&note, data, bytes < sizeof note ? bytes : sizeof note);
     source->process.saved_at = (struct mt_saved_at){
-        note.limit_kind < MT_N_SAVED_KINDS ? note.limit_kind : 0, note.limit,
+        note.limit_kind < MT_N_LIMIT_KINDS ? note.limit_kind : 0, note.limit,
         note.usage, note.resident_bytes, note.realtime_ns};
     source->process.mini = note.mini != 0;
     source->coverage.missing_bytes += note.missing_bytes;
@@ -240,7 +225,7 @@ static void note_self(struct core *core, const uint8_t *data, size_t bytes)
 static void note_names(struct core *core, const uint8_t *data, size_t bytes)
 {
     struct mt_source *source = &core->source;
-    struct mt_minicore_thread thread;
+    struct mt_thread_note thread;
     size_t next = 0;
 
     /* In the order of the threads, of which some may have no name. */
@@ -275,21 +260,31 @@ static void note_auxv(struct core *core, const uint8_t *data, size_t bytes)
     }
 }
 
-static bool one_note(struct core *core, uint32_t type, const uint8_t *data,
-                     size_t bytes, size_t *threads, struct mt_error *error)
+static bool one_note(struct core *core, const struct mt_elf_note *note,
+                     size_t *threads, struct mt_error *error)
 {
     bool ok = true;
 
-    if (type == NT_PRSTATUS && bytes >= PRSTATUS_BYTES)
-        ok = note_thread(core, data, threads) ||
+    if (note->type == NT_PRSTATUS && note->bytes >= PRSTATUS_BYTES)
+        ok = note_thread(core, note->data, threads) ||
              mt_no_memory(error, "the threads");
-    else if (type == NT_PRPSINFO && bytes >= PRPSINFO_BYTES)
-        note_process(core, data);
-    else if (type == NT_FILE)
-        ok = note_files(core, data, bytes, error);
-    else if (type == NT_PRSTATUS || type == NT_PRPSINFO)
+    else if (note->type == NT_PRPSINFO && note->bytes >= PRPSINFO_BYTES)
+        note_process(core, note->data);
+    else if (note->type == NT_FILE)
+        ok = note_files(core, note->data, note->bytes, error);
+    else if (note->type == NT_PRSTATUS || note->type == NT_PRPSINFO)
         core->source.coverage.bad_notes++;
     return ok;
+}
+
+static void note_of_ours(struct core *core, const struct mt_elf_note *note)
+{
+    if (note->type == MT_NOTE_SAVED)
+        note_minicore(core, note->data, note->bytes);
+    else if (note->type == MT_NOTE_SELF)
+        note_self(core, note->data, note->bytes);
+    else if (note->type == MT_NOTE_THREADS)
+        note_names(core, note->data, note->bytes);
 }
 
 bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
@@ -297,43 +292,23 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
 {
     const uint8_t *notes = mt_core_piece(core, offset, bytes), *auxv = NULL;
     size_t at = 0, auxv_bytes = 0, threads = core->source.n_threads;
+    struct mt_elf_note note;
 
     if (notes == NULL)
         return mt_no_memory(error, "the notes of the core");
-    while (bytes - at >= sizeof(Elf64_Nhdr)) {
-        Elf64_Nhdr note;
-        memcpy(&note, notes + at, sizeof note);
-        size_t name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
-        size_t desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
-        at += sizeof note;
-        /* The last descriptor may lack its padding. */
-        if (name > bytes - at || note.n_descsz > bytes - at - name) {
-            core->source.coverage.bad_notes++;
-            break;
-        }
-        const uint8_t *data = notes + at + name;
-        bool is_core = note.n_namesz >= 4 && memcmp(notes + at, "CORE", 4) == 0;
-        if (is_core && note.n_type == NT_AUXV) {
-            auxv = data;
-            auxv_bytes = note.n_descsz;
-        } else if (is_core && !one_note(core, note.n_type, data, note.n_descsz,
-                                        &threads, error)) {
+    while (mt_elf_note_next(notes, bytes, 4, &at, &note)) {
+        bool is_core =
+            note.name_bytes >= 4 && memcmp(note.name, "CORE", 4) == 0;
+        if (is_core && note.type == NT_AUXV) {
+            auxv = note.data;
+            auxv_bytes = note.bytes;
+        } else if (is_core && !one_note(core, &note, &threads, error)) {
             return false;
+        } else if (mt_elf_note_is(&note, MT_NOTE_NAME)) {
+            note_of_ours(core, &note);
         }
-        if (note.n_namesz == sizeof MT_MINICORE_NOTE &&
-            memcmp(notes + at, MT_MINICORE_NOTE, sizeof MT_MINICORE_NOTE) ==
-                0) {
-            if (note.n_type == MT_MINICORE_TYPE)
-                note_minicore(core, data, note.n_descsz);
-            else if (note.n_type == MT_NOTE_SELF)
-                note_self(core, data, note.n_descsz);
-            else if (note.n_type == MT_MINICORE_THREADS)
-                note_names(core, data, note.n_descsz);
-        }
-        if (desc > bytes - at - name)
-            break;
-        at += name + desc;
     }
+    core->source.coverage.bad_notes += bytes - at >= sizeof(Elf64_Nhdr);
     /* Needs the files, whose note may come later. */
     if (auxv)
         note_auxv(core, auxv, auxv_bytes);

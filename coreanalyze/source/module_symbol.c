@@ -4,15 +4,12 @@
  * the module's file.
  */
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MAX_CHAIN 65536u
 #define MAX_HEADERS 256u
@@ -118,121 +115,58 @@ static uint64_t in_memory(struct mt_source *source,
     return 0;
 }
 
-struct file {
-    const uint8_t *data;
-    size_t bytes;
-};
-
-/* `count` items at `offset` of the file, or NULL. */
-static const void *file_at(const struct file *file, uint64_t offset,
-                           uint64_t count, size_t item)
-{
-    if (offset > file->bytes || count > (file->bytes - offset) / item)
-        return NULL;
-    return file->data + offset;
-}
-
-static bool same_build_id(const struct file *file, const Elf64_Ehdr *header,
+static bool same_build_id(const struct mt_elf *elf,
                           const struct mt_module *module)
 {
-    const uint8_t *headers =
-        file_at(file, header->e_phoff, header->e_phnum, sizeof(Elf64_Phdr));
-    uint8_t wanted[16 + sizeof module->build_id];
-    Elf64_Nhdr note = {4, module->build_id_bytes, NT_GNU_BUILD_ID};
+    const uint8_t *id;
+    size_t bytes;
 
-    if (module->build_id_bytes == 0)
-        return true;
-    memcpy(wanted, &note, sizeof note);
-    memcpy(wanted + sizeof note, "GNU", 4);
-    memcpy(wanted + 16, module->build_id, module->build_id_bytes);
-    for (unsigned i = 0; headers && i < header->e_phnum; i++) {
-        Elf64_Phdr program;
-        memcpy(&program, headers + i * sizeof program, sizeof program);
-        const void *notes =
-            file_at(file, program.p_offset, program.p_filesz, 1);
-        if (program.p_type == PT_NOTE && notes &&
-            memmem(notes, program.p_filesz, wanted,
-                   16 + module->build_id_bytes))
-            return true;
-    }
-    return false;
+    return module->build_id_bytes == 0 ||
+           (mt_elf_build_id(elf, &id, &bytes) &&
+            bytes == module->build_id_bytes &&
+            memcmp(id, module->build_id, bytes) == 0);
 }
 
-static uint64_t module_symbol_in_section(const struct file *file,
-                                         const uint8_t *sections, unsigned n,
-                                         const Elf64_Shdr *table,
+static uint64_t module_symbol_in_section(const struct mt_elf *elf,
+                                         const struct mt_elf_section *table,
                                          const char *name)
 {
-    Elf64_Shdr strings;
-    const uint8_t *symbols, *text;
-    uint64_t count = table->sh_size / sizeof(Elf64_Sym);
+    const struct mt_elf_section *strings;
     size_t length = strlen(name) + 1;
 
-    if (table->sh_link >= n)
+    if (table->link >= elf->n_sections)
         return 0;
-    memcpy(&strings, sections + table->sh_link * sizeof strings,
-           sizeof strings);
-    symbols = file_at(file, table->sh_offset, count, sizeof(Elf64_Sym));
-    text = file_at(file, strings.sh_offset, strings.sh_size, 1);
-    for (uint64_t i = 0; symbols && text && i < count; i++) {
+    strings = &elf->sections[table->link];
+    for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= table->bytes;
+         at += sizeof(Elf64_Sym)) {
         Elf64_Sym symbol;
-        memcpy(&symbol, symbols + i * sizeof symbol, sizeof symbol);
-        if (symbol.st_name < strings.sh_size &&
-            strings.sh_size - symbol.st_name >= length &&
-            memcmp(text + symbol.st_name, name, length) == 0 &&
+        memcpy(&symbol, elf->data + table->offset + at, sizeof symbol);
+        if (symbol.st_name < strings->bytes &&
+            strings->bytes - symbol.st_name >= length &&
+            memcmp(elf->data + strings->offset + symbol.st_name, name,
+                   length) == 0 &&
             module_symbol_defines(&symbol))
             return symbol.st_value;
     }
     return 0;
 }
 
-static uint64_t in_mapped_file(const struct file *file,
-                               const struct mt_module *module, const char *name)
-{
-    Elf64_Ehdr header;
-    const uint8_t *sections;
-    uint64_t value = 0;
-
-    if (file->bytes < sizeof header)
-        return 0;
-    memcpy(&header, file->data, sizeof header);
-    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-        header.e_ident[EI_CLASS] != ELFCLASS64 ||
-        !same_build_id(file, &header, module))
-        return 0;
-    sections =
-        file_at(file, header.e_shoff, header.e_shnum, sizeof(Elf64_Shdr));
-    for (unsigned i = 0; sections && value == 0 && i < header.e_shnum; i++) {
-        Elf64_Shdr table;
-        memcpy(&table, sections + i * sizeof table, sizeof table);
-        if (table.sh_type == SHT_DYNSYM || table.sh_type == SHT_SYMTAB)
-            value = module_symbol_in_section(file, sections, header.e_shnum,
-                                             &table, name);
-    }
-    return value;
-}
-
 static uint64_t in_file_at(const char *path, const struct mt_module *module,
                            const char *name)
 {
-    struct file file = {NULL, 0};
-    struct stat status;
+    struct mt_error ignored;
+    struct mt_elf *elf = mt_elf_open(path, &ignored);
     uint64_t value = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool same;
 
-    if (fd < 0)
+    if (elf == NULL)
         return 0;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_size > 0) {
-        file.bytes = (size_t)status.st_size;
-        void *map = mmap(NULL, file.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map != MAP_FAILED) {
-            file.data = map;
-            value = in_mapped_file(&file, module, name);
-            munmap(map, file.bytes);
-        }
-    }
-    close(fd);
+    same = same_build_id(elf, module);
+    for (size_t i = 0; value == 0 && same && i < elf->n_sections; i++)
+        if (elf->sections[i].type == SHT_DYNSYM ||
+            elf->sections[i].type == SHT_SYMTAB)
+            value = module_symbol_in_section(elf, &elf->sections[i], name);
+    mt_elf_close(elf);
     return value ? module->load_bias + value : 0;
 }
 

@@ -9,6 +9,7 @@
  * ran.
  */
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/base/elf_note.h"
 #include "coreanalyze/base/memory.h"
 
 #include <elf.h>
@@ -51,26 +52,17 @@ static void read_build_id(struct mt_source *source, uint64_t address,
 {
     uint8_t notes[2048];
     size_t size = bytes < sizeof notes ? bytes : sizeof notes;
+    struct mt_elf_note note;
     size_t at = 0;
 
     size = mt_source_read_part(source, address, notes, size);
-    while (size - at >= sizeof(Elf64_Nhdr)) {
-        Elf64_Nhdr note;
-        memcpy(&note, notes + at, sizeof note);
-        at += sizeof note;
-        size_t name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
-        size_t desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
-        if (name > size - at || desc > size - at - name)
-            return;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            memcmp(notes + at, "GNU", 4) == 0 &&
-            note.n_descsz <= sizeof module->build_id) {
-            memcpy(module->build_id, notes + at + name, note.n_descsz);
-            module->build_id_bytes = note.n_descsz;
+    while (mt_elf_note_next(notes, size, 4, &at, &note))
+        if (mt_elf_note_is_build_id(&note) &&
+            note.bytes <= sizeof module->build_id) {
+            memcpy(module->build_id, note.data, note.bytes);
+            module->build_id_bytes = note.bytes;
             return;
         }
-        at += name + desc;
-    }
 }
 
 /* The first address after all segments, at least `end`. */

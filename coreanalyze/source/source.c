@@ -9,6 +9,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/reg.h>
+
+_Static_assert(MT_REG_ORIG_RAX == ORIG_RAX && MT_REG_RIP == RIP &&
+                   MT_REG_RSP == RSP && MT_REG_FS_BASE == FS_BASE,
+               "registers are in the kernel's order");
 
 void mt_source_free(struct mt_source *source)
 {

@@ -12,6 +12,7 @@
 #include "coreanalyze/base/search.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/segments.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <elf.h>
@@ -25,13 +26,7 @@
 /* The first segment that ends after `address`; n_segments if none does. */
 static size_t first_segment(const struct core *core, uint64_t address)
 {
-    size_t n =
-        mt_count_up_to(core->segments, core->n_segments, address, address);
-
-    return n > 0 && address - core->segments[n - 1].address <
-                        core->segments[n - 1].bytes
-               ? n - 1
-               : n;
+    return mt_count_up_to(core->segments, core->n_segments, end, address);
 }
 
 static const struct core_segment *find_segment(const struct core *core,
@@ -39,7 +34,7 @@ static const struct core_segment *find_segment(const struct core *core,
 {
     size_t i = first_segment(core, address);
 
-    if (i < core->n_segments && core->segments[i].address <= address)
+    if (i < core->n_segments && core->segments[i].start <= address)
         return &core->segments[i];
     return NULL;
 }
@@ -60,10 +55,10 @@ static size_t core_source_read(struct mt_source *source, uint64_t address,
         const struct core_segment *s = find_segment(core, address + done);
         if (s == NULL)
             break;
-        uint64_t skip = address + done - s->address;
+        uint64_t skip = address + done - s->start;
         size_t n = bytes - done;
-        if (n > s->bytes - skip)
-            n = (size_t)(s->bytes - skip);
+        if (n > s->end - s->start - skip)
+            n = (size_t)(s->end - s->start - skip);
         if (source->store) {
             uint64_t gap = mt_word_copy_gap(source->store, address + done);
             n = n < gap ? n : (size_t)gap;
@@ -81,9 +76,9 @@ static const void *core_source_view(struct mt_source *source, uint64_t address,
     struct core *core = (struct core *)source;
     const struct core_segment *s = find_segment(core, address);
 
-    if (s == NULL || bytes > s->bytes - (address - s->address))
+    if (s == NULL || bytes > s->end - address)
         return NULL;
-    return core->data + s->offset + (address - s->address);
+    return core->data + s->offset + (address - s->start);
 }
 
 static const void *source_core_core_extent(struct mt_source *source,
@@ -95,8 +90,8 @@ static const void *source_core_core_extent(struct mt_source *source,
 
     if (s == NULL)
         return NULL;
-    *start = s->address;
-    *bytes = s->bytes;
+    *start = s->start;
+    *bytes = s->end - s->start;
     return core->data + s->offset;
 }
 
@@ -110,10 +105,10 @@ static void core_pages(struct mt_source *source, uint64_t start, uint64_t end,
         stats->page_bytes = 4096;
     for (size_t i = first_segment(core, start); i < core->n_segments; i++) {
         const struct core_segment *s = &core->segments[i];
-        if (s->address >= end)
+        if (s->start >= end)
             break;
-        uint64_t from = s->address > start ? s->address : start;
-        uint64_t to = s->address + s->bytes < end ? s->address + s->bytes : end;
+        uint64_t from = s->start > start ? s->start : start;
+        uint64_t to = s->end < end ? s->end : end;
         if (from < to)
             bytes += to - from;
     }
@@ -128,11 +123,10 @@ static bool core_resident(struct mt_source *source, uint64_t start,
 
     for (size_t i = first_segment(core, start); i < core->n_segments; i++) {
         const struct core_segment *s = &core->segments[i];
-        struct mt_page_run run = {.start =
-                                      s->address > start ? s->address : start};
-        if (s->address >= end)
+        struct mt_page_run run = {.start = s->start > start ? s->start : start};
+        if (s->start >= end)
             break;
-        run.end = s->address + s->bytes < end ? s->address + s->bytes : end;
+        run.end = s->end < end ? s->end : end;
         if (run.start < run.end && !visit(context, &run))
             break;
     }
@@ -296,41 +290,16 @@ static bool core_add_segment(struct core *core, const Elf64_Phdr *program,
         return false;
     source->mappings[source->n_mappings++] = mapping;
     if (bytes > 0)
-        core->segments[core->n_segments++] =
-            (struct core_segment){program->p_vaddr, bytes, program->p_offset};
+        core->segments[core->n_segments++] = (struct core_segment){
+            program->p_vaddr, program->p_vaddr + bytes, program->p_offset};
     return true;
 }
 
-static int core_by_address(const void *a, const void *b)
+static void segment_skip(void *item, uint64_t bytes)
 {
-    const struct core_segment *x = a, *y = b;
+    struct core_segment *s = item;
 
-    return x->address < y->address ? -1 : x->address > y->address;
-}
-
-static void sort_segments(struct core *core)
-{
-    uint64_t end = 0;
-    size_t kept = 0;
-
-    if (core->n_segments == 0)
-        return;
-    qsort(core->segments, core->n_segments, sizeof *core->segments,
-          core_by_address);
-    for (size_t i = 0; i < core->n_segments; i++) {
-        struct core_segment s = core->segments[i];
-        if (s.address < end) {
-            uint64_t skip = end - s.address;
-            if (skip >= s.bytes)
-                continue;
-            s.address += skip;
-            s.offset += skip;
-            s.bytes -= skip;
-        }
-        end = s.address + s.bytes;
-        core->segments[kept++] = s;
-    }
-    core->n_segments = kept;
+    s->offset += bytes;
 }
 
 static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
@@ -359,7 +328,8 @@ static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
             !core_add_segment(core, &program, &mappings, &segments))
             return mt_no_memory(error, "the segments");
     }
-    sort_segments(core);
+    core->n_segments = mt_segments_sort(core->segments, core->n_segments,
+                                        sizeof *core->segments, segment_skip);
     if (!mt_core_merge_mappings(core, NULL, 0, error))
         return false;
     for (uint64_t i = 0; i < n; i++) {

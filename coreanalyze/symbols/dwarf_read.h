@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "coreanalyze/symbols/dwarf_ranges.h"
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
 
 struct mt_dwarf_file;
 struct mt_die;

@@ -9,8 +9,8 @@ noinst_LTLIBRARIES += %D%/libsymbolize.la
 	%D%/dwarf_intervals.h %D%/dwarf_lines.c %D%/dwarf_module.c \
 	%D%/dwarf_module.h %D%/dwarf_name.c %D%/dwarf_ranges.c \
 	%D%/dwarf_ranges.h %D%/dwarf_read.c %D%/dwarf_read.h \
-	%D%/dwarf_split.c %D%/dwarf_unit.c %D%/dwarf_unit.h %D%/elf_file.c \
-	%D%/elf_file.h %D%/frame_cursor.h %D%/symbolize.c %D%/symbolize.h \
+	%D%/dwarf_split.c %D%/dwarf_unit.c %D%/dwarf_unit.h \
+	%D%/frame_cursor.h %D%/symbolize.c %D%/symbolize.h \
 	%D%/symbolize_debuginfod.c %D%/symbolize_demangle.c \
 	%D%/symbolize_demangle.h %D%/symbolize_files.c %D%/symbolize_files.h \
 	%D%/symbolize_symtab.c %D%/symbolize_symtab.h

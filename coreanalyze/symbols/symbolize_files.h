@@ -6,7 +6,7 @@
  * symbolize_files.h: finds the file of a module, its separate debug file and
  * the supplementary file of that.
  */
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
 #include "coreanalyze/symbols/symbolize.h"
 
 struct mt_files_options {

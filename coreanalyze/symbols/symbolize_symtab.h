@@ -6,7 +6,7 @@
  * symbolize_symtab.h: functions by the symbol tables of one ELF file, chosen
  * as GDB chooses its minimal symbols.
  */
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
 
 struct mt_symtab;
 

@@ -11,9 +11,9 @@ import sys
 
 import gdb
 
+from . import constants
 from .verbs import VERBS
 
-USUAL_DEBUG_DIR = "/usr/lib/debug"
 STOPS = "--no-stop"  # of verbs that look at one moment of the process
 STATUS = "_memtrace_status"  # a convenience variable, as $_exitcode is
 
@@ -101,7 +101,7 @@ class Verb(gdb.Command):
         words = []
         if "--debug-dir" in options:
             for folder in gdb.parameter("debug-file-directory").split(":"):
-                if folder not in ("", USUAL_DEBUG_DIR):
+                if folder not in ("", constants.USUAL_DEBUG_DIR):
                     words += ["--debug-dir", folder]
         width = gdb.parameter("width")
         if "--width" in options and width:

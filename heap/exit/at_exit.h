@@ -16,21 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The note of such a file; its name is "memtrace".  The readers have the same
- * in minicore.h; it only ever grows. */
-#define MT_NOTE_SELF 3u
-struct mt_self_note {
-    uint32_t version;         /* 1 */
-    uint32_t mini;            /* 1: the trace alone, 0: all memory */
-    uint32_t threads_missing; /* threads without registers in the core */
-    uint32_t limit_kind;      /* enum mt_limit_kind; 0: the process ended */
-    uint64_t missing_bytes;   /* that could not be read */
-    /* Unless the process ended: */
-    uint64_t limit, usage;   /* bytes of what is limited */
-    uint64_t resident_bytes; /* of this process */
-    uint64_t realtime_ns;    /* of the file */
-};
-
 /* Why a file is written before the end. */
 struct mt_exit_why {
     uint32_t kind; /* enum mt_limit_kind */

@@ -104,12 +104,15 @@ static void exit_maps_add(struct mt_exit *a, uint64_t start, uint64_t bytes)
 
 static void add_trace(struct mt_exit *a)
 {
+#define KEPT(ID, name, entry, kept, doc) kept,
+    static const bool kept[] = {MT_SECTIONS(KEPT)};
+#undef KEPT
     const struct mt_root *root = memtrace_root;
     const struct mt_section_record *s = root->sections;
     exit_maps_add(a, (uintptr_t)root, sizeof *root);
     exit_maps_add(a, (uintptr_t)&memtrace_root, sizeof memtrace_root);
     for (unsigned i = 0; i < MT_N_SECTIONS; i++)
-        if (i != MT_SECTION_PRIVATE && i != MT_SECTION_SLICE_MAPS)
+        if (kept[i])
             exit_maps_add(a, s[i].base, s[i].used);
     const struct mt_section_record *regions = &s[MT_SECTION_REGIONS];
     for (uint64_t at = 0; at < regions->used; at += regions->entry_bytes) {

@@ -4,6 +4,7 @@
  * the process, the auxiliary vector, the files; and ours.
  */
 #include "heap/alloc.h"
+#include "heap/corenote.h"
 #include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
@@ -11,9 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/procfs.h>
-
-/* Indices of registers in struct user_regs_struct. */
-enum { RIP = 16, CS = 17, RSP = 19, SS = 20, FS_BASE = 21 };
+#include <sys/reg.h>
 
 static void exit_notes_begin(struct mt_exit *a, const char *name, uint32_t type,
                              size_t bytes)
@@ -145,5 +144,5 @@ void mt_exit_notes(struct mt_exit *a)
                                 .usage = a->why.usage,
                                 .resident_bytes = a->why.resident,
                                 .realtime_ns = a->why.realtime_ns};
-    exit_notes_put(a, "memtrace", MT_NOTE_SELF, &note, sizeof note);
+    exit_notes_put(a, MT_NOTE_NAME, MT_NOTE_SELF, &note, sizeof note);
 }

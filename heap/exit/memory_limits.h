@@ -5,18 +5,12 @@
 #ifndef MT_MEMORY_LIMITS_H
 #define MT_MEMORY_LIMITS_H
 
+#include "heap/corenote.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 /* In the note of a file: what the number that was reached is of. */
-enum mt_limit_kind {
-    MT_LIMIT_NONE,
-    MT_LIMIT_CGROUP,
-    MT_LIMIT_ADDRESS_SPACE,
-    MT_LIMIT_HEAP,
-    MT_LIMIT_RESIDENT, /* no limit: a number of bytes that the user gave */
-};
-
 struct mt_limit_now {
     enum mt_limit_kind kind;
     uint64_t limit; /* 0: there is none now */

@@ -1,18 +1,19 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef MT_ELF_FILE_H
-#define MT_ELF_FILE_H
-
-/*
- * elf_file.h: sections of a mapped ELF64 little-endian file.
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * elf_file.h - sections of a mapped ELF64 little-endian file.
  *
  * Nothing in the file is trusted: every offset, count and string is checked
  * against the file's size when it is opened or asked for.  A file that shrinks
  * while it is mapped raises SIGBUS, as it does in every reader that maps.
  */
+#ifndef MT_ELF_FILE_H
+#define MT_ELF_FILE_H
+
+#include "coreanalyze/base/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "coreanalyze/base/error.h"
 
 struct mt_elf_section {
     const char *name; /* "" where the name is not in its table */

@@ -5,7 +5,8 @@
  * size in the file.
  */
 #include "config.h"
-#include "coreanalyze/symbols/elf_file.h"
+#include "coreanalyze/base/elf_file.h"
+#include "coreanalyze/base/elf_note.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -297,27 +298,15 @@ static bool build_id_in_notes(const uint8_t *notes, uint64_t bytes,
                               uint64_t align, const uint8_t **id,
                               size_t *id_bytes)
 {
-    while (bytes >= sizeof(Elf64_Nhdr)) {
-        Elf64_Nhdr note;
+    struct mt_elf_note note;
+    size_t at = 0;
 
-        memcpy(&note, notes, sizeof(note));
-        uint64_t name = sizeof(note);
-        uint64_t body = (name + note.n_namesz + align - 1) & -align;
-        uint64_t next = (body + note.n_descsz + align - 1) & -align;
-
-        if (body > bytes || note.n_descsz > bytes - body)
-            return false;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            memcmp(notes + name, "GNU", 4) == 0 && note.n_descsz > 0) {
-            *id = notes + body;
-            *id_bytes = note.n_descsz;
+    while (mt_elf_note_next(notes, bytes, align, &at, &note))
+        if (mt_elf_note_is_build_id(&note)) {
+            *id = note.data;
+            *id_bytes = note.bytes;
             return true;
         }
-        if (next > bytes)
-            return false;
-        notes += next;
-        bytes -= next;
-    }
     return false;
 }
 
