@@ -30,7 +30,7 @@ SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
 LONG_TESTS += %D%/e2e/stacks-more
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/sampled.py %D%/e2e/third_reader.py \
-	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c \
+	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c %D%/programs/stale.c \
 	%D%/programs/odd.c %D%/programs/smallstack.c %D%/programs/sandboxed.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
 SCRIPT_TESTS += %D%/e2e/sysroot %D%/e2e/static

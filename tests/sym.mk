@@ -7,7 +7,7 @@ UNIT_TESTS += %D%/unit_symbolize_parts
 %C%_unit_symbolize_parts_SOURCES = %D%/unit_symbolize_parts.c
 %C%_unit_symbolize_parts_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 
-SCRIPT_TESTS += %D%/symbolize-gdb %D%/e2e/debug-forms
+SCRIPT_TESTS += %D%/symbolize-gdb %D%/e2e/debug-forms %D%/e2e/debuginfod
 # What tests/symbolize-gdb compares with GDB and addr2line.
 check_PROGRAMS += %D%/symbolize_pc
 %C%_symbolize_pc_SOURCES = %D%/symbolize_pc.c

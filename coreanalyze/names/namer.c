@@ -80,16 +80,18 @@ static bool in_tls(const struct mt_namer *namer, const struct mt_thread *thread,
 static void namer_put_frame(FILE *out, const struct mt_namer *namer,
                             const struct mt_thread *thread, uint64_t address)
 {
-    uint64_t pc = mt_frame_of(namer->model, namer->variables, namer->resolver,
-                              thread, address);
-    struct mt_pc at = {pc, MT_MODULES_NOW, false};
+    const struct mt_call *call = mt_frame_of(
+        namer->frames, namer->resolver, namer->model->source, thread, address);
+    struct mt_pc at = {0, MT_MODULES_NOW, false};
     struct mt_resolved found;
 
-    if (pc == 0) {
+    if (call == NULL) {
         fprintf(out, " at sp + 0x%" PRIx64,
                 address - thread->registers[MT_REG_RSP]);
         return;
     }
+    at.pc = call->pc;
+    at.exact = call->exact;
     found = mt_resolve(namer->resolver, &at);
     fputs(" in ", out);
     if (found.frames[found.n - 1].function)

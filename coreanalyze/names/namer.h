@@ -7,6 +7,7 @@
 #define MT_NAMER_H
 
 #include "coreanalyze/names/resolve.h"
+#include "coreanalyze/names/stack_frames.h"
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/names/variables.h"
 
@@ -15,6 +16,7 @@ struct mt_namer {
     struct mt_resolver *resolver;
     const struct mt_roots *roots;
     struct mt_variables *variables;
+    struct mt_stack_frames *frames; /* zeros at first */
 };
 
 /* Each returns text to be freed, NULL when out of memory. */

@@ -37,13 +37,25 @@ struct mt_resolver {
     char running[80]; /* path of the module asked about now, or "" */
 };
 
+static bool resolve_waiting(void *context, const char *step, uint64_t done,
+                            uint64_t total)
+{
+    const struct mt_progress *progress =
+        ((const struct mt_source *)context)->progress;
+
+    return progress == NULL ||
+           progress->report(progress->context, step, done, total);
+}
+
 struct mt_resolver *
 mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options)
 {
     struct mt_symbolizer_options symbols = {
         .debug_dirs = options->debug_dirs,
-        .sysroot = options->sysroot ? options->sysroot : source->process.root};
+        .sysroot = options->sysroot ? options->sysroot : source->process.root,
+        .waiting = resolve_waiting,
+        .waiting_context = source};
     struct mt_resolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL)

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * stack_frames.h - which function's frame an address of a stack lies in.
- *
- * The call before a return address shows whether it is stale: the call must
- * lead to the function that runs below.  Calls by pointer or through a PLT
- * cannot be checked and are believed.
+ * stack_frames.h - which function's frame an address of a stack lies in, by
+ * unwinding the stack.
  */
 #ifndef MT_STACK_FRAMES_H
 #define MT_STACK_FRAMES_H
 
-#include "coreanalyze/snapshot/model.h"
-#include "coreanalyze/names/resolve.h"
-#include "coreanalyze/names/variables.h"
+#include "coreanalyze/names/backtrace.h"
 
-/* A pc in the function of whose frame `address` is a part, on the stack of a
- * thread of the source; 0 if that cannot be told. */
-uint64_t mt_frame_of(const struct mt_model *model,
-                     struct mt_variables *variables,
-                     struct mt_resolver *resolver,
-                     const struct mt_thread *thread, uint64_t address);
+/* The frames of the thread that was asked about last; starts as all zeros. */
+struct mt_stack_frames {
+    const struct mt_thread *of;
+    size_t n;
+    struct mt_call calls[MT_MAX_CALLS];
+};
+
+/* The call whose frame holds `address`, of a thread of the source; NULL if that
+ * is not known. */
+const struct mt_call *mt_frame_of(struct mt_stack_frames *frames,
+                                  struct mt_resolver *resolver,
+                                  struct mt_source *source,
+                                  const struct mt_thread *thread,
+                                  uint64_t address);
 
 #endif

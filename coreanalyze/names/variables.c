@@ -39,8 +39,8 @@ struct mt_variables *mt_variables_new(const char *const *debug_dirs,
     struct mt_variables *variables = calloc(1, sizeof *variables);
 
     if (variables)
-        variables->options =
-            (struct mt_files_options){debug_dirs, sysroot, false};
+        variables->options = (struct mt_files_options){.debug_dirs = debug_dirs,
+                                                       .sysroot = sysroot};
     return variables;
 }
 

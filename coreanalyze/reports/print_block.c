@@ -20,7 +20,8 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
                   mt_variables_new(names->debug_dirs,
                                    names->sysroot
                                        ? names->sysroot
-                                       : model->source->process.root)},
+                                       : model->source->process.root),
+                  &printer->frames},
         .out = out,
         .style = style};
     if (printer->namer.resolver && printer->namer.variables)

@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 struct mt_block_printer {
-    struct mt_namer namer;
+    struct mt_namer namer; /* has the address of `frames` */
+    struct mt_stack_frames frames;
     FILE *out;
     const struct mt_style *style; /* of the stacks; NULL: every frame */
 };

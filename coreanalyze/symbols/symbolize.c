@@ -81,6 +81,8 @@ static bool copy_options(struct mt_symbolizer *symbolizer,
         .debug_dirs = (const char *const *)symbolizer->debug_dirs,
         .sysroot = symbolizer->sysroot,
         .no_debuginfod = symbolizer->options.no_debuginfod,
+        .waiting = symbolizer->options.waiting,
+        .waiting_context = symbolizer->options.waiting_context,
     };
     return symbolizer->debug_dirs != NULL;
 }

@@ -44,6 +44,11 @@ struct mt_symbolizer_options {
     bool no_demangle;
     /* Never contact a debuginfod server, even if DEBUGINFOD_URLS is set. */
     bool no_debuginfod;
+    /* Called while a server is waited for; false ends that, and no server is
+     * asked again.  May be NULL. */
+    bool (*waiting)(void *context, const char *step, uint64_t done,
+                    uint64_t total);
+    void *waiting_context;
     /* Symbol tables alone: functions of inlined code and lines stay
      * unknown, but no DWARF is read. */
     bool no_dwarf;

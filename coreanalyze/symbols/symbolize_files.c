@@ -252,7 +252,8 @@ static void find_supplement(const struct mt_files_options *options,
         }
     }
     if (out->supplement == NULL && !options->no_debuginfod) {
-        out->supplement = mt_debuginfod_find(id, bytes, true, &opened);
+        out->supplement =
+            mt_debuginfod_find(options, id, bytes, true, &opened, out->note);
         free(opened);
     }
     if (out->supplement == NULL)
@@ -289,7 +290,8 @@ void mt_files_find(const struct mt_symbol_module *module,
             find_by_link(options, out->module, module->path, &out->debug_path);
     if (out->debug == NULL && known && !has_dwarf(out->module) &&
         !options->no_debuginfod)
-        out->debug = mt_debuginfod_find(id, bytes, true, &out->debug_path);
+        out->debug = mt_debuginfod_find(options, id, bytes, true,
+                                        &out->debug_path, out->note);
     if (out->module == NULL && out->debug != NULL)
         out->match = MT_MATCH_DEBUG_ONLY;
     if (has_dwarf(out->debug))

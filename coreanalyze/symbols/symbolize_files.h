@@ -13,6 +13,10 @@ struct mt_files_options {
     const char *const *debug_dirs; /* ended by NULL */
     const char *sysroot;           /* or NULL */
     bool no_debuginfod;
+    /* Called while a server is waited for; false ends that.  May be NULL. */
+    bool (*waiting)(void *context, const char *step, uint64_t done,
+                    uint64_t total);
+    void *waiting_context;
 };
 struct mt_files {
     enum mt_symbol_match match;
@@ -31,7 +35,8 @@ char *mt_files_path(const struct mt_files_options *, const char *path);
 
 /* The file of a build-id from the servers that DEBUGINFOD_URLS names, opened
  * and checked; NULL without servers (symbolize_debuginfod.c). */
-struct mt_elf *mt_debuginfod_find(const uint8_t *build_id, size_t bytes,
-                                  bool debug, char **path);
+struct mt_elf *mt_debuginfod_find(const struct mt_files_options *,
+                                  const uint8_t *build_id, size_t bytes,
+                                  bool debug, char **path, char note[256]);
 
 #endif
