@@ -3,6 +3,7 @@
  * Reports errors on stderr, and in the root for later readers.
  */
 #include "heap/alloc.h"
+#include "heap/kernel.h"
 #include "heap/capture/stacks.h"
 #include "heap/raw_print.h"
 
@@ -86,7 +87,7 @@ _Noreturn void mt_abort(void)
     for (;;) { /* not by abort(), which has a lock */
         sigaction(SIGABRT, &action, NULL);
         sigprocmask(SIG_UNBLOCK, &set, NULL);
-        syscall(SYS_tgkill, getpid(), self, SIGABRT);
+        mt_kernel(SYS_tgkill, mt_os_pid(), self, SIGABRT);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "heap/memtrace.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"
+#include "heap/kernel.h"
 #include "heap/capture/stacks.h"
 
 #include <dlfcn.h>
@@ -162,8 +163,9 @@ MT_EXPORT int memtrace_heap_show(memtrace_heap *heap, int fd, unsigned top)
     if (n < MT_STACK_FIRST)
         n = MT_STACK_FIRST;
     struct table table = {.n = n};
-    table.rows = mmap(NULL, n * sizeof(struct row), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    table.rows = (void *)mt_kernel(SYS_mmap, NULL, n * sizeof(struct row),
+                                   PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (table.rows == MAP_FAILED) {
         errno = ENOMEM;
         return -1;
@@ -178,6 +180,6 @@ MT_EXPORT int memtrace_heap_show(memtrace_heap *heap, int fd, unsigned top)
         if (top == 0 || i < top)
             print_row(&out, &table.rows[i]);
     mt_print_flush(&out);
-    munmap(table.rows, n * sizeof(struct row));
+    mt_kernel(SYS_munmap, table.rows, n * sizeof(struct row));
     return 0;
 }

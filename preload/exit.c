@@ -5,12 +5,12 @@
  * quick_exit(), signals, and execve(2), which does not end a process.
  */
 #include "heap/attributes.h"
+#include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The 128 bytes below a stack pointer are searched for pointers: those are the
@@ -32,7 +32,7 @@ __attribute__((destructor)) static void exit_at_end(void)
 static _Noreturn void exit_leave(int status)
 {
     for (;;)
-        syscall(SYS_exit_group, status);
+        mt_kernel(SYS_exit_group, status);
 }
 
 MT_EXPORT _Noreturn void _exit(int status)

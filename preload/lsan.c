@@ -9,6 +9,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/attributes.h"
+#include "heap/kernel.h"
 #include "heap/lock.h"
 #include "heap/memtrace.h"
 #include "heap/os.h"
@@ -140,7 +141,7 @@ static int lsan_run(char *const *argv, char *const *environment)
     if (pid == 0) {
         dup2(2, 1);
         execve(argv[0], argv, environment);
-        syscall(SYS_exit_group, 127);
+        mt_kernel(SYS_exit_group, 127);
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
@@ -172,12 +173,12 @@ static int lsan_check_locked(void)
             "the command memtrace is not found; MEMTRACE_COMMAND can name it");
         return -1;
     }
-    mt_print_u64(&number, (uint64_t)getpid());
+    mt_print_u64(&number, (uint64_t)mt_os_pid());
     copy_environment(command_environment);
     char *argv[] = {command_path, (char *)"leaks", (char *)"--fail", pid, NULL};
-    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+    mt_kernel(SYS_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
     int status = lsan_run(argv, command_environment);
-    prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+    mt_kernel(SYS_prctl, PR_SET_PTRACER, 0, 0, 0, 0);
     if (status != 0 && status != STATUS_LEAKS)
         lsan_say(status == 24 ? "not all could be searched"
                               : "the command memtrace failed");

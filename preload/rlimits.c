@@ -6,21 +6,21 @@
  */
 #include "heap/memtrace.h"
 #include "heap/alloc.h"
+#include "heap/kernel.h"
+#include "heap/os.h"
 
 #include <errno.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static int limits_set(pid_t pid, int resource, const void *new_limit,
                       void *old_limit)
 {
     int result =
-        (int)syscall(SYS_prlimit64, pid, resource, new_limit, old_limit);
+        (int)mt_kernel(SYS_prlimit64, pid, resource, new_limit, old_limit);
     bool counts = resource == RLIMIT_AS || resource == RLIMIT_DATA;
     /* Not the child of a vfork, which has another's memory. */
     if (result == 0 && new_limit && counts && mt_started() &&
-        memtrace_root->pid == (uint32_t)getpid() &&
+        memtrace_root->pid == mt_os_pid() &&
         (pid == 0 || (uint32_t)pid == memtrace_root->pid)) {
         int saved = errno;
         memtrace_trim();

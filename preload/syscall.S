@@ -34,8 +34,12 @@ syscall:
     jne 1b
 3:  jmp mt_sandbox_syscall
 4:  neg %eax
-    mov errno@gottpoff(%rip), %rcx
-    mov %eax, %fs:(%rcx)
+    push %rax
+    .cfi_adjust_cfa_offset 8
+    call *__errno_location@GOTPCREL(%rip)
+    pop %rcx
+    .cfi_adjust_cfa_offset -8
+    mov %ecx, (%rax)
     mov $-1, %rax
     ret
     .cfi_endproc

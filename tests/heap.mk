@@ -58,3 +58,4 @@ UNIT_TESTS += %D%/unit_asserts
 %C%_unit_asserts_CFLAGS = $(PLAIN_CFLAGS) -O2
 %C%_unit_asserts_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
 endif
+EXTRA_DIST += %D%/programs/interposed.c

@@ -41,7 +41,7 @@ static uint64_t main_thread; /* its thread pointer, or 0 */
 /* While the library is loaded. */
 static __attribute__((constructor)) void find_main_thread(void)
 {
-    if ((pid_t)mt_os_tid() == getpid())
+    if (mt_os_tid() == mt_os_pid())
         main_thread = thread_pointer();
 }
 
