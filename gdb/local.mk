@@ -3,8 +3,10 @@ gdbpackagedir = $(gdbdir)/memtrace_gdb
 dist_gdb_DATA = %D%/memtrace.py
 dist_gdbpackage_DATA = %D%/memtrace_gdb/__init__.py \
 	%D%/memtrace_gdb/commands.py %D%/memtrace_gdb/completion.py \
+	%D%/memtrace_gdb/expressions.py %D%/memtrace_gdb/functions.py \
 	%D%/memtrace_gdb/inferior.py %D%/memtrace_gdb/library.py \
-	%D%/memtrace_gdb/readers.py %D%/memtrace_gdb/symbols.py \
+	%D%/memtrace_gdb/readers.py %D%/memtrace_gdb/rows.py \
+	%D%/memtrace_gdb/symbols.py \
 	%D%/memtrace_gdb/tables.py
 nodist_gdbpackage_DATA = %D%/memtrace_gdb/constants.py \
 	%D%/memtrace_gdb/verbs.py

@@ -25,11 +25,12 @@ def load(folder):
     sys.dont_write_bytecode = True  # the folder may be root's
     sys.path.insert(0, folder)
     try:
-        from memtrace_gdb import commands
+        from memtrace_gdb import commands, functions
     finally:
         sys.path.remove(folder)
         sys.dont_write_bytecode = before
     commands.register()
+    functions.register()
 
 
 # __file__ is that of the outermost script when one sources another.

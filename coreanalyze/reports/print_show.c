@@ -104,15 +104,16 @@ static void show_put_header(const struct mt_report *report)
     const struct mt_show_options *options = report->show->options;
     FILE *out = report->out;
 
-    fprintf(out, "\n%9s %4s  %8s %14s  %s%s%sTraceback\n", "Bytes", "%",
-            "Count", "Sample", shows_age(options) ? "  Oldest  " : "",
+    fprintf(out, "\n%3s %8s %4s  %8s %14s  %s%s%sTraceback\n", "#", "Bytes",
+            "%", "Count", "Sample", shows_age(options) ? "  Oldest  " : "",
             options->ages ? "  Newest  Ages     " : "",
             options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
 }
 
-static int show_put_figures(const struct mt_report *report,
-                            const struct mt_show_row *row)
+/* `number` is what `blocks` takes. */
+static int show_put_figures(const struct mt_report *report, size_t number)
 {
+    const struct mt_show_row *row = &report->show->rows[number - 1];
     const struct mt_show_options *options = report->show->options;
     uint64_t all = report->show->shown.bytes;
     FILE *out = report->out;
@@ -120,7 +121,8 @@ static int show_put_figures(const struct mt_report *report,
     int indent;
 
     snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
-    indent = fprintf(out, "%9s ", mt_figure(report, row->bytes, text));
+    indent =
+        fprintf(out, "%3zu %8s ", number, mt_figure(report, row->bytes, text));
     indent += fprintf(
         out, "%3u%%%c %8" PRIu64 " %14s  ",
         all ? (unsigned)(((unsigned __int128)row->bytes * 200 + all) / 2 / all)
@@ -137,11 +139,12 @@ static int show_put_figures(const struct mt_report *report,
     return indent;
 }
 
-static void show_put_row(const struct mt_report *report,
-                         const struct mt_show_row *row, unsigned callers)
+static void show_put_row(const struct mt_report *report, size_t number,
+                         unsigned callers)
 {
-    mt_print_row_stack(report, row,
-                       mt_row_indent(report, show_put_figures(report, row)),
+    int indent = mt_row_indent(report, show_put_figures(report, number));
+
+    mt_print_row_stack(report, &report->show->rows[number - 1], indent,
                        callers);
 }
 
@@ -156,8 +159,7 @@ static bool show_put_heap(const struct mt_report *report, uint32_t heap,
         if (show->rows[i].heap != heap)
             continue;
         any = true;
-        show_put_row(report, &show->rows[i],
-                     callers ? callers[i] : MT_ROW_CALLERS);
+        show_put_row(report, i + 1, callers ? callers[i] : MT_ROW_CALLERS);
     }
     return any;
 }

@@ -2,6 +2,9 @@
 """The `memtrace` commands of GDB, over libmemtrace-read.
 
     commands    the commands and their help          (imports gdb)
+    functions   the convenience functions            (imports gdb)
+    expressions addresses as expressions             (imports gdb)
+    rows        rows of show, and values of blocks   (imports gdb)
     readers     a reader per inferior, and caches    (imports gdb)
     inferior    what GDB knows of an inferior        (imports gdb)
     symbols     GDB's names for addresses            (imports gdb)

@@ -76,15 +76,22 @@ class Verb(gdb.Command):
             gdb.write(library().help_text(self.verb))
             status = 0
         else:
-            words = self._usual_options() + words
+            words = self._usual_options() + self._operands(words)
             status, text, error = part("readers").use(
                 lambda reader: reader.run(self.verb, *words),
                 STOPS in library().option_names(self.verb))
-            write(text)
+            self._print(text)
             if error:
                 gdb.set_convenience_variable(STATUS, status)
                 raise gdb.GdbError("memtrace: " + error)
         gdb.set_convenience_variable(STATUS, status)
+
+    def _operands(self, words):
+        """The words as the reader takes them."""
+        return words
+
+    def _print(self, text):
+        write(text)
 
     def complete(self, text, word):
         options = library().option_names(self.verb)
@@ -118,6 +125,42 @@ class Verb(gdb.Command):
             return part("readers").use(lambda reader: reader.values(option))
         except gdb.GdbError:
             return None
+
+
+class AtAddresses(Verb):
+    """A verb whose operands are addresses: in GDB any expressions."""
+
+    def _operands(self, words):
+        expressions = part("expressions")
+        options, others = expressions.split_options(
+            words, expressions.options_with_values(VERBS[self.verb]))
+        try:
+            return options + [hex(address)
+                              for address in expressions.addresses(others)]
+        except gdb.error as error:
+            raise gdb.GdbError("memtrace: " + " ".join(
+                str(error).split())) from None
+
+
+class Show(Verb):
+    """`show` numbers its rows, which `blocks` takes."""
+
+    def _operands(self, words):
+        Blocks.rows = part("rows").of_rows(words)
+        return words
+
+
+class Blocks(Verb):
+    """`blocks` puts addresses into the value history."""
+
+    rows = []  # the options of the last `show` that number the rows
+
+    def _operands(self, words):
+        self.as_json = "--json" in words
+        return self.rows + words
+
+    def _print(self, text):
+        write(text if self.as_json else part("rows").with_history(text))
 
 
 def write(text):
@@ -159,7 +202,9 @@ def documentation(text):
 
 def register():
     """Define the commands.  Nothing is loaded before one is used."""
+    kinds = {"whatis": AtAddresses, "refs": AtAddresses, "show": Show,
+             "blocks": Blocks}
     Memtrace()
     for verb, text in VERBS.items():
-        type("Memtrace" + verb.capitalize(), (Verb,), {
+        type("Memtrace" + verb.capitalize(), (kinds.get(verb, Verb),), {
             "verb": verb, "__doc__": documentation(text)})()
