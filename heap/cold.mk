@@ -3,3 +3,4 @@
 	%D%/heap_check.c %D%/exit/save_at.c %D%/exit/save_at.h %D%/exit/memory_limits.c %D%/exit/memory_limits.h %D%/exit/exit_write.c %D%/exit/exit_core.c %D%/exit/exit_maps.c %D%/exit/exit_notes.c
 %C%_libheap_la_SOURCES += %D%/foreign.c
 %C%_libheap_la_SOURCES += %D%/vdso.c %D%/sandbox.c %D%/sandbox_enter.c %D%/sandbox.h %D%/kernel.h %D%/libc_heap.h
+%C%_libheap_la_SOURCES += %D%/map_table.c %D%/map_table.h

@@ -17,6 +17,7 @@
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"
+#include "heap/map_table.h"
 #include "heap/trace_region.h"
 
 extern void _IO_list_lock(void) __attribute__((weak));
@@ -43,6 +44,7 @@ static void fork_prepare(void)
     mt_pages_fork_prepare();
     mt_side_fork_prepare();
     mt_records_fork_prepare();
+    mt_map_fork(MT_MAP_FORK_PREPARE);
     fork_locked = true;
 }
 
@@ -50,6 +52,7 @@ static void fork_parent(void)
 {
     if (!fork_locked)
         return;
+    mt_map_fork(MT_MAP_FORK_PARENT);
     mt_records_fork_parent();
     mt_side_fork_parent();
     mt_pages_fork_parent();
@@ -62,6 +65,7 @@ static void fork_child(void)
 {
     mt_region_fork_child();
     mt_side_fork_child();
+    mt_map_fork(MT_MAP_FORK_CHILD);
     mt_records_fork_child();
     mt_pages_fork_child();
     mt_epoch_fork_child();

@@ -58,7 +58,7 @@
 /* clang-format off */
 
 #define MT_LAYOUT_MAJOR 2
-#define MT_LAYOUT_MINOR 0
+#define MT_LAYOUT_MINOR 1
 
 /* "MEMTRACE" in the order of the bytes in memory (little-endian). */
 #define MT_MAGIC UINT64_C(0x45434152544d454d)
@@ -133,6 +133,11 @@
 #define MT_EPOCH_TIME 0u
 #define MT_EPOCH_MARK 1u /* opened by memtrace_mark(); has a label */
 
+/* mt_map_record.flags */
+#define MT_MAPPED_ANONYMOUS 1u /* mmap() without a file */
+#define MT_MAPPED_SHARED 2u    /* it may be shared; alone: shmat() */
+#define MT_MAPPED_BREAK 4u     /* brk(), sbrk() */
+
 /* mt_root.flags */
 #define MT_ROOT_READY 1u  /* start-up is done */
 #define MT_ROOT_FORKED 2u /* this process is a fork of the one that started */
@@ -156,7 +161,8 @@
     S(TAGS, tags, 8, 1, "tags of the blocks of small spans")                  \
     S(COUNTERS, counters, sizeof(struct mt_counter_record), 1,                \
       "per thread: counts not yet added to the stack table")                  \
-    S(PRIVATE, private, 1, 0, "the allocator's own; readers skip it")
+    S(PRIVATE, private, 1, 0, "the allocator's own; readers skip it")         \
+    S(MAPS, maps, sizeof(struct mt_map_record), 1, "mapped memory")
 
 #define MT_SECTION_ID(ID, name, entry, kept, doc) MT_SECTION_##ID,
 enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
@@ -322,6 +328,15 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(4, uint32_t, allocs, "allocations")                                     \
     F(8, uint64_t, bytes, "bytes asked for")
 
+/* Ranges do not overlap, but for one that is being changed. */
+#define MT_MAP_FIELDS(F, A)                                                   \
+    F(0, uint64_t, start, "address")                                          \
+    F(8, uint64_t, bytes, "0: not in use")                                    \
+    F(16, uint32_t, flags, "MT_MAPPED_*")                                        \
+    F(20, uint32_t, stack, "stack id, or 0")                                  \
+    F(24, uint32_t, epoch, "when its first page was")                              \
+    A(28, uint32_t, links, 3, "the allocator's own")
+
 #define MT_STRUCT_FIELD(offset, type, name, doc) type name;
 #define MT_STRUCT_ARRAY(offset, type, name, n, doc) type name[n];
 
@@ -358,6 +373,9 @@ struct mt_thread_record {
 struct mt_counter_record {
     MT_COUNTER_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
 };
+struct mt_map_record {
+    MT_MAP_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
+};
 #undef MT_STRUCT_FIELD
 #undef MT_STRUCT_ARRAY
 
@@ -373,7 +391,8 @@ struct mt_counter_record {
     R(epoch_record, MT_EPOCH_FIELDS, 16)                                      \
     R(module_record, MT_MODULE_FIELDS, 104)                                    \
     R(thread_record, MT_THREAD_FIELDS, 64)                                    \
-    R(counter_record, MT_COUNTER_FIELDS, 16)
+    R(counter_record, MT_COUNTER_FIELDS, 16)                                  \
+    R(map_record, MT_MAP_FIELDS, 40)
 
 /* mt_root.error_kind */
 #define MT_ERROR_NONE 0u
@@ -435,6 +454,9 @@ MT_THREAD_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #define MT_ASSERTED mt_counter_record
 MT_COUNTER_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
+#undef MT_ASSERTED
+#define MT_ASSERTED mt_map_record
+MT_MAP_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #undef MT_ASSERT_FIELD
 #undef MT_ASSERT_ARRAY

@@ -41,6 +41,7 @@ static const struct {
     [MT_SECTION_TAGS] = {GIB(128), MIB(8)},
     [MT_SECTION_COUNTERS] = {GIB(2), MIB(1)},
     [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
+    [MT_SECTION_MAPS] = {MIB(64), KIB(256)},
 };
 
 #define SECTION_NAME(ID, n, entry, kept, doc) {#n, (uint32_t)(entry)},

@@ -14,3 +14,4 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 	-Wl,-z,now -Wl,-z,defs -Wl,-fini=
 %C%_libmemtrace_preload_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
 %C%_libmemtrace_preload_la_SOURCES += %D%/rlimits.c
+%C%_libmemtrace_preload_la_SOURCES += %D%/maps.c

@@ -9,7 +9,7 @@ EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annota
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
 SCRIPT_TESTS += %D%/e2e/oom
 SCRIPT_TESTS += %D%/e2e/map
-EXTRA_DIST += %D%/programs/mapcases.c
+EXTRA_DIST += %D%/programs/mapcases.c %D%/programs/mapstorm.c
 EXTRA_DIST += %D%/programs/eater.c
 SCRIPT_TESTS += %D%/e2e/nomemory
 EXTRA_DIST += %D%/programs/nomemory.c

@@ -256,6 +256,18 @@ static bool mapping_settle(struct map_builder *b)
     return true;
 }
 
+/* A range of the trace that was unmapped by a system call is void. */
+static bool piece_fits(const struct mt_memory_piece *piece,
+                       const struct mt_mapping *m)
+{
+    bool file = m->path && m->path[0] == '/';
+    bool private = m->flags & MT_MAP_PRIVATE;
+
+    if (piece->stack == 0 || m->flags & MT_MAP_ASSUMED)
+        return true;
+    return piece->kind == MT_MEMORY_SHARED ? !private : !file;
+}
+
 static bool mapping_measure(struct map_builder *b, const struct mt_mapping *m,
                             struct mt_error *error)
 {
@@ -273,7 +285,8 @@ static bool mapping_measure(struct map_builder *b, const struct mt_mapping *m,
         bool inside = piece && piece->start <= at;
         uint64_t end = !piece ? m->end : inside ? piece->end : piece->start;
         end = end < m->end ? end : m->end;
-        if (!part_measure(b, at, end, inside ? piece : NULL, error))
+        if (!part_measure(b, at, end,
+                          inside && piece_fits(piece, m) ? piece : NULL, error))
             return false;
         at = end;
         i += inside;

@@ -125,6 +125,39 @@ static void pieces_sort(struct mt_memory_pieces *pieces)
     pieces->n = kept;
 }
 
+/* Mapped ranges are cut where the others have the addresses: the C library maps
+ * by itself, where the trace may still have a range that a system call
+ * unmapped. */
+static bool pieces_of_mapped(const struct mt_model *model,
+                             struct mt_memory_pieces *pieces)
+{
+    size_t known = pieces->n, at = 0;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < model->n_mapped; i++) {
+        const struct mt_mapped_range *m = &model->mapped[i];
+        struct mt_memory_piece piece = {
+            .start = m->start,
+            .kind = m->program_break ? MT_MEMORY_BREAK
+                    : m->shared      ? MT_MEMORY_SHARED
+                                     : MT_MEMORY_ANONYMOUS,
+            .stack = m->stack,
+        };
+        if (m->stack < MT_ID_FIRST)
+            continue;
+        while (at < known && pieces->items[at].end <= piece.start)
+            at++;
+        for (size_t j = at; ok && piece.start < m->end; j++) {
+            bool more = j < known && pieces->items[j].start < m->end;
+            piece.end = more ? pieces->items[j].start : m->end;
+            ok = piece_add(pieces, &piece);
+            piece.start = more ? pieces->items[j].end : m->end;
+        }
+    }
+    pieces_sort(pieces);
+    return ok;
+}
+
 bool mt_memory_pieces_find(struct mt_source *source, struct mt_model *model,
                            struct mt_memory_pieces *pieces,
                            struct mt_error *error)
@@ -136,6 +169,10 @@ bool mt_memory_pieces_find(struct mt_source *source, struct mt_model *model,
         return mt_no_memory(error, "the map of the memory");
     }
     pieces_sort(pieces);
+    if (model && !pieces_of_mapped(model, pieces)) {
+        mt_memory_pieces_free(pieces);
+        return mt_no_memory(error, "the map of the memory");
+    }
     return true;
 }
 

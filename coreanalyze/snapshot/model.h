@@ -98,6 +98,14 @@ struct mt_traced_thread {
     uint64_t started_ns; /* since the start of the trace */
 };
 
+/* Memory that the program mapped by a function that the trace knows. */
+struct mt_mapped_range {
+    uint64_t start, end; /* addresses */
+    uint32_t stack;      /* id, < n_stacks */
+    uint32_t epoch;      /* < n_epochs */
+    bool shared, program_break;
+};
+
 /* The last error that the heap reported about its user. */
 struct mt_traced_error {
     uint64_t count;
@@ -119,7 +127,7 @@ struct mt_coverage {
     bool interrupted;         /* the user stopped the reading */
     uint64_t skipped_heaps, skipped_regions, skipped_spans, skipped_stacks;
     uint64_t skipped_modules, skipped_threads, skipped_counters;
-    uint64_t skipped_epochs, skipped_sections;
+    uint64_t skipped_epochs, skipped_sections, skipped_maps;
     uint64_t bad_tags;         /* tags that name no stack or epoch */
     uint64_t unreadable_bytes; /* of the trace, where the source has a hole */
     uint64_t truncated_stacks, frame_pointer_stacks, incomplete_stacks;
@@ -162,6 +170,8 @@ struct mt_model {
     size_t n_module_records; /* of the target's table that were looked at */
     struct mt_traced_thread *threads;
     size_t n_threads;
+    struct mt_mapped_range *mapped; /* by address, no overlaps */
+    size_t n_mapped;
     struct mt_traced_error last_error;
     struct mt_coverage coverage;
     struct mt_snapshot *snapshot; /* the snapshot's own */

@@ -144,6 +144,7 @@ static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
            mt_snapshot_modules(snapshot, error) &&
            mt_snapshot_threads(snapshot, error) &&
            mt_snapshot_stacks(snapshot, error) &&
+           mt_snapshot_mapped(snapshot, error) &&
            mt_strings_are_whole(snapshot->strings, error);
 }
 
@@ -212,6 +213,7 @@ void mt_model_free(struct mt_model *model)
     free(model->epochs);
     free(model->modules);
     free(model->threads);
+    free(model->mapped);
     free(model);
 }
 

@@ -43,6 +43,10 @@ void mt_snapshot_sections(struct mt_snapshot *snapshot)
         uint8_t raw[512];
         struct mt_section_record s;
         size_t bytes = map->bytes < sizeof raw ? map->bytes : sizeof raw;
+        /* A trace of an older minor version does not have them all. */
+        if (i >= snapshot->root.n_sections &&
+            snapshot->root.layout_minor < MT_LAYOUT_MINOR)
+            continue;
         if (i >= snapshot->root.n_sections || at == UINT32_MAX ||
             !mt_source_read(model->source,
                             model->root + at + (uint64_t)i * map->bytes, raw,

@@ -187,6 +187,15 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
     return id;
 }
 
+/* A handler may have interrupted the start. */
+uint32_t mt_capture_once(const struct mt_regs *regs, uint64_t bytes)
+{
+    if (mt_load_acquire(&started) != 2)
+        capture_start();
+    return mt_load_acquire(&started) == 2 ? capture_nested(NULL, regs, bytes)
+                                          : MT_STACK_UNTRACED;
+}
+
 /* The memo was made under other circumstances. */
 static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
 {

@@ -34,6 +34,8 @@ void mt_capture_detach(struct mt_capture *c);
  * without the memo. Never allocates from a heap, never takes a heap lock. */
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes);
+/* The same for a thread without a capture state, without a memo. */
+uint32_t mt_capture_once(const struct mt_regs *regs, uint64_t bytes);
 /* Fold one thread's counters so that the stack table is exact for it. */
 void mt_capture_merge_counts(struct mt_capture *c);
 

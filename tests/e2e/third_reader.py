@@ -146,6 +146,12 @@ class Trace:
                 yield (span.base + i * span.block_bytes, size,
                        tags[i] & 0xfffffff)
 
+    def mapped(self):
+        """(address, bytes, flags, stack id) of what the program mapped."""
+        for record in self.records("maps", "map_record")[1:]:
+            if record.bytes:
+                yield (record.start, record.bytes, record.flags,
+                       record.stack)
 
     def not_searched(self):
         """[start, end) of writable memory that is not the program's own: the
