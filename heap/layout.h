@@ -135,8 +135,9 @@
 
 /* mt_map_record.flags */
 #define MT_MAPPED_ANONYMOUS 1u /* mmap() without a file */
-#define MT_MAPPED_SHARED 2u    /* it may be shared; alone: shmat() */
+#define MT_MAPPED_SHARED 2u    /* the same, by MAP_SHARED */
 #define MT_MAPPED_BREAK 4u     /* brk(), sbrk() */
+#define MT_MAPPED_SEGMENT 8u   /* shmat() */
 
 /* mt_root.flags */
 #define MT_ROOT_READY 1u  /* start-up is done */

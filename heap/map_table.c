@@ -77,7 +77,7 @@ static MT_COLD bool map_begin(uint64_t *signals)
     return false;
 }
 
-static MT_INLINE void map_end(const uint64_t *signals)
+static MT_COLD void map_end(const uint64_t *signals)
 {
     mt_lock_release(&map_lock);
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, signals, NULL, 8);
@@ -122,8 +122,8 @@ static MT_INLINE uint32_t map_new(void)
     return id;
 }
 
-static MT_INLINE uint32_t map_make(uint64_t start, uint64_t bytes,
-                                   uint32_t flags, uint32_t stack)
+static MT_COLD uint32_t map_make(uint64_t start, uint64_t bytes, uint32_t flags,
+                                 uint32_t stack)
 {
     uint32_t id = map_new();
     if (id) {
@@ -302,7 +302,7 @@ static MT_INLINE size_t map_segment(uintptr_t start, size_t *bytes)
         tree = map_record_at(tree)->start < start
                    ? map_record_at(tree)->links[1]
                    : map_record_at(tree)->links[0];
-    if (tree && map_record_at(tree)->flags == MT_MAPPED_SHARED)
+    if (tree && map_record_at(tree)->flags == MT_MAPPED_SEGMENT)
         *bytes = map_record_at(tree)->bytes;
     return *bytes;
 }
@@ -331,7 +331,7 @@ MT_COLD uint32_t mt_map_clear(uintptr_t start, size_t *bytes, uint32_t *stack)
 
 /* Adds to the addresses of a tree; by a stack of links through `left` it would
  * lose its order, so record by record, the lowest first. */
-static MT_INLINE uint32_t map_shift(uint32_t tree, uint64_t by)
+static MT_COLD uint32_t map_shift(uint32_t tree, uint64_t by)
 {
     uint32_t moved = 0, one;
     while (tree) {
@@ -343,8 +343,7 @@ static MT_INLINE uint32_t map_shift(uint32_t tree, uint64_t by)
 }
 
 /* With the lock. */
-static MT_INLINE void map_move_records(const struct mt_map_move *m,
-                                       uintptr_t to)
+static MT_COLD void map_move_records(const struct mt_map_move *m, uintptr_t to)
 {
     uint64_t old_bytes = map_round(m->old_bytes);
     uint64_t new_bytes = map_round(m->new_bytes);

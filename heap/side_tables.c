@@ -25,18 +25,22 @@ struct free_array {
 /* A leaf of the lock order. */
 struct pool {
     struct mt_lock lock;
-    unsigned section;
     uint64_t free_bytes; /* in the lists */
-    uint64_t trim_at;    /* when free_bytes reaches this, trimming may pay */
+    uint64_t trim_more;  /* when free_bytes reaches this and LEAST_TO_TRIM,
+                          * trimming may pay */
     uint64_t nonempty[MAX_UNITS / 64 + 1];
     struct free_array *free[MAX_UNITS + 1];
     struct free_array *holes;
 };
 
-static struct pool bitmaps = {.section = MT_SECTION_BITMAPS,
-                              .trim_at = LEAST_TO_TRIM};
-static struct pool tags = {.section = MT_SECTION_TAGS,
-                           .trim_at = LEAST_TO_TRIM};
+/* Without initial values: these would be in the library's file, which every
+ * process maps and writes to. */
+static struct pool bitmaps, tags;
+
+static unsigned pool_section(const struct pool *pool)
+{
+    return pool == &tags ? MT_SECTION_TAGS : MT_SECTION_BITMAPS;
+}
 
 static uint32_t side_units(size_t bytes)
 {
@@ -47,7 +51,8 @@ static uint32_t side_units(size_t bytes)
 static inline MT_CHECK_ONLY bool is_in_pool(const struct pool *pool,
                                             const void *array, uint64_t n)
 {
-    const struct mt_section_record *s = &memtrace_root->sections[pool->section];
+    const struct mt_section_record *s =
+        &memtrace_root->sections[pool_section(pool)];
     uintptr_t at = (uintptr_t)array - s->base;
     return at % UNIT == 0 && at < s->used && n * UNIT <= s->used - at;
 }
@@ -138,7 +143,7 @@ static uint64_t *pool_get(struct pool *pool, size_t bytes)
     if (got)
         memset(got, 0, n * UNIT);
     else
-        got = mt_section_alloc(pool->section, n * UNIT);
+        got = mt_section_alloc(pool_section(pool), n * UNIT);
     return got;
 }
 
@@ -213,7 +218,7 @@ static void keep_hole(struct pool *pool, struct free_array *hole)
 static void side_trim(struct pool *pool, bool all)
 {
     mt_lock_acquire(&pool->lock);
-    if (all || pool->free_bytes >= pool->trim_at) {
+    if (all || pool->free_bytes >= pool->trim_more + LEAST_TO_TRIM) {
         struct free_array *a = take_all(pool), *next;
         for (; a; a = next) {
             next = a->next;
@@ -227,7 +232,7 @@ static void side_trim(struct pool *pool, bool all)
             else
                 list_put(pool, a, a->units);
         }
-        pool->trim_at = pool->free_bytes * 2 + LEAST_TO_TRIM;
+        pool->trim_more = pool->free_bytes * 2;
     }
     mt_lock_release(&pool->lock);
 }

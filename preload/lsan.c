@@ -154,7 +154,7 @@ static char command_path[PATH_MAX], *command_environment[MAX_ENVIRONMENT];
 static struct mt_lock check_lock; /* for these */
 
 /* The exit status of `memtrace leaks --fail`, or -1. */
-static int lsan_check_locked(void)
+static MT_COLD int lsan_check_locked(void)
 {
     char pid[24] = {0};
     struct mt_print number = {.text = pid, .size = sizeof pid - 1};

@@ -7,7 +7,6 @@
  *
  * The C library maps for itself without them: stacks of threads, libraries.
  */
-#include "heap/alloc.h"
 #include "heap/kernel.h"
 #include "heap/map_table.h"
 #include "heap/memtrace.h"
@@ -20,51 +19,39 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
-/* The next function of that name, looked up once; NULL: there is none. */
-static inline __attribute__((always_inline)) uintptr_t
-maps_next(uintptr_t *known, const char *name)
+enum { MMAP, MUNMAP, MREMAP, SBRK, SHMAT, SHMDT, N_FUNCTIONS };
+
+/* The next function of that name, looked up once. */
+static MT_COLD uintptr_t maps_next(unsigned id)
 {
-    uintptr_t address = mt_load_relaxed(known);
+    static const char names[N_FUNCTIONS][8] = {"mmap", "munmap", "mremap",
+                                               "sbrk", "shmat",  "shmdt"};
+    static uintptr_t known[N_FUNCTIONS];
+    uintptr_t address = mt_load_relaxed(&known[id]);
     if (MT_UNLIKELY(address == 0)) {
-        address = mt_symbols_following(name);
-        mt_store_relaxed(known, address);
+        address = mt_symbols_following(names[id]);
+        mt_store_relaxed(&known[id], address);
     }
     return address;
 }
+#define NEXT(name, id) ((__typeof(&name))maps_next(id))
 
-#define NEXT(name)                                                             \
-    ({                                                                         \
-        static uintptr_t known_##name;                                         \
-        (__typeof(&name))maps_next(&known_##name, #name);                      \
-    })
-
-/* What is to be recorded of a mapping. */
-static uint32_t map_flags(int flags)
+static MT_COLD void maps_set(uintptr_t start, size_t bytes, uint32_t kind,
+                             const struct mt_regs *regs)
 {
-    if (!(flags & MAP_ANONYMOUS))
-        return 0;
-    return MT_MAPPED_ANONYMOUS |
-           ((flags & MAP_TYPE) == MAP_PRIVATE ? 0 : MT_MAPPED_SHARED);
-}
-
-static inline __attribute__((always_inline)) void
-mapped(void *at, size_t bytes, int flags, const struct mt_regs *regs)
-{
-    uint32_t kind = map_flags(flags);
-    if (at != MAP_FAILED)
-        mt_map_set((uintptr_t)at, bytes, kind,
-                   kind ? mt_map_stack(regs, bytes) : MT_STACK_UNTRACED);
+    mt_map_set(start, bytes, kind, kind ? mt_map_stack(regs, bytes) : 0);
 }
 
 MT_EXPORT MT_COLD void *mmap(void *at, size_t bytes, int protection, int flags,
                              int file, off_t offset)
 {
     const struct mt_regs regs = MT_CALLER_REGS;
-    __typeof(&mmap) next = NEXT(mmap);
-    void *got = next ? next(at, bytes, protection, flags, file, offset)
-                     : (void *)mt_kernel(SYS_mmap, at, bytes, protection, flags,
-                                         file, offset);
-    mapped(got, bytes, flags, &regs);
+    void *got = NEXT(mmap, MMAP)(at, bytes, protection, flags, file, offset);
+    uint32_t kind = (flags & MAP_TYPE) == MAP_PRIVATE ? MT_MAPPED_ANONYMOUS
+                                                      : MT_MAPPED_SHARED;
+    if (got != MAP_FAILED)
+        maps_set((uintptr_t)got, bytes, flags & MAP_ANONYMOUS ? kind : 0,
+                 &regs);
     return got;
 }
 
@@ -77,14 +64,12 @@ MT_EXPORT __typeof(mmap) mmap64 __attribute__((alias("mmap") COPY(mmap)));
 
 MT_EXPORT MT_COLD int munmap(void *at, size_t bytes)
 {
-    __typeof(&munmap) next = NEXT(munmap);
-    uintptr_t start = (uintptr_t)at;
     uint32_t stack = 0, kind = 0;
-    if (start % 4096 == 0 && bytes > 0)
-        kind = mt_map_clear(start, &bytes, &stack);
-    int result = next ? next(at, bytes) : (int)mt_kernel(SYS_munmap, at, bytes);
+    if ((uintptr_t)at % 4096 == 0 && bytes > 0)
+        kind = mt_map_clear((uintptr_t)at, &bytes, &stack);
+    int result = NEXT(munmap, MUNMAP)(at, bytes);
     if (result != 0 && kind)
-        mt_map_set(start, bytes, kind, stack);
+        mt_map_set((uintptr_t)at, bytes, kind, stack);
     return result;
 }
 
@@ -97,8 +82,8 @@ struct remap {
 static MT_COLD uintptr_t remap(void *context)
 {
     const struct remap *r = context;
-    return (uintptr_t)NEXT(mremap)(r->old, r->old_bytes, r->new_bytes, r->flags,
-                                   r->wanted);
+    return (uintptr_t)NEXT(mremap, MREMAP)(r->old, r->old_bytes, r->new_bytes,
+                                           r->flags, r->wanted);
 }
 
 MT_EXPORT MT_COLD void *mremap(void *old, size_t old_bytes, size_t new_bytes,
@@ -123,51 +108,43 @@ MT_EXPORT MT_COLD void *mremap(void *old, size_t old_bytes, size_t new_bytes,
     return (void *)mt_map_moved(&move);
 }
 
-/* --- the program break --- */
-
-static inline __attribute__((always_inline)) void
-break_moved(uintptr_t from, uintptr_t to, const struct mt_regs *regs)
+static MT_COLD void *break_by(intptr_t bytes, const struct mt_regs *regs)
 {
+    void *got = NEXT(sbrk, SBRK)(bytes);
+    uintptr_t from = ((uintptr_t)got + 4095) & ~UINT64_C(4095);
+    uintptr_t to = ((uintptr_t)got + (uintptr_t)bytes + 4095) & ~UINT64_C(4095);
+    size_t less = from - to;
     uint32_t stack;
-    from = (from + 4095) & ~UINT64_C(4095);
-    to = (to + 4095) & ~UINT64_C(4095);
-    if (to > from)
-        mt_map_set(from, to - from, MT_MAPPED_BREAK,
-                   mt_map_stack(regs, to - from));
-    else if (to < from)
-        mt_map_clear(to, &(size_t){from - to}, &stack);
+    if (got != (void *)-1 && to > from)
+        maps_set(from, to - from, MT_MAPPED_BREAK, regs);
+    else if (got != (void *)-1 && to < from)
+        mt_map_clear(to, &less, &stack);
+    return got;
 }
 
 MT_EXPORT MT_COLD void *sbrk(intptr_t bytes)
 {
     const struct mt_regs regs = MT_CALLER_REGS;
-    void *got = NEXT(sbrk)(bytes);
-    if (got != (void *)-1)
-        break_moved((uintptr_t)got, (uintptr_t)got + (uintptr_t)bytes, &regs);
-    return got;
+    return break_by(bytes, &regs);
 }
 
+/* As libc's sbrk() calls its brk(). */
 MT_EXPORT MT_COLD int brk(void *to)
 {
     const struct mt_regs regs = MT_CALLER_REGS;
-    void *from = NEXT(sbrk)(0);
-    int result = NEXT(brk)(to);
-    if (result == 0 && from != (void *)-1)
-        break_moved((uintptr_t)from, (uintptr_t)to, &regs);
-    return result;
+    intptr_t from = (intptr_t)NEXT(sbrk, SBRK)(0);
+    return break_by((intptr_t)to - from, &regs) == (void *)-1 ? -1 : 0;
 }
 
-/* --- System V shared memory --- */
-
+/* System V shared memory. */
 MT_EXPORT MT_COLD void *shmat(int id, const void *at, int flags)
 {
     const struct mt_regs regs = MT_CALLER_REGS;
-    void *got = NEXT(shmat)(id, at, flags);
+    void *got = NEXT(shmat, SHMAT)(id, at, flags);
     struct shmid_ds segment;
     int saved = errno;
     if (got != (void *)-1 && mt_kernel(SYS_shmctl, id, IPC_STAT, &segment) == 0)
-        mt_map_set((uintptr_t)got, segment.shm_segsz, MT_MAPPED_SHARED,
-                   mt_map_stack(&regs, segment.shm_segsz));
+        maps_set((uintptr_t)got, segment.shm_segsz, MT_MAPPED_SEGMENT, &regs);
     errno = saved;
     return got;
 }
@@ -177,7 +154,7 @@ MT_EXPORT MT_COLD int shmdt(const void *at)
     uint32_t stack = 0;
     size_t bytes = 0;
     uint32_t kind = mt_map_clear((uintptr_t)at, &bytes, &stack);
-    int result = NEXT(shmdt)(at);
+    int result = NEXT(shmdt, SHMDT)(at);
     if (result != 0 && kind)
         mt_map_set((uintptr_t)at, bytes, kind, stack);
     return result;

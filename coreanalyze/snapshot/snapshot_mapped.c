@@ -31,7 +31,7 @@ static bool visit_mapped(void *context, uint64_t index, uint64_t address,
         .end = r->start + r->bytes,
         .stack = r->stack,
         .epoch = r->epoch,
-        .shared = r->flags & MT_MAPPED_SHARED,
+        .shared = r->flags & (MT_MAPPED_SHARED | MT_MAPPED_SEGMENT),
         .program_break = r->flags & MT_MAPPED_BREAK,
     };
     return true;
