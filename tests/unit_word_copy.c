@@ -44,7 +44,7 @@ static uint64_t some_word(unsigned page)
 }
 
 struct sample {
-    struct mt_word_copy *store;
+    struct mt_word_copy *word_copy;
     uint64_t (*words)[MT_STORE_WORDS], (*bits)[MT_STORE_WORDS / 64];
 };
 
@@ -54,11 +54,11 @@ static void make_sample(struct sample *s)
         .start = BASE, .bytes = PAGES * MT_STORE_PAGE - 16};
     struct mt_word_copy_writer writer;
 
-    s->store = mt_word_copy_new(UINT64_C(16) << 20);
+    s->word_copy = mt_word_copy_new(UINT64_C(16) << 20);
     s->words = calloc(PAGES, sizeof *s->words);
     s->bits = calloc(PAGES, sizeof *s->bits);
-    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(s->store, &piece, 1));
-    writer = (struct mt_word_copy_writer){.store = s->store};
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(s->word_copy, &piece, 1));
+    writer = (struct mt_word_copy_writer){.word_copy = s->word_copy};
     for (unsigned p = 0; p < PAGES; p++) {
         /* None, one, few, many, all. */
         static const unsigned of_1000[] = {0, 2, 40, 126, 300, 900, 1000, 1000};
@@ -73,7 +73,7 @@ static void make_sample(struct sample *s)
             if (next_random() % 1000 < of_1000[p % 8])
                 s->bits[p][w / 64] |= UINT64_C(1) << w % 64;
         }
-        CU_ASSERT_TRUE(mt_word_copy_put(&writer, &s->store->pieces[0], p,
+        CU_ASSERT_TRUE(mt_word_copy_put(&writer, &s->word_copy->pieces[0], p,
                                         s->words[p], s->bits[p]));
         /* From now on as it must be read. */
         for (unsigned w = 0; w < MT_STORE_WORDS; w++)
@@ -84,7 +84,7 @@ static void make_sample(struct sample *s)
 
 static void free_sample(struct sample *s)
 {
-    mt_word_copy_free(s->store);
+    mt_word_copy_free(s->word_copy);
     free(s->words);
     free(s->bits);
 }
@@ -100,12 +100,12 @@ static void reads_back(void)
         size_t at = next_random() % all, n = next_random() % sizeof buffer;
         size_t got;
         n = i % 3 ? n % 17 : n;
-        got = mt_word_copy_read(s.store, BASE + at, buffer, n);
+        got = mt_word_copy_read(s.word_copy, BASE + at, buffer, n);
         CU_ASSERT_EQUAL(got, n < all - at ? n : all - at);
         CU_ASSERT_EQUAL(memcmp(buffer, (char *)s.words + at, got), 0);
     }
-    CU_ASSERT_EQUAL(mt_word_copy_read(s.store, BASE - 1, buffer, 8), 0);
-    CU_ASSERT_EQUAL(mt_word_copy_read(s.store, BASE + all, buffer, 8), 0);
+    CU_ASSERT_EQUAL(mt_word_copy_read(s.word_copy, BASE - 1, buffer, 8), 0);
+    CU_ASSERT_EQUAL(mt_word_copy_read(s.word_copy, BASE + all, buffer, 8), 0);
     free_sample(&s);
 }
 
@@ -115,7 +115,7 @@ static void walks(void)
 
     make_sample(&s);
     for (unsigned p = 0; p < PAGES; p++) {
-        const uint8_t *record = s.store->pieces[0].pages[p];
+        const uint8_t *record = s.word_copy->pieces[0].pages[p];
         unsigned n = 0;
         for (unsigned w = 0; w < 8; w++)
             n += (unsigned)__builtin_popcountll(s.bits[p][w]);
@@ -148,21 +148,21 @@ static void is_small(void)
 {
     const struct mt_word_copy_piece piece = {.start = BASE,
                                              .bytes = 100000 * MT_STORE_PAGE};
-    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(64) << 20);
-    struct mt_word_copy_writer writer = {.store = store};
+    struct mt_word_copy *word_copy = mt_word_copy_new(UINT64_C(64) << 20);
+    struct mt_word_copy_writer writer = {.word_copy = word_copy};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64] = {0};
 
-    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, &piece, 1));
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(word_copy, &piece, 1));
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = BASE + i * 4096;
     for (unsigned i = 0; i < 8; i++)
         bits[i] = 0x0101; /* 16 of them */
     for (unsigned i = 0; i < 100000; i++)
         CU_ASSERT_TRUE(
-            mt_word_copy_put(&writer, &store->pieces[0], i, words, bits));
+            mt_word_copy_put(&writer, &word_copy->pieces[0], i, words, bits));
     /* 16 bytes, and 4 for each of 16 words. */
-    CU_ASSERT(store->bytes <= 100000 * (16 + 16 * 4) + (UINT64_C(4) << 20));
-    mt_word_copy_free(store);
+    CU_ASSERT(word_copy->bytes <= 100000 * (16 + 16 * 4) + (UINT64_C(4) << 20));
+    mt_word_copy_free(word_copy);
 }
 
 /* In rows of 16 words only the bytes that differ take space. */
@@ -170,23 +170,23 @@ static void tables_are_small(void)
 {
     const struct mt_word_copy_piece piece = {.start = BASE,
                                              .bytes = 10000 * MT_STORE_PAGE};
-    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(64) << 20);
-    struct mt_word_copy_writer writer = {.store = store};
+    struct mt_word_copy *word_copy = mt_word_copy_new(UINT64_C(64) << 20);
+    struct mt_word_copy_writer writer = {.word_copy = word_copy};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64], back = 0;
 
     memset(bits, 0xff, sizeof bits);
-    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, &piece, 1));
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(word_copy, &piece, 1));
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = i % 16 == 2 ? BASE + i * 64 : i % 16 == 15 ? i : i % 16;
     for (unsigned i = 0; i < 10000; i++)
         CU_ASSERT_TRUE(
-            mt_word_copy_put(&writer, &store->pieces[0], i, words, bits));
+            mt_word_copy_put(&writer, &word_copy->pieces[0], i, words, bits));
     /* Two columns of two bytes. */
-    CU_ASSERT(store->bytes <= 10000 * (160 + 4 * 32) + (UINT64_C(4) << 20));
+    CU_ASSERT(word_copy->bytes <= 10000 * (160 + 4 * 32) + (UINT64_C(4) << 20));
     CU_ASSERT_EQUAL(
-        mt_word_copy_read(store, BASE + 4096 * 77 + 18 * 8, &back, 8), 8);
+        mt_word_copy_read(word_copy, BASE + 4096 * 77 + 18 * 8, &back, 8), 8);
     CU_ASSERT_EQUAL(back, BASE + 18 * 64);
-    mt_word_copy_free(store);
+    mt_word_copy_free(word_copy);
 }
 
 static void is_full(void)
@@ -194,30 +194,30 @@ static void is_full(void)
     const struct mt_word_copy_piece pieces[2] = {
         {.start = BASE, .bytes = 4096 * MT_STORE_PAGE},
         {.start = BASE + 8192 * MT_STORE_PAGE, .bytes = 8}};
-    struct mt_word_copy *store = mt_word_copy_new(UINT64_C(8) << 20);
-    struct mt_word_copy_writer writer = {.store = store};
+    struct mt_word_copy *word_copy = mt_word_copy_new(UINT64_C(8) << 20);
+    struct mt_word_copy_writer writer = {.word_copy = word_copy};
     uint64_t words[MT_STORE_WORDS], bits[MT_STORE_WORDS / 64];
     unsigned n = 0;
 
     memset(bits, 0xff, sizeof bits);
-    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(store, pieces, 2));
-    mt_word_copy_reserve(store, UINT64_C(100) << 20);
+    CU_ASSERT_TRUE_FATAL(mt_word_copy_pieces(word_copy, pieces, 2));
+    mt_word_copy_reserve(word_copy, UINT64_C(100) << 20);
     for (unsigned i = 0; i < MT_STORE_WORDS; i++)
         words[i] = next_random() << 8 ^ next_random();
     while (n < 4096 &&
-           mt_word_copy_put(&writer, &store->pieces[0], n, words, bits))
+           mt_word_copy_put(&writer, &word_copy->pieces[0], n, words, bits))
         n++;
     CU_ASSERT(n > 1900 && n < 2048);
-    CU_ASSERT(store->bytes <= store->limit);
-    CU_ASSERT_EQUAL(mt_word_copy_gap(store, BASE + 5000 * MT_STORE_PAGE),
+    CU_ASSERT(word_copy->bytes <= word_copy->limit);
+    CU_ASSERT_EQUAL(mt_word_copy_gap(word_copy, BASE + 5000 * MT_STORE_PAGE),
                     3192 * MT_STORE_PAGE);
-    CU_ASSERT_EQUAL(mt_word_copy_gap(store, BASE - 8), 8);
+    CU_ASSERT_EQUAL(mt_word_copy_gap(word_copy, BASE - 8), 8);
     CU_ASSERT_PTR_EQUAL(
-        mt_word_copy_find(store, BASE + 8192 * MT_STORE_PAGE + 7),
-        &store->pieces[1]);
+        mt_word_copy_find(word_copy, BASE + 8192 * MT_STORE_PAGE + 7),
+        &word_copy->pieces[1]);
     CU_ASSERT_PTR_NULL(
-        mt_word_copy_find(store, BASE + 8192 * MT_STORE_PAGE + 8));
-    mt_word_copy_free(store);
+        mt_word_copy_find(word_copy, BASE + 8192 * MT_STORE_PAGE + 8));
+    mt_word_copy_free(word_copy);
 }
 
 static void picks(void)
@@ -262,7 +262,7 @@ static const struct unit_test tests[] = {
     {"a walk over a page meets what was kept, from any place on", walks},
     {"pointers take few bytes", is_small},
     {"tables take few bytes", tables_are_small},
-    {"a store takes no more than its limit", is_full},
+    {"a word_copy takes no more than its limit", is_full},
     {"words in two ranges are picked, by both ways", picks},
 };
 UNIT_MAIN(tests)

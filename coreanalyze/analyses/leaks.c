@@ -21,7 +21,7 @@ struct classifier {
     bool out_of_memory;
 };
 
-static void take_head(void *context, const struct mt_lost *lost)
+static void take_leak_root(void *context, const struct mt_lost *lost)
 {
     struct classifier *c = context;
 
@@ -130,7 +130,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
     bool ok = mt_roots_find(model, &leaks->options->roots, &roots, error) &&
               find_ignored(model, leaks, &roots, error) &&
               mt_roots_mark(&roots, &mark, error) &&
-              mt_mark_lost(&mark, take_head, c, error) &&
+              mt_mark_lost(&mark, take_leak_root, c, error) &&
               (mark.missing_bytes == 0 || mark.stopped ||
                mt_roots_missing(&roots, &mark, error));
 
@@ -142,7 +142,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
     leaks->search_cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     mt_roots_free(&roots);
     if (ok && c->out_of_memory)
-        return mt_no_memory(error, "the heads of lost blocks");
+        return mt_no_memory(error, "the leak roots");
     if (ok && c->n_indirects > 0)
         qsort(c->indirects, c->n_indirects, sizeof *c->indirects, by_slot);
     return ok;

@@ -138,8 +138,8 @@ static bool retained_allocate(struct summer *s)
     return s->own && s->before && s->ends && s->newest && s->sums;
 }
 
-/* Places hang on their holders, and these on the root; what they retain is
- * blocks else. */
+/* Holders dominate their places, and the root dominates them; what they retain
+ * is blocks else. */
 static void retained_sum_up(struct summer *s)
 {
     const struct mt_graph *graph = &s->graph;
@@ -294,7 +294,7 @@ static void keep_blocks(struct summer *s)
 
 /* --- what several places reach --- */
 
-/* A block below no single place: it hangs on a holder, or on the root. */
+/* A block below no single place: a holder dominates it, or the root. */
 static void offer_shared(struct summer *s, uint32_t place,
                          const struct mt_block *block,
                          const struct mt_show_sum *sum)

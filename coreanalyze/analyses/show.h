@@ -20,7 +20,7 @@ extern const char *const mt_show_sort_names[];
  * rows. */
 struct mt_show_class {
     unsigned kind; /* 0 to 6; rows are sorted by it first */
-    uint64_t indirect_bytes, indirect_count; /* that hang on the block */
+    uint64_t indirect_bytes, indirect_count; /* reachable only through it */
 };
 /* False: the block is in no row. */
 typedef bool mt_show_classify(void *context, const struct mt_block *block,

@@ -8,24 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
+bool mt_resize(void *array, size_t n, size_t item_bytes)
 {
     void *old, *fresh;
+
+    if (n > SIZE_MAX / item_bytes)
+        return false;
+    memcpy(&old, array, sizeof old);
+    fresh = realloc(old, n > 0 ? n * item_bytes : 1);
+    if (fresh == NULL)
+        return false;
+    memcpy(array, &fresh, sizeof fresh);
+    return true;
+}
+
+bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
+{
+    char *items;
     size_t target = *capacity ? *capacity : 16;
 
     if (needed <= *capacity)
         return true;
     while (target < needed)
         target = target > SIZE_MAX / 2 ? needed : target * 2;
-    if (target > SIZE_MAX / item_bytes)
+    if (!mt_resize(array, target, item_bytes))
         return false;
-    memcpy(&old, array, sizeof old);
-    fresh = realloc(old, target * item_bytes);
-    if (fresh == NULL)
-        return false;
-    memset((char *)fresh + *capacity * item_bytes, 0,
+    memcpy(&items, array, sizeof items);
+    memset(items + *capacity * item_bytes, 0,
            (target - *capacity) * item_bytes);
-    memcpy(array, &fresh, sizeof fresh);
     *capacity = target;
     return true;
 }

@@ -40,7 +40,6 @@
 #define OPTIONS                                                                \
     (PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |           \
      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
-#define ORIG_RAX 15 /* in the order of struct user_regs_struct */
 #define POLL_NS 50000000
 #define FOLLOWED 1 /* sent to the program before it starts */
 #define UNFOLLOWED 2
@@ -72,6 +71,8 @@ struct follower {
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
 
+/* One look for each stop of a thread, among those that live: the stop costs
+ * more. */
 static struct traced *follow_find(struct follower *f, pid_t tid)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -223,7 +224,7 @@ static void follow_at_end(struct follower *f, struct traced *t)
         ptrace(PTRACE_GETREGS, t->tid, 0, t->thread.registers) == 0;
     t->thread.fs_base = t->thread.registers[MT_REG_FS_BASE];
     alone = t->thread.has_registers &&
-            t->thread.registers[ORIG_RAX] == SYS_exit &&
+            t->thread.registers[MT_REG_ORIG_RAX] == SYS_exit &&
             !WIFSIGNALED(t->status);
     if (others_run(f, t->pid, t->tid)) {
         if (alone) {

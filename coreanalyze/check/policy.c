@@ -50,7 +50,7 @@ static void policy_take_frame(void *context, const struct mt_frame *frame)
                     &f->capacity);
 }
 
-/* --- losses --- */
+/* --- leaks --- */
 
 static void fill_loss(struct mt_policy *policy, const struct mt_report *report,
                       const struct mt_show_row *row, struct mt_leak *leak)
@@ -73,12 +73,12 @@ static void fill_loss(struct mt_policy *policy, const struct mt_report *report,
 static bool fill_losses(struct mt_policy *policy, struct mt_findings_process *p,
                         const struct mt_report *report, struct mt_error *error)
 {
-    p->losses = calloc(report->show->n_rows + 1, sizeof *p->losses);
-    if (p->losses == NULL)
+    p->leaks = calloc(report->show->n_rows + 1, sizeof *p->leaks);
+    if (p->leaks == NULL)
         return mt_no_memory(error, "the leaks");
     for (size_t i = 0; i < report->show->n_rows; i++)
         fill_loss(policy, report, &report->show->rows[i],
-                  &p->losses[p->n_losses++]);
+                  &p->leaks[p->n_leaks++]);
     return !policy->findings.out_of_memory || mt_no_memory(error, "the leaks");
 }
 
@@ -133,13 +133,13 @@ static void policy_compare(struct mt_policy *policy, struct mt_leak **same,
 static bool policy_decide(struct mt_policy *policy,
                           struct mt_findings_process *p, struct mt_error *error)
 {
-    struct mt_leak **left = calloc(p->n_losses + 1, sizeof(struct mt_leak *));
+    struct mt_leak **left = calloc(p->n_leaks + 1, sizeof(struct mt_leak *));
     size_t n = 0;
 
     if (left == NULL)
         return mt_no_memory(error, "the leaks");
-    for (size_t i = 0; i < p->n_losses; i++) {
-        struct mt_leak *leak = &p->losses[i];
+    for (size_t i = 0; i < p->n_leaks; i++) {
+        struct mt_leak *leak = &p->leaks[i];
         const struct mt_suppression *s =
             mt_suppress(&policy->suppressions, leak);
         if (s) {
@@ -165,8 +165,8 @@ static void policy_sum_up(struct mt_policy *policy,
                           struct mt_findings_process *p)
 {
     p->failing_bytes = p->failing_count = 0;
-    for (size_t i = 0; i < p->n_losses; i++) {
-        struct mt_leak *leak = &p->losses[i];
+    for (size_t i = 0; i < p->n_leaks; i++) {
+        struct mt_leak *leak = &p->leaks[i];
         leak->fails =
             policy_counts(policy, leak) && leak->state <= MT_LEAK_GROWN;
         if (!leak->fails)
@@ -176,8 +176,8 @@ static void policy_sum_up(struct mt_policy *policy,
     }
     if (p->failing_bytes > policy->max_bytes)
         return;
-    for (size_t i = 0; policy->max_bytes && i < p->n_losses; i++)
-        p->losses[i].fails = false;
+    for (size_t i = 0; policy->max_bytes && i < p->n_leaks; i++)
+        p->leaks[i].fails = false;
 }
 
 /* The rows of the report become those that count or are not judged. */
@@ -187,8 +187,8 @@ static void leave_out(const struct mt_findings_process *p,
     struct mt_show *show = &leaks->show;
     size_t kept = 0;
 
-    for (size_t i = 0; i < p->n_losses; i++) {
-        const struct mt_leak *leak = &p->losses[i];
+    for (size_t i = 0; i < p->n_leaks; i++) {
+        const struct mt_leak *leak = &p->leaks[i];
         struct mt_show_sum *sums = leak->state == MT_LEAK_SUPPRESSED
                                        ? leaks->suppressed
                                    : leak->state == MT_LEAK_KNOWN ? leaks->known

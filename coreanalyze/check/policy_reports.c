@@ -135,8 +135,8 @@ static void put_all_generated(const struct mt_policy *policy, FILE *out,
 
     for (size_t i = 0; i < policy->findings.n_processes; i++) {
         const struct mt_findings_process *p = &policy->findings.processes[i];
-        for (size_t j = 0; j < p->n_losses; j++)
-            put_generated(&set, &p->losses[j], out, json);
+        for (size_t j = 0; j < p->n_leaks; j++)
+            put_generated(&set, &p->leaks[j], out, json);
     }
     mt_suppressions_free(&set);
 }

@@ -210,8 +210,8 @@ static bool baseline_add(struct list *list,
 /* Rows of one process that share a fingerprint are one leak already. */
 static bool add_process(struct list *list, const struct mt_findings_process *p)
 {
-    for (size_t i = 0; i < p->n_losses; i++) {
-        const struct mt_leak *leak = &p->losses[i];
+    for (size_t i = 0; i < p->n_leaks; i++) {
+        const struct mt_leak *leak = &p->leaks[i];
         struct mt_baseline_entry known = {.kind = leak->kind,
                                           .fingerprint = leak->fingerprint,
                                           .count = leak->same_count,

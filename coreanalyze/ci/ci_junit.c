@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void ci_junit_put_loss(const struct mt_leak *leak, FILE *out)
+static void ci_junit_put_leak(const struct mt_leak *leak, FILE *out)
 {
     char title[200];
 
@@ -40,9 +40,9 @@ static char *losses_text(const struct mt_findings_process *p)
     if (p->head)
         fprintf(out, ": %s", p->head);
     putc('\n', out);
-    for (size_t i = 0; i < p->n_losses; i++)
-        if (p->losses[i].fails)
-            ci_junit_put_loss(&p->losses[i], out);
+    for (size_t i = 0; i < p->n_leaks; i++)
+        if (p->leaks[i].fails)
+            ci_junit_put_leak(&p->leaks[i], out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

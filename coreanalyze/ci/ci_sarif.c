@@ -329,8 +329,8 @@ void mt_ci_sarif(const struct mt_ci *ci, FILE *out)
         const struct mt_findings_process *p = &ci->findings->processes[i];
         if (p->crash.core)
             ci_sarif_put_crash(&s, p);
-        for (size_t j = 0; j < p->n_losses; j++)
-            put_result(&s, p, &p->losses[j]);
+        for (size_t j = 0; j < p->n_leaks; j++)
+            put_result(&s, p, &p->leaks[j]);
     }
     mt_json_close(json, ']');
     mt_json_close(json, '}');

@@ -83,7 +83,7 @@ static void ci_text_put_crash(const struct mt_findings_process *p, FILE *out)
     }
 }
 
-static void ci_text_put_loss(const struct mt_findings_process *p,
+static void ci_text_put_leak(const struct mt_findings_process *p,
                              const struct mt_leak *leak, size_t record,
                              size_t n, FILE *out)
 {
@@ -107,8 +107,8 @@ void mt_ci_log(const struct mt_ci *ci, FILE *out)
     for (size_t i = 0; i < ci->findings->n_processes; i++) {
         const struct mt_findings_process *p = &ci->findings->processes[i];
         size_t n = 0, record = 0;
-        for (size_t j = 0; j < p->n_losses; j++)
-            n += p->losses[j].fails;
+        for (size_t j = 0; j < p->n_leaks; j++)
+            n += p->leaks[j].fails;
         fprintf(out, "==%u== %s: process %u (", p->pid, ci->tool, p->pid);
         mt_put_text(out, p->command ? p->command : "?");
         fprintf(out, "): %s", mt_result_names[p->result]);
@@ -120,8 +120,8 @@ void mt_ci_log(const struct mt_ci *ci, FILE *out)
         putc('\n', out);
         if (p->crash.signal)
             ci_text_put_crash(p, out);
-        for (size_t j = 0; j < p->n_losses; j++)
-            if (p->losses[j].fails)
-                ci_text_put_loss(p, &p->losses[j], ++record, n, out);
+        for (size_t j = 0; j < p->n_leaks; j++)
+            if (p->leaks[j].fails)
+                ci_text_put_leak(p, &p->leaks[j], ++record, n, out);
     }
 }

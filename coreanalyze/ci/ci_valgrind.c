@@ -78,10 +78,10 @@ static void put_losses(const struct mt_findings_process *p, uint64_t *unique,
         "Leak_StillReachable"};
     size_t n = 0, record = 0;
 
-    for (size_t i = 0; i < p->n_losses; i++)
-        n += p->losses[i].fails;
-    for (size_t i = 0; i < p->n_losses; i++) {
-        const struct mt_leak *leak = &p->losses[i];
+    for (size_t i = 0; i < p->n_leaks; i++)
+        n += p->leaks[i].fails;
+    for (size_t i = 0; i < p->n_leaks; i++) {
+        const struct mt_leak *leak = &p->leaks[i];
         char title[200];
         if (!leak->fails)
             continue;

@@ -26,10 +26,10 @@ void mt_findings_free(struct mt_findings *findings)
 {
     for (size_t i = 0; i < findings->n_processes; i++) {
         struct mt_findings_process *p = &findings->processes[i];
-        for (size_t j = 0; j < p->n_losses; j++)
-            free(p->losses[j].frames);
+        for (size_t j = 0; j < p->n_leaks; j++)
+            free(p->leaks[j].frames);
         free(p->crash.frames);
-        free(p->losses);
+        free(p->leaks);
     }
     free(findings->processes);
     mt_strings_free(findings->strings);
@@ -81,14 +81,14 @@ struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n)
     *n = 0;
     for (size_t i = 0; i < findings->n_processes; i++) {
         const struct mt_findings_process *p = &findings->processes[i];
-        for (size_t j = 0; j < p->n_losses; j++) {
-            if (!p->losses[j].fails)
+        for (size_t j = 0; j < p->n_leaks; j++) {
+            if (!p->leaks[j].fails)
                 continue;
             if (!mt_grow(&failing, &capacity, *n + 1, sizeof *failing)) {
                 findings->out_of_memory = true;
                 break;
             }
-            failing[(*n)++] = (struct mt_failing){p, &p->losses[j]};
+            failing[(*n)++] = (struct mt_failing){p, &p->leaks[j]};
         }
     }
     if (*n > 0)

@@ -27,7 +27,7 @@ struct mt_leak_frame {
     bool inlined;
 };
 
-/* Why a loss counts, or does not. */
+/* Why a leak counts, or does not. */
 enum mt_leak_state {
     MT_LEAK_NEW,
     MT_LEAK_GROWN, /* the baseline has fewer blocks of it */
@@ -76,8 +76,8 @@ struct mt_findings_process {
     struct mt_crash crash;
     enum mt_result result;
     uint64_t failing_bytes, failing_count;
-    struct mt_leak *losses;
-    size_t n_losses;
+    struct mt_leak *leaks;
+    size_t n_leaks;
 };
 
 struct mt_findings {
@@ -95,7 +95,7 @@ const char *mt_findings_text(struct mt_findings *findings, const char *text);
  * the next one. */
 struct mt_findings_process *mt_findings_add(struct mt_findings *findings);
 
-/* Bytes of a loss, with what hangs on it. */
+/* Bytes of a leak, with the blocks reachable only through it. */
 uint64_t mt_leak_bytes(const struct mt_leak *leak);
 
 /* The leaks that fail their processes, the most important first: definite ones

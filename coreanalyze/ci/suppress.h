@@ -40,7 +40,7 @@ struct mt_suppression {
     unsigned line;    /* where it begins */
     unsigned kinds;   /* bits of enum mt_leak_kind */
     struct mt_pattern *patterns;
-    size_t n_patterns;
+    size_t n_patterns, patterns_capacity;
     bool by_default; /* nobody asked for it: not reported unless it is used */
     uint64_t rows, blocks, bytes; /* suppressed so far */
 };
@@ -61,7 +61,7 @@ bool mt_suppressions_parse(struct mt_suppressions *, const char *name,
                            const char *text, struct mt_error *error);
 void mt_suppressions_free(struct mt_suppressions *);
 
-/* The first that matches; it counts the loss.  NULL if none does. */
+/* The first that matches; it counts the leak.  NULL if none does. */
 const struct mt_suppression *mt_suppress(struct mt_suppressions *,
                                          const struct mt_leak *leak);
 /* Does it match?  Nothing is counted. */
@@ -72,7 +72,7 @@ bool mt_suppression_matches(const struct mt_suppression *,
  * nothing. */
 void mt_print_suppressions(const struct mt_suppressions *, FILE *out);
 void mt_json_put_suppressions(struct mt_json *, const struct mt_suppressions *);
-/* An entry for the loss, in Valgrind's form. */
+/* An entry for the leak, in Valgrind's form. */
 void mt_print_suppression_of(const struct mt_leak *leak, FILE *out);
 
 #endif

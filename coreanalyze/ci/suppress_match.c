@@ -213,7 +213,7 @@ static bool allocator_matches(const struct mt_pattern *pattern)
     return pattern->kind == MT_PATTERN_OBJ && any_of(pattern->text, objects);
 }
 
-/* Frame 0 is the allocation function, i that of loss->frames[i - 1]. */
+/* Frame 0 is the allocation function, i that of leak->frames[i - 1]. */
 static bool valgrind_matches(const struct mt_suppression *s,
                              const struct mt_leak *leak)
 {

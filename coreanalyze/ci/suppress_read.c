@@ -77,17 +77,15 @@ static struct mt_suppression *suppressions_add(struct lines *l,
 static bool add_pattern(struct lines *l, struct mt_suppression *s,
                         enum mt_pattern_kind kind, const char *text)
 {
-    struct mt_pattern *patterns =
-        realloc(s->patterns, (s->n_patterns + 1) * sizeof *patterns);
     char *copy = text ? strdup(text) : NULL;
 
-    if (patterns)
-        s->patterns = patterns;
-    if (patterns == NULL || (text && copy == NULL)) {
+    if ((text && copy == NULL) ||
+        !mt_grow(&s->patterns, &s->patterns_capacity, s->n_patterns + 1,
+                 sizeof *s->patterns)) {
         free(copy);
         return out_of_memory(l);
     }
-    patterns[s->n_patterns++] = (struct mt_pattern){kind, copy};
+    s->patterns[s->n_patterns++] = (struct mt_pattern){kind, copy};
     return true;
 }
 

@@ -128,7 +128,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
     struct roots roots = {.words = words, .n_words = n_words};
     struct mt_mark_range *clipped =
         clip_ranges(mark->source, ranges, n_ranges, &roots.n_ranges);
-    struct mt_workers team;
+    struct mt_workers all;
     bool ok;
 
     roots.ranges = ranges = clipped;
@@ -142,9 +142,9 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
         roots.first[i + 1] =
             roots.first[i] +
             (ranges[i].end - ranges[i].start + PART_BYTES - 1) / PART_BYTES;
-    ok = mt_workers_run(mark, &team, false, mark_scan_roots, &roots, error);
-    while (ok && team.overflow && !team.parts.stopped)
-        ok = mt_workers_run(mark, &team, false, mark_sweep, NULL, error);
+    ok = mt_workers_run(mark, &all, false, mark_scan_roots, &roots, error);
+    while (ok && all.overflow && !all.parts.stopped)
+        ok = mt_workers_run(mark, &all, false, mark_sweep, NULL, error);
     free(roots.first);
     free(clipped);
     return ok;

@@ -46,7 +46,7 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
 struct mt_lost {
     uint32_t span, index;
     uint64_t slot;
-    uint64_t indirect_count, indirect_bytes; /* without the head */
+    uint64_t indirect_count, indirect_bytes; /* without the leak root */
 };
 /* After mt_mark_reach: sets HEAD or INDIRECT of all blocks it did not reach,
  * and reports every leak root.  A leak root is a block that no other lost block

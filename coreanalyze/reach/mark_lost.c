@@ -16,7 +16,7 @@
 #define SPANS_OF_PART 64u
 
 struct lost {
-    struct mt_lost head;
+    struct mt_lost leak_root;
     void (*visit)(void *context, const struct mt_lost *lost);
     void *context;
 };
@@ -101,20 +101,20 @@ static void find_referenced(struct mt_worker *worker, void *context)
     }
 }
 
-/* --- walks from heads --- */
+/* --- walks from leak roots --- */
 
 static struct lost *lost_of(struct mt_worker *worker)
 {
-    return worker->team->context;
+    return worker->all->context;
 }
 
 static void mark_lost_take(struct mt_worker *worker, const struct mt_hit *hit)
 {
-    struct mt_lost *head = &lost_of(worker)->head;
+    struct mt_lost *leak_root = &lost_of(worker)->leak_root;
 
     worker->map->flags[hit->place.slot] |= MT_BLOCK_INDIRECT;
-    head->indirect_count++;
-    head->indirect_bytes +=
+    leak_root->indirect_count++;
+    leak_root->indirect_bytes +=
         mt_map_bytes(worker->map, hit->place.span, hit->place.slot);
     mt_worker_push(worker, &hit->place);
 }
@@ -129,7 +129,8 @@ static void take_any(void *context, const struct mt_hit *hit)
     struct mt_worker *worker = context;
     unsigned flags = worker->map->flags[hit->place.slot];
 
-    if (!(flags & (MT_BLOCK_REACHED | MT_BLOCK_INDIRECT | MT_BLOCK_HEAD)) &&
+    if (!(flags &
+          (MT_BLOCK_REACHED | MT_BLOCK_INDIRECT | MT_BLOCK_LEAK_ROOT)) &&
         !is_node(worker, hit))
         mark_lost_take(worker, hit);
 }
@@ -140,8 +141,8 @@ static void take_cyclic(void *context, const struct mt_hit *hit)
     unsigned flags = worker->map->flags[hit->place.slot];
 
     if ((flags & (MT_BLOCK_CYCLIC | MT_BLOCK_INDIRECT)) == MT_BLOCK_CYCLIC &&
-        hit->place.slot != lost_of(worker)->head.slot) {
-        worker->map->flags[hit->place.slot] &= (uint8_t)~MT_BLOCK_HEAD;
+        hit->place.slot != lost_of(worker)->leak_root.slot) {
+        worker->map->flags[hit->place.slot] &= (uint8_t)~MT_BLOCK_LEAK_ROOT;
         mark_lost_take(worker, hit);
     }
 }
@@ -164,8 +165,8 @@ static void mark_lost_drain(struct mt_worker *worker, mt_hit_fn *visit)
     const struct mt_map *map = worker->map;
 
     mt_worker_drain_by(worker, visit);
-    while (worker->team->overflow) {
-        worker->team->overflow = false;
+    while (worker->all->overflow) {
+        worker->all->overflow = false;
         for (size_t id = 1; id < map->n_spans; id++) {
             const struct mt_span_view *span = &map->spans[id];
             for (uint32_t i = 0; i < span->n_blocks; i++) {
@@ -186,12 +187,12 @@ static void walk_from(struct mt_worker *worker,
 {
     struct lost *lost = lost_of(worker);
 
-    lost->head = (struct mt_lost){
+    lost->leak_root = (struct mt_lost){
         .span = place->span, .index = place->index, .slot = place->slot};
     mt_worker_push(worker, place);
     mark_lost_drain(worker, visit);
     if (visit != find_candidates)
-        lost->visit(lost->context, &lost->head);
+        lost->visit(lost->context, &lost->leak_root);
 }
 
 /* Calls `step` for every lost block whose flags, of those in `mask`, are
@@ -214,7 +215,7 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
             if (!is_lost(map, place.slot) ||
                 (map->flags[place.slot] & mask) != wanted)
                 continue;
-            if (mt_parts_stopped(&worker->team->parts))
+            if (mt_parts_stopped(&worker->all->parts))
                 return;
             step(worker, &place);
         }
@@ -224,14 +225,14 @@ static void each_lost(struct mt_worker *worker, bool backwards, unsigned mask,
 static void walk_unreferenced(struct mt_worker *worker,
                               const struct mt_block_ref *place)
 {
-    worker->map->flags[place->slot] |= MT_BLOCK_HEAD;
+    worker->map->flags[place->slot] |= MT_BLOCK_LEAK_ROOT;
     walk_from(worker, place, take_any);
 }
 
 static void walk_candidate(struct mt_worker *worker,
                            const struct mt_block_ref *place)
 {
-    worker->map->flags[place->slot] |= MT_BLOCK_CYCLIC | MT_BLOCK_HEAD;
+    worker->map->flags[place->slot] |= MT_BLOCK_CYCLIC | MT_BLOCK_LEAK_ROOT;
     walk_from(worker, place, find_candidates);
 }
 
@@ -246,10 +247,10 @@ static void walk_all(struct mt_worker *worker, void *context)
     (void)context;
     each_lost(worker, false, MT_BLOCK_REFERENCED, 0, walk_unreferenced);
     each_lost(worker, false,
-              MT_BLOCK_INDIRECT | MT_BLOCK_HEAD | MT_BLOCK_CYCLIC, 0,
+              MT_BLOCK_INDIRECT | MT_BLOCK_LEAK_ROOT | MT_BLOCK_CYCLIC, 0,
               walk_candidate);
-    each_lost(worker, true, MT_BLOCK_CYCLIC | MT_BLOCK_HEAD,
-              MT_BLOCK_CYCLIC | MT_BLOCK_HEAD, walk_cycle);
+    each_lost(worker, true, MT_BLOCK_CYCLIC | MT_BLOCK_LEAK_ROOT,
+              MT_BLOCK_CYCLIC | MT_BLOCK_LEAK_ROOT, walk_cycle);
 }
 
 bool mt_mark_lost(struct mt_mark *mark,
@@ -257,8 +258,8 @@ bool mt_mark_lost(struct mt_mark *mark,
                   void *context, struct mt_error *error)
 {
     struct lost lost = {.visit = visit, .context = context};
-    struct mt_workers team;
+    struct mt_workers all;
 
-    return mt_workers_run(mark, &team, false, find_referenced, NULL, error) &&
-           mt_workers_run(mark, &team, true, walk_all, &lost, error);
+    return mt_workers_run(mark, &all, false, find_referenced, NULL, error) &&
+           mt_workers_run(mark, &all, true, walk_all, &lost, error);
 }

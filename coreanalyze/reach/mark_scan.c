@@ -39,7 +39,7 @@ const struct mt_word_copy_piece *mt_scan_find_piece(struct mt_scan *scan,
                                                     uint64_t address)
 {
     const struct mt_word_copy_piece *piece =
-        mt_word_copy_find(scan->memory.source->store, address);
+        mt_word_copy_find(scan->memory.source->word_copy, address);
 
     if (piece)
         scan->piece = piece;

@@ -88,7 +88,7 @@ mt_scan_piece(struct mt_scan *scan, uint64_t address)
 {
     const struct mt_word_copy_piece *piece = scan->piece;
 
-    if (scan->memory.source->store == NULL)
+    if (scan->memory.source->word_copy == NULL)
         return NULL;
     return piece && address - piece->start < piece->bytes
                ? piece

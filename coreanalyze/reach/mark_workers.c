@@ -15,7 +15,7 @@
 
 bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
 {
-    return mt_parts_take(&worker->team->parts, n, part);
+    return mt_parts_take(&worker->all->parts, n, part);
 }
 
 /* The range of an item's memory, and its slot. */
@@ -67,14 +67,14 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
 /* The first bytes of a block in our own memory, to be prefetched. */
 static const uint8_t *first_bytes(struct mt_worker *worker, uint64_t address)
 {
-    const struct mt_memory_view *peek = &worker->scan.memory;
+    const struct mt_memory_view *view = &worker->scan.memory;
     const struct mt_word_copy_piece *piece =
         mt_scan_piece(&worker->scan, address);
 
     if (piece)
         return piece->pages[(address - piece->start) / MT_STORE_PAGE];
-    return address - peek->start < peek->bytes
-               ? peek->data + (address - peek->start)
+    return address - view->start < view->bytes
+               ? view->data + (address - view->start)
                : NULL;
 }
 
@@ -115,51 +115,51 @@ static unsigned take_batch(struct mt_worker *worker)
 /* Gives the lower half of the stack, the larger trees, to those that wait. */
 static void workers_share(struct mt_worker *worker)
 {
-    struct mt_workers *team = worker->team;
+    struct mt_workers *all = worker->all;
     size_t n;
 
-    pthread_mutex_lock(&team->lock);
-    n = team->pool_capacity - team->n_pool;
+    pthread_mutex_lock(&all->lock);
+    n = all->pool_capacity - all->n_pool;
     n = n < worker->n / 2 ? n : worker->n / 2;
     for (size_t i = 0; i < n; i++)
-        team->pool[team->n_pool++] = worker->stack[i];
+        all->pool[all->n_pool++] = worker->stack[i];
     for (size_t i = n; i < worker->n; i++)
         worker->stack[i - n] = worker->stack[i];
     worker->n -= n;
     if (n > 0)
-        pthread_cond_broadcast(&team->more);
-    pthread_mutex_unlock(&team->lock);
+        pthread_cond_broadcast(&all->more);
+    pthread_mutex_unlock(&all->lock);
 }
 
 static void workers_report(struct mt_worker *worker)
 {
-    const struct mt_mark_options *options = worker->team->mark->options;
-    uint64_t total = worker->team->progress_total;
-    uint64_t done = worker->scan.scanned_bytes * worker->team->n_threads;
+    const struct mt_mark_options *options = worker->all->mark->options;
+    uint64_t total = worker->all->progress_total;
+    uint64_t done = worker->scan.scanned_bytes * worker->all->n_threads;
 
     worker->reported = worker->scan.scanned_bytes;
     if (options->progress &&
         !options->progress(options->progress_context,
                            done < total ? done : total, total))
-        mt_parts_stop(&worker->team->parts);
+        mt_parts_stop(&worker->all->parts);
 }
 
 static inline __attribute__((always_inline)) void
 drain(struct mt_worker *worker, mt_hit_fn *visit)
 {
-    struct mt_workers *team = worker->team;
+    struct mt_workers *all = worker->all;
 
     while (worker->n > 0) {
         unsigned n = take_batch(worker);
         for (unsigned i = 0; i < n; i++)
             scan_item(worker, worker->batch[i], visit);
         if (worker->n >= SHARE_FROM &&
-            __atomic_load_n(&team->n_idle, __ATOMIC_RELAXED) > 0)
+            __atomic_load_n(&all->n_idle, __ATOMIC_RELAXED) > 0)
             workers_share(worker);
         if (worker->leader &&
             worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
             workers_report(worker);
-        if (mt_parts_stopped(&team->parts))
+        if (mt_parts_stopped(&all->parts))
             worker->n = 0;
     }
 }
@@ -177,26 +177,26 @@ void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit)
 /* Waits for items of others; false when all threads wait. */
 static bool workers_take(struct mt_worker *worker)
 {
-    struct mt_workers *team = worker->team;
+    struct mt_workers *all = worker->all;
     bool got;
 
-    pthread_mutex_lock(&team->lock);
-    __atomic_add_fetch(&team->n_idle, 1, __ATOMIC_RELAXED);
-    if (team->n_idle == team->n_threads && team->n_pool == 0) {
-        team->done = true;
-        pthread_cond_broadcast(&team->more);
+    pthread_mutex_lock(&all->lock);
+    __atomic_add_fetch(&all->n_idle, 1, __ATOMIC_RELAXED);
+    if (all->n_idle == all->n_threads && all->n_pool == 0) {
+        all->done = true;
+        pthread_cond_broadcast(&all->more);
     }
-    while (team->n_pool == 0 && !team->done)
-        pthread_cond_wait(&team->more, &team->lock);
-    got = team->n_pool > 0;
+    while (all->n_pool == 0 && !all->done)
+        pthread_cond_wait(&all->more, &all->lock);
+    got = all->n_pool > 0;
     if (got) {
-        size_t n = (team->n_pool + team->n_threads - 1) / team->n_threads;
+        size_t n = (all->n_pool + all->n_threads - 1) / all->n_threads;
         n = n < worker->capacity ? n : worker->capacity;
         while (n-- > 0)
-            worker->stack[worker->n++] = team->pool[--team->n_pool];
-        __atomic_sub_fetch(&team->n_idle, 1, __ATOMIC_RELAXED);
+            worker->stack[worker->n++] = all->pool[--all->n_pool];
+        __atomic_sub_fetch(&all->n_idle, 1, __ATOMIC_RELAXED);
     }
-    pthread_mutex_unlock(&team->lock);
+    pthread_mutex_unlock(&all->lock);
     return got;
 }
 
@@ -204,13 +204,13 @@ static bool workers_take(struct mt_worker *worker)
  * either. */
 static void run_worker(void *context, unsigned index)
 {
-    struct mt_workers *team = context;
-    struct mt_worker *worker = &team->workers[index];
+    struct mt_workers *all = context;
+    struct mt_worker *worker = &all->workers[index];
 
-    pthread_mutex_lock(&team->lock);
-    __atomic_add_fetch(&team->n_threads, 1, __ATOMIC_RELAXED);
-    pthread_mutex_unlock(&team->lock);
-    team->work(worker, team->context);
+    pthread_mutex_lock(&all->lock);
+    __atomic_add_fetch(&all->n_threads, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&all->lock);
+    all->work(worker, all->context);
     do
         mt_worker_drain(worker);
     while (workers_take(worker));
@@ -227,25 +227,25 @@ static unsigned count_threads(const struct mt_mark *mark)
                                 : MT_MAX_WORKERS;
 }
 
-static struct mt_worker *make_workers(struct mt_workers *team, unsigned n)
+static struct mt_worker *make_workers(struct mt_workers *all, unsigned n)
 {
     struct mt_worker *workers = calloc(n, sizeof *workers);
-    struct mt_mark *mark = team->mark;
+    struct mt_mark *mark = all->mark;
     size_t items = mark->options->stack_items;
 
     if (items == 0)
         items = STACK_ITEMS;
-    team->pool = calloc(items, sizeof *team->pool);
-    team->pool_capacity = items;
+    all->pool = calloc(items, sizeof *all->pool);
+    all->pool_capacity = items;
     for (unsigned i = 0; workers && i < n; i++) {
         struct mt_worker *w = &workers[i];
-        w->team = team;
+        w->all = all;
         w->map = mark->map;
         w->leader = i == 0;
         w->capacity = items;
         w->stack = calloc(items, sizeof *w->stack);
         mt_scan_init(&w->scan, mark->map, mark->source, &mark->options->scan);
-        if (w->stack == NULL || team->pool == NULL) {
+        if (w->stack == NULL || all->pool == NULL) {
             for (unsigned j = 0; j <= i; j++)
                 free(workers[j].stack);
             free(workers);
@@ -255,32 +255,32 @@ static struct mt_worker *make_workers(struct mt_workers *team, unsigned n)
     return workers;
 }
 
-bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
+bool mt_workers_run(struct mt_mark *mark, struct mt_workers *all, bool alone,
                     void (*work)(struct mt_worker *, void *context),
                     void *context, struct mt_error *error)
 {
     unsigned n = alone ? 1 : count_threads(mark);
     struct mt_worker *workers;
 
-    *team = (struct mt_workers){.mark = mark, .work = work, .context = context};
-    pthread_mutex_init(&team->lock, NULL);
-    pthread_cond_init(&team->more, NULL);
+    *all = (struct mt_workers){.mark = mark, .work = work, .context = context};
+    pthread_mutex_init(&all->lock, NULL);
+    pthread_cond_init(&all->more, NULL);
     for (size_t i = 0; i < mark->map->n_spans; i++)
-        team->progress_total +=
+        all->progress_total +=
             mark->map->spans[i].n_blocks * mark->map->spans[i].block_bytes;
-    workers = team->workers = make_workers(team, n);
+    workers = all->workers = make_workers(all, n);
     if (workers)
-        mt_run_workers(n, run_worker, team);
+        mt_run_workers(n, run_worker, all);
     for (unsigned i = 0; workers && i < n; i++) {
         mark->scanned_bytes += workers[i].scan.scanned_bytes;
         mark->missing_bytes += workers[i].scan.missing_bytes;
         mt_scan_done(&workers[i].scan);
         free(workers[i].stack);
     }
-    mark->stopped |= team->parts.stopped;
-    free(team->pool);
-    pthread_cond_destroy(&team->more);
-    pthread_mutex_destroy(&team->lock);
+    mark->stopped |= all->parts.stopped;
+    free(all->pool);
+    pthread_cond_destroy(&all->more);
+    pthread_mutex_destroy(&all->lock);
     if (workers == NULL)
         return mt_no_memory(error, "the threads");
     free(workers);

@@ -32,7 +32,7 @@ struct mt_workers {
 };
 
 struct mt_worker {
-    struct mt_workers *team;
+    struct mt_workers *all;
     struct mt_map *map;
     struct mt_scan scan;
     uint64_t *stack;
@@ -46,7 +46,7 @@ struct mt_worker {
 /* Runs `work` in every thread, the calling one among them; then all take part
  * until no item is left.  `alone`: in the calling thread only.  Adds up the
  * counts of `mark`. */
-bool mt_workers_run(struct mt_mark *mark, struct mt_workers *team, bool alone,
+bool mt_workers_run(struct mt_mark *mark, struct mt_workers *all, bool alone,
                     void (*work)(struct mt_worker *, void *context),
                     void *context, struct mt_error *error);
 
@@ -65,7 +65,7 @@ static inline void mt_worker_push(struct mt_worker *worker,
     if (worker->n == worker->capacity) {
         __atomic_fetch_or(&worker->map->flags[place->slot], MT_BLOCK_PENDING,
                           __ATOMIC_RELAXED);
-        __atomic_store_n(&worker->team->overflow, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&worker->all->overflow, true, __ATOMIC_RELAXED);
         return;
     }
     worker->stack[worker->n++] = (uint64_t)place->span << 32 | place->index;

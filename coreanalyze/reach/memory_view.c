@@ -9,28 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mt_memory_view_init(struct mt_memory_view *peek, struct mt_source *source,
+void mt_memory_view_init(struct mt_memory_view *view, struct mt_source *source,
                          unsigned n_chunks)
 {
-    *peek = (struct mt_memory_view){.source = source, .n_chunks = n_chunks};
+    *view = (struct mt_memory_view){.source = source, .n_chunks = n_chunks};
 }
 
-void mt_memory_view_done(struct mt_memory_view *peek)
+void mt_memory_view_done(struct mt_memory_view *view)
 {
-    for (unsigned i = 0; peek->chunks && i < peek->n_chunks; i++)
-        free(peek->chunks[i].data);
-    free(peek->chunks);
-    peek->chunks = NULL;
+    for (unsigned i = 0; view->chunks && i < view->n_chunks; i++)
+        free(view->chunks[i].data);
+    free(view->chunks);
+    view->chunks = NULL;
 }
 
 bool mt_memory_view_is_shared(const struct mt_source *source)
 {
-    return source->ops->extent != NULL || source->store != NULL;
+    return source->ops->extent != NULL || source->word_copy != NULL;
 }
 
 /* Fills a chunk with the memory around `address`: from the chunk's start, or
  * where that has a hole before `address`, from there. */
-static bool view_load(struct mt_memory_view *peek,
+static bool view_load(struct mt_memory_view *view,
                       struct mt_memory_view_chunk *chunk, uint64_t address)
 {
     uint64_t start = address & ~(MT_MEMORY_VIEW_CHUNK_BYTES - 1);
@@ -41,20 +41,20 @@ static bool view_load(struct mt_memory_view *peek,
     if (chunk->data == NULL || end < start)
         return false;
     chunk->start = start;
-    chunk->bytes = mt_source_read_part(peek->source, start, chunk->data,
+    chunk->bytes = mt_source_read_part(view->source, start, chunk->data,
                                        MT_MEMORY_VIEW_CHUNK_BYTES);
     if (address - start >= chunk->bytes && address > start) {
         chunk->start = address;
-        chunk->bytes = mt_source_read_part(peek->source, address, chunk->data,
+        chunk->bytes = mt_source_read_part(view->source, address, chunk->data,
                                            end - address);
     }
     return address - chunk->start < chunk->bytes;
 }
 
-const uint8_t *mt_memory_view_miss(struct mt_memory_view *peek,
+const uint8_t *mt_memory_view_miss(struct mt_memory_view *view,
                                    uint64_t address, uint64_t *bytes)
 {
-    struct mt_source *source = peek->source;
+    struct mt_source *source = view->source;
     struct mt_memory_view_chunk *chunk;
     uint64_t wanted = *bytes, base, extent;
 
@@ -63,40 +63,41 @@ const uint8_t *mt_memory_view_miss(struct mt_memory_view *peek,
         const uint8_t *data =
             source->ops->extent(source, address, &base, &extent);
         if (data) {
-            peek->data = data;
-            peek->start = base;
-            peek->bytes = extent;
+            view->data = data;
+            view->start = base;
+            view->bytes = extent;
             *bytes = wanted;
-            return mt_memory_view(peek, address, bytes);
+            return mt_memory_view(view, address, bytes);
         }
     }
-    if (peek->chunks == NULL)
-        peek->chunks = calloc(peek->n_chunks, sizeof *peek->chunks);
-    if (peek->chunks == NULL)
+    if (view->chunks == NULL)
+        view->chunks = calloc(view->n_chunks, sizeof *view->chunks);
+    if (view->chunks == NULL)
         return NULL;
-    chunk = &peek->chunks[address / MT_MEMORY_VIEW_CHUNK_BYTES &
-                          (peek->n_chunks - 1)];
+    chunk = &view->chunks[address / MT_MEMORY_VIEW_CHUNK_BYTES &
+                          (view->n_chunks - 1)];
     if (address - chunk->start >= chunk->bytes &&
-        !view_load(peek, chunk, address))
+        !view_load(view, chunk, address))
         return NULL;
     extent = chunk->bytes - (address - chunk->start);
     *bytes = wanted < extent ? wanted : extent;
     return chunk->data + (address - chunk->start);
 }
 
-bool mt_memory_view_word(struct mt_memory_view *peek, uint64_t address,
+bool mt_memory_view_word(struct mt_memory_view *view, uint64_t address,
                          uint64_t *word)
 {
-    const struct mt_word_copy *store = peek->source->store;
+    const struct mt_word_copy *word_copy = view->source->word_copy;
     uint64_t bytes = sizeof *word;
     const uint8_t *data;
 
-    if (store && mt_word_copy_read(store, address, word, bytes) == bytes)
+    if (word_copy &&
+        mt_word_copy_read(word_copy, address, word, bytes) == bytes)
         return true;
-    data = mt_memory_view(peek, address, &bytes);
+    data = mt_memory_view(view, address, &bytes);
     if (data && bytes == sizeof *word) {
         memcpy(word, data, sizeof *word);
         return true;
     }
-    return mt_source_read(peek->source, address, word, sizeof *word);
+    return mt_source_read(view->source, address, word, sizeof *word);
 }

@@ -26,32 +26,32 @@ struct mt_memory_view {
 };
 
 /* `n_chunks` (a power of two) bounds the cache; it is made when needed. */
-void mt_memory_view_init(struct mt_memory_view *peek, struct mt_source *source,
+void mt_memory_view_init(struct mt_memory_view *view, struct mt_source *source,
                          unsigned n_chunks);
-void mt_memory_view_done(struct mt_memory_view *peek);
+void mt_memory_view_done(struct mt_memory_view *view);
 /* May many threads scan the source at once? */
 bool mt_memory_view_is_shared(const struct mt_source *source);
 
-const uint8_t *mt_memory_view_miss(struct mt_memory_view *peek,
+const uint8_t *mt_memory_view_miss(struct mt_memory_view *view,
                                    uint64_t address, uint64_t *bytes);
 
 /* Memory from `address` on; `bytes` is how many are wanted, and on return how
  * many there are, at most as many.  NULL if there is none.  Valid until the
  * next call.  Without a cache the pointer is valid as long as the source. */
-static inline const uint8_t *mt_memory_view(struct mt_memory_view *peek,
+static inline const uint8_t *mt_memory_view(struct mt_memory_view *view,
                                             uint64_t address, uint64_t *bytes)
 {
-    uint64_t skip = address - peek->start;
+    uint64_t skip = address - view->start;
 
-    if (skip >= peek->bytes)
-        return mt_memory_view_miss(peek, address, bytes);
-    if (*bytes > peek->bytes - skip)
-        *bytes = peek->bytes - skip;
-    return peek->data + skip;
+    if (skip >= view->bytes)
+        return mt_memory_view_miss(view, address, bytes);
+    if (*bytes > view->bytes - skip)
+        *bytes = view->bytes - skip;
+    return view->data + skip;
 }
 
 /* One word; false if it is not there. */
-bool mt_memory_view_word(struct mt_memory_view *peek, uint64_t address,
+bool mt_memory_view_word(struct mt_memory_view *view, uint64_t address,
                          uint64_t *word);
 
 #endif

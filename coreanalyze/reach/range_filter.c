@@ -26,8 +26,8 @@ void mt_range_filter_plain(const struct mt_clusters *clusters,
 /* Four words at a time.  The processor compares signed numbers alone, so both
  * sides are moved by half of the range. */
 __attribute__((target("avx2"))) static void
-pick_avx2(const struct mt_clusters *c, const uint64_t *words, size_t n,
-          uint64_t *bits)
+filter_avx2(const struct mt_clusters *c, const uint64_t *words, size_t n,
+            uint64_t *bits)
 {
     const uint64_t half = UINT64_C(1) << 63;
     const __m256i keep = _mm256_set1_epi64x((long long)c->keep);
@@ -57,7 +57,7 @@ void mt_range_filter(const struct mt_clusters *clusters, const uint64_t *words,
                      size_t n, uint64_t *bits)
 {
     if (__builtin_cpu_supports("avx2"))
-        pick_avx2(clusters, words, n, bits);
+        filter_avx2(clusters, words, n, bits);
     else
         mt_range_filter_plain(clusters, words, n, bits);
 }

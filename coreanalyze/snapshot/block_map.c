@@ -3,6 +3,7 @@
  * block_map.c - the parts of a map of blocks that do not need a snapshot.
  */
 #include "coreanalyze/snapshot/block_map.h"
+#include "coreanalyze/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,30 +41,27 @@ bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
                      uint32_t *id, struct mt_error *error)
 {
     size_t at = map->n_regions;
-    struct mt_map_region *regions =
-        realloc(map->regions, (map->n_regions + 1) * sizeof *regions);
-    struct mt_span_view *spans =
-        realloc(map->spans, (map->n_spans + 1) * sizeof *spans);
-    uint8_t *flags = realloc(map->flags, map->n_slots + 1);
-    uint16_t *slack = realloc(map->slack, (map->n_slots + 1) * sizeof *slack);
     const uint32_t *slices = one_slice((uint32_t)map->n_spans);
+    struct mt_map_region *regions;
     uint64_t end;
 
-    map->regions = regions ? regions : map->regions;
-    map->spans = spans ? spans : map->spans;
-    map->flags = flags ? flags : map->flags;
-    map->slack = slack ? slack : map->slack;
-    if (!regions || !spans || !flags || !slack || !slices) {
+    /* Nodes are few, and the other blocks many: doubling would take more. */
+    if (!slices ||
+        !mt_resize(&map->regions, map->n_regions + 1, sizeof *map->regions) ||
+        !mt_resize(&map->spans, map->n_spans + 1, sizeof *map->spans) ||
+        !mt_resize(&map->flags, map->n_slots + 1, sizeof *map->flags) ||
+        !mt_resize(&map->slack, map->n_slots + 1, sizeof *map->slack)) {
         free((void *)(uintptr_t)slices);
         return mt_no_memory(error, "the map of blocks");
     }
+    regions = map->regions;
     while (at > 0 && regions[at - 1].base > start)
         at--;
     memmove(&regions[at + 1], &regions[at],
             (map->n_regions - at) * sizeof *regions);
     regions[at] = (struct mt_map_region){start, bytes, slices, 63};
     map->n_regions++;
-    spans[map->n_spans] = (struct mt_span_view){
+    map->spans[map->n_spans] = (struct mt_span_view){
         .base = start,
         .block_bytes = bytes,
         .requested = bytes,
@@ -71,8 +69,8 @@ bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,
         .n_blocks = 1,
         .node = true,
     };
-    flags[map->n_slots] = MT_BLOCK_LIVE;
-    slack[map->n_slots++] = 0;
+    map->flags[map->n_slots] = MT_BLOCK_LIVE;
+    map->slack[map->n_slots++] = 0;
     *id = (uint32_t)map->n_spans++;
     end = map->low + map->bytes;
     if (map->bytes == 0 || start < map->low)

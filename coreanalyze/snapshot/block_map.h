@@ -28,8 +28,8 @@ struct mt_model;
 #define MT_BLOCK_DEFINITE 4u    /* one of pointers to starts of blocks */
 #define MT_BLOCK_PENDING 8u     /* reached, and still to be scanned */
 #define MT_BLOCK_REFERENCED 16u /* lost: another lost block points to it */
-#define MT_BLOCK_INDIRECT 32u   /* lost: folded under a head */
-#define MT_BLOCK_HEAD 64u       /* lost: a leak root */
+#define MT_BLOCK_INDIRECT 32u   /* lost: reached from a leak root */
+#define MT_BLOCK_LEAK_ROOT 64u  /* lost: a leak root */
 #define MT_BLOCK_CYCLIC 128u    /* lost: no unreferenced block leads to it */
 
 struct mt_map_region {

@@ -121,10 +121,8 @@ const void *mt_window_get(struct mt_snapshot *snapshot,
         bytes <= window->bytes - (address - window->address))
         return window->data + (address - window->address);
     if (window->capacity < wanted) {
-        uint8_t *data = realloc(window->data, wanted);
-        if (data == NULL)
+        if (!mt_resize(&window->data, wanted, 1))
             return NULL;
-        window->data = data;
         window->capacity = wanted;
     }
     window->address = address;

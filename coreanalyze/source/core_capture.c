@@ -18,7 +18,7 @@ static size_t read_core(void *context, uint64_t address, void *buffer,
 
 /* Segments that are writable, and begin with a page. */
 static bool core_capture_add_pieces(const struct core *core,
-                                    struct mt_word_copy *store)
+                                    struct mt_word_copy *word_copy)
 {
     struct mt_word_copy_piece *pieces =
         calloc(core->n_segments + 1, sizeof *pieces);
@@ -32,7 +32,7 @@ static bool core_capture_add_pieces(const struct core *core,
             pieces[n++] = (struct mt_word_copy_piece){
                 .start = s->start, .bytes = s->end - s->start};
     }
-    ok = pieces && mt_word_copy_pieces(store, pieces, n);
+    ok = pieces && mt_word_copy_pieces(word_copy, pieces, n);
     free(pieces);
     return ok;
 }
@@ -53,15 +53,15 @@ bool mt_core_capture(struct core *core, const struct mt_word_filter *filter,
         return true;
     if (!filter->begin(filter->context, source, error))
         return false;
-    fill.store = mt_word_copy_new(room / 2);
-    if (fill.store && core_capture_add_pieces(core, fill.store) &&
+    fill.word_copy = mt_word_copy_new(room / 2);
+    if (fill.word_copy && core_capture_add_pieces(core, fill.word_copy) &&
         mt_word_copy_fill(&fill)) {
-        source->store = fill.store;
+        source->word_copy = fill.word_copy;
         source->captured.copied = true;
         source->captured.bytes = fill.read_bytes;
-        source->captured.kept_bytes = fill.store->bytes;
+        source->captured.kept_bytes = fill.word_copy->bytes;
         return true;
     }
-    mt_word_copy_free(fill.store);
+    mt_word_copy_free(fill.word_copy);
     return !fill.stopped || mt_fail(error, "the reading was stopped");
 }

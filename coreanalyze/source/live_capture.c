@@ -64,24 +64,24 @@ static size_t read_now(void *context, uint64_t address, void *buffer,
 
 static struct mt_word_copy *make_store(const struct live *live)
 {
-    struct mt_word_copy *store = mt_word_copy_new(mt_available_bytes() / 2);
+    struct mt_word_copy *word_copy = mt_word_copy_new(mt_available_bytes() / 2);
     unsigned long long resident = 0;
     char path[64];
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/statm", (int)live->tid);
     file = fopen(path, "re");
-    if (file && fscanf(file, "%*s %llu", &resident) == 1 && store)
-        mt_word_copy_reserve(store,
+    if (file && fscanf(file, "%*s %llu", &resident) == 1 && word_copy)
+        mt_word_copy_reserve(word_copy,
                              resident * MT_STORE_PAGE / RESIDENT_BYTES_OF_KEPT);
     if (file)
         fclose(file);
-    return store;
+    return word_copy;
 }
 
 /* The pages that have memory, and the small holes between them. */
 static bool live_capture_add_pieces(const struct mt_source *source,
-                                    struct mt_word_copy *store)
+                                    struct mt_word_copy *word_copy)
 {
     struct mt_word_copy_piece *pieces =
         calloc(source->n_present + 1, sizeof *pieces);
@@ -101,7 +101,7 @@ static bool live_capture_add_pieces(const struct mt_source *source,
             pieces[n++] = (struct mt_word_copy_piece){
                 .start = p->start, .bytes = p->end - p->start};
     }
-    ok = pieces && mt_word_copy_pieces(store, pieces, n);
+    ok = pieces && mt_word_copy_pieces(word_copy, pieces, n);
     free(pieces);
     return ok;
 }
@@ -109,10 +109,10 @@ static bool live_capture_add_pieces(const struct mt_source *source,
 /* False if the user stopped it.  The word copy becomes the source's. */
 static bool live_capture_fill(struct live *live,
                               const struct mt_word_filter *filter,
-                              struct mt_word_copy **store)
+                              struct mt_word_copy **word_copy)
 {
     struct mt_source *source = &live->source;
-    struct mt_fill fill = {.store = *store,
+    struct mt_fill fill = {.word_copy = *word_copy,
                            .filter = filter,
                            .read = read_now,
                            .present = find_present,
@@ -121,13 +121,13 @@ static bool live_capture_fill(struct live *live,
                            .step = "reading the process"};
 
     live->unread_bytes = 0;
-    if (fill.store && live_capture_add_pieces(source, fill.store) &&
+    if (fill.word_copy && live_capture_add_pieces(source, fill.word_copy) &&
         mt_word_copy_fill(&fill)) {
-        source->store = fill.store;
-        *store = NULL;
+        source->word_copy = fill.word_copy;
+        *word_copy = NULL;
         source->captured.copied = true;
         source->captured.bytes = fill.read_bytes;
-        source->captured.kept_bytes = fill.store->bytes;
+        source->captured.kept_bytes = fill.word_copy->bytes;
         source->coverage.unread_bytes = live->unread_bytes;
         return true;
     }
@@ -139,32 +139,32 @@ bool mt_live_capture(struct mt_source *source,
                      struct mt_error *error)
 {
     struct live *live = (struct live *)source;
-    struct mt_word_copy *store = make_store(live);
+    struct mt_word_copy *word_copy = make_store(live);
     uint64_t start;
     bool ok;
 
     if (!mt_live_find_lazy(live)) {
-        mt_word_copy_free(store);
+        mt_word_copy_free(word_copy);
         return mt_no_memory(error, "the mappings");
     }
     start = mt_clock_ns(CLOCK_MONOTONIC);
     if (stop && !mt_live_stop(source, error)) {
-        mt_word_copy_free(store);
+        mt_word_copy_free(word_copy);
         return false;
     }
     source->captured.stopped = stop;
     ok = (stop || mt_live_maps(source, live->tid, error)) &&
          filter->begin(filter->context, source, error) &&
          mt_live_list_present(live, filter, error) &&
-         (live_capture_fill(live, filter, &store) ||
+         (live_capture_fill(live, filter, &word_copy) ||
           mt_fail(error, "the reading was stopped"));
     source->captured.ns =
         source->captured.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
     if (stop && (!ok || source->captured.copied))
         mt_live_go(source);
-    mt_word_copy_free(store);
-    if (source->store)
-        mt_word_copy_trim(source->store);
+    mt_word_copy_free(word_copy);
+    if (source->word_copy)
+        mt_word_copy_trim(source->word_copy);
     if (ok && source->coverage.ended)
         ok = mt_fail(error, "process %d ended while it was read",
                      (int)live->pid);

@@ -4,6 +4,7 @@
  * /proc.
  */
 #include "coreanalyze/source/proc_task.h"
+#include "coreanalyze/base/memory.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -36,10 +37,8 @@ char *mt_proc_text(pid_t tid, const char *name, size_t *bytes)
             continue;
         if (capacity >= MAX_TEXT)
             break;
-        char *more = realloc(text, capacity * 2 + 1);
-        if (!more)
+        if (!mt_resize(&text, capacity * 2 + 1, 1))
             break;
-        text = more;
         capacity *= 2;
     }
     if (file >= 0)

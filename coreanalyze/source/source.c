@@ -24,7 +24,7 @@ void mt_source_free(struct mt_source *source)
     free(source->modules);
     free(source->present);
     mt_strings_free(source->strings);
-    mt_word_copy_free(source->store);
+    mt_word_copy_free(source->word_copy);
     source->ops->destroy(source);
 }
 

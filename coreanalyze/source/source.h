@@ -171,8 +171,8 @@ struct mt_source_ops {
      * its mappings again; go lets them run.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*resume)(struct mt_source *);
-    /* Captures memory: reads all writable memory once, and keeps in `store` the
-     * words that the word filter wants.  A capture of a live target makes a
+    /* Captures memory: reads all writable memory once, and keeps in `word_copy`
+     * the words that the word filter wants.  A capture of a live target makes a
      * report show one moment; with `stop` the target is stopped only for the
      * capture.  A core that does not fit into memory or address space is
      * captured because it can be read in order.  If memory is short, a live
@@ -237,10 +237,10 @@ struct mt_source {
     struct mt_source_limits limits;
     struct mt_present *present; /* by address, no overlaps */
     size_t n_present;
-    bool present_known;          /* else that table says nothing */
-    struct mt_captured captured; /* all 0 unless it was */
-    struct mt_word_copy *store;  /* of captured memory, or NULL */
-    struct mt_strings *strings;  /* owner of all strings above */
+    bool present_known;             /* else that table says nothing */
+    struct mt_captured captured;    /* all 0 unless it was */
+    struct mt_word_copy *word_copy; /* of captured memory, or NULL */
+    struct mt_strings *strings;     /* owner of all strings above */
 };
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */

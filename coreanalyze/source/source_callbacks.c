@@ -103,7 +103,7 @@ static void callbacks_destroy(struct mt_source *source)
     mt_source_free(c->core);
     /* The captured memory was freed with this source. */
     if (c->live) {
-        c->live->store = NULL;
+        c->live->word_copy = NULL;
         c->live->present = NULL;
     }
     mt_source_free(c->live);
@@ -148,9 +148,9 @@ static void process_drop(struct mt_source *source)
     struct callbacks *c = (struct callbacks *)source;
     struct mt_source *live = c->live;
 
-    mt_word_copy_free(live->store);
+    mt_word_copy_free(live->word_copy);
     free(live->present);
-    source->store = live->store = NULL;
+    source->word_copy = live->word_copy = NULL;
     source->present = live->present = NULL;
     source->n_present = live->n_present = 0;
     source->present_known = live->present_known = false;
@@ -170,7 +170,7 @@ static bool process_capture(struct mt_source *source,
     live->progress = source->progress;
     live->limits = source->limits;
     ok = live->ops->capture(live, filter, false, error);
-    source->store = live->store;
+    source->word_copy = live->word_copy;
     source->present = live->present;
     source->n_present = live->n_present;
     source->present_known = live->present_known;

@@ -46,9 +46,10 @@ static size_t core_source_read(struct mt_source *source, uint64_t address,
     size_t done = 0, kept;
 
     while (done < bytes) {
-        if (source->store && (kept = mt_word_copy_read(
-                                  source->store, address + done,
-                                  (char *)buffer + done, bytes - done)) > 0) {
+        if (source->word_copy &&
+            (kept = mt_word_copy_read(source->word_copy, address + done,
+                                      (char *)buffer + done, bytes - done)) >
+                0) {
             done += kept;
             continue;
         }
@@ -59,8 +60,8 @@ static size_t core_source_read(struct mt_source *source, uint64_t address,
         size_t n = bytes - done;
         if (n > s->end - s->start - skip)
             n = (size_t)(s->end - s->start - skip);
-        if (source->store) {
-            uint64_t gap = mt_word_copy_gap(source->store, address + done);
+        if (source->word_copy) {
+            uint64_t gap = mt_word_copy_gap(source->word_copy, address + done);
             n = n < gap ? n : (size_t)gap;
         }
         if (!mt_core_read(core, s->offset + skip, (char *)buffer + done, &n))

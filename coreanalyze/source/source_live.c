@@ -21,7 +21,7 @@ static size_t read_between(struct live *live, uint64_t address, void *buffer,
                            size_t bytes)
 {
     const struct mt_source *source = &live->source;
-    uint64_t gap = mt_word_copy_gap(source->store, address), end;
+    uint64_t gap = mt_word_copy_gap(source->word_copy, address), end;
     const struct mt_mapping *m = mt_source_mapping(source, address);
 
     bytes = gap < bytes ? (size_t)gap : bytes;
@@ -38,8 +38,8 @@ static size_t live_read(struct mt_source *source, uint64_t address,
     struct live *live = (struct live *)source;
     size_t done = 0;
 
-    while (source->store && done < bytes) {
-        size_t n = mt_word_copy_read(source->store, address + done,
+    while (source->word_copy && done < bytes) {
+        size_t n = mt_word_copy_read(source->word_copy, address + done,
                                      (char *)buffer + done, bytes - done);
         if (n == 0)
             n = read_between(live, address + done, (char *)buffer + done,

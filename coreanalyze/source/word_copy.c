@@ -38,18 +38,18 @@ static void free_chunks(struct mt_word_copy_chunk **list)
 
 struct mt_word_copy *mt_word_copy_new(uint64_t limit)
 {
-    struct mt_word_copy *store = calloc(1, sizeof *store);
+    struct mt_word_copy *word_copy = calloc(1, sizeof *word_copy);
 
-    if (store == NULL)
+    if (word_copy == NULL)
         return NULL;
-    pthread_mutex_init(&store->lock, NULL);
-    store->limit = limit;
-    return store;
+    pthread_mutex_init(&word_copy->lock, NULL);
+    word_copy->limit = limit;
+    return word_copy;
 }
 
-void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes)
+void mt_word_copy_reserve(struct mt_word_copy *word_copy, uint64_t bytes)
 {
-    bytes = bytes < store->limit ? bytes : store->limit;
+    bytes = bytes < word_copy->limit ? bytes : word_copy->limit;
     for (uint64_t n = bytes / CHUNK_BYTES; n > 0; n--) {
         struct mt_word_copy_chunk *chunk = copy_map(CHUNK_BYTES);
         if (chunk == NULL)
@@ -59,17 +59,17 @@ void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes)
 #ifdef MADV_POPULATE_WRITE
         madvise(chunk, CHUNK_BYTES, MADV_POPULATE_WRITE);
 #endif
-        chunk->next = store->spare;
-        store->spare = chunk;
+        chunk->next = word_copy->spare;
+        word_copy->spare = chunk;
     }
 }
 
-void mt_word_copy_trim(struct mt_word_copy *store)
+void mt_word_copy_trim(struct mt_word_copy *word_copy)
 {
-    free_chunks(&store->spare);
+    free_chunks(&word_copy->spare);
 }
 
-bool mt_word_copy_pieces(struct mt_word_copy *store,
+bool mt_word_copy_pieces(struct mt_word_copy *word_copy,
                          const struct mt_word_copy_piece *pieces, size_t n)
 {
     uint64_t pages = 0;
@@ -77,71 +77,74 @@ bool mt_word_copy_pieces(struct mt_word_copy *store,
 
     for (size_t i = 0; i < n; i++)
         pages += (pieces[i].bytes + MT_STORE_PAGE - 1) / MT_STORE_PAGE;
-    store->pieces = calloc(n + 1, sizeof *store->pieces);
-    store->table_bytes = (pages + 1) * sizeof *table;
-    store->table = table = copy_map(store->table_bytes);
-    if (!store->pieces || !table)
+    word_copy->pieces = calloc(n + 1, sizeof *word_copy->pieces);
+    word_copy->table_bytes = (pages + 1) * sizeof *table;
+    word_copy->table = table = copy_map(word_copy->table_bytes);
+    if (!word_copy->pieces || !table)
         return false;
     for (size_t i = 0; i < n; i++) {
         if (pieces[i].bytes == 0)
             continue;
-        store->pieces[store->n_pieces++] = (struct mt_word_copy_piece){
+        word_copy->pieces[word_copy->n_pieces++] = (struct mt_word_copy_piece){
             pieces[i].start, pieces[i].bytes, table};
         table += (pieces[i].bytes - 1) / MT_STORE_PAGE + 1;
     }
     return true;
 }
 
-void mt_word_copy_free(struct mt_word_copy *store)
+void mt_word_copy_free(struct mt_word_copy *word_copy)
 {
-    if (store == NULL)
+    if (word_copy == NULL)
         return;
-    if (store->table)
-        munmap(store->table, store->table_bytes);
-    free_chunks(&store->chunks);
-    free_chunks(&store->spare);
-    pthread_mutex_destroy(&store->lock);
-    free(store->pieces);
-    free(store);
+    if (word_copy->table)
+        munmap(word_copy->table, word_copy->table_bytes);
+    free_chunks(&word_copy->chunks);
+    free_chunks(&word_copy->spare);
+    pthread_mutex_destroy(&word_copy->lock);
+    free(word_copy->pieces);
+    free(word_copy);
 }
 
 const struct mt_word_copy_piece *
-mt_word_copy_find(const struct mt_word_copy *store, uint64_t address)
+mt_word_copy_find(const struct mt_word_copy *word_copy, uint64_t address)
 {
-    size_t n = mt_count_up_to(store->pieces, store->n_pieces, start, address);
-    const struct mt_word_copy_piece *piece = store->pieces + n - (n > 0);
+    size_t n =
+        mt_count_up_to(word_copy->pieces, word_copy->n_pieces, start, address);
+    const struct mt_word_copy_piece *piece = word_copy->pieces + n - (n > 0);
 
     return n > 0 && address - piece->start < piece->bytes ? piece : NULL;
 }
 
-uint64_t mt_word_copy_gap(const struct mt_word_copy *store, uint64_t address)
+uint64_t mt_word_copy_gap(const struct mt_word_copy *word_copy,
+                          uint64_t address)
 {
-    size_t i = mt_count_up_to(store->pieces, store->n_pieces, start, address);
+    size_t i =
+        mt_count_up_to(word_copy->pieces, word_copy->n_pieces, start, address);
 
-    return (i < store->n_pieces ? store->pieces[i].start : UINT64_MAX) -
+    return (i < word_copy->n_pieces ? word_copy->pieces[i].start : UINT64_MAX) -
            address;
 }
 
 /* --- records --- */
 
-static struct mt_word_copy_chunk *take_chunk(struct mt_word_copy *store)
+static struct mt_word_copy_chunk *take_chunk(struct mt_word_copy *word_copy)
 {
     struct mt_word_copy_chunk *chunk = NULL;
 
-    pthread_mutex_lock(&store->lock);
-    if (store->limit - store->bytes >= CHUNK_BYTES) {
-        chunk = store->spare;
+    pthread_mutex_lock(&word_copy->lock);
+    if (word_copy->limit - word_copy->bytes >= CHUNK_BYTES) {
+        chunk = word_copy->spare;
         if (chunk)
-            store->spare = chunk->next;
+            word_copy->spare = chunk->next;
         else
             chunk = copy_map(CHUNK_BYTES);
     }
     if (chunk) {
-        store->bytes += CHUNK_BYTES;
-        chunk->next = store->chunks;
-        store->chunks = chunk;
+        word_copy->bytes += CHUNK_BYTES;
+        chunk->next = word_copy->chunks;
+        word_copy->chunks = chunk;
     }
-    pthread_mutex_unlock(&store->lock);
+    pthread_mutex_unlock(&word_copy->lock);
     return chunk;
 }
 
@@ -152,7 +155,7 @@ static uint8_t *copy_take(struct mt_word_copy_writer *writer, size_t bytes)
     uint8_t *place;
 
     if ((size_t)(writer->end - writer->at) < bytes + OVERREAD) {
-        chunk = take_chunk(writer->store);
+        chunk = take_chunk(writer->word_copy);
         if (chunk == NULL)
             return NULL;
         writer->at = (uint8_t *)(chunk + 1);
@@ -432,10 +435,11 @@ static void get_words(const uint8_t *record, unsigned from, unsigned to,
     }
 }
 
-size_t mt_word_copy_read(const struct mt_word_copy *store, uint64_t address,
+size_t mt_word_copy_read(const struct mt_word_copy *word_copy, uint64_t address,
                          void *buffer, size_t bytes)
 {
-    const struct mt_word_copy_piece *piece = mt_word_copy_find(store, address);
+    const struct mt_word_copy_piece *piece =
+        mt_word_copy_find(word_copy, address);
     uint64_t words[MT_STORE_WORDS], at;
     size_t done = 0;
 

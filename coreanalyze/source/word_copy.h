@@ -6,7 +6,7 @@
  * Memory is read once, in order; a page of which nothing is wanted takes 8
  * bytes, and a wanted word one byte for its place and as many for its value as
  * the values of its page differ in.  Words that are not kept read as 0.  While
- * it is filled, each piece of work has a writer of its own; a store that is
+ * it is filled, each piece of work has a writer of its own; a copy that is
  * complete does not change, and is read by any number of threads.
  */
 #ifndef MT_WORD_COPY_H
@@ -44,16 +44,16 @@ struct mt_word_copy *mt_word_copy_new(uint64_t limit);
 void mt_word_copy_free(struct mt_word_copy *); /* takes NULL */
 /* Reserves up to `bytes` of memory, as far as the system has it, before it is
  * needed; and gives back what was not used. */
-void mt_word_copy_reserve(struct mt_word_copy *store, uint64_t bytes);
-void mt_word_copy_trim(struct mt_word_copy *store);
+void mt_word_copy_reserve(struct mt_word_copy *word_copy, uint64_t bytes);
+void mt_word_copy_trim(struct mt_word_copy *word_copy);
 /* Names the pieces of memory that the copy is for, by start and bytes; called
  * once.  False when out of memory. */
-bool mt_word_copy_pieces(struct mt_word_copy *store,
+bool mt_word_copy_pieces(struct mt_word_copy *word_copy,
                          const struct mt_word_copy_piece *pieces, size_t n);
 
 /* Memory for the records of one thread. */
 struct mt_word_copy_writer {
-    struct mt_word_copy *store;
+    struct mt_word_copy *word_copy;
     uint8_t *at, *end;
 };
 /* Keeps the words whose bits are set of a page of a piece.  May be called by
@@ -65,11 +65,12 @@ bool mt_word_copy_put(struct mt_word_copy_writer *writer,
 
 /* The piece that holds an address, or NULL. */
 const struct mt_word_copy_piece *
-mt_word_copy_find(const struct mt_word_copy *store, uint64_t address);
+mt_word_copy_find(const struct mt_word_copy *word_copy, uint64_t address);
 /* From an address in no piece, how far it is to the next one. */
-uint64_t mt_word_copy_gap(const struct mt_word_copy *store, uint64_t address);
+uint64_t mt_word_copy_gap(const struct mt_word_copy *word_copy,
+                          uint64_t address);
 /* Copies memory; bytes from the start that the piece around `address` has. */
-size_t mt_word_copy_read(const struct mt_word_copy *store, uint64_t address,
+size_t mt_word_copy_read(const struct mt_word_copy *word_copy, uint64_t address,
                          void *buffer, size_t bytes);
 
 /* --- records: made for loops over the words that were kept --- */

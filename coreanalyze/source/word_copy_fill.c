@@ -86,10 +86,10 @@ static void take_part(struct member *m, uint64_t part)
     struct mt_word_copy_piece *piece;
     uint64_t page, pages;
 
-    index = mt_search(team->first, fill->store->n_pieces, sizeof *team->first,
-                      part + 1) -
+    index = mt_search(team->first, fill->word_copy->n_pieces,
+                      sizeof *team->first, part + 1) -
             1;
-    piece = &fill->store->pieces[index];
+    piece = &fill->word_copy->pieces[index];
     page = (part - team->first[index]) * MT_FILL_PAGES;
     pages = (piece->bytes - 1) / MT_STORE_PAGE + 1 - page;
     n = pages < MT_FILL_PAGES ? (size_t)pages : MT_FILL_PAGES;
@@ -118,7 +118,8 @@ static bool fill_report(struct team *team, uint64_t part)
 static void fill_work(void *context, unsigned index)
 {
     struct team *team = context;
-    struct member m = {.team = team, .writer = {.store = team->fill->store}};
+    struct member m = {.team = team,
+                       .writer = {.word_copy = team->fill->word_copy}};
     uint64_t part, n = 0;
 
     m.words = aligned_alloc(MT_STORE_PAGE, READ_PAGES * MT_STORE_PAGE);
@@ -135,15 +136,15 @@ static void fill_work(void *context, unsigned index)
 
 bool mt_word_copy_fill(struct mt_fill *fill)
 {
-    struct mt_word_copy *store = fill->store;
+    struct mt_word_copy *word_copy = fill->word_copy;
     struct team team = {.fill = fill};
 
-    team.first = calloc(store->n_pieces + 1, sizeof *team.first);
+    team.first = calloc(word_copy->n_pieces + 1, sizeof *team.first);
     if (team.first == NULL)
         return false;
-    for (size_t i = 0; i < store->n_pieces; i++) {
+    for (size_t i = 0; i < word_copy->n_pieces; i++) {
         team.first[i] = team.n_parts;
-        team.n_parts += (store->pieces[i].bytes - 1) / MT_FILL_PART + 1;
+        team.n_parts += (word_copy->pieces[i].bytes - 1) / MT_FILL_PART + 1;
     }
     mt_run_workers(mt_processors(MAX_THREADS), fill_work, &team);
     free(team.first);

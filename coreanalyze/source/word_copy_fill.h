@@ -13,7 +13,7 @@
 #define MT_FILL_PAGES (MT_FILL_PART / MT_STORE_PAGE)
 
 struct mt_fill {
-    struct mt_word_copy *store;
+    struct mt_word_copy *word_copy;
     const struct mt_word_filter *filter;
     /* Both may be called by many threads at once.  `read` is as the source's;
      * what it cannot read counts as zeros, or ends it all if `strict`. */

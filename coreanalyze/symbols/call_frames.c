@@ -9,6 +9,7 @@
  */
 #include "coreanalyze/symbols/call_frames.h"
 #include "coreanalyze/symbols/call_frames_program.h"
+#include "coreanalyze/base/memory.h"
 
 #include <stdlib.h>
 
@@ -51,10 +52,8 @@ static bool frame_record_read(const struct mt_frame_bytes *bytes,
     if (length < 4 || length > MAX_RECORD)
         return false;
     if (length > *capacity) {
-        uint8_t *more = realloc(*buffer, (size_t)length);
-        if (!more)
+        if (!mt_resize(buffer, (size_t)length, 1))
             return false;
-        *buffer = more;
         *capacity = (size_t)length;
     }
     if (!bytes->read(bytes->context, address, *buffer, (size_t)length))

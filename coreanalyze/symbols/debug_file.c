@@ -10,35 +10,35 @@
 
 #include <stdlib.h>
 
-static bool debug_file_list_units(struct mt_debug_file *side)
+static bool debug_file_list_units(struct mt_debug_file *debug)
 {
     struct mt_unit_header header;
     size_t room = 0;
 
-    while (mt_dwarf_next_unit(side->file, &header)) {
-        if (!mt_grow(&side->units, &room, side->n_units + 1,
-                     sizeof *side->units))
+    while (mt_dwarf_next_unit(debug->file, &header)) {
+        if (!mt_grow(&debug->units, &room, debug->n_units + 1,
+                     sizeof *debug->units))
             return false;
-        side->units[side->n_units++] = (struct mt_unit){.header = header};
+        debug->units[debug->n_units++] = (struct mt_unit){.header = header};
     }
     return true;
 }
 
-bool mt_debug_file_open(struct mt_debug_file *side, struct mt_elf *elf,
+bool mt_debug_file_open(struct mt_debug_file *debug, struct mt_elf *elf,
                         bool split, struct mt_dwarf_file *tie,
                         struct mt_error *error)
 {
-    side->file = mt_dwarf_file_open(elf, split, error);
-    if (side->file == NULL)
+    debug->file = mt_dwarf_file_open(elf, split, error);
+    if (debug->file == NULL)
         return false;
     if (tie != NULL)
-        mt_dwarf_file_tie(side->file, tie);
-    if (!debug_file_list_units(side)) {
-        mt_dwarf_file_close(side->file);
-        free(side->units);
+        mt_dwarf_file_tie(debug->file, tie);
+    if (!debug_file_list_units(debug)) {
+        mt_dwarf_file_close(debug->file);
+        free(debug->units);
         return mt_no_memory(error, "the units");
     }
-    side->elf = elf;
+    debug->elf = elf;
     return true;
 }
 
@@ -55,27 +55,27 @@ void mt_dwarf_forget_unit(struct mt_dwarf *dwarf, struct mt_unit *unit)
     unit->tables_read = unit->lines_read = false;
 }
 
-void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *side)
+void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *debug)
 {
-    for (size_t i = 0; i < side->n_units; i++)
-        mt_dwarf_forget_unit(dwarf, &side->units[i]);
-    free(side->units);
-    mt_dwarf_file_close(side->file);
+    for (size_t i = 0; i < debug->n_units; i++)
+        mt_dwarf_forget_unit(dwarf, &debug->units[i]);
+    free(debug->units);
+    mt_dwarf_file_close(debug->file);
 }
 
 /* The unit that an offset of .debug_info lies in. */
-struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *side, uint64_t offset)
+struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *debug, uint64_t offset)
 {
     size_t n =
-        mt_count_up_to(side->units, side->n_units, header.offset, offset);
+        mt_count_up_to(debug->units, debug->n_units, header.offset, offset);
 
-    if (n == 0 || offset >= side->units[n - 1].header.end)
+    if (n == 0 || offset >= debug->units[n - 1].header.end)
         return NULL;
-    return &side->units[n - 1];
+    return &debug->units[n - 1];
 }
 
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
-                                       struct mt_debug_file *side,
+                                       struct mt_debug_file *debug,
                                        struct mt_unit *unit,
                                        struct mt_die *skeleton)
 {
@@ -84,10 +84,10 @@ struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
     if (unit->tables_read)
         return &unit->tables;
     unit->tables_read = true;
-    die = mt_die_at(side->file, unit->header.die_offset);
+    die = mt_die_at(debug->file, unit->header.die_offset);
     if (die == NULL)
         return &unit->tables;
-    struct mt_address_space space = mt_unit_space(side->file, die);
+    struct mt_address_space space = mt_unit_space(debug->file, die);
     if (skeleton != NULL) {
         struct mt_address_space its = mt_unit_space(dwarf->main.file, skeleton);
 
@@ -99,7 +99,7 @@ struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
     } else {
         space.ranges_base = 0; /* it is for the split unit alone */
     }
-    mt_unit_read(side->file, die, &space, &unit->tables);
+    mt_unit_read(debug->file, die, &space, &unit->tables);
     mt_die_free(die);
     dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
     return &unit->tables;

@@ -48,15 +48,15 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
  * do. */
 static void build_index(struct mt_dwarf *dwarf)
 {
-    struct mt_debug_file *side = &dwarf->main;
+    struct mt_debug_file *debug = &dwarf->main;
 
-    for (size_t i = 0; i < side->n_units; i++) {
-        struct mt_unit *unit = &side->units[i];
+    for (size_t i = 0; i < debug->n_units; i++) {
+        struct mt_unit *unit = &debug->units[i];
 
         if (!unit->header.has_code || index_unit(dwarf, i))
             continue;
         const struct mt_intervals *functions =
-            &mt_dwarf_tables(dwarf, side, unit, NULL)->functions;
+            &mt_dwarf_tables(dwarf, debug, unit, NULL)->functions;
         for (size_t j = 0; j < functions->n; j++)
             mt_intervals_add(&dwarf->index, functions->at[j].low,
                              functions->at[j].high, i);
@@ -92,13 +92,13 @@ void mt_dwarf_free(struct mt_dwarf *dwarf)
     if (dwarf == NULL)
         return;
     while (dwarf->splits != NULL) {
-        struct mt_debug_file *side = dwarf->splits;
+        struct mt_debug_file *debug = dwarf->splits;
 
-        dwarf->splits = side->next;
-        mt_debug_file_close(dwarf, side);
-        mt_elf_close(side->elf);
-        free(side->path);
-        free(side);
+        dwarf->splits = debug->next;
+        mt_debug_file_close(dwarf, debug);
+        mt_elf_close(debug->elf);
+        free(debug->path);
+        free(debug);
     }
     mt_debug_file_close(dwarf, &dwarf->main);
     mt_debug_file_close(dwarf, &dwarf->supplement);
@@ -106,10 +106,10 @@ void mt_dwarf_free(struct mt_dwarf *dwarf)
     free(dwarf);
 }
 
-static void trim_side(struct mt_dwarf *dwarf, struct mt_debug_file *side)
+static void trim_side(struct mt_dwarf *dwarf, struct mt_debug_file *debug)
 {
-    for (size_t i = 0; i < side->n_units; i++)
-        mt_dwarf_forget_unit(dwarf, &side->units[i]);
+    for (size_t i = 0; i < debug->n_units; i++)
+        mt_dwarf_forget_unit(dwarf, &debug->units[i]);
 }
 
 void mt_dwarf_trim(struct mt_dwarf *dwarf)
@@ -224,9 +224,9 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
     if (unit->header.dwo_id != 0 && !unit->split_sought)
         mt_dwarf_find_split(dwarf, unit, die);
     bool split = unit->split != NULL;
-    struct mt_debug_file *side = split ? unit->split_side : &dwarf->main;
+    struct mt_debug_file *debug = split ? unit->split_side : &dwarf->main;
     struct mt_unit_tables *tables = mt_dwarf_tables(
-        dwarf, side, split ? unit->split : unit, split ? die : NULL);
+        dwarf, debug, split ? unit->split : unit, split ? die : NULL);
     size_t n = mt_unit_find(tables, pc, scopes,
                             max < MAX_INLINED ? max : MAX_INLINED, &low);
     const struct mt_line_row *row = find_row(dwarf, unit, die, pc);
@@ -237,7 +237,7 @@ static size_t find_in_unit(struct mt_dwarf *dwarf, struct mt_unit *unit,
         return 0;
     for (size_t i = 0; i < n; i++) {
         out[i] = (struct mt_symbol_frame){
-            .function = mt_dwarf_function_name(dwarf, side, scopes[i]->die),
+            .function = mt_dwarf_function_name(dwarf, debug, scopes[i]->die),
             .file = file_name(dwarf, unit, die, file),
             .line = line,
             .inlined = scopes[i]->inlined,

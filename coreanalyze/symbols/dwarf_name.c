@@ -16,14 +16,14 @@
 
 /* NS::CLS::NAME by the namespaces and types around the DIE at OFFSET. */
 static char *dwarf_name_qualified(struct mt_dwarf *dwarf,
-                                  struct mt_debug_file *side, uint64_t offset,
+                                  struct mt_debug_file *debug, uint64_t offset,
                                   const char *name, bool *has_prefix)
 {
     const char *parts[MAX_CONTAINERS];
     size_t n = 0, bytes = strlen(name) + 1;
-    struct mt_unit *unit = mt_dwarf_unit_at(side, offset);
+    struct mt_unit *unit = mt_dwarf_unit_at(debug, offset);
     struct mt_unit_tables *tables =
-        unit != NULL ? mt_dwarf_tables(dwarf, side, unit, NULL) : NULL;
+        unit != NULL ? mt_dwarf_tables(dwarf, debug, unit, NULL) : NULL;
     const struct mt_container *container =
         tables != NULL ? mt_unit_container(tables, offset) : NULL;
 
@@ -51,29 +51,29 @@ static char *dwarf_name_qualified(struct mt_dwarf *dwarf,
 }
 
 const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
-                                   struct mt_debug_file *side, uint64_t offset)
+                                   struct mt_debug_file *debug, uint64_t offset)
 {
     const char *linkage = NULL, *name = NULL;
     struct mt_strings *strings = dwarf->options.strings;
 
     for (int hop = 0;; hop++) {
-        struct mt_die *die = mt_die_at(side->file, offset);
+        struct mt_die *die = mt_die_at(debug->file, offset);
         uint64_t origin = 0;
         bool in_supplement = false;
 
         if (die == NULL)
             break;
         if (linkage == NULL)
-            linkage = mt_die_text(side->file, die, MT_DIE_LINKAGE_NAME);
+            linkage = mt_die_text(debug->file, die, MT_DIE_LINKAGE_NAME);
         if (name == NULL)
-            name = mt_die_text(side->file, die, MT_DIE_NAME);
+            name = mt_die_text(debug->file, die, MT_DIE_NAME);
         bool more = hop < MAX_HOPS &&
-                    mt_die_origin(side->file, die, &origin, &in_supplement);
+                    mt_die_origin(debug->file, die, &origin, &in_supplement);
         mt_die_free(die);
         if (!more || (in_supplement && dwarf->supplement.file == NULL))
             break;
         if (in_supplement)
-            side = &dwarf->supplement;
+            debug = &dwarf->supplement;
         offset = origin;
     }
     if (linkage != NULL && dwarf->options.no_demangle)
@@ -87,7 +87,7 @@ const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
     if (name == NULL)
         return mt_strings_keep(strings, linkage);
     bool has_prefix = false;
-    char *text = dwarf_name_qualified(dwarf, side, offset, name, &has_prefix);
+    char *text = dwarf_name_qualified(dwarf, debug, offset, name, &has_prefix);
     /* Either C, where linkage names are labels set by hand, or a language whose
      * mangling is not known here; its scopes make the better name. */
     if (linkage != NULL && !has_prefix) {

@@ -13,38 +13,38 @@
 static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
                                                    const char *path)
 {
-    struct mt_debug_file *side;
+    struct mt_debug_file *debug;
     struct mt_error error;
 
-    for (side = dwarf->splits; side != NULL; side = side->next)
-        if (strcmp(side->path, path) == 0)
-            return side;
+    for (debug = dwarf->splits; debug != NULL; debug = debug->next)
+        if (strcmp(debug->path, path) == 0)
+            return debug;
     struct mt_elf *elf = mt_elf_open(path, &error);
     if (elf == NULL)
         return NULL;
-    side = calloc(1, sizeof(*side));
-    if (side != NULL)
-        side->path = strdup(path);
-    if (side == NULL || side->path == NULL ||
-        !mt_debug_file_open(side, elf, true, NULL, &error)) {
+    debug = calloc(1, sizeof(*debug));
+    if (debug != NULL)
+        debug->path = strdup(path);
+    if (debug == NULL || debug->path == NULL ||
+        !mt_debug_file_open(debug, elf, true, NULL, &error)) {
         mt_elf_close(elf);
-        if (side != NULL)
-            free(side->path);
-        free(side);
+        if (debug != NULL)
+            free(debug->path);
+        free(debug);
         return NULL;
     }
-    dwarf->table_bytes += side->n_units * sizeof(*side->units);
-    side->next = dwarf->splits;
-    dwarf->splits = side;
-    return side;
+    dwarf->table_bytes += debug->n_units * sizeof(*debug->units);
+    debug->next = dwarf->splits;
+    dwarf->splits = debug;
+    return debug;
 }
 
-static bool dwarf_split_match(struct mt_unit *unit, struct mt_debug_file *side)
+static bool dwarf_split_match(struct mt_unit *unit, struct mt_debug_file *debug)
 {
-    for (size_t i = 0; side != NULL && i < side->n_units; i++)
-        if (side->units[i].header.dwo_id == unit->header.dwo_id) {
-            unit->split_side = side;
-            unit->split = &side->units[i];
+    for (size_t i = 0; debug != NULL && i < debug->n_units; i++)
+        if (debug->units[i].header.dwo_id == unit->header.dwo_id) {
+            unit->split_side = debug;
+            unit->split = &debug->units[i];
             return true;
         }
     return false;

@@ -5,7 +5,9 @@
  */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize.h"
+#include "coreanalyze/base/hash.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/dwarf_module.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 #include "coreanalyze/symbols/symbolize_files.h"
@@ -42,6 +44,8 @@ struct module {
     struct mt_dwarf *dwarf;
     struct answer **cache; /* CACHE_SLOTS of them */
     size_t cache_bytes;
+    size_t id_bytes;
+    uint8_t id[]; /* the build-id */
 };
 struct mt_symbolizer {
     struct mt_symbolizer_options options;
@@ -51,6 +55,7 @@ struct mt_symbolizer {
     struct mt_strings *strings;
     struct module **modules;
     size_t n_modules, modules_room;
+    struct mt_table by_record; /* the modules, by path and build-id */
     uint64_t clock;
 };
 
@@ -133,6 +138,7 @@ void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
         free(symbolizer->modules[i]);
     }
     free(symbolizer->modules);
+    mt_table_free(&symbolizer->by_record);
     for (size_t i = 0;
          symbolizer->debug_dirs != NULL && symbolizer->debug_dirs[i] != NULL;
          i++)
@@ -156,29 +162,64 @@ static const char *symbolize_hexadecimal(struct mt_strings *strings,
     return mt_strings_take(strings, text);
 }
 
+static uint64_t recorded_hash(const struct mt_symbol_module *recorded)
+{
+    const char *path = recorded->path ? recorded->path : "";
+    size_t bytes = recorded->build_id ? recorded->build_id_bytes : 0;
+
+    return mt_hash_bytes(mt_hash_bytes(MT_HASH_START, path, strlen(path)),
+                         recorded->build_id, bytes);
+}
+
+static bool module_matches(const void *items, size_t item, const void *key)
+{
+    const struct module *const *modules = items, *module = modules[item];
+    const struct mt_symbol_module *recorded = key;
+    size_t bytes = recorded->build_id ? recorded->build_id_bytes : 0;
+
+    return module->id_bytes == bytes &&
+           (bytes == 0 || memcmp(module->id, recorded->build_id, bytes) == 0) &&
+           (module->path == NULL) == (recorded->path == NULL) &&
+           (module->path == NULL || strcmp(module->path, recorded->path) == 0);
+}
+
+static struct module *module_new(struct mt_symbolizer *symbolizer,
+                                 const struct mt_symbol_module *recorded)
+{
+    size_t bytes = recorded->build_id ? recorded->build_id_bytes : 0;
+    struct module *module = calloc(1, sizeof(*module) + bytes);
+
+    if (module == NULL)
+        return NULL;
+    module->path = mt_strings_keep(symbolizer->strings, recorded->path);
+    module->build_id =
+        symbolize_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+    module->id_bytes = bytes;
+    if (bytes > 0)
+        memcpy(module->id, recorded->build_id, bytes);
+    return module;
+}
+
 /* The module by what the target recorded of it; a new one is empty. */
 static struct module *find_module(struct mt_symbolizer *symbolizer,
                                   const struct mt_symbol_module *recorded)
 {
-    size_t bytes = recorded->build_id != NULL ? recorded->build_id_bytes : 0;
-    const char *path = mt_strings_keep(symbolizer->strings, recorded->path);
-    const char *build_id =
-        symbolize_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+    uint64_t hash = recorded_hash(recorded);
+    size_t item = mt_table_find(&symbolizer->by_record, hash, module_matches,
+                                symbolizer->modules, recorded);
     struct module *module;
 
-    for (size_t i = 0; i < symbolizer->n_modules; i++) {
-        module = symbolizer->modules[i];
-        if (module->path == path && module->build_id == build_id)
-            return module;
-    }
+    if (item != MT_TABLE_NONE)
+        return symbolizer->modules[item];
     if (!mt_grow(&symbolizer->modules, &symbolizer->modules_room,
                  symbolizer->n_modules + 1, sizeof *symbolizer->modules))
         return NULL;
-    module = calloc(1, sizeof(*module));
-    if (module == NULL)
+    module = module_new(symbolizer, recorded);
+    if (module == NULL ||
+        !mt_table_add(&symbolizer->by_record, hash, symbolizer->n_modules)) {
+        free(module);
         return NULL;
-    module->path = path;
-    module->build_id = build_id;
+    }
     symbolizer->modules[symbolizer->n_modules++] = module;
     return module;
 }

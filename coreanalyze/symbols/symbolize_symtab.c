@@ -6,6 +6,7 @@
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_symtab.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/base/memory.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -111,10 +112,7 @@ struct mt_symtab *mt_symtab_read(struct mt_elf *elf, bool dynamic)
     }
     symtab_fill(table, symbols, n, (const char *)names, names_bytes);
     /* Most symbols of a large program are data, or undefined. */
-    struct mt_symtab_entry *fit =
-        realloc(table->entries, (table->n + 1) * sizeof(*fit));
-    if (fit != NULL)
-        table->entries = fit;
+    mt_resize(&table->entries, table->n + 1, sizeof(*table->entries));
     return table;
 }
 
