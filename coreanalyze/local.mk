@@ -23,6 +23,7 @@ include %D%/names/local.mk
 include %D%/profile/local.mk
 include %D%/reports/local.mk
 include %D%/export/local.mk
+include %D%/page/local.mk
 include %D%/ci/local.mk
 include %D%/save/local.mk
 include %D%/check/local.mk

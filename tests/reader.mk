@@ -48,5 +48,5 @@ UNIT_TESTS += %D%/unit_names
 SCRIPT_TESTS += %D%/e2e/summary
 EXTRA_DIST += %D%/programs/containers.cc %D%/programs/owner.cc
 
-SCRIPT_TESTS += %D%/e2e/exports
-EXTRA_DIST += %D%/programs/chain.cc
+SCRIPT_TESTS += %D%/e2e/exports %D%/e2e/page
+EXTRA_DIST += %D%/programs/chain.cc %D%/e2e/browser.py

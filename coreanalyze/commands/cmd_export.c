@@ -2,7 +2,7 @@
  *
  * cmd_export.c - memtrace export: a file for another program.
  */
-#include "coreanalyze/commands/row_options.h"
+#include "coreanalyze/commands/profile_side.h"
 #include "coreanalyze/base/output.h"
 #include "coreanalyze/export/export.h"
 
@@ -44,79 +44,19 @@ static bool cmd_export_take_operand(void *arguments, const struct mt_args *args,
 {
     struct arguments *a = arguments;
 
+    if (!a->common.target) {
+        a->common.target = args->value; /* in GDB */
+        return true;
+    }
     if (a->second)
         return mt_fail(error, "export: unexpected argument '%s'", args->value);
     a->second = args->value;
     return true;
 }
 
-/* A target and its profile. */
-struct export_side {
-    struct mt_session session;
-    struct mt_target target;
-    struct mt_show show;
-    struct mt_rows rows;
-    struct mt_show_options options;
-    struct mt_report report;
-    struct mt_profile profile;
-};
-
-static bool export_side_read(struct export_side *side,
-                             const struct arguments *a, const char *name,
-                             struct mt_error *error)
-{
-    const struct mt_source_ops *ops;
-    bool stop, ok;
-
-    side->options = a->show;
-    if (!mt_rows_begin(&side->rows, &a->rows, &a->common, &side->options,
-                       error) ||
-        !mt_target_open(&side->session, "export", name, &side->target, error))
-        return false;
-    side->options.threads = true;
-    ops = side->target.source->ops;
-    stop = a->stop && ops->stop;
-    if (stop && !ops->stop(side->target.source, error))
-        return false;
-    ok = mt_target_model(&side->session, &side->target, error) &&
-         mt_show_run(side->target.model, &side->options, &side->show, error) &&
-         mt_target_lives(&side->target, error);
-    if (stop)
-        ops->resume(side->target.source);
-    return ok;
-}
-
-static bool export_side_name(struct export_side *side,
-                             const struct arguments *a, struct mt_error *error)
-{
-    struct mt_resolver *resolver = mt_arguments_resolver(
-        &side->session, &a->common.places, side->target.model, error);
-
-    if (!resolver)
-        return false;
-    side->report = (struct mt_report){
-        .model = side->target.model, .show = &side->show, .resolver = resolver};
-    mt_rows_filter(&side->rows, &side->report, &side->show);
-    return mt_rows_profile(&side->rows, &side->report, true, &side->profile,
-                           error);
-}
-
-static bool export_side_close(struct export_side *side, bool ok,
-                              struct mt_error *error)
-{
-    mt_profile_free(&side->profile);
-    if (side->report.resolver &&
-        !mt_resolver_finish(side->report.resolver, ok ? error : NULL))
-        ok = false;
-    mt_rows_end(&side->rows);
-    mt_show_free(&side->show);
-    mt_target_close(&side->target);
-    return ok;
-}
-
 static bool export_write(struct mt_session *session, const struct arguments *a,
                          const struct mt_export_format *format,
-                         const struct export_side sides[2],
+                         const struct mt_profile_side sides[2],
                          struct mt_error *error)
 {
     struct mt_export export = {
@@ -136,22 +76,6 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
     export.out = output.file;
     ok = format->write(&export, error);
     return mt_output_close(&output, ok, error);
-}
-
-/* The operands: TARGET, or OLD NEW; in GDB, nothing, or OLD. */
-static bool export_targets(struct mt_session *session,
-                           const struct arguments *a, const char *names[2],
-                           struct mt_error *error)
-{
-    names[0] = a->second;
-    names[1] = a->common.target;
-    if (!session->target && a->second) {
-        names[0] = a->common.target;
-        names[1] = a->second;
-    }
-    return names[1] || session->target ||
-           mt_fail(error,
-                   "export: missing TARGET (a process id or a core file)");
 }
 
 static bool export_check(const struct arguments *a,
@@ -181,8 +105,7 @@ static int cmd_export_run(struct mt_session *session, int argc,
                           const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {0};
-    struct export_side sides[2] = {{.session = *session},
-                                   {.session = *session}};
+    struct mt_profile_side sides[2] = {{.rows = {0}}};
     const struct mt_export_format *format;
     const char *names[2];
     int status;
@@ -191,20 +114,20 @@ static int cmd_export_run(struct mt_session *session, int argc,
     if (!mt_arguments_read(session, &mt_command_export, argc, argv, &a, &status,
                            error))
         return status;
-    sides[0].session = sides[1].session = *session;
-    sides[0].session.target = NULL;
-    sides[0].session.root_symbol = 0;
-    sides[0].session.name_hook = NULL;
     format = mt_export_find(a.format, a.output);
-    ok = export_targets(session, &a, names, error) &&
-         export_check(&a, format, names[0] != NULL, error) &&
-         (!names[0] || export_side_read(&sides[0], &a, names[0], error)) &&
-         export_side_read(&sides[1], &a, names[1], error) &&
-         (!names[0] || export_side_name(&sides[0], &a, error)) &&
-         export_side_name(&sides[1], &a, error) &&
-         export_write(session, &a, format, sides, error);
+    ok = mt_sides_begin(session, "export", a.common.target, a.second, sides,
+                        names, error) &&
+         export_check(&a, format, names[0] != NULL, error);
+    for (unsigned i = 0; ok && i < 2; i++)
+        if (i == 1 || names[0])
+            ok = mt_side_read(&sides[i], "export", names[i], &a.show, &a.rows,
+                              &a.common, a.stop, error);
+    for (unsigned i = 0; ok && i < 2; i++)
+        if (i == 1 || names[0])
+            ok = mt_side_profile(&sides[i], &a.common, true, error);
+    ok = ok && export_write(session, &a, format, sides, error);
     for (unsigned i = 0; i < 2; i++)
-        ok = export_side_close(&sides[i], ok, error);
+        ok = mt_side_close(&sides[i], ok, error);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }
 

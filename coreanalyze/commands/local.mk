@@ -6,6 +6,6 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/cmd_trace.c %D%/cmd_whatis.c %D%/command.c %D%/command.h \
 	%D%/command_table.c %D%/installed.c %D%/installed.h %D%/options.c \
 	%D%/options.h %D%/policy_options.c %D%/policy_options.h \
-	%D%/cmd_export.c %D%/row_options.c %D%/row_options.h \
+	%D%/cmd_export.c %D%/cmd_report.c %D%/profile_side.c %D%/profile_side.h %D%/row_options.c %D%/row_options.h \
 	%D%/run_save.c %D%/run_save.h %D%/search_options.c \
 	%D%/search_options.h %D%/style_arguments.c

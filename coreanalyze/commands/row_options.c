@@ -70,7 +70,8 @@ bool mt_rows_profile(const struct mt_rows *rows, const struct mt_report *report,
     bool cut =
         rows->arguments->by == MT_BY_STACK && (rows->top || rows->min_bytes);
     const struct mt_profile_options options = {
-        .lifetime = !cut && !mt_profile_is_partial(report->show),
+        .lifetime = !cut && !mt_profile_is_partial(report->show) &&
+                    (rows->all_kinds || !report->show->options->classify),
         .untraced =
             untraced && !rows->filter && !report->show->options->classify,
         .filter = rows->filter,

@@ -42,6 +42,7 @@ struct mt_rows {
     const struct mt_row_arguments *arguments;
     struct mt_filter *filter; /* or NULL */
     uint64_t top, min_bytes;
+    bool all_kinds; /* rows of a search are of all blocks */
 };
 /* Before the show is run: keeps --top and --min for later.  False with `error`
  * filled if the arguments make no sense. */

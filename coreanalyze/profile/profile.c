@@ -374,7 +374,7 @@ bool mt_profile_is_partial(const struct mt_show *show)
     const struct mt_show_options *o = show->options;
 
     return o->heap || o->since.kind != MT_WHEN_NOT ||
-           o->older.kind != MT_WHEN_NOT || o->classify;
+           o->older.kind != MT_WHEN_NOT;
 }
 
 /* The lifetime counters of a stack go to the first of its samples. */

@@ -103,8 +103,8 @@ bool mt_profile_build(struct mt_model *model, const struct mt_show *show,
                       struct mt_profile *profile, struct mt_error *error);
 void mt_profile_free(struct mt_profile *profile);
 
-/* Is the heap, thread or moment of blocks restricted?  Lifetime counters, which
- * have none of these, do not compare with live blocks then. */
+/* Is the heap or the moment of blocks restricted?  Lifetime counters, which
+ * have neither, do not compare with live blocks then. */
 bool mt_profile_is_partial(const struct mt_show *show);
 
 /* The function of a node; the root has none. */

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A headless Chromium, driven by chromedriver over its own protocol."""
+
+import base64
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import harness
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+
+
+class Browser:
+    """A session; scripts run in the page."""
+
+    def __init__(self, port, folder, dark=False):
+        self.base = "http://127.0.0.1:%d" % port
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu",
+                     "--disable-dev-shm-usage", "--window-size=1280,940",
+                     "--user-data-dir=" + folder]
+        if dark:
+            arguments.append("--force-dark-mode")
+        value = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": {"args": arguments}}}})
+        self.session = "/session/" + value["sessionId"]
+
+    def ask(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.base + path, data, {"Content-Type": "application/json"},
+            method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=120) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise harness.Failure("%s %s: %s" % (
+                method, path, error.read()[:600].decode())) from error
+
+    def run(self, script, *arguments):
+        return self.ask("POST", self.session + "/execute/sync",
+                        {"script": script, "args": list(arguments)})
+
+    def open(self, path):
+        """Open a file and wait for its scripts."""
+        self.ask("POST", self.session + "/url", {"url": "about:blank"})
+        self.ask("POST", self.session + "/url", {"url": "file://" + path})
+
+    def wait(self, script, what, timeout=60):
+        harness.wait_until(lambda: self.run("return " + script), what, timeout)
+
+    def click(self, selector):
+        element = self.ask("POST", self.session + "/element",
+                           {"using": "css selector", "value": selector})
+        self.ask("POST", "%s/element/%s/click" % (self.session,
+                                                  element[ELEMENT]), {})
+
+    def press(self, key):
+        self.ask("POST", self.session + "/actions", {"actions": [{
+            "type": "key", "id": "k", "actions": [
+                {"type": "keyDown", "value": key},
+                {"type": "keyUp", "value": key}]}]})
+
+    def text(self):
+        return self.run("return document.body.innerText")
+
+    def errors(self):
+        """What the page's console says."""
+        return [entry["message"] for entry in self.ask(
+            "POST", self.session + "/se/log", {"type": "browser"})
+                if entry["level"] == "SEVERE"]
+
+    def screenshot(self, path):
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(self.ask(
+                "GET", self.session + "/screenshot")))
+
+
+@contextlib.contextmanager
+def browser(dark=False):
+    driver = shutil.which("chromedriver")
+    if not driver or not (shutil.which("chromium") or
+                          shutil.which("google-chrome")):
+        raise harness.Skip("there is no chromium with chromedriver here")
+    with tempfile.TemporaryDirectory(prefix="memtrace-e2e-",
+                                     ignore_cleanup_errors=True) as folder:
+        # pylint: disable-next=consider-using-with
+        child = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, cwd=folder,
+                                 stdin=subprocess.DEVNULL)
+        try:
+            port = None
+            end = time.monotonic() + 60
+            while not port and time.monotonic() < end:
+                line = child.stdout.readline().decode()
+                found = re.search(r"started successfully on port (\d+)", line)
+                port = found and int(found.group(1))
+                if not line:
+                    raise harness.Skip("chromedriver does not start")
+            window = Browser(port, folder, dark)
+            try:
+                yield window
+            finally:
+                window.ask("DELETE", window.session)
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
