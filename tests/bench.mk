@@ -31,7 +31,12 @@ EXTRA_PROGRAMS += %D%/bench/linetables
 bench-lines: %D%/bench/linetables
 	$(AM_V_at)%D%/bench/linetables $(FILE)
 
-.PHONY: bench bench-trace bench-lines
+# make bench-report: the forms of a report with 40,000 stacks.
+bench-report: all
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/report
+EXTRA_DIST += %D%/bench/manystacks.c %D%/bench/report
+
+.PHONY: bench bench-trace bench-lines bench-report
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
