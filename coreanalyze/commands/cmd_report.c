@@ -104,6 +104,14 @@ static uint64_t report_variable(void *context, uint32_t module,
                : address;
 }
 
+static bool report_library(void *context, uint32_t module)
+{
+    const struct mt_namer *namer = context;
+    const char *path = namer->model->source->modules[module].path;
+
+    return path && mt_module_is_library(path);
+}
+
 static bool report_put_holders(struct mt_page *page,
                                const struct mt_profile_side *side,
                                const struct arguments *a,
@@ -117,7 +125,8 @@ static bool report_put_holders(struct mt_page *page,
         .scan = a->leaks.mark.scan,
         .top = REPORT_HOLDERS,
         .variable = report_variable,
-        .variable_context = &w.namer,
+        .library = report_library,
+        .context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, REPORT_HOLDERS};
     FILE *out = mt_page_data(page, "holders", error);
