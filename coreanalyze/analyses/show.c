@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const mt_show_sort_names[] = {"bytes", "count", "age", "allocs",
-                                          NULL};
+const char *const mt_show_sort_names[] = {"bytes",  "count",    "age",
+                                          "allocs", "lifetime", NULL};
 
 /* A row being summed up: counts of a sample are estimates, so not integers. */
 struct sum {
@@ -155,6 +155,7 @@ static struct mt_show_row show_row_of(const struct walk *walk,
         .oldest_epoch = sum->oldest,
         .newest_epoch = sum->newest,
         .allocs = model->stacks[stack].allocs,
+        .alloc_bytes = model->stacks[stack].bytes,
         .depth = model->stacks[stack].depth,
         .indirect_bytes = sum->indirect_bytes,
         .indirect_count = sum->indirect_count,
@@ -216,6 +217,7 @@ static void merge_into(struct mt_show_row *to, const struct mt_show_row *from)
     to->indirect_bytes += from->indirect_bytes;
     to->indirect_count += from->indirect_count;
     to->allocs += from->allocs;
+    to->alloc_bytes += from->alloc_bytes;
     for (unsigned i = 0; i < MT_SHOW_AGES; i++)
         to->ages[i] += from->ages[i];
     if (from->sample < to->sample)
@@ -288,6 +290,8 @@ static int by_options(const void *a, const void *b, void *context)
         order = show_compare(x->oldest_epoch, y->oldest_epoch);
     else if (options->sort == MT_SORT_ALLOCS)
         order = show_compare(y->allocs, x->allocs);
+    else if (options->sort == MT_SORT_LIFETIME)
+        order = show_compare(y->alloc_bytes, x->alloc_bytes);
     if (order == 0)
         order = show_compare(y->bytes + y->indirect_bytes,
                              x->bytes + x->indirect_bytes);
@@ -306,17 +310,55 @@ static bool is_steady(const struct mt_show_row *row)
     return true;
 }
 
+/* Rows of stacks whose blocks are all freed, in the main heap: no counter says
+ * in which heap they were. */
+static bool add_freed_rows(struct walk *walk, size_t capacity)
+{
+    struct mt_show *show = walk->show;
+    const struct mt_model *model = walk->model;
+    bool *live = calloc(model->n_stacks + 1, sizeof *live);
+    uint32_t heap = 0;
+
+    if (!live)
+        return false;
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        if (model->heaps[i].main)
+            heap = i;
+    for (size_t i = 0; i < show->n_rows; i++)
+        live[show->rows[i].stack] = true;
+    for (uint32_t i = MT_ID_FIRST; i < model->n_stacks; i++) {
+        const struct mt_stack *stack = &model->stacks[i];
+        if (live[i] || !stack->valid || stack->allocs == 0 ||
+            show->n_rows == capacity)
+            continue;
+        show->rows[show->n_rows++] =
+            (struct mt_show_row){.heap = heap,
+                                 .stack = i,
+                                 .sample = MT_NO_SAMPLE,
+                                 .oldest_epoch = UINT32_MAX,
+                                 .allocs = stack->allocs,
+                                 .alloc_bytes = stack->bytes,
+                                 .depth = stack->depth};
+    }
+    free(live);
+    return true;
+}
+
 static bool make_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
     const struct mt_show_options *options = show->options;
+    bool freed = options->freed && walk->only_heap == UINT32_MAX;
     size_t kept = 0;
+    size_t capacity = walk->n_sums + (freed ? walk->model->n_stacks : 0);
 
-    show->rows = calloc(walk->n_sums + 1, sizeof *show->rows);
+    show->rows = calloc(capacity + 1, sizeof *show->rows);
     if (show->rows == NULL)
         return false;
     for (size_t i = 0; i < walk->n_sums; i++)
         show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
+    if (freed && !add_freed_rows(walk, capacity))
+        return false;
     if (options->depth > 0 && !merge_rows(walk->model, show))
         return false;
     qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
@@ -325,6 +367,7 @@ static bool make_rows(struct walk *walk)
     for (size_t i = 0; i < show->n_rows; i++) {
         show->shown.bytes += show->rows[i].bytes;
         show->shown.count += show->rows[i].count;
+        show->n_freed_rows += show->rows[i].count == 0;
         show->rows[i].steady = is_steady(&show->rows[i]);
         if (show->rows[i].bytes + show->rows[i].indirect_bytes >=
                 options->min_bytes &&

@@ -10,8 +10,9 @@
 enum mt_show_sort {
     MT_SORT_BYTES,
     MT_SORT_COUNT,
-    MT_SORT_AGE, /* oldest block first */
-    MT_SORT_ALLOCS,
+    MT_SORT_AGE,      /* oldest block first */
+    MT_SORT_ALLOCS,   /* allocations since the start */
+    MT_SORT_LIFETIME, /* their bytes */
 };
 /* The keys' names, in that order, ended by NULL. */
 extern const char *const mt_show_sort_names[];
@@ -37,6 +38,8 @@ struct mt_show_options {
     uint64_t min_bytes;   /* of a row */
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
+    bool freed; /* rows of stacks without live blocks, too; sample: MT_NO_SAMPLE
+                 */
     /* If not NULL, called for every block, also those without a stack: all of
      * them are in rows then, and nothing is scaled. */
     mt_show_classify *classify;
@@ -50,6 +53,8 @@ struct mt_show_options {
  * each part of the time has at least a quarter of an even share. */
 #define MT_SHOW_STEADY_BLOCKS 16
 
+#define MT_NO_SAMPLE UINT64_MAX
+
 /* Live blocks of one heap that were allocated by one stack. */
 struct mt_show_row {
     uint32_t heap;         /* index */
@@ -61,9 +66,10 @@ struct mt_show_row {
     uint64_t sample;       /* address of the lowest block */
     uint32_t oldest_epoch; /* of the oldest block */
     uint32_t newest_epoch;
-    uint64_t allocs; /* by the stack since the start, in all heaps */
-    uint32_t depth;  /* frames to show */
-    unsigned kind;   /* of struct mt_show_class, or 0 */
+    /* By the stack since the start, in all heaps. */
+    uint64_t allocs, alloc_bytes;
+    uint32_t depth; /* frames to show */
+    unsigned kind;  /* of struct mt_show_class, or 0 */
     uint64_t indirect_bytes, indirect_count;
     uint64_t ages[MT_SHOW_AGES]; /* blocks seen, by when they were allocated */
     bool steady;                 /* a steady grower */
@@ -79,6 +85,7 @@ struct mt_show {
     struct mt_show_row *rows; /* sorted */
     size_t n_rows;
     size_t n_all_rows;              /* before --top and --min */
+    size_t n_freed_rows;            /* of these, without live blocks */
     struct mt_show_sum shown;       /* of all rows before --top and --min */
     struct mt_show_sum filtered;    /* of those that a filter took out */
     struct mt_heap_usage *usage;    /* by heap index */

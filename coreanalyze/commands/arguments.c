@@ -61,8 +61,8 @@ bool mt_parse_sort(void *member, const struct mt_args *args,
         }
     }
     return mt_fail(error,
-                   "%s: --sort takes bytes, count, age or allocs, "
-                   "not '%s'",
+                   "%s: --sort takes bytes, count, age, allocs or "
+                   "lifetime, not '%s'",
                    args->argv[0], args->value);
 }
 

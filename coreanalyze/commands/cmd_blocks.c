@@ -150,6 +150,7 @@ static bool blocks_collect(struct blocks *b, struct mt_error *error)
     collect.classify = blocks_take;
     collect.classify_context = b;
     collect.top = collect.min_bytes = 0;
+    collect.freed = false;
     ok = mt_show_run(b->model, &collect, &show, error);
     mt_show_free(&show);
     return ok && (!b->out_of_memory || mt_no_memory(error, "the blocks"));
@@ -261,6 +262,10 @@ static int cmd_blocks_run(struct mt_session *session, int argc,
         mt_fail(error, "blocks: missing ROW or FUNCTION");
         return MT_EXIT_ERROR;
     }
+    /* The rows are those of show. */
+    a.show.freed =
+        (a.show.sort == MT_SORT_ALLOCS || a.show.sort == MT_SORT_LIFETIME) &&
+        a.show.since.kind == MT_WHEN_NOT && a.show.older.kind == MT_WHEN_NOT;
     ok = mt_rows_begin(&rows, &a.rows, &a.common, &a.show, error) &&
          mt_target_open(session, "blocks", a.common.target, &target, error) &&
          mt_target_model(session, &target, error) &&

@@ -66,7 +66,7 @@ static const struct mt_option options[] = {
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, leaks.show.depth)},
     {"--sort", 0, "KEY",
-     "inside a kind: bytes (the default), count, age or allocs",
+     "inside a kind: bytes (the default), count, age, allocs or lifetime",
      MT_FIELD(mt_parse_sort, enum mt_show_sort, leaks.show.sort)},
     MT_OPTIONS_ROWS(row_arguments),
     MT_OPTION_BY(row_arguments),

@@ -25,8 +25,9 @@ static const struct mt_option options[] = {
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, show.depth)},
     {"--sort", 0, "KEY",
-     "bytes (the default), count, age (oldest block first) or allocs "
-     "(allocations since the start)",
+     "bytes (the default), count, age (oldest block first), allocs "
+     "(allocations since the start) or lifetime (their bytes); the last two "
+     "list stacks whose blocks are freed, too",
      MT_FIELD(mt_parse_sort, enum mt_show_sort, show.sort)},
     MT_OPTIONS_ROWS(rows),
     MT_OPTION_BY(rows),
@@ -151,6 +152,10 @@ static int cmd_show_run(struct mt_session *session, int argc,
         a.show.top = a.common.style.full || a.common.json || a.common.folded
                          ? 0
                          : MT_STYLE_ROWS;
+    a.show.freed =
+        (a.show.sort == MT_SORT_ALLOCS || a.show.sort == MT_SORT_LIFETIME) &&
+        !a.common.json && !a.common.folded && a.rows.by == MT_BY_STACK &&
+        a.show.since.kind == MT_WHEN_NOT && a.show.older.kind == MT_WHEN_NOT;
     if (!mt_rows_begin(&rows, &a.rows, &a.common, &a.show, error)) {
         mt_rows_end(&rows);
         return MT_EXIT_ERROR;

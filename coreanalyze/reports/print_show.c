@@ -30,8 +30,8 @@ static void show_put_live(const struct mt_report *report)
     fprintf(report->out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
             show->scaled ? "about " : "",
             mt_figure(report, show->shown.bytes, text), show->shown.count,
-            mt_plural(show->shown.count), show->n_all_rows,
-            mt_plural(show->n_all_rows));
+            mt_plural(show->shown.count), show->n_all_rows - show->n_freed_rows,
+            mt_plural(show->n_all_rows - show->n_freed_rows));
 }
 
 /* Blocks that no stack can be named for. */
@@ -89,14 +89,46 @@ static void show_put_failures(const struct mt_report *report)
     }
 }
 
+static bool shows_lifetime(const struct mt_show_options *options)
+{
+    return options->sort == MT_SORT_ALLOCS || options->sort == MT_SORT_LIFETIME;
+}
+
+static unsigned show_percent(uint64_t part, uint64_t all)
+{
+    return all ? (unsigned)(((unsigned __int128)part * 200 + all) / 2 / all)
+               : 0;
+}
+
+/* What was allocated in all, and how much of it is freed again. */
+static void show_put_lifetime(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    uint64_t allocs = 0, bytes = 0, live = report->show->shown.count;
+    char text[MT_FIGURE_BYTES];
+
+    for (size_t i = 0; i < model->n_stacks; i++) {
+        allocs += model->stacks[i].allocs;
+        bytes += model->stacks[i].bytes;
+    }
+    mt_put_count(report->out, "  since the start: %s allocation{|s}", allocs);
+    fprintf(report->out, " of %s", mt_figure(report, bytes, text));
+    if (report->show->options->freed && live <= allocs)
+        fprintf(report->out, "; %u%% are freed",
+                show_percent(allocs - live, allocs));
+    putc('\n', report->out);
+}
+
 /* --- rows --- */
 
 static int show_put_age(const struct mt_report *report, uint32_t epoch)
 {
-    char text[MT_FIGURE_BYTES];
+    char text[MT_FIGURE_BYTES] = "-";
 
     return fprintf(report->out, "%9s ",
-                   mt_age_text(report->model, epoch, text));
+                   epoch >= report->model->n_epochs
+                       ? text
+                       : mt_age_text(report->model, epoch, text));
 }
 
 static void show_put_header(const struct mt_report *report)
@@ -104,10 +136,47 @@ static void show_put_header(const struct mt_report *report)
     const struct mt_show_options *options = report->show->options;
     FILE *out = report->out;
 
-    fprintf(out, "\n%3s %8s %4s  %8s %14s  %s%s%sTraceback\n", "#", "Bytes",
-            "%", "Count", "Sample", shows_age(options) ? "  Oldest  " : "",
-            options->ages ? "  Newest  Ages     " : "",
-            options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
+    if (shows_lifetime(options))
+        fprintf(out, "\n%3s %8s %10s %9s %5s  ", "#", "Live", "Allocs",
+                "Allocated", "Freed");
+    else
+        fprintf(out, "\n%3s %8s %4s  %8s %14s  ", "#", "Bytes", "%", "Count",
+                "Sample");
+    fprintf(out, "%s%sTraceback\n", shows_age(options) ? "  Oldest  " : "",
+            options->ages ? "  Newest  Ages     " : "");
+}
+
+/* Of a stack that is of interest for what it allocates, and frees again. */
+static int show_put_churn(const struct mt_report *report, size_t number)
+{
+    const struct mt_show_row *row = &report->show->rows[number - 1];
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES];
+    int indent =
+        fprintf(out, "%3zu %8s ", number, mt_figure(report, row->bytes, text));
+
+    indent += fprintf(out, "%10" PRIu64 " %9s ", row->allocs,
+                      mt_figure(report, row->alloc_bytes, text));
+    /* Counts of a sample are estimates. */
+    return indent + fprintf(out, "%4u%%  ",
+                            show_percent(row->allocs > row->count
+                                             ? row->allocs - row->count
+                                             : 0,
+                                         row->allocs));
+}
+
+static int show_put_live_figures(const struct mt_report *report, size_t number)
+{
+    const struct mt_show_row *row = &report->show->rows[number - 1];
+    FILE *out = report->out;
+    char text[MT_FIGURE_BYTES], sample[24];
+    int indent =
+        fprintf(out, "%3zu %8s ", number, mt_figure(report, row->bytes, text));
+
+    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    return indent + fprintf(out, "%3u%%%c %8" PRIu64 " %14s  ",
+                            show_percent(row->bytes, report->show->shown.bytes),
+                            row->steady ? '+' : ' ', row->count, sample);
 }
 
 /* `number` is what `blocks` takes. */
@@ -115,27 +184,16 @@ static int show_put_figures(const struct mt_report *report, size_t number)
 {
     const struct mt_show_row *row = &report->show->rows[number - 1];
     const struct mt_show_options *options = report->show->options;
-    uint64_t all = report->show->shown.bytes;
-    FILE *out = report->out;
-    char text[MT_FIGURE_BYTES], sample[24];
-    int indent;
+    int indent = shows_lifetime(options)
+                     ? show_put_churn(report, number)
+                     : show_put_live_figures(report, number);
 
-    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
-    indent =
-        fprintf(out, "%3zu %8s ", number, mt_figure(report, row->bytes, text));
-    indent += fprintf(
-        out, "%3u%%%c %8" PRIu64 " %14s  ",
-        all ? (unsigned)(((unsigned __int128)row->bytes * 200 + all) / 2 / all)
-            : 0,
-        row->steady ? '+' : ' ', row->count, sample);
     if (shows_age(options))
         indent += show_put_age(report, row->oldest_epoch);
     if (options->ages) {
         indent += show_put_age(report, row->newest_epoch);
         indent += mt_print_row_ages(report, row);
     }
-    if (options->sort == MT_SORT_ALLOCS)
-        indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
     return indent;
 }
 
@@ -249,6 +307,8 @@ void mt_print_show(const struct mt_report *report)
         return;
     }
     mt_print_show_summary(report);
+    if (shows_lifetime(report->show->options))
+        show_put_lifetime(report);
     show_put_rows(report);
     mt_print_ages_time(report);
     show_put_rest(report);

@@ -146,6 +146,11 @@ static bool wants_age(const struct mt_show_options *options)
            options->older.kind != MT_WHEN_NOT;
 }
 
+static bool shows_allocs(const struct mt_show_options *options)
+{
+    return options->sort == MT_SORT_ALLOCS || options->sort == MT_SORT_LIFETIME;
+}
+
 static int table_put_age(const struct mt_report *report, uint32_t epoch)
 {
     return fprintf(report->out, "%8" PRIu64 "s ",
@@ -180,7 +185,10 @@ static void table_put_row(const struct mt_report *report,
     char sample[24];
     int indent;
 
-    snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    if (row->sample == MT_NO_SAMPLE)
+        strcpy(sample, "-");
+    else
+        snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
     indent = fprintf(out, "%13" PRIu64 " %8" PRIu64 " %14s ", row->bytes,
                      row->count, sample);
     if (wants_age(options))
@@ -189,8 +197,9 @@ static void table_put_row(const struct mt_report *report,
         indent += table_put_age(report, row->newest_epoch);
         indent += mt_print_row_ages(report, row);
     }
-    if (options->sort == MT_SORT_ALLOCS)
-        indent += fprintf(out, "%10" PRIu64 " ", row->allocs);
+    if (shows_allocs(options))
+        indent += fprintf(out, "%10" PRIu64 " %13" PRIu64 " ", row->allocs,
+                          row->alloc_bytes);
     mt_print_row_frames(report, row, indent);
 }
 
@@ -208,7 +217,7 @@ static void put_rows(const struct mt_report *report, uint32_t heap)
             fprintf(out, "\n%13s %8s %14s %s%s%sTraceback\n", "Bytes", "Count",
                     "Sample  ", wants_age(options) ? "   Oldest " : "",
                     options->ages ? "   Newest Ages            " : "",
-                    options->sort == MT_SORT_ALLOCS ? "    Allocs " : "");
+                    shows_allocs(options) ? "    Allocs     Allocated " : "");
         header = true;
         table_put_row(report, &show->rows[i]);
     }

@@ -2,7 +2,7 @@
  *
  * A small server with containers, for tests/e2e/summary: sessions in a hash
  * table, names in a map, two callers of one function, 30 more sites, and
- * a function that std::function calls.
+ * a function that std::function calls, and temporaries.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -68,8 +68,17 @@ __attribute__((noinline)) static void called()
     kept[n_kept++] = malloc(9000);
 }
 
+__attribute__((noinline)) static void temporaries()
+{
+    for (int i = 0; i < 1234; i++) {
+        void *volatile p = malloc(333);
+        free(p);
+    }
+}
+
 int main()
 {
+    temporaries();
     volatile bool never = false;
     std::function<void()> call = [] { called(); };
 
