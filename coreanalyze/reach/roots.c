@@ -214,18 +214,31 @@ static void exclude_ended(struct finder *f, uint64_t start, uint64_t end,
     f->roots->coverage.ended_stack_bytes += end - start;
 }
 
-/* The record of a thread says that it has ended; but of a record whose thread
- * runs, whatever it says, the stack is in use. */
+/* Is it known of every thread which record is its own? */
+static bool all_records_known(const struct finder *f)
+{
+    for (size_t i = 0; i < f->source->n_threads; i++)
+        if (!f->source->threads[i].has_registers ||
+            f->source->threads[i].fs_base == 0)
+            return false;
+    return f->source->n_threads > 0;
+}
+
+/* The record of a thread says that it has ended (before glibc 2.43), or it is
+ * no thread's; but of a record whose thread runs, whatever it says, the stack
+ * is in use. */
 static void take_ended(struct finder *f)
 {
     const struct mt_thread_stacks *known = &f->known;
+    bool all = all_records_known(f);
 
     for (size_t i = 0; i < known->n; i++) {
         const struct mt_thread_stack *s = &known->items[i];
-        if (s->ended && !first_in(f->tcbs, f->n_tcbs, s->tcb, s->tcb + 1))
+        if ((s->ended || all) &&
+            !first_in(f->tcbs, f->n_tcbs, s->tcb, s->tcb + 1))
             exclude_ended(f, s->start, s->tcb, s->tcb);
     }
-    if (known->main_tcb && known->main_ended &&
+    if (known->main_tcb && (known->main_ended || all) &&
         !first_in(f->tcbs, f->n_tcbs, known->main_tcb, known->main_tcb + 1))
         exclude_ended(f, known->main_start, known->main_end, known->main_tcb);
 }
