@@ -6,7 +6,12 @@
 #include "coreanalyze/source/source.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,11 +23,57 @@ static bool names_file(const char *target)
     return stat(target, &status) == 0 && !S_ISDIR(status.st_mode);
 }
 
+/* Copies standard input, which may be a pipe, into a file without a name.
+ * Returns the file, or -1 with `error` filled. */
+static int copy_input(struct mt_error *error)
+{
+    const char *folder = getenv("TMPDIR");
+    char buffer[65536];
+    ssize_t n = 0, written = 0;
+    int file = open(folder && *folder ? folder : "/var/tmp",
+                    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (file < 0)
+        file = memfd_create("core", MFD_CLOEXEC);
+    while (file >= 0 && written >= 0 &&
+           (n = read(STDIN_FILENO, buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < n && written >= 0; at += written)
+            written = write(file, buffer + at, (size_t)(n - at));
+    if (file >= 0 && n >= 0 && written >= 0)
+        return file;
+    mt_fail(error, "cannot copy the core on standard input: %s",
+            strerror(errno));
+    if (file >= 0)
+        close(file);
+    return -1;
+}
+
+static struct mt_source *open_input(struct mt_error *error)
+{
+    struct mt_source *source;
+    struct stat status;
+    char path[40];
+    bool file = fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+    int fd = file ? STDIN_FILENO : copy_input(error);
+
+    if (fd < 0)
+        return NULL;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    source = mt_source_open_core(path, error);
+    if (!file)
+        close(fd);
+    if (source)
+        source->process.path = "on standard input";
+    return source;
+}
+
 struct mt_source *mt_source_open(const char *target, struct mt_error *error)
 {
     const char *p = target;
     pid_t pid = 0;
 
+    if (strcmp(target, "-") == 0)
+        return open_input(error);
     if (names_file(target))
         return mt_source_open_core(target, error);
     while (isdigit((unsigned char)*p))
