@@ -18,7 +18,8 @@ static bool completion_words(const char *argument)
 /* What follows an option, in a word for the scripts. */
 static const char *completion_kind(const struct mt_option *option)
 {
-    if (!option->argument)
+    /* "[=N]" takes no word of its own. */
+    if (!option->argument || option->argument[0] == '[')
         return "none";
     if (strcmp(option->argument, "FILE") == 0)
         return "file";

@@ -64,6 +64,13 @@ class Browser:
         self.ask("POST", "%s/element/%s/click" % (self.session,
                                                   element[ELEMENT]), {})
 
+    def send(self, selector, text):
+        """Type into an element; a file's path into an input for files."""
+        element = self.ask("POST", self.session + "/element",
+                           {"using": "css selector", "value": selector})
+        self.ask("POST", "%s/element/%s/value" % (
+            self.session, element[ELEMENT]), {"text": text})
+
     def press(self, key):
         self.ask("POST", self.session + "/actions", {"actions": [{
             "type": "key", "id": "k", "actions": [
