@@ -79,9 +79,11 @@ int mt_traced_posix(void **out, size_t align, size_t size,
 {
     int saved = errno;
     void *block = mt_traced_aligned(align, size, 0, regs);
-    errno = saved;
-    if (block == NULL)
+    if (block == NULL) {
+        errno = ENOMEM; /* need not be, but is so with glibc's */
         return ENOMEM;
+    }
+    errno = saved;
     *out = block;
     return 0;
 }
