@@ -119,6 +119,37 @@ static void filters(void)
     end();
 }
 
+/* Each --top N shows the first N rows of all, in their order. */
+static void tops(void)
+{
+    enum { STACKS = 60 };
+    uint64_t samples[STACKS + 3];
+
+    for (size_t top = 0; top <= STACKS + 4; top++) {
+        uint32_t small;
+        start();
+        small = image_small(image, 0, 64, STACKS);
+        for (uint32_t i = 0; i < STACKS; i++) {
+            uint64_t frame = 0x500000 + i * 16;
+            image_block(image, small, i, image_stack(image, 1, &frame), 1,
+                        8 + i * 37 % 53);
+        }
+        options.top = top;
+        CU_ASSERT(run_show());
+        CU_ASSERT_EQUAL(show.n_all_rows, STACKS + 3);
+        CU_ASSERT_EQUAL(show.n_rows,
+                        top && top < STACKS + 3 ? top : STACKS + 3);
+        for (size_t i = 0; i < show.n_rows; i++) {
+            if (top == 0)
+                samples[i] = show.rows[i].sample;
+            if (show.rows[i].sample != samples[i] ||
+                (i > 0 && show.rows[i - 1].bytes < show.rows[i].bytes))
+                CU_FAIL("another row");
+        }
+        end();
+    }
+}
+
 static void since_a_mark(void)
 {
     start();
@@ -426,6 +457,7 @@ static const struct unit_test tests[] = {
     {"sums by heap and stack", sums_by_stack},
     {"rows are sorted by each key", sorts},
     {"--top, --min, --since, --heap", filters},
+    {"--top N is the first N rows of all", tops},
     {"--since a mark", since_a_mark},
     {"heaps have rows of their own", two_heaps},
     {"--depth merges stacks", merges_by_depth},

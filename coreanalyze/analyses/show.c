@@ -297,7 +297,9 @@ static int by_options(const void *a, const void *b, void *context)
                              x->bytes + x->indirect_bytes);
     if (order == 0)
         order = show_compare(y->count, x->count);
-    return order ? order : show_compare(x->sample, y->sample);
+    if (order == 0)
+        order = show_compare(x->sample, y->sample);
+    return order ? order : show_compare(x->stack, y->stack);
 }
 
 static bool is_steady(const struct mt_show_row *row)
@@ -344,6 +346,43 @@ static bool add_freed_rows(struct walk *walk, size_t capacity)
     return true;
 }
 
+/* Moves `row` from a place of the heap down to where it belongs: no row comes
+ * after the one above it. */
+static void sink_row(const struct mt_show_options *options,
+                     struct mt_show_row *rows, size_t n, size_t at,
+                     const struct mt_show_row *row)
+{
+    void *context = (void *)(uintptr_t)options;
+
+    for (size_t below; (below = 2 * at + 1) < n; at = below) {
+        if (below + 1 < n &&
+            by_options(&rows[below + 1], &rows[below], context) > 0)
+            below++;
+        if (by_options(&rows[below], row, context) <= 0)
+            break;
+        rows[at] = rows[below];
+    }
+    rows[at] = *row;
+}
+
+/* Keeps a row.  From the --top-th on the kept ones are a heap with the last one
+ * on top, which a row that comes before it replaces: of a million rows most are
+ * looked at once, and not sorted. */
+static void offer_row(const struct mt_show_options *options,
+                      struct mt_show_row *rows, size_t *n,
+                      const struct mt_show_row *row)
+{
+    if (options->top == 0 || *n < options->top) {
+        rows[(*n)++] = *row;
+        for (size_t i = *n / 2; *n == options->top && i-- > 0;) {
+            struct mt_show_row moved = rows[i];
+            sink_row(options, rows, *n, i, &moved);
+        }
+    } else if (by_options(row, &rows[0], (void *)(uintptr_t)options) < 0) {
+        sink_row(options, rows, *n, 0, row);
+    }
+}
+
 static bool make_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
@@ -361,20 +400,19 @@ static bool make_rows(struct walk *walk)
         return false;
     if (options->depth > 0 && !merge_rows(walk->model, show))
         return false;
-    qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
-            (void *)(uintptr_t)options);
     show->n_all_rows = show->n_rows;
     for (size_t i = 0; i < show->n_rows; i++) {
-        show->shown.bytes += show->rows[i].bytes;
-        show->shown.count += show->rows[i].count;
-        show->n_freed_rows += show->rows[i].count == 0;
-        show->rows[i].steady = is_steady(&show->rows[i]);
-        if (show->rows[i].bytes + show->rows[i].indirect_bytes >=
-                options->min_bytes &&
-            (options->top == 0 || kept < options->top))
-            show->rows[kept++] = show->rows[i];
+        struct mt_show_row row = show->rows[i];
+        show->shown.bytes += row.bytes;
+        show->shown.count += row.count;
+        show->n_freed_rows += row.count == 0;
+        row.steady = is_steady(&row);
+        if (row.bytes + row.indirect_bytes >= options->min_bytes)
+            offer_row(options, show->rows, &kept, &row);
     }
     show->n_rows = kept;
+    qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
+            (void *)(uintptr_t)options);
     return true;
 }
 

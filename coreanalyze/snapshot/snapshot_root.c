@@ -7,6 +7,7 @@
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot_internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,18 +74,22 @@ static void by_pointer(struct search *search, uint64_t symbol)
         root_consider(search, pointer);
 }
 
-static void by_symbol(struct search *search)
+/* False when out of memory. */
+static bool by_symbol(struct search *search)
 {
     struct mt_source *source = search->source;
 
     if (search->options->root_symbol)
         by_pointer(search, search->options->root_symbol);
     for (size_t i = 0; i < source->n_modules; i++) {
-        uint64_t symbol =
-            mt_module_symbol(source, &source->modules[i], "memtrace_root");
+        uint64_t symbol;
+        symbol = mt_module_symbol(source, &source->modules[i], "memtrace_root");
         if (symbol)
             by_pointer(search, symbol);
+        else if (errno == ENOMEM)
+            return false;
     }
+    return true;
 }
 
 static bool root_writable(const struct mt_mapping *m)
@@ -92,13 +97,14 @@ static bool root_writable(const struct mt_mapping *m)
     return (m->flags & MT_MAP_WRITE) && m->present > 0;
 }
 
-static void by_mapping(struct search *search)
+static bool by_mapping(struct search *search)
 {
     const struct mt_source *source = search->source;
 
     for (size_t i = 0; i < source->n_mappings; i++)
         if (root_writable(&source->mappings[i]))
             root_consider(search, source->mappings[i].start);
+    return true;
 }
 
 static void root_scan(struct search *search, uint64_t start, uint64_t bytes,
@@ -142,18 +148,21 @@ static void root_scan_sparse(struct search *search, uint64_t start,
     root_scan(search, start, bytes, buffer);
 }
 
-static void by_scan(struct search *search)
+/* False when out of memory. */
+static bool by_scan(struct search *search)
 {
     const struct mt_source *source = search->source;
     const struct mt_progress *progress = search->options->progress;
     uint64_t total = 0, done = 0;
     uint8_t *buffer = malloc(SCAN_BYTES);
 
+    if (buffer == NULL)
+        return false;
     for (size_t i = 0; i < source->n_mappings; i++)
         total += root_writable(&source->mappings[i])
                      ? source->mappings[i].present
                      : 0;
-    for (size_t i = 0; buffer && i < source->n_mappings; i++) {
+    for (size_t i = 0; i < source->n_mappings; i++) {
         const struct mt_mapping *m = &source->mappings[i];
         if (!root_writable(m))
             continue;
@@ -164,6 +173,7 @@ static void by_scan(struct search *search)
         done += m->present;
     }
     free(buffer);
+    return true;
 }
 
 /* Bytes of writable mappings that a core leaves out. */
@@ -184,12 +194,13 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                                struct mt_coverage *coverage,
                                struct mt_error *error)
 {
-    static void (*const ways[])(struct search *) = {by_symbol, by_mapping,
+    static bool (*const ways[])(struct search *) = {by_symbol, by_mapping,
                                                     by_scan};
     struct search search = {.source = source, .options = options};
 
     for (unsigned i = 0; i < 3; i++) {
-        ways[i](&search);
+        if (!ways[i](&search))
+            return mt_no_memory(error, "the symbols"), 0;
         if (search.best == 0)
             continue;
         coverage->root_method = (enum mt_root_method)i;

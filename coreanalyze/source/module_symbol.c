@@ -7,6 +7,7 @@
 #include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,7 +185,8 @@ static uint64_t in_file(const struct mt_source *source,
         if (length > 0 && (size_t)length < sizeof path)
             address = in_file_at(path, module, name);
     }
-    return address ? address : in_file_at(module->path, module, name);
+    return address || errno == ENOMEM ? address
+                                      : in_file_at(module->path, module, name);
 }
 
 uint64_t mt_module_symbol(struct mt_source *source,
@@ -192,6 +194,7 @@ uint64_t mt_module_symbol(struct mt_source *source,
 {
     uint64_t address = in_memory(source, module, name);
 
+    errno = 0;
     if (address == 0 && module->path && module->path[0] == '/')
         address = in_file(source, module, name);
     return address;

@@ -14,7 +14,8 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error);
 
 /* Address of the data symbol `name` in a module's dynamic symbol table or
  * symbol table: from its memory, otherwise from its file if the build-id is the
- * same (or not known). 0 if there is none. */
+ * same (or not known). 0 if there is none; errno is ENOMEM if memory for the
+ * file was short. */
 uint64_t mt_module_symbol(struct mt_source *source,
                           const struct mt_module *module, const char *name);
 
