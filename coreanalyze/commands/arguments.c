@@ -145,7 +145,8 @@ bool mt_arguments_read(struct mt_session *session,
     struct mt_args args = {.argc = argc,
                            .argv = argv,
                            .options = command->options,
-                           .stop_at_operand = !command->takes_target};
+                           .stop_at_operand =
+                               !command->takes_target && !command->operand};
     int option;
     bool ok = true;
 

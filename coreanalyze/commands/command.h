@@ -45,7 +45,7 @@ struct mt_command {
      * target runs in the shell alone. */
     bool takes_target;
     /* Takes an operand after TARGET into the command's arguments; NULL: the
-     * command has none. */
+     * command has none; and without a target, its operands are a program. */
     mt_parse *operand;
     /* Returns an exit status; fills `error` if it is MT_EXIT_ERROR. */
     int (*run)(struct mt_session *, int argc, const char *const *argv,
@@ -57,7 +57,7 @@ extern const struct mt_command mt_command_show, mt_command_info,
     mt_command_gdb, mt_command_leaks, mt_command_refs, mt_command_whatis,
     mt_command_save, mt_command_map, mt_command_check, mt_command_diff,
     mt_command_retained, mt_command_export, mt_command_blocks,
-    mt_command_report;
+    mt_command_report, mt_command_watch;
 
 /* All commands, ended by NULL. */
 extern const struct mt_command *const mt_commands[];
