@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool shows_age(const struct mt_show_options *options)
 {
@@ -66,6 +67,25 @@ static void show_put_filtered(const struct mt_report *report)
                 " block%s of other stacks (--focus, --ignore)\n",
                 mt_figure(report, sum->bytes, text), sum->count,
                 mt_plural(sum->count));
+}
+
+/* The program has the library for its functions, and malloc is still libc's. */
+static void show_put_not_preloaded(const struct mt_report *report)
+{
+    const struct mt_source *source = report->model->source;
+    bool linked = false, preloaded = false;
+
+    for (size_t i = 0; i < source->n_modules; i++) {
+        const char *path = source->modules[i].path;
+        const char *name = path ? mt_base_name(path) : "";
+        linked |= strncmp(name, "libmemtrace.so", 14) == 0;
+        preloaded |= strncmp(name, "libmemtrace-preload", 19) == 0;
+    }
+    if (linked && !preloaded)
+        fputs("  malloc is not traced: the program is linked with -lmemtrace, "
+              "which has no\n  malloc; start it with memtrace run, or link "
+              "with -lmemtrace-preload\n",
+              report->out);
 }
 
 /* Why a program may have died of memory. */
@@ -297,6 +317,7 @@ void mt_print_show_summary(const struct mt_report *report)
         mt_print_map_sums(report, report->show->memory);
     show_put_unseen(report);
     show_put_filtered(report);
+    show_put_not_preloaded(report);
     show_put_failures(report);
 }
 
