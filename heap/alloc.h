@@ -215,7 +215,8 @@ struct mt_config {
     uint32_t depth;
     uint64_t sample;
     uint64_t limit;
-    uint32_t modes; /* MT_MODE_*, of every heap */
+    uint64_t stacks; /* bytes that the stack table may take, or 0 */
+    uint32_t modes;  /* MT_MODE_*, of every heap */
     uint64_t quarantine;
     uint64_t page_size; /* of the main heap, as the rest */
     uint32_t thp;

@@ -3,6 +3,7 @@
  * annotate.c - blocks that the program wants no reports of leaks about.
  */
 #include "heap/alloc.h"
+#include "heap/capture/stacks.h"
 #include "heap/memtrace.h"
 
 static const uint32_t in_scope = MT_TRACE_SCOPE;
@@ -20,12 +21,14 @@ static uintptr_t annotate_blocks(uintptr_t p, bool ignored)
     uintptr_t end = span->base + (i + 1) * span->block_bytes;
     if (span->tags == 0)
         return end;
+    mt_stacks_enter();
     uint64_t *at = &mt_tags(span)[i], tag = mt_load_acquire(at);
     /* If the block was freed and allocated again, its tag has changed. */
     while (!__atomic_compare_exchange_n(at, &tag, mt_ignored_tag(tag, ignored),
                                         false, __ATOMIC_RELEASE,
                                         __ATOMIC_ACQUIRE))
         continue;
+    mt_stacks_leave();
     return end;
 }
 

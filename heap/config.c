@@ -153,6 +153,12 @@ static bool config_set(const char *key, size_t key_length, const char *value,
         return config_number(value, length, UINT64_C(1) << 40,
                              &mt_config.sample);
     }
+    if (KEY("stacks")) {
+        *why = "takes a number of bytes, 64K or more, as 16M";
+        good = config_number(value, length, UINT64_MAX, &n) && n >= 65536;
+        mt_config.stacks = good ? n : mt_config.stacks;
+        return good;
+    }
     if (KEY("limit")) {
         *why = "takes a number of bytes, as 512M";
         return config_number(value, length, UINT64_MAX, &mt_config.limit);
@@ -173,10 +179,9 @@ static bool config_set(const char *key, size_t key_length, const char *value,
         return config_mode(value, length, MT_MODE_CLEAN, why);
     if (KEY("memo_kib")) {
         *why = "takes a number from 0 to 1048576";
-        if (!config_number(value, length, 1 << 20, &n))
-            return false;
-        mt_memo_kib = (uint32_t)n;
-        return true;
+        good = config_number(value, length, 1 << 20, &n);
+        mt_memo_kib = good ? (uint32_t)n : mt_memo_kib;
+        return good;
     }
     if (KEY("verify")) {
         bool verify = false;

@@ -46,6 +46,7 @@
  * whole in the child.  Other threads' caches, which no lock guards, are rebuilt
  * (threads.c).
  */
+#include "heap/capture/capture_fast.h"
 #include "heap/fast.h"
 #include "heap/libc_heap.h"
 #include "heap/debug.h"
@@ -56,7 +57,8 @@
 
 /* --- allocation --- */
 
-/* The tag of an allocation of this thread's, without its slack. */
+/* The tag of an allocation of this thread's, without its slack. Its capture
+ * lasts until tag_written(). */
 static inline __attribute__((always_inline)) uint64_t
 new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
 {
@@ -65,9 +67,16 @@ new_tag(struct mt_cache *cache, size_t size, const struct mt_regs *regs)
         return MT_TAG(MT_STACK_UNSAMPLED, memtrace_root->epoch, 0);
     struct mt_capture *capture = cache->capture;
     uint32_t stack = MT_LIKELY(capture != NULL)
-                         ? mt_capture_stack(capture, regs, size)
+                         ? mt_capture_hold(capture, regs, size)
                          : mt_first_capture(cache, size, regs);
     return MT_TAG(stack, mt_epoch_tick(), 0);
+}
+
+/* Or there is no block. */
+static inline void tag_written(const struct mt_regs *regs)
+{
+    if (regs)
+        mt_capture_release(mt_tls->capture, regs->rsp);
 }
 
 /* Between memtrace_ignore_begin and _end. */
@@ -124,7 +133,9 @@ static inline void *take_block(struct mt_cache *cache, uint32_t c, size_t size,
 void *mt_take_small(struct mt_cache *cache, uint32_t c, size_t size,
                     uint64_t tag)
 {
-    return take_block(cache, c, size, MT_TRACE_ON, tag);
+    void *block = take_block(cache, c, size, MT_TRACE_ON, tag);
+    mt_capture_end(cache->capture); /* which mt_traced_fast() began */
+    return block;
 }
 
 void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
@@ -134,7 +145,9 @@ void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
     uint64_t tag = trace == MT_TRACE_ON      ? new_tag(cache, size, regs)
                    : trace == MT_TRACE_SCOPE ? ignored_tag(cache, size, regs)
                                              : 0;
-    return take_block(cache, c, size, trace, tag);
+    void *block = take_block(cache, c, size, trace, tag);
+    tag_written(regs);
+    return block;
 }
 
 static MT_NOINLINE void *take_small(struct mt_cache *cache, uint32_t c,
@@ -211,6 +224,7 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
     } else {
         block = alloc_locked(heap, c, size, regs);
     }
+    tag_written(regs);
     if (block && MT_UNLIKELY(heap->modes & MT_MODE_CLEAN) && !zeroed)
         memset(block, 0,
                c == MT_CLASS_NONE ? size : mt_class_size(c) - MT_SPARE_BYTES);
@@ -458,6 +472,7 @@ static void heap_retag(mt_span *span, uint32_t index, size_t size,
     if (tag && span->state == MT_SPAN_SMALL)
         tag |= MT_TAG(0, 0, span->block_bytes - size);
     set_tag(span, index, tag);
+    tag_written(regs);
 }
 
 /* Can the block serve `size` without wasting half of itself? */

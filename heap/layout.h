@@ -121,6 +121,7 @@
 #define MT_STACK_FRAME_POINTER 2u /* some frame was found by frame pointer */
 #define MT_STACK_INCOMPLETE 4u    /* unwinding ended before the outermost frame */
 #define MT_STACK_IGNORED 8u       /* its blocks are not leaks: the program said so */
+#define MT_STACK_COARSE 16u       /* the table was full: inner frames are missing */
 
 /* mt_thread_record.state */
 #define MT_THREAD_NEVER 0u
@@ -207,7 +208,14 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     A(368, char, config, 256, "the MEMTRACE variable as it was, ends in NUL") \
     A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")          \
     F(1968, uint64_t, own_data, "writable data of the library: no root of the program's") \
-    F(1976, uint64_t, own_data_bytes, "its size; 0: not known")
+    F(1976, uint64_t, own_data_bytes, "its size; 0: not known")              \
+    F(1984, uint64_t, stacks_limit, "bytes that stacks, nodes and their index may take; 0: by the heap's size") \
+    F(1992, uint64_t, stacks_bytes, "bytes that they take")                   \
+    F(2000, uint64_t, dropped_stacks, "stacks given back: no block was theirs any longer") \
+    F(2008, uint64_t, dropped_allocs, "their allocations")                    \
+    F(2016, uint64_t, dropped_bytes, "bytes of those")                        \
+    F(2024, uint32_t, stacks_round, "collections begun: ids then change owners") \
+    F(2028, uint32_t, spare0, "0")
 
 #define MT_SECTION_FIELDS(F, A)                                               \
     A(0, char, name, 16, "ends in NUL")                                       \
@@ -382,7 +390,7 @@ struct mt_map_record {
 
 /* R(name, FIELDS, size): every record there is. */
 #define MT_RECORDS(R)                                                         \
-    R(root, MT_ROOT_FIELDS, 1984)                                             \
+    R(root, MT_ROOT_FIELDS, 2032)                                             \
     R(section_record, MT_SECTION_FIELDS, 56)                                  \
     R(heap_record, MT_HEAP_FIELDS, 192)                                       \
     R(region_record, MT_REGION_FIELDS, 64)                                    \

@@ -23,7 +23,7 @@ static inline uint32_t mt_map_stack(const struct mt_regs *regs, uint64_t bytes)
         mt_load_relaxed(&mt_main->record->trace) != MT_TRACE_ON)
         return MT_STACK_UNTRACED;
     return cache != &mt_no_cache && cache->capture
-               ? mt_capture_stack(cache->capture, regs, bytes)
+               ? mt_capture_pinned(cache->capture, regs, bytes)
                : mt_capture_once(regs, bytes);
 }
 

@@ -10,6 +10,7 @@
  * It is written and read without a lock: a torn entry names a wrong stack in
  * the report of an error, no more.
  */
+#include "heap/recent_frees.h"
 #include "heap/alloc.h"
 
 #define RECENT_FREES 1024u
@@ -43,6 +44,13 @@ void mt_remember_free(uint64_t base, uint64_t tag)
                  RECENT_FREES;
     mt_store_relaxed(&table[i].base, base);
     mt_store_relaxed(&table[i].tag, tag);
+}
+
+void mt_recent_frees_each(void (*visit)(uint64_t tag))
+{
+    const struct recent_free *table = mt_load_acquire(&recent_frees);
+    for (uint32_t i = 0; table && i < RECENT_FREES; i++)
+        visit(mt_load_acquire(&table[i].tag));
 }
 
 uint64_t mt_recent_free_tag(uint64_t p)

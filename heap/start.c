@@ -78,6 +78,7 @@ static bool heap_start(void)
     mt_heap_grow(mt_main, 0); /* mt_hot is set before threads look at it */
     memtrace_root->depth = mt_config.depth;
     memtrace_root->sample_bytes = mt_config.sample;
+    memtrace_root->stacks_limit = mt_config.stacks;
     if (settings)
         strncpy(memtrace_root->config, settings,
                 sizeof memtrace_root->config - 1);

@@ -66,7 +66,7 @@ uint32_t mt_first_capture(struct mt_cache *cache, size_t size,
 {
     struct mt_capture *capture = begin_captures(cache);
     if (capture)
-        return mt_capture_stack(capture, regs, size);
+        return mt_capture_hold(capture, regs, size);
     __atomic_fetch_add(&memtrace_root->overflow_allocs, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&memtrace_root->overflow_bytes, size, __ATOMIC_RELAXED);
     return MT_STACK_OVERFLOW;

@@ -74,7 +74,6 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
         return NULL;
     }
     uint64_t tag = MT_TAG(mt_capture_hit(capture, slot, size), 0, 0);
-    mt_capture_end(capture);
     mt_os_clock(MT_OS_MONOTONIC, &capture->now);
     tag |= MT_TAG(0, mt_epoch_at(mt_os_ns(&capture->now)), 0);
     uint32_t c = mt_class_of[MT_CLASS_INDEX(size)];
@@ -83,7 +82,9 @@ mt_traced_fast(size_t size, const struct mt_regs *regs)
     uint64_t bits = *bin->word;
     if (MT_UNLIKELY(bits == 0 || span->tags == 0))
         return mt_take_small(cache, c, size, tag);
-    return mt_take_tagged(bin, span, bits, size, tag);
+    void *block = mt_take_tagged(bin, span, bits, size, tag);
+    mt_capture_end(capture);
+    return block;
 }
 
 #endif

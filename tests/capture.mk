@@ -15,6 +15,11 @@ UNIT_TESTS += %D%/unit_stacks
 %C%_unit_stacks_CFLAGS = $(PLAIN_CFLAGS) -O2
 %C%_unit_stacks_LDFLAGS =
 %C%_unit_stacks_LDADD = heap/libheap.la $(CUNIT_LIBS)
+UNIT_TESTS += %D%/unit_collect
+%C%_unit_collect_SOURCES = %D%/unit_collect.c %D%/regs.h %D%/stack_is.h
+%C%_unit_collect_CFLAGS = $(PLAIN_CFLAGS) -O2
+%C%_unit_collect_LDFLAGS =
+%C%_unit_collect_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
 UNIT_TESTS += %D%/unit_memo
 %C%_unit_memo_SOURCES = %D%/unit_memo.c %D%/regs.h %D%/stack_is.h
 %C%_unit_memo_CFLAGS = $(PLAIN_CFLAGS) -O2 -fomit-frame-pointer
@@ -44,3 +49,5 @@ tests/fuzz_capture: tests/fuzz_capture.c $(heap_libheap_la_SOURCES)
 		-o $(abs_top_builddir)/$@ tests/fuzz_capture.c \
 		`echo $(heap_libheap_la_SOURCES) | tr ' ' '\n' | \
 		grep -v module_table | grep '\.[cS]$$'` -ldl -lpthread
+SCRIPT_TESTS += %D%/e2e/bound
+EXTRA_DIST += %D%/programs/recursion.c

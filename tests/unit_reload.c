@@ -173,6 +173,8 @@ int main(int argc, char **argv)
     if (!mkdtemp(directory) || !mt_region_start())
         return 1;
     mt_string_add("", 0);
+    memtrace_root->stacks_limit = UINT64_C(1) << 32; /* no bound */
+    mt_stacks_trigger = UINT64_MAX; /* no collection */
     capture = mt_section_alloc(MT_SECTION_PRIVATE,
                                (mt_capture_bytes + 7) & ~(size_t)7);
     if (!capture)

@@ -194,6 +194,8 @@ int main(int argc, char **argv)
     if (!mt_region_start())
         return 1;
     mt_string_add("", 0);
+    memtrace_root->stacks_limit = UINT64_C(1) << 32; /* no bound */
+    mt_stacks_trigger = UINT64_MAX; /* no collection */
     memtrace_root->depth = DEPTH;
     capture =
         mt_section_alloc(MT_SECTION_PRIVATE, (mt_capture_bytes + 7) & ~7ul);

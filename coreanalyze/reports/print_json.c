@@ -212,6 +212,7 @@ static void json_put_row(struct mt_json *json, const struct mt_report *report,
     mt_json_bool(json, "overflow", row->stack == MT_ID_OVERFLOW);
     mt_json_bool(json, "truncated", stack->truncated);
     mt_json_bool(json, "incomplete", stack->incomplete);
+    mt_json_bool(json, "coarse", stack->coarse);
     mt_json_bool(json, "frame_pointer", stack->frame_pointer);
     mt_json_put_frames(json, report, row);
     if (report->kinds) {
@@ -258,6 +259,9 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
         {"truncated_stacks", c->truncated_stacks},
         {"incomplete_stacks", c->incomplete_stacks},
         {"frame_pointer_stacks", c->frame_pointer_stacks},
+        {"coarse_stacks", c->coarse_stacks},
+        {"dropped_stacks", c->dropped_stacks},
+        {"dropped_allocs", c->dropped_allocs},
         {"overflow_allocs", c->overflow_allocs},
         {"overflow_bytes", c->overflow_bytes},
         {"untagged_spans", c->untagged_spans},

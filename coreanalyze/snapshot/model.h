@@ -68,6 +68,7 @@ struct mt_stack {
     uint32_t node; /* of the target; use mt_model_frames() */
     uint16_t depth;
     bool truncated, frame_pointer, incomplete;
+    bool coarse;  /* inner frames are missing: the table was full */
     bool ignored; /* its blocks do not count as leaks: the program asked for
                    * that */
     bool valid;   /* false: the record made no sense; it has no frames */
@@ -131,7 +132,9 @@ struct mt_coverage {
     uint64_t bad_tags;         /* tags that name no stack or epoch */
     uint64_t unreadable_bytes; /* of the trace, where the source has a hole */
     uint64_t truncated_stacks, frame_pointer_stacks, incomplete_stacks;
+    uint64_t coarse_stacks; /* without inner frames: the table was full */
     uint64_t overflow_allocs, overflow_bytes; /* found no stack slot */
+    uint64_t dropped_stacks, dropped_allocs;  /* given back: of no block */
     uint64_t untagged_spans, epoch_overflow, module_overflow;
     uint64_t section_overflow; /* times that another section was full */
 };

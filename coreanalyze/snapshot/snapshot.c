@@ -103,6 +103,8 @@ static void copy_root(struct mt_snapshot *snapshot)
     coverage->not_ready = !(root->flags & MT_ROOT_READY);
     coverage->pid_mismatch = pid != 0 && pid != root->pid;
     coverage->overflow_allocs = root->overflow_allocs;
+    coverage->dropped_stacks = root->dropped_stacks;
+    coverage->dropped_allocs = root->dropped_allocs;
     coverage->overflow_bytes = root->overflow_bytes;
     coverage->untagged_spans = root->untagged_spans;
     coverage->epoch_overflow = root->epoch_overflow;

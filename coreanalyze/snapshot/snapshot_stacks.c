@@ -63,6 +63,7 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     stack->frame_pointer = r->flags & MT_STACK_FRAME_POINTER;
     stack->incomplete = r->flags & MT_STACK_INCOMPLETE;
     stack->ignored = r->flags & MT_STACK_IGNORED;
+    stack->coarse = r->flags & MT_STACK_COARSE;
     stack->first_epoch = r->first_epoch;
     stack->modules = r->modules;
     stack->allocs = add_capped(stack->allocs, r->allocs);
@@ -70,6 +71,7 @@ static bool visit_stack(void *context, uint64_t index, uint64_t address,
     coverage->truncated_stacks += stack->truncated;
     coverage->frame_pointer_stacks += stack->frame_pointer;
     coverage->incomplete_stacks += stack->incomplete;
+    coverage->coarse_stacks += stack->coarse;
     return true;
 }
 

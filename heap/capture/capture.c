@@ -43,6 +43,7 @@
  * locks, and finished by others if it is left in the middle.
  */
 #include "heap/capture/capture_fast.h"
+#include "heap/capture/collect.h"
 #include "heap/capture/module_table.h"
 #include "heap/capture/stacks.h"
 #include "heap/capture/unwind.h"
@@ -112,6 +113,7 @@ static void capture_reset(struct mt_capture *c)
 {
     mt_memo_init(&c->memo, c->memo.thread);
     c->path.n = 0;
+    mt_collect_abandon(c);
 }
 
 void mt_capture_detach(struct mt_capture *c)
@@ -173,7 +175,7 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
     uint32_t id;
     unsigned level = c ? drop_abandoned(c, regs->rsp) : MT_CAPTURE_NESTED;
     if (level == 0)
-        return mt_capture_stack(c, regs, bytes);
+        return mt_capture_hold(c, regs, bytes);
     if (level == MT_CAPTURE_NESTED) {
         id = capture_small(regs);
     } else {
@@ -192,8 +194,22 @@ uint32_t mt_capture_once(const struct mt_regs *regs, uint64_t bytes)
 {
     if (mt_load_acquire(&started) != 2)
         capture_start();
-    return mt_load_acquire(&started) == 2 ? capture_nested(NULL, regs, bytes)
-                                          : MT_STACK_UNTRACED;
+    if (mt_load_acquire(&started) != 2)
+        return MT_STACK_UNTRACED;
+    mt_stacks_enter();
+    uint32_t id = capture_nested(NULL, regs, bytes);
+    mt_stacks_pin(id);
+    mt_stacks_leave();
+    return id;
+}
+
+uint32_t mt_capture_pinned(struct mt_capture *c, const struct mt_regs *regs,
+                           uint64_t bytes)
+{
+    uint32_t id = mt_capture_hold(c, regs, bytes);
+    mt_stacks_pin(id);
+    mt_capture_release(c, regs->rsp);
+    return id;
 }
 
 /* The memo was made under other circumstances. */
@@ -231,13 +247,6 @@ capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
 }
 
-/* Ends what mt_capture_stack() began. */
-static inline uint32_t capture_finish(struct mt_capture *c, uint32_t id)
-{
-    mt_capture_end(c);
-    return id;
-}
-
 static uint32_t capture_hit(struct mt_capture *c,
                             const struct mt_memo_slot *slot,
                             const struct mt_regs *regs, uint64_t bytes)
@@ -249,7 +258,7 @@ static uint32_t capture_hit(struct mt_capture *c,
     uint32_t id = mt_capture_hit(c, slot, bytes);
     if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
         capture_verify(c, id, regs);
-    return capture_finish(c, id);
+    return id;
 }
 
 /* The stack is unwound, where `room` was known before. */
@@ -273,23 +282,26 @@ static MT_NOINLINE uint32_t capture_learn(struct mt_capture *c,
     uint32_t id =
         mt_stacks_intern(u->frames, u->n_frames, u->flags, &c->path, &known);
     struct mt_memo_slot *slot = NULL;
+    mt_store_release(&m->changes, m->changes + 1);
     m->misses++;
     m->known_misses += known;
+    /* A coarse stack is interned again, as there may be room the next time. */
     if (!log->overflow && !(log->registers & ~(1u << 6)) &&
-        id >= MT_STACK_FIRST && mt_memo_wants(m))
+        id >= MT_STACK_FIRST &&
+        !(mt_stacks_record(id)->flags & MT_STACK_COARSE) && mt_memo_wants(m))
         slot = mt_memo_add(m, regs, log, id);
     if (u->flags & MT_STACK_FRAME_POINTER)
         m->has_guesses = true;
     if (!slot) {
         mt_stacks_count(id, 1, bytes);
-        return capture_finish(c, id);
+        return id;
     }
     struct mt_counter_record *counter = &m->counters[slot - m->slots];
     mt_memo_expect(m, slot);
     mt_memo_found(m, slot);
     counter->bytes += bytes;
     counter->allocs++;
-    return capture_finish(c, id);
+    return id;
 }
 
 static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
@@ -298,6 +310,8 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
 {
     struct mt_read_log *log = &c->read_log;
     struct mt_unwinding *u = &c->unwinding;
+    if (MT_UNLIKELY(mt_load_relaxed(&mt_stacks_crowded)))
+        mt_collect_step(c, mt_load_acquire(&all));
     uint64_t room = mt_capture_room(c, regs->rsp);
     *log = (struct mt_read_log){.addresses = c->read_log_addresses,
                                 .values = c->read_log_values,
@@ -326,8 +340,8 @@ struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
     return slot;
 }
 
-uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
-                          uint64_t bytes)
+uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
+                         uint64_t bytes)
 {
     if (!mt_capture_begin(c, regs->rsp))
         return capture_nested(c, regs, bytes);
@@ -338,4 +352,12 @@ uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
         slot = mt_capture_find(c, regs->rip, regs->rsp, regs->rbp);
     return MT_LIKELY(slot != NULL) ? capture_hit(c, slot, regs, bytes)
                                    : capture_miss(c, regs, bytes);
+}
+
+uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
+                          uint64_t bytes)
+{
+    uint32_t id = mt_capture_hold(c, regs, bytes);
+    mt_capture_release(c, regs->rsp);
+    return id;
 }

@@ -34,7 +34,14 @@ void mt_capture_detach(struct mt_capture *c);
  * without the memo. Never allocates from a heap, never takes a heap lock. */
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,
                           uint64_t bytes);
-/* The same for a thread without a capture state, without a memo. */
+/* The same, and the capture lasts until mt_capture_release() (capture_fast.h),
+ * which is to be called when the id is in a tag. */
+uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
+                         uint64_t bytes);
+/* The same, and the stack stays for good; without a capture state, and so
+ * without a memo, mt_capture_once(). */
+uint32_t mt_capture_pinned(struct mt_capture *c, const struct mt_regs *regs,
+                           uint64_t bytes);
 uint32_t mt_capture_once(const struct mt_regs *regs, uint64_t bytes);
 /* Fold one thread's counters so that the stack table is exact for it. */
 void mt_capture_merge_counts(struct mt_capture *c);

@@ -25,6 +25,7 @@ struct mt_capture {
                                               by the next; 0: none */
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
+    uint32_t seen_outside, memo_scanned; /* see collect.c */
     struct timespec now; /* what the last traced allocation was told */
     uint64_t read_log_addresses[MT_MEMO_WORDS], read_log_values[MT_MEMO_WORDS];
     uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
@@ -51,6 +52,13 @@ static inline void mt_capture_end(struct mt_capture *c)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     mt_store_relaxed(&c->under_way[0], 0);
+}
+
+/* Ends the capture that began with this rsp, but none that it interrupted. */
+static inline void mt_capture_release(struct mt_capture *c, uint64_t rsp)
+{
+    if (c && c->under_way[0] == rsp)
+        mt_capture_end(c);
 }
 
 /* Bytes above `sp` that are known to be readable; 0 on another stack than the

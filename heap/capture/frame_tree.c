@@ -19,9 +19,20 @@
  * a fork, or left by a signal handler's longjmp(). So every step can be done
  * again by another, which is what happens when the slots run short all the
  * same.
+ *
+ * WHAT IS GIVEN BACK.  A collection (collect.c) condemns all nodes. A look-up
+ * that comes by a condemned node makes it live again, beginning with the
+ * outermost, so that the callers of a live node that it leads to are live. A
+ * node that is still condemned when the collection has marked the nodes of all
+ * live stacks is dead: look-ups pass it over, and the index is replaced by one
+ * without it. One compare-and-swap decides between the two. When every thread
+ * has ended the capture that it was in at that time, dead nodes are free.
  */
 #include "heap/capture/frame_tree.h"
 #include "heap/debug.h"
+#include "heap/trace_region.h"
+
+#include <string.h>
 
 #define FIRST_SLOTS 512
 #define EMPTY UINT64_C(0)
@@ -41,15 +52,129 @@ struct tree_key {
 };
 
 static struct index *current;
-static uint32_t full; /* 1: the section takes no more */
+static struct index *oldest;   /* that was not released; leads to `current` */
+static struct index *released; /* by a collection: those before this one */
+static struct mt_free_ids free_nodes;
+static uint64_t n_live; /* nodes that the last collection kept */
+static uint32_t full;   /* 1: the section takes no more */
 
-static struct index *new_index(uint64_t slots)
+/* --- room --- */
+
+#define LIMIT_LEAST (UINT64_C(32) << 20)
+
+uint64_t mt_tree_heap_bytes(void)
 {
-    struct index *index =
-        mt_section_alloc(MT_SECTION_PRIVATE, sizeof *index + slots * 8);
+    const struct mt_section_record *heaps =
+        &memtrace_root->sections[MT_SECTION_HEAPS];
+    const struct mt_heap_record *main_heap =
+        (const struct mt_heap_record *)(uintptr_t)heaps->base;
+    return mt_load_acquire(&heaps->used) == 0
+               ? 0
+               : mt_load_relaxed(&main_heap->span_bytes_peak);
+}
+
+uint64_t mt_tree_limit(void)
+{
+    uint64_t limit = mt_load_relaxed(&memtrace_root->stacks_limit);
+    if (limit != 0)
+        return limit;
+    limit = mt_tree_heap_bytes() / 2;
+    return limit > LIMIT_LEAST ? limit : LIMIT_LEAST;
+}
+
+bool mt_tree_reserve(uint64_t bytes, bool urgent)
+{
+    uint64_t *taken = &memtrace_root->stacks_bytes;
+    uint64_t limit = mt_tree_limit();
+    if (!urgent)
+        limit -= limit / 16;
+    uint64_t now = __atomic_add_fetch(taken, bytes, __ATOMIC_RELAXED);
+    if (MT_LIKELY(now <= limit))
+        return true;
+    __atomic_fetch_sub(taken, bytes, __ATOMIC_RELAXED);
+    return false;
+}
+
+void mt_free_ids_put(struct mt_free_ids *list, uint32_t id, uint32_t *link)
+{
+    uint64_t head = mt_load_relaxed(&list->head), next;
+    do {
+        mt_store_relaxed(link, (uint32_t)head);
+        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) + id;
+    } while (!__atomic_compare_exchange_n(&list->head, &head, next, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    __atomic_fetch_add(&list->n, 1, __ATOMIC_RELAXED);
+}
+
+/* A free node, or 0. */
+static uint32_t tree_take_free(void)
+{
+    uint64_t head = mt_load_acquire(&free_nodes.head), next;
+    do {
+        if ((uint32_t)head == 0)
+            return 0;
+        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) +
+               mt_load_relaxed(&mt_tree_node((uint32_t)head)->parent);
+    } while (!__atomic_compare_exchange_n(&free_nodes.head, &head, next, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    __atomic_fetch_sub(&free_nodes.n, 1, __ATOMIC_RELAXED);
+    return (uint32_t)head;
+}
+
+uint64_t mt_tree_free_bytes(void)
+{
+    return mt_load_relaxed(&free_nodes.n) * sizeof(struct mt_node_record);
+}
+
+/* --- the index --- */
+
+/* Memory of indexes that were released, by size; it is zero. */
+static struct index *spare_indexes[32];
+
+static size_t index_bytes(uint64_t slots)
+{
+    return sizeof(struct index) + slots * 8;
+}
+
+static struct index *index_make(uint64_t slots)
+{
+    struct index **spare = &spare_indexes[__builtin_ctzll(slots) & 31];
+    struct index *index = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
+    if (!index)
+        index = mt_section_alloc(MT_SECTION_PRIVATE, index_bytes(slots));
     if (index)
         index->mask = slots - 1;
     return index;
+}
+
+/* An index takes room for two: a collection replaces it by another of its
+ * size. */
+static struct index *new_index(uint64_t slots)
+{
+    if (!mt_tree_reserve(2 * index_bytes(slots), false))
+        return NULL;
+    struct index *index = index_make(slots);
+    if (!index)
+        __atomic_fetch_sub(&memtrace_root->stacks_bytes, 2 * index_bytes(slots),
+                           __ATOMIC_RELAXED);
+    return index;
+}
+
+/* Nobody looks into it any longer. */
+static void index_release(struct index *index)
+{
+    uint64_t slots = index->mask + 1;
+    uintptr_t start = (uintptr_t)index, end = start + index_bytes(slots);
+    uintptr_t first = (start + 4095) & ~(uintptr_t)4095;
+    uintptr_t last = end & ~(uintptr_t)4095;
+    if (first < last) {
+        memset(index, 0, first - start);
+        memset((void *)last, 0, end - last);
+        mt_section_forget(index, end - start);
+    } else {
+        memset(index, 0, end - start);
+    }
+    mt_store_release(&spare_indexes[__builtin_ctzll(slots) & 31], index);
 }
 
 bool mt_tree_start(void)
@@ -58,6 +183,7 @@ bool mt_tree_start(void)
                           MT_NODE_FIRST * sizeof(struct mt_node_record)))
         return false;
     struct index *index = new_index(FIRST_SLOTS);
+    oldest = index;
     mt_store_release(&current, index);
     return index != NULL;
 }
@@ -78,9 +204,25 @@ static inline MT_CHECK_ONLY bool is_tree_node(uint64_t id)
            id < mt_load_acquire(&s->used) / sizeof(struct mt_node_record);
 }
 
+/* A condemned node lives again; false: it is dead. */
+static MT_NOINLINE bool tree_revive(uint32_t id)
+{
+    uint64_t *pc = &mt_tree_node(id)->pc, word = mt_load_acquire(pc);
+    while (MT_NODE_STATE(word) & MT_TREE_CONDEMNED)
+        if (MT_NODE_STATE(word) == MT_TREE_FREE)
+            return false;
+        else if (__atomic_compare_exchange_n(
+                     pc, &word, word & ~((uint64_t)MT_TREE_CONDEMNED << 48),
+                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            return true;
+    return !(MT_NODE_STATE(word) & MT_TREE_DEAD);
+}
+
 static inline bool tree_matches(uint32_t id, const struct tree_key *key)
 {
-    return mt_tree_parent(id) == key->parent && mt_tree_pc(id) == key->pc;
+    uint64_t pc = mt_load_relaxed(&mt_tree_node(id)->pc);
+    return (pc & MT_NODE_PC) == key->pc && mt_tree_parent(id) == key->parent &&
+           (MT_LIKELY(pc == key->pc) || tree_revive(id));
 }
 
 enum outcome { FOUND, ABSENT, ADDED, NO_ROOM };
@@ -114,10 +256,13 @@ static inline enum outcome tree_probe(struct index **where,
     return NO_ROOM;
 }
 
-/* Copies an id, unless that was done before. */
+/* Copies an id, unless that was done before, or the node is dead. */
 static void copy_slot(struct index *to, uint64_t word)
 {
     MT_ASSERT(is_tree_node((uint32_t)word));
+    if (MT_NODE_STATE(mt_load_acquire(&mt_tree_node((uint32_t)word)->pc)) &
+        MT_TREE_DEAD)
+        return;
     MT_ASSERT(tree_hash(mt_tree_parent((uint32_t)word),
                         mt_tree_pc((uint32_t)word)) == word >> 32);
     for (uint64_t n = 0; n <= to->mask; n++) {
@@ -147,6 +292,17 @@ static struct index *tree_successor(struct index *old)
     return next;
 }
 
+static void tree_move(struct index *old, struct index *next)
+{
+    for (uint64_t i = 0; i <= old->mask; i++) {
+        uint64_t word = EMPTY;
+        if (!__atomic_compare_exchange_n(&old->slots[i], &word, FROZEN, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
+            word != FROZEN)
+            copy_slot(next, word);
+    }
+}
+
 /* Replaces the current index, and those after it up to `crowded`. */
 static MT_COLD void tree_replace(const struct index *crowded)
 {
@@ -156,14 +312,7 @@ static MT_COLD void tree_replace(const struct index *crowded)
             old->mask <= crowded->mask ? tree_successor(old) : NULL;
         if (!next)
             return;
-        for (uint64_t i = 0; i <= old->mask; i++) {
-            uint64_t word = EMPTY;
-            if (!__atomic_compare_exchange_n(&old->slots[i], &word, FROZEN,
-                                             false, __ATOMIC_ACQ_REL,
-                                             __ATOMIC_ACQUIRE) &&
-                word != FROZEN)
-                copy_slot(next, word);
-        }
+        tree_move(old, next);
         __atomic_compare_exchange_n(&current, &old, next, false,
                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
@@ -181,22 +330,35 @@ static inline void tree_make_room(struct index *index)
 }
 
 /* A finished node, or 0. */
-static uint32_t tree_new_node(const struct tree_key *key)
+static uint32_t tree_new_node(const struct tree_key *key, bool urgent)
 {
-    if (mt_load_relaxed(&full))
-        return 0;
-    struct mt_node_record *node =
-        mt_section_alloc(MT_SECTION_NODES, sizeof *node);
-    if (!node || (uint64_t)(node - mt_tree_node(0)) > UINT32_MAX) {
-        mt_store_relaxed(&full, 1);
-        return 0;
+    struct mt_node_record *node;
+    uint32_t id = tree_take_free();
+    if (id) {
+        node = mt_tree_node(id);
+    } else {
+        if (mt_load_relaxed(&full) || !mt_tree_reserve(sizeof *node, urgent))
+            return 0;
+        node = mt_section_alloc(MT_SECTION_NODES, sizeof *node);
+        if (!node || (uint64_t)(node - mt_tree_node(0)) > UINT32_MAX) {
+            mt_store_relaxed(&full, 1);
+            return 0;
+        }
     }
-    node->pc = key->pc;
+    mt_store_relaxed(&node->stack, 0);
     mt_store_relaxed(&node->parent, key->parent);
+    mt_store_release(&node->pc, key->pc);
     return (uint32_t)(node - mt_tree_node(0));
 }
 
-uint32_t mt_tree_child(uint32_t parent, uint64_t pc)
+/* The last slots are for those that are urgent. */
+static inline bool tree_is_full(const struct index *index, bool urgent)
+{
+    return 16 * mt_load_relaxed(&index->used) >
+           (urgent ? 15 : 14) * index->mask;
+}
+
+uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent)
 {
     struct tree_key key = {pc & MT_NODE_PC, parent, tree_hash(parent, pc)};
     struct index *index = mt_load_acquire(&current);
@@ -205,15 +367,118 @@ uint32_t mt_tree_child(uint32_t parent, uint64_t pc)
         return 0;
     if (MT_LIKELY(tree_probe(&index, &key, &id) == FOUND))
         return id;
-    uint32_t added = id = tree_new_node(&key);
+    if (MT_UNLIKELY(tree_is_full(index, urgent))) {
+        tree_replace(index);
+        index = mt_load_acquire(&current);
+        if (tree_is_full(index, urgent))
+            return 0; /* which no other may replace */
+    }
+    uint32_t added = id = tree_new_node(&key, urgent);
     if (!id)
         return 0;
     enum outcome outcome = tree_probe(&index, &key, &id);
-    if (outcome == NO_ROOM)
-        return 0;
-    if (outcome == ADDED)
+    if (outcome == ADDED) {
         tree_make_room(index);
-    else
-        mt_store_release(&mt_tree_node(added)->pc, 0); /* nobody's */
-    return id;
+        return id;
+    }
+    mt_store_relaxed(&mt_tree_node(added)->pc, (uint64_t)MT_TREE_FREE << 48);
+    mt_free_ids_put(&free_nodes, added, &mt_tree_node(added)->parent);
+    return outcome == FOUND ? id : 0;
+}
+
+/* --- collections --- */
+
+static uint32_t tree_end(void)
+{
+    return (uint32_t)(mt_load_acquire(
+                          &memtrace_root->sections[MT_SECTION_NODES].used) /
+                      sizeof(struct mt_node_record));
+}
+
+/* Changes the state of a node that is `from`. */
+static inline bool tree_turn(uint32_t id, uint32_t from, uint32_t to)
+{
+    uint64_t *pc = &mt_tree_node(id)->pc, word = mt_load_relaxed(pc);
+    return MT_NODE_STATE(word) == from &&
+           __atomic_compare_exchange_n(
+               pc, &word, (word & MT_NODE_PC) | (uint64_t)to << 48, false,
+               __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+void mt_tree_condemn(void)
+{
+    for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
+        if (!tree_turn(id, MT_TREE_LIVE, MT_TREE_CONDEMNED))
+            tree_turn(id, MT_TREE_MARKED, MT_TREE_CONDEMNED);
+}
+
+void mt_tree_mark(uint32_t id)
+{
+    for (; id; id = mt_tree_parent(id)) {
+        uint64_t pc = mt_load_relaxed(&mt_tree_node(id)->pc);
+        MT_ASSERT(!(MT_NODE_STATE(pc) & MT_TREE_DEAD));
+        if (MT_NODE_STATE(pc) & (MT_TREE_MARKED | MT_TREE_DEAD))
+            return; /* so are its callers */
+        if (!tree_turn(id, MT_TREE_CONDEMNED, MT_TREE_MARKED))
+            tree_turn(id, MT_TREE_LIVE, MT_TREE_MARKED); /* just revived */
+    }
+}
+
+void mt_tree_sweep(void)
+{
+    n_live = 0;
+    for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
+        if (tree_turn(id, MT_TREE_MARKED, MT_TREE_LIVE))
+            n_live++;
+        else
+            tree_turn(id, MT_TREE_CONDEMNED, MT_TREE_DEAD);
+}
+
+bool mt_tree_is_tight(void)
+{
+    const struct index *index = mt_load_acquire(&current);
+    return 4 * mt_load_relaxed(&index->used) > 3 * index->mask;
+}
+
+bool mt_tree_reindex(void)
+{
+    struct index *old = mt_load_acquire(&current), *none = NULL;
+    struct index *next = mt_load_acquire(&old->next);
+    uint64_t slots = old->mask + 1;
+    while (slots > FIRST_SLOTS && slots / 4 > n_live)
+        slots /= 2;
+    bool is_new = !next && (next = index_make(slots));
+    if (!next)
+        return false;
+    if (is_new &&
+        !__atomic_compare_exchange_n(&old->next, &none, next, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        index_release(next);
+        return false;
+    }
+    if (is_new && slots <= old->mask)
+        __atomic_fetch_add(&memtrace_root->stacks_bytes, 2 * index_bytes(slots),
+                           __ATOMIC_RELAXED);
+    tree_move(old, next); /* what another thread may have begun */
+    released = next;
+    __atomic_compare_exchange_n(&current, &old, next, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
+    return is_new;
+}
+
+void mt_tree_release(void)
+{
+    for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
+        if (tree_turn(id, MT_TREE_DEAD, MT_TREE_FREE))
+            mt_free_ids_put(&free_nodes, id, &mt_tree_node(id)->parent);
+    while (oldest != released) {
+        struct index *index = oldest, *next = mt_load_acquire(&index->next);
+        /* First: this may be left, and done again. */
+        mt_store_release(&oldest, next);
+        if (next->mask != index->mask)
+            __atomic_fetch_sub(&memtrace_root->stacks_bytes,
+                               2 * index_bytes(index->mask + 1),
+                               __ATOMIC_RELAXED);
+        index_release(index);
+    }
 }

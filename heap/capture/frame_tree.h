@@ -17,11 +17,46 @@
 #define MT_NODE_FIRST 2u /* the first one there can be */
 #define MT_NODE_PC ((UINT64_C(1) << 48) - 1)
 
+/* The upper bits of a node's pc, and the state of a stack's record: what a
+ * collection (collect.c) has found out of it. */
+#define MT_TREE_LIVE 0u
+#define MT_TREE_CONDEMNED 1u /* to be given back, if nobody wants it */
+#define MT_TREE_DEAD 2u      /* not to be found any longer */
+#define MT_TREE_FREE 3u      /* in the list of free ones, or to be */
+#define MT_TREE_MARKED 4u    /* of nodes: a stack that is live has it */
+#define MT_TREE_PINNED 8u    /* of stacks: live for good */
+#define MT_NODE_STATE(pc) ((uint32_t)((pc) >> 48))
+
+/* May this many bytes more be taken for stacks?  They then are.  Ordinary needs
+ * leave a sixteenth of what is allowed to those that are `urgent`. */
+bool mt_tree_reserve(uint64_t bytes, bool urgent);
+uint64_t mt_tree_limit(void);
+uint64_t mt_tree_heap_bytes(void); /* of the main heap's spans, at most */
+
 /* Prepares the tree; once, before anything else here. */
 bool mt_tree_start(void);
 
 /* The node of a frame that `parent` called, known or added; 0: no room. */
-uint32_t mt_tree_child(uint32_t parent, uint64_t pc);
+uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent);
+
+/* The steps of a collection; one caller at a time. All nodes are condemned;
+ * those that look-ups come by, and those that are marked with their callers,
+ * live; the others are dead, and leave the index, which is replaced: false if
+ * that cannot be. When nobody looks at those any longer, they are released. */
+void mt_tree_condemn(void);
+void mt_tree_mark(uint32_t id);
+void mt_tree_sweep(void);
+bool mt_tree_reindex(void);
+void mt_tree_release(void);
+uint64_t mt_tree_free_bytes(void); /* of nodes that can be had */
+bool mt_tree_is_tight(void);       /* is its index nearly full? */
+
+/* A list of free ids, linked by a field of theirs. */
+struct mt_free_ids {
+    uint64_t head; /* number of changes: 32, id: 32 */
+    uint64_t n;
+};
+void mt_free_ids_put(struct mt_free_ids *, uint32_t id, uint32_t *link);
 
 static inline struct mt_node_record *mt_tree_node(uint32_t id)
 {

@@ -235,6 +235,7 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         mt_memo_merge_one(&counters[i]);
     __atomic_fetch_sub(&all_bytes, m->bytes, __ATOMIC_RELAXED);
     *m = (struct mt_memo){
+        .changes = m->changes + 1,
         .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
         .thread = thread,
         .slots = nothing,

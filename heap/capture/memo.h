@@ -60,6 +60,7 @@ struct mt_memo {
     uint32_t n_slots;
     uint32_t last;          /* the slot found last */
     uint32_t next, next_at; /* what is expected after it */
+    uint32_t changes;       /* of slots' stacks, but for those that go */
     bool has_guesses;       /* entries with frames outside of all modules */
     /* The memo's memory: a ring through the segments. New entries go to `head`;
      * [victim, filled) holds those of the round before. */

@@ -7,6 +7,10 @@
  * modules that the frames lie in. The records of one node make a list, which
  * only grows at its head, by compare-and-swap: who adds one has seen all
  * others.
+ *
+ * Where there is no room for a stack's innermost frames, it is recorded without
+ * them (MT_STACK_COARSE): as a stack of the outermost, of which there are
+ * fewer. A collection (collect.c) takes dead records out of the lists.
  */
 #include "heap/capture/stacks.h"
 #include "heap/debug.h"
@@ -15,6 +19,7 @@
 #include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 
+#define OUTERMOST 4 /* frames of which a stack is to have room at least */
 #define ID_MASK ((UINT64_C(1) << MT_TAG_STACK_BITS) - 1)
 
 struct stack_key {
@@ -23,7 +28,10 @@ struct stack_key {
     uint32_t node;
 };
 
-static uint32_t full; /* 1: the table takes no more */
+static uint32_t full; /* 1: the section takes no more */
+static struct mt_free_ids free_records;
+uint32_t mt_stacks_entered, mt_stacks_crowded;
+uint64_t mt_stacks_trigger = MT_STACKS_TRIGGER;
 
 bool mt_stacks_start(void)
 {
@@ -42,48 +50,120 @@ static inline MT_CHECK_ONLY bool is_recorded(uint64_t id)
            id < mt_load_acquire(&s->used) / sizeof(struct mt_stack_record);
 }
 
+/* Changes the state of a record that is `from`. */
+static inline bool record_turn(struct mt_stack_record *s, uint32_t from,
+                               uint32_t to)
+{
+    return mt_load_relaxed(&s->state) == from &&
+           __atomic_compare_exchange_n(&s->state, &from, to, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* False: it is dead. */
+static inline bool record_is_live(struct mt_stack_record *s)
+{
+    record_turn(s, MT_TREE_CONDEMNED, MT_TREE_LIVE);
+    uint32_t state = mt_load_acquire(&s->state);
+    return state == MT_TREE_LIVE || state == MT_TREE_PINNED;
+}
+
 /* Looks in a list of records; 0: not there. */
 static uint32_t stacks_find(uint32_t id, const struct stack_key *key)
 {
     for (; id; id = mt_load_relaxed(&mt_stacks_record(id)->next)) {
-        const struct mt_stack_record *s = mt_stacks_record(id);
-        MT_ASSERT(is_recorded(id) && s->node == key->node);
-        if (s->flags == key->flags &&
-            mt_modules_match(key->frames, key->n, s->modules))
+        struct mt_stack_record *s = mt_stacks_record(id);
+        MT_ASSERT(is_recorded(id));
+        if (s->node == key->node && s->flags == key->flags &&
+            mt_modules_match(key->frames, key->n, s->modules) &&
+            record_is_live(s))
             return id;
     }
     return 0;
 }
 
-/* A finished record that no list has, or 0. */
-static uint32_t new_record(const struct stack_key *key)
+/* --- room --- */
+
+/* A free record's id, or 0. */
+static uint32_t stacks_take_free(void)
 {
-    if (mt_load_relaxed(&full))
+    uint64_t head = mt_load_acquire(&free_records.head), next;
+    do {
+        if ((uint32_t)head == 0)
+            return 0;
+        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) +
+               mt_load_relaxed(&mt_stacks_record((uint32_t)head)->next);
+    } while (!__atomic_compare_exchange_n(&free_records.head, &head, next,
+                                          false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_ACQUIRE));
+    __atomic_fetch_sub(&free_records.n, 1, __ATOMIC_RELAXED);
+    return (uint32_t)head;
+}
+
+uint64_t mt_stacks_in_use(void)
+{
+    return mt_load_relaxed(&memtrace_root->stacks_bytes) -
+           mt_tree_free_bytes() -
+           mt_load_relaxed(&free_records.n) * sizeof(struct mt_stack_record);
+}
+
+static void record_drop(uint32_t id)
+{
+    struct mt_stack_record *s = mt_stacks_record(id);
+    mt_store_release(&s->depth, 0);
+    mt_store_release(&s->state, MT_TREE_FREE);
+    mt_free_ids_put(&free_records, id, &s->next);
+}
+
+/* A record of nobody's, or 0. */
+static uint32_t stacks_take(bool urgent)
+{
+    uint32_t id = stacks_take_free();
+    if (id)
+        return id;
+    if (mt_load_relaxed(&full) ||
+        !mt_tree_reserve(sizeof(struct mt_stack_record), urgent))
         return 0;
     struct mt_stack_record *s = mt_section_alloc(MT_SECTION_STACKS, sizeof *s);
     if (!s || (uint64_t)(s - mt_stacks_record(0)) > ID_MASK) {
         mt_store_relaxed(&full, 1);
         return 0;
     }
-    s->node = key->node;
-    s->flags = (uint16_t)key->flags;
-    s->first_epoch = mt_epoch_tick();
-    s->modules = mt_modules_span(key->frames, key->n);
-    mt_store_release(&s->depth, (uint16_t)key->n);
     return (uint32_t)(s - mt_stacks_record(0));
 }
 
+/* A finished record that no list has, or 0. */
+static uint32_t new_record(const struct stack_key *key)
+{
+    uint32_t id = stacks_take(key->flags & MT_STACK_COARSE);
+    struct mt_stack_record *s = mt_stacks_record(id);
+    uint64_t in_use = mt_stacks_in_use(), limit = mt_tree_limit();
+    if (in_use > mt_load_relaxed(&mt_stacks_trigger) ||
+        in_use > limit - limit / 4)
+        mt_store_relaxed(&mt_stacks_crowded, 1);
+    if (!id)
+        return 0;
+    s->node = key->node;
+    s->flags = (uint16_t)key->flags;
+    s->allocs = s->bytes = 0;
+    s->first_epoch = mt_epoch_tick();
+    s->modules = mt_modules_span(key->frames, key->n);
+    mt_store_release(&s->depth, (uint16_t)key->n);
+    mt_store_release(&s->state, MT_TREE_LIVE);
+    return id;
+}
+
+/* 0: no room. */
 static MT_NOINLINE uint32_t stacks_add(const struct stack_key *key)
 {
     uint32_t *head = &mt_tree_node(key->node)->stack;
     mt_modules_note(key->frames, key->n);
     uint32_t id = new_record(key), first = mt_load_acquire(head);
     if (!id)
-        return MT_STACK_OVERFLOW;
+        return 0;
     for (;;) {
         uint32_t other = stacks_find(first, key);
         if (other) { /* which another thread has just added */
-            mt_store_release(&mt_stacks_record(id)->depth, 0);
+            record_drop(id);
             return other;
         }
         mt_store_relaxed(&mt_stacks_record(id)->next, first);
@@ -92,6 +172,25 @@ static MT_NOINLINE uint32_t stacks_add(const struct stack_key *key)
             return id;
     }
 }
+
+/* Records the stack, or if there is no room, one of its callers. */
+static MT_COLD uint32_t stacks_add_any(struct stack_key key)
+{
+    uint32_t id = stacks_add(&key);
+    while (!id && key.n > 1) {
+        mt_store_relaxed(&mt_stacks_crowded, 1);
+        key.frames++;
+        key.n--;
+        key.flags |= MT_STACK_COARSE;
+        key.node = mt_tree_parent(key.node);
+        id = stacks_find(mt_load_acquire(&mt_tree_node(key.node)->stack), &key);
+        if (!id)
+            id = stacks_add(&key);
+    }
+    return id ? id : MT_STACK_OVERFLOW;
+}
+
+/* --- interning --- */
 
 /* The number of outermost frames that are those of the path. */
 static unsigned path_shared(const struct mt_stack_path *path,
@@ -104,26 +203,35 @@ static unsigned path_shared(const struct mt_stack_path *path,
     return i;
 }
 
-/* The node of the innermost of these frames, 0: no room. */
-static uint32_t stacks_node(const uint64_t *frames, unsigned n,
-                            struct mt_stack_path *path)
+/* Finds or adds the nodes, from the outermost on; fewer if there is no room. */
+static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
 {
-    unsigned i = path ? path_shared(path, frames, n) : 0;
-    uint32_t node = i ? path->nodes[i - 1] : MT_NODE_ROOT;
+    unsigned i = 0;
+    uint32_t round = mt_load_acquire(&memtrace_root->stacks_round);
+    if (path && MT_UNLIKELY(path->round != round)) {
+        path->n = 0;
+        path->round = round;
+    }
     if (path)
-        path->n = i;
-    for (; i < n; i++) {
-        uint64_t pc = frames[n - 1 - i];
-        node = mt_tree_child(node, pc);
-        if (MT_UNLIKELY(!node))
-            return 0;
+        path->n = i = path_shared(path, key->frames, key->n);
+    key->node = i ? path->nodes[i - 1] : MT_NODE_ROOT;
+    for (; i < key->n; i++) {
+        uint64_t pc = key->frames[key->n - 1 - i];
+        uint32_t node = mt_tree_child(key->node, pc, i < OUTERMOST);
+        if (MT_UNLIKELY(!node)) {
+            mt_store_relaxed(&mt_stacks_crowded, 1);
+            key->frames += key->n - i;
+            key->n = i;
+            key->flags |= MT_STACK_COARSE;
+            break;
+        }
+        key->node = node;
         if (path) {
             path->frames[i] = pc;
             path->nodes[i] = node;
             path->n = i + 1;
         }
     }
-    return node;
 }
 
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
@@ -131,14 +239,33 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
 {
     if (MT_UNLIKELY(mt_modules_unload_count(mt_modules_load_count()) != 0))
         mt_modules_note(frames, n);
-    struct stack_key key = {frames, n, flags, stacks_node(frames, n, path)};
+    struct stack_key key = {.frames = frames, .n = n, .flags = flags};
+    stacks_walk(&key, path);
     *known = false;
     if (MT_UNLIKELY(!key.node))
         return MT_STACK_OVERFLOW;
     uint32_t id =
         stacks_find(mt_load_acquire(&mt_tree_node(key.node)->stack), &key);
     *known = id != 0;
-    return MT_LIKELY(id != 0) ? id : stacks_add(&key);
+    return MT_LIKELY(id != 0) ? id : stacks_add_any(key);
+}
+
+void mt_stacks_pin(uint32_t id)
+{
+    struct mt_stack_record *s = mt_stacks_record(id);
+    while (id >= MT_STACK_FIRST && mt_load_relaxed(&s->state) != MT_TREE_PINNED)
+        if (!record_turn(s, MT_TREE_LIVE, MT_TREE_PINNED))
+            record_turn(s, MT_TREE_CONDEMNED, MT_TREE_PINNED);
+}
+
+void mt_stacks_enter(void)
+{
+    __atomic_fetch_add(&mt_stacks_entered, 1, __ATOMIC_SEQ_CST);
+}
+
+void mt_stacks_leave(void)
+{
+    __atomic_fetch_sub(&mt_stacks_entered, 1, __ATOMIC_SEQ_CST);
 }
 
 unsigned mt_stacks_frames(uint32_t id, uint64_t frames[MT_DEPTH_MAX])
@@ -165,4 +292,78 @@ void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes)
     }
     __atomic_fetch_add(a, allocs, __ATOMIC_RELAXED);
     __atomic_fetch_add(b, bytes, __ATOMIC_RELAXED);
+}
+
+/* --- collections --- */
+
+static uint32_t stacks_end(void)
+{
+    return (uint32_t)(mt_load_acquire(
+                          &memtrace_root->sections[MT_SECTION_STACKS].used) /
+                      sizeof(struct mt_stack_record));
+}
+
+void mt_stacks_condemn(void)
+{
+    for (uint32_t id = MT_STACK_FIRST, end = stacks_end(); id < end; id++)
+        record_turn(mt_stacks_record(id), MT_TREE_LIVE, MT_TREE_CONDEMNED);
+}
+
+void mt_stacks_revive(uint32_t id)
+{
+    if (id >= MT_STACK_FIRST && id < stacks_end())
+        record_turn(mt_stacks_record(id), MT_TREE_CONDEMNED, MT_TREE_LIVE);
+}
+
+bool mt_stacks_is_condemned(uint32_t id)
+{
+    return id >= MT_STACK_FIRST && id < stacks_end() &&
+           __atomic_load_n(&mt_stacks_record(id)->state, __ATOMIC_SEQ_CST) ==
+               MT_TREE_CONDEMNED;
+}
+
+/* Others may add to the list at its head. */
+static void stacks_unlink(uint32_t id, struct mt_stack_record *s)
+{
+    uint32_t *link = &mt_tree_node(s->node)->stack, at = mt_load_acquire(link);
+    if (at == id &&
+        __atomic_compare_exchange_n(link, &at, s->next, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return;
+    for (; at; at = mt_load_relaxed(link)) {
+        if (at == id) {
+            mt_store_release(link, s->next);
+            return;
+        }
+        link = &mt_stacks_record(at)->next;
+    }
+}
+
+void mt_stacks_sweep(void)
+{
+    struct mt_root *root = memtrace_root;
+    uint32_t end = stacks_end();
+    for (uint32_t id = MT_STACK_FIRST; id < end; id++) {
+        struct mt_stack_record *s = mt_stacks_record(id);
+        if (record_turn(s, MT_TREE_CONDEMNED, MT_TREE_DEAD)) {
+            __atomic_fetch_add(&root->dropped_stacks, 1, __ATOMIC_RELAXED);
+            __atomic_fetch_add(&root->dropped_allocs, s->allocs,
+                               __ATOMIC_RELAXED);
+            __atomic_fetch_add(&root->dropped_bytes, s->bytes,
+                               __ATOMIC_RELAXED);
+        }
+        /* An earlier collection may have ended before it did this. */
+        if (mt_load_relaxed(&s->state) == MT_TREE_DEAD)
+            stacks_unlink(id, s);
+    }
+    for (uint32_t id = MT_STACK_FIRST; id < end; id++)
+        if (record_is_live(mt_stacks_record(id)))
+            mt_tree_mark(mt_stacks_record(id)->node);
+}
+
+void mt_stacks_release(void)
+{
+    for (uint32_t id = MT_STACK_FIRST, end = stacks_end(); id < end; id++)
+        if (mt_load_relaxed(&mt_stacks_record(id)->state) == MT_TREE_DEAD)
+            record_drop(id);
 }

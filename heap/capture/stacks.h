@@ -16,6 +16,7 @@
  * next one often has the same callers. */
 struct mt_stack_path {
     uint32_t n;
+    uint32_t round; /* mt_root.stacks_round that it holds for */
     uint32_t nodes[MT_DEPTH_MAX];
     uint64_t frames[MT_DEPTH_MAX];
 };
@@ -27,6 +28,28 @@ bool mt_stacks_start(void);
  * `path` is NULL, or one that nobody else uses now. */
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           struct mt_stack_path *path, bool *known);
+
+/* Those who intern and are not in a capture are here while they use the id. */
+void mt_stacks_enter(void);
+void mt_stacks_leave(void);
+/* The stack, of which the caller has the id in hand, stays for good. */
+void mt_stacks_pin(uint32_t id);
+extern uint32_t mt_stacks_entered;
+
+/* Bytes that stacks and nodes take, without those that are free for others. */
+uint64_t mt_stacks_in_use(void);
+/* 1: that is more than mt_stacks_trigger, or there was no room. */
+extern uint32_t mt_stacks_crowded;
+#define MT_STACKS_TRIGGER (UINT64_C(1) << 20)
+extern uint64_t mt_stacks_trigger;
+
+/* The steps of a collection, as those of the tree. What is not live is dead
+ * after mt_stacks_sweep(), which marks the nodes of those that live. */
+void mt_stacks_condemn(void);
+void mt_stacks_revive(uint32_t id); /* any number will do */
+bool mt_stacks_is_condemned(uint32_t id);
+void mt_stacks_sweep(void);
+void mt_stacks_release(void);
 
 /* Adds to the lifetime counters of `id`. */
 void mt_stacks_count(uint32_t id, uint64_t allocs, uint64_t bytes);
