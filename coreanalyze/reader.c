@@ -212,13 +212,13 @@ API const char *memtrace_reader_help(const char *verb)
 
 API const char *const *memtrace_reader_options(const char *verb)
 {
-    static const char *names[32];
+    static const char *names[64];
     const struct mt_command *command = mt_command_find(verb);
     size_t n = 0;
 
     if (command == NULL)
         return NULL;
-    for (size_t i = 0; command->options[i].name && n < 30; i++)
+    for (size_t i = 0; command->options[i].name && n < 62; i++)
         names[n++] = command->options[i].name;
     names[n++] = "--help";
     names[n] = NULL;
