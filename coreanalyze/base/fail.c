@@ -21,10 +21,14 @@ bool mt_fail(struct mt_error *error, const char *format, ...)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
     error->status = 1;
+    error->no_memory = false;
     return false;
 }
 
 bool mt_no_memory(struct mt_error *error, const char *what)
 {
-    return mt_fail(error, "out of memory for %s", what);
+    mt_fail(error, "out of memory for %s", what);
+    if (error)
+        error->no_memory = true;
+    return false;
 }

@@ -53,16 +53,20 @@ static const struct mt_option options[] = {
 
 /* The text has the sums of all memory; a target that does not show its pages
  * has none. */
-static void cmd_show_map(const struct arguments *a, struct mt_target *target,
-                         struct mt_show *show, struct mt_memory_map *map)
+static bool cmd_show_map(const struct arguments *a, struct mt_target *target,
+                         struct mt_show *show, struct mt_memory_map *map,
+                         struct mt_error *error)
 {
-    struct mt_error ignored;
+    struct mt_error why = {0};
 
     if (a->common.json || a->common.folded || a->common.style.full ||
         a->show.heap || !mt_memory_map_can(target->source))
-        return;
-    if (mt_memory_map_run(target->source, target->model, map, &ignored))
+        return true;
+    if (mt_memory_map_run(target->source, target->model, map, &why))
         show->memory = map;
+    if (why.no_memory)
+        *error = why;
+    return !why.no_memory;
 }
 
 /* Stopped or not, names are looked up when the target runs again. */
@@ -81,9 +85,8 @@ static bool cmd_show_collect(struct mt_session *session,
         return false;
     ok = mt_target_model(session, target, error) &&
          mt_show_run(target->model, &a->show, show, error);
-    if (ok)
-        cmd_show_map(a, target, show, map);
-    ok = ok && mt_target_lives(target, error);
+    ok = ok && cmd_show_map(a, target, show, map, error) &&
+         mt_target_lives(target, error);
     if (stop)
         ops->resume(target->source);
     return ok;
