@@ -137,12 +137,12 @@ static inline char kind(const struct graph *g, size_t i)
 {
     unsigned flags = g->map->flags[i];
 
-    return !(flags & MT_BLOCK_LIVE)      ? '-'
-           : (flags & MT_BLOCK_DEFINITE) ? 'r'
-           : (flags & MT_BLOCK_REACHED)  ? 'p'
-           : (flags & MT_BLOCK_INDIRECT) ? 'i'
-           : (flags & MT_BLOCK_HEAD)     ? 'd'
-                                         : '?';
+    return !(flags & MT_BLOCK_LIVE)       ? '-'
+           : (flags & MT_BLOCK_DEFINITE)  ? 'r'
+           : (flags & MT_BLOCK_REACHED)   ? 'p'
+           : (flags & MT_BLOCK_INDIRECT)  ? 'i'
+           : (flags & MT_BLOCK_LEAK_ROOT) ? 'd'
+                                          : '?';
 }
 
 #endif
