@@ -5,9 +5,10 @@
  *
  *     tests/fuzz_core -max_len=65536 FOLDER
  *
- * The input is a list of changes to a core that is well-formed: a fuzzer alone
- * would hardly ever get past the checks of the file's headers.  An input that
- * starts with "\x7f" "ELF" is taken as the whole file.
+ * With MT_FUZZ_FILES in the environment it is for other files (fuzz_files.c).
+ * Otherwise the input is a list of changes to a core that is well-formed: a
+ * fuzzer alone would hardly ever get past the checks of the file's headers.  An
+ * input that starts with "\x7f" "ELF" is taken as the whole file.
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/analyses/diff.h"
@@ -15,8 +16,10 @@
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/analyses/retained.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "tests/fuzz_files.h"
 #include "tests/trace_image.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -113,6 +116,24 @@ static bool visit(void *context, const struct mt_block *block)
 static const struct mt_leaks_options leaks_options = {
     .mark = {.scan.heuristics = MT_HEURISTICS_ALL, .threads = 1}, .kinds = 15};
 
+/* The core is read from now on, as one that does not fit the limits is. */
+static void fuzz_core_read_file(struct core *core, const char *path)
+{
+    static struct mt_source_ops unmapped;
+
+    if (core->data == NULL)
+        return;
+    unmapped = *core->source.ops;
+    unmapped.view = NULL;
+    unmapped.extent = NULL;
+    core->source.ops = &unmapped;
+    munmap((void *)core->data, core->bytes);
+    core->data = NULL;
+    core->file = open(path, O_RDONLY | O_CLOEXEC);
+    if (core->file < 0)
+        abort();
+}
+
 /* Searches the words that a capture of the core keeps, too. */
 static void search_kept(const char *path, const struct mt_leaks *leaks)
 {
@@ -124,7 +145,7 @@ static void search_kept(const char *path, const struct mt_leaks *leaks)
 
     if (source == NULL)
         abort();
-    mt_core_unmap((struct core *)source);
+    fuzz_core_read_file((struct core *)source, path);
     if (!mt_capture_memory(source, &none, &leaks_options.mark.scan, false,
                            &error) ||
         (model = mt_snapshot_take(source, &none, &error)) == NULL)
@@ -138,8 +159,9 @@ static void search_kept(const char *path, const struct mt_leaks *leaks)
     mt_source_free(source);
 }
 
+/* One analysis a run: `choice` says which. */
 static void analyse(struct mt_model *model, const struct mt_show *show,
-                    const char *path)
+                    const char *path, unsigned choice)
 {
     const struct mt_retained_options retained_options = {.top = 10};
     const struct mt_diff_options diff_options = {.unchanged = true};
@@ -150,18 +172,37 @@ static void analyse(struct mt_model *model, const struct mt_show *show,
     struct mt_error error;
     struct mt_diff diff;
 
-    if (mt_leaks_run(model, &leaks_options, &leaks, &error))
-        search_kept(path, &leaks);
-    mt_leaks_free(&leaks);
-    if (mt_retained_run(model, &retained_options, &retained, &error) &&
-        retained.reached.count > retained.live.count)
-        abort();
-    mt_retained_free(&retained);
-    if (mt_diff_run(models, shows, &diff_options, &diff, &error))
-        mt_diff_free(&diff);
+    switch (choice % 8) {
+    case 0:
+        if (mt_leaks_run(model, &leaks_options, &leaks, &error))
+            search_kept(path, &leaks);
+        mt_leaks_free(&leaks);
+        break;
+    case 1:
+    case 2:
+        mt_leaks_run(model, &leaks_options, &leaks, &error);
+        mt_leaks_free(&leaks);
+        break;
+    case 3:
+        if (mt_retained_run(model, &retained_options, &retained, &error) &&
+            retained.reached.count > retained.live.count)
+            abort();
+        mt_retained_free(&retained);
+        break;
+    case 4:
+        if (mt_diff_run(models, shows, &diff_options, &diff, &error))
+            mt_diff_free(&diff);
+        break;
+    case 5:
+        mt_model_each_block(model, visit, model, NULL, &error);
+        break;
+    default:
+        for (uint64_t i = 0; i < 64; i++)
+            mt_model_find(model, IMAGE_HEAP + i * 4097, NULL);
+    }
 }
 
-static void read_core(const char *path)
+static void read_core(const char *path, unsigned choice)
 {
     const struct mt_show_options options = {.depth = 2};
     const struct mt_snapshot_options none = {0};
@@ -173,11 +214,8 @@ static void read_core(const char *path)
 
     if (model) {
         if (mt_show_run(model, &options, &show, &error))
-            analyse(model, &show, path);
+            analyse(model, &show, path, choice);
         mt_show_free(&show);
-        mt_model_each_block(model, visit, model, NULL, &error);
-        for (uint64_t i = 0; i < 64; i++)
-            mt_model_find(model, IMAGE_HEAP + i * 4097, NULL);
     }
     mt_model_free(model);
     mt_source_free(source);
@@ -190,6 +228,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t bytes = size;
     uint8_t *copy = NULL;
 
+    if (getenv("MT_FUZZ_FILES")) {
+        mt_fuzz_file(data, size);
+        return 0;
+    }
     if (core == NULL) {
         make_core();
         file = memfd_create("core", 0);
@@ -207,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ftruncate(file, 0) != 0 ||
         pwrite(file, copy ? copy : data, bytes, 0) != (ssize_t)bytes)
         abort();
-    read_core(path);
+    read_core(path, size > 0 ? data[size - 1] : 0);
     free(copy);
     return 0;
 }

@@ -24,15 +24,19 @@ UNIT_TESTS += %D%/unit_show
 # `make tests/fuzz_core CC=clang`: with all of the reader, under sanitizers.
 # Not built by `make` or `make check`.
 FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=undefined -DMT_LIBDIR='""' -DMT_GDBDIR='""'
+	-fno-sanitize-recover=undefined -DMT_LIBDIR='""' \
+	-DMT_GDBDIR='""' -DMT_SUPPRESSIONSDIR='""'
 FUZZ_FILES = $(coreanalyze_libread_la_SOURCES) \
 	$(coreanalyze_symbols_libsymbolize_la_SOURCES) $(coreanalyze_base_libbase_la_SOURCES)
-EXTRA_DIST += %D%/fuzz_core.c
+EXTRA_DIST += %D%/fuzz_core.c %D%/fuzz_files.c %D%/fuzz_files.h \
+	%D%/seeds/suppressions-lsan %D%/seeds/suppressions-valgrind \
+	%D%/seeds/baseline
+LONG_TESTS += %D%/fuzz-readers
 CLEANFILES += %D%/fuzz_core
-tests/fuzz_core: tests/fuzz_core.c tests/trace_image.c $(FUZZ_FILES)
+tests/fuzz_core: tests/fuzz_core.c tests/fuzz_files.c tests/trace_image.c $(FUZZ_FILES)
 	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
 		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \
-		-o $(abs_top_builddir)/$@ tests/fuzz_core.c tests/trace_image.c \
+		-o $(abs_top_builddir)/$@ tests/fuzz_core.c tests/fuzz_files.c tests/trace_image.c \
 		`echo $(FUZZ_FILES) | tr ' ' '\n' | grep '\.c$$'` \
 		$(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) $(LZMA_LIBS) \
 		$(LZ4_LIBS) -lm -ldl -lpthread
