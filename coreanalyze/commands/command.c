@@ -22,7 +22,7 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
         fprintf(out, "\n%s", command->details);
     if (shell && command->takes_target && strstr(operands, "TARGET"))
         fputs("\nTARGET is a process id, or a core file (also compressed by "
-              "zstd, xz or lz4), or - for one on standard input.\n",
+              "zstd, xz or\nlz4), or - for one on standard input.\n",
               out);
     fputs("\nOptions:\n", out);
     mt_options_print(command->options, out);
