@@ -16,6 +16,11 @@
 /* For functions that the entry points call: a program may call entry points
  * with a stack that is not aligned, so these must accept that. */
 #define MT_REALIGN __attribute__((force_align_arg_pointer))
+/* For large variables, which the preload library is linked to have after all
+ * others, so that these share few pages: first arrays that are filled from the
+ * front, then what few programs use. */
+#define MT_FILLED_BSS __attribute__((section(".bss.filled")))
+#define MT_SELDOM_BSS __attribute__((section(".bss.seldom")))
 #define MT_EXPORT __attribute__((visibility("default")))
 /* Initial-exec: the access is one instruction and can never allocate. */
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))

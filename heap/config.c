@@ -204,7 +204,7 @@ static bool config_set(const char *key, size_t key_length, const char *value,
     return false;
 }
 
-void mt_config_read(const char *text)
+MT_COLD void mt_config_read(const char *text)
 {
     while (*text) {
         size_t length = 0;

@@ -82,7 +82,7 @@ static void print_caller(struct mt_print *out, const struct mt_object *object)
     mt_print(out, *name ? name : program_invocation_short_name);
 }
 
-void mt_foreign_print(struct mt_print *out)
+MT_COLD void mt_foreign_print(struct mt_print *out)
 {
     uint64_t frames[FOREIGN_FRAMES];
     struct mt_unwinding u = {.frames = frames, .max_frames = FOREIGN_FRAMES};

@@ -275,31 +275,31 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint64_t, inline_local, "bits, if n_blocks <= 64")                  \
     F(72, uint64_t, inline_remote, "bits, if n_blocks <= 64")                 \
     F(80, uint64_t, inline_tag, "tag, if n_blocks = 1")                       \
-    F(88, uint64_t, requested, "bytes asked for, if large; otherwise the allocator's own") \
-    F(96, uint32_t, next, "the allocator's own link")                         \
-    F(100, uint32_t, prev, "the allocator's own link")                        \
+    F(88, uint64_t, requested, "bytes asked for, if large; otherwise private") \
+    F(96, uint32_t, next, "private")                         \
+    F(100, uint32_t, prev, "private")                        \
     F(104, uint32_t, first_slice, "in its region")                            \
     F(108, uint32_t, n_slices, "slices it takes")                             \
     F(112, uint32_t, region, "index of its region")                           \
     F(116, uint32_t, flags, "MT_SPAN_*: FULL, DIRTY, DELAYED, GUARDED, SHUT, HOLE") \
     F(120, uint32_t, pending, "1: remote frees wait for the owner")           \
-    F(124, uint32_t, pending_next, "the allocator's own link")
+    F(124, uint32_t, pending_next, "private")
 
 #define MT_STACK_FIELDS(F, A)                                                 \
     F(0, uint32_t, node, "its innermost frame, in nodes")                     \
-    F(4, uint32_t, next, "the allocator's own link")                          \
+    F(4, uint32_t, next, "private")                          \
     F(8, uint16_t, depth, "frames; 0: not a stack")                           \
     F(10, uint16_t, flags, "MT_STACK_*")                                      \
     F(12, uint32_t, modules, "records of modules that its frames lie in")     \
     F(16, uint64_t, allocs, "allocations since start-up, folded so far")      \
     F(24, uint64_t, bytes, "bytes of those")                                  \
     F(32, uint32_t, first_epoch, "when it was first seen")                    \
-    F(36, uint32_t, state, "the allocator's own")
+    F(36, uint32_t, state, "private")
 
 #define MT_NODE_FIELDS(F, A)                                                  \
-    F(0, uint64_t, pc, "lower 48 bits: program counter; upper: the allocator's own") \
+    F(0, uint64_t, pc, "lower 48 bits: program counter; upper: private") \
     F(8, uint32_t, parent, "node of the caller; 0: outermost")                \
-    F(12, uint32_t, stack, "the allocator's own link")
+    F(12, uint32_t, stack, "private")
 
 #define MT_EPOCH_FIELDS(F, A)                                                 \
     F(0, uint64_t, monotonic_ns, "CLOCK_MONOTONIC when it was opened")        \
@@ -325,7 +325,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(4, uint32_t, tid, "its thread id, or of the last thread here")          \
     F(8, uint64_t, started_ns, "CLOCK_MONOTONIC when it first allocated")     \
     A(16, char, name, 16, "as it was then, ends in NUL")                      \
-    F(32, uint64_t, cache, "the allocator's own")                             \
+    F(32, uint64_t, cache, "private")                             \
     F(40, uint64_t, counters, "address of mt_counter_record[], or 0")         \
     F(48, uint32_t, n_counters, "records there")                              \
     F(52, uint32_t, spare0, "0")                                              \
@@ -344,7 +344,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(16, uint32_t, flags, "MT_MAPPED_*")                                        \
     F(20, uint32_t, stack, "stack id, or 0")                                  \
     F(24, uint32_t, epoch, "when its first page was")                              \
-    A(28, uint32_t, links, 3, "the allocator's own")
+    A(28, uint32_t, links, 3, "private")
 
 #define MT_STRUCT_FIELD(offset, type, name, doc) type name;
 #define MT_STRUCT_ARRAY(offset, type, name, n, doc) type name[n];

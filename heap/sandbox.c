@@ -10,7 +10,8 @@
 MT_TLS struct mt_sandbox mt_sandbox;
 uint32_t mt_sandbox_any, mt_sandbox_strict;
 
-struct mt_sandbox_segment mt_sandbox_segments[MT_SANDBOX_SEGMENTS];
+MT_SELDOM_BSS struct mt_sandbox_segment
+    mt_sandbox_segments[MT_SANDBOX_SEGMENTS];
 uint32_t mt_sandbox_n_segments;
 
 bool mt_sandbox_readable(uint64_t address, uint64_t bytes)

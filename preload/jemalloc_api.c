@@ -108,17 +108,10 @@ size_t mt_traced_xallocx(void *p, size_t size, size_t extra_and_flags,
     return mt_usable_bytes(span);
 }
 
-static MT_NOINLINE void *traced_mallocx(size_t size)
-{
-    const struct mt_regs regs = MT_CALLER_REGS;
-    void *block = mt_traced_fast(size, &regs);
-    return MT_LIKELY(block != NULL) ? block : mt_enter_malloc(size);
-}
-
 static MT_NOINLINE void *sampled_mallocx(size_t size)
 {
     void *block = mt_unsampled_fast(size);
-    return block != NULL ? block : traced_mallocx(size);
+    return block != NULL ? block : mt_enter_malloc(size);
 }
 
 MT_EXPORT void *mallocx(size_t size, int flags)

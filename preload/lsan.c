@@ -84,7 +84,7 @@ static void lsan_say(const char *what)
 static bool is_traced(void)
 {
     static const char key[] = "TracerPid:\t";
-    static char text[4096]; /* as command_path */
+    MT_SELDOM_BSS static char text[4096]; /* as command_path */
     int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     ssize_t n = file < 0 ? 0 : read(file, text, sizeof text - 1);
     if (file >= 0)
@@ -150,7 +150,8 @@ static int lsan_run(char *const *argv, char *const *environment)
 }
 
 /* Not on the stack, where stale words of theirs would be searched. */
-static char command_path[PATH_MAX], *command_environment[MAX_ENVIRONMENT];
+MT_SELDOM_BSS static char command_path[PATH_MAX];
+MT_SELDOM_BSS static char *command_environment[MAX_ENVIRONMENT];
 static struct mt_lock check_lock; /* for these */
 
 /* The exit status of `memtrace leaks --fail`, or -1. */

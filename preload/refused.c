@@ -6,6 +6,7 @@
  *
  * It runs between vfork() and execve(): system calls and the stack alone.
  */
+#include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "preload/refused.h"
 
@@ -140,7 +141,7 @@ static bool interpreter_of(char line[256], int file)
     return line[0] == '/';
 }
 
-bool mt_runs_untraced(const char *path)
+MT_COLD bool mt_runs_untraced(const char *path)
 {
     char script[256];
     bool refused = false;

@@ -27,14 +27,16 @@ struct mt_capture {
     struct mt_memo memo;
     uint32_t seen_outside, memo_scanned; /* see collect.c */
     struct timespec now; /* what the last traced allocation was told */
-    uint64_t read_log_addresses[MT_MEMO_WORDS], read_log_values[MT_MEMO_WORDS];
-    uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
-    struct mt_stack_path path;
     /* The capture under way on level 0: not on the stack, which may have a few
      * KiB. */
     struct mt_read_log read_log;
     struct mt_unwinding unwinding;
     struct mt_walk walk;
+    /* The large arrays come last: of each, few programs touch more than a
+     * page. */
+    uint64_t read_log_addresses[MT_MEMO_WORDS], read_log_values[MT_MEMO_WORDS];
+    struct mt_stack_path path;
+    uint64_t frames[MT_CAPTURE_NESTED][MT_DEPTH_MAX];
 };
 
 /* False: the thread has no state, or it is in use (mt_capture_stack() can

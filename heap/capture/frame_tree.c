@@ -34,7 +34,7 @@
 
 #include <string.h>
 
-#define FIRST_SLOTS 512
+#define FIRST_SLOTS 64
 #define EMPTY UINT64_C(0)
 #define FROZEN UINT64_C(1) /* no node has this id */
 

@@ -25,6 +25,7 @@ uint64_t mt_modules_events;
 
 static const uint64_t *linker_data; /* _rtld_global */
 static size_t linker_words;
+static uint64_t start_count; /* that was looked for at start-up, if found */
 
 /* A dynamic section's pointer, which the linker may have relocated. */
 static const void *dynamic_pointer(const struct link_map *map, uint64_t value)
@@ -115,8 +116,10 @@ void mt_modules_start(void)
     }
     if (linker && !linker_data)
         find_linker_data(linker);
-    if (linker_data && find_count(n, found) > 0)
+    if (linker_data && find_count(n, found) > 0) {
         set_count(found);
+        start_count = n;
+    }
 }
 
 static int report_count(struct dl_phdr_info *info, size_t bytes, void *count)
@@ -134,6 +137,10 @@ static __attribute__((constructor)) void settle_count(void)
     if (!linker_data)
         mt_modules_start();
     dl_iterate_phdr(report_count, &count);
+    /* The same count: what was found at start-up holds it still. */
+    if (count == start_count && *mt_modules_loads[0] == count &&
+        (mt_modules_loads[1] == &zero || *mt_modules_loads[1] == count))
+        return;
     if (linker_data && count && find_count(count, found) > 0 &&
         (found[0] != mt_modules_loads[0] || found[1] != mt_modules_loads[1]))
         set_count(found);

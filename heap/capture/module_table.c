@@ -140,7 +140,7 @@ static bool modules_same_module(const struct mt_module_record *m,
  * loaded module may be listed twice; a module that was found gone is not
  * listed. */
 #define MAX_LIVE 1024
-static uint32_t live[MAX_LIVE];
+MT_FILLED_BSS static uint32_t live[MAX_LIVE];
 static uint32_t n_live; /* entries that were ever in use */
 
 static void live_add(uint32_t index)

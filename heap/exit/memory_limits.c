@@ -21,12 +21,12 @@
 #define NO_LIMIT (UINT64_C(1) << 60) /* v1 says "none" by a number like it */
 
 /* Under the lock of save_at.c. */
-static struct cgroup {
+MT_SELDOM_BSS static struct cgroup {
     char dir[MAX_DIR];
     bool v2;
 } cgroups[MAX_CGROUPS];
 static unsigned n_cgroups;
-static char limits_text[8192];
+MT_SELDOM_BSS static char limits_text[8192];
 
 static bool limits_number(const char *text, uint64_t *value)
 {
