@@ -55,8 +55,18 @@ static const struct mt_thread *pieces_thread(const struct mt_source *source,
     return NULL;
 }
 
+static const char *pieces_name(const struct mt_model *model,
+                               const struct mt_thread *thread,
+                               const char *otherwise)
+{
+    const char *name = mt_model_name_of(model, thread);
+
+    return name[0] ? name : otherwise;
+}
+
 /* Memory of a stack that no thread uses is kept for the next one. */
 static bool pieces_of_stacks(struct mt_source *source,
+                             const struct mt_model *model,
                              struct mt_memory_pieces *pieces)
 {
     struct mt_thread_stacks stacks;
@@ -70,7 +80,7 @@ static bool pieces_of_stacks(struct mt_source *source,
             .start = s->start,
             .end = s->end,
             .kind = MT_MEMORY_STACKS,
-            .name = thread && thread->name[0] ? thread->name : NULL,
+            .name = thread ? pieces_name(model, thread, NULL) : NULL,
             .tid = thread ? thread->tid : 0,
         };
         if (!thread)
@@ -84,7 +94,7 @@ static bool pieces_of_stacks(struct mt_source *source,
             .start = stacks.main_start,
             .end = stacks.main_end,
             .kind = MT_MEMORY_STACKS,
-            .name = thread && thread->name[0] ? thread->name : "[stack]",
+            .name = thread ? pieces_name(model, thread, "[stack]") : "[stack]",
             .tid = thread ? thread->tid : source->process.pid,
         };
         found++;
@@ -164,7 +174,7 @@ bool mt_memory_pieces_find(struct mt_source *source, struct mt_model *model,
 {
     memset(pieces, 0, sizeof *pieces);
     if ((model && !pieces_of_model(model, pieces)) ||
-        !pieces_of_stacks(source, pieces)) {
+        !pieces_of_stacks(source, model, pieces)) {
         mt_memory_pieces_free(pieces);
         return mt_no_memory(error, "the map of the memory");
     }

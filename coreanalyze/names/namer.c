@@ -26,6 +26,7 @@ static void namer_put_thread(FILE *out, const struct mt_namer *namer,
                              uint32_t index)
 {
     const struct mt_source *source = namer->model->source;
+    const char *name;
 
     if (index >= source->n_threads) {
         fputs("exited thread", out);
@@ -33,9 +34,10 @@ static void namer_put_thread(FILE *out, const struct mt_namer *namer,
     }
     fprintf(out, "thread %" PRIu32 " (%" PRIu32, index + 1,
             source->threads[index].tid);
-    if (source->threads[index].name[0]) {
+    name = mt_model_name_of(namer->model, &source->threads[index]);
+    if (name[0]) {
         putc(' ', out);
-        mt_put_text(out, source->threads[index].name);
+        mt_put_text(out, name);
     }
     putc(')', out);
 }

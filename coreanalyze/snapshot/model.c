@@ -110,7 +110,7 @@ const char *mt_model_thread_name(const struct mt_model *model, uint32_t tid)
 {
     for (size_t i = 0; i < model->source->n_threads; i++)
         if (model->source->threads[i].tid == tid)
-            return model->source->threads[i].name;
+            return mt_model_name_of(model, &model->source->threads[i]);
     for (size_t i = model->n_threads; i-- > 0;)
         if (model->threads[i].tid == tid)
             return model->threads[i].name;

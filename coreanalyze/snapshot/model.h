@@ -173,6 +173,8 @@ struct mt_model {
     size_t n_module_records; /* of the target's table that were looked at */
     struct mt_traced_thread *threads;
     size_t n_threads;
+    struct mt_traced_thread *live; /* those of them that live, by thread id */
+    size_t n_live;
     struct mt_mapped_range *mapped; /* by address, no overlaps */
     size_t n_mapped;
     struct mt_traced_error last_error;
@@ -277,6 +279,9 @@ size_t mt_model_module_id(const struct mt_model *, uint64_t address,
  * idle_ns. */
 uint64_t mt_model_age_ns(const struct mt_model *, uint32_t epoch);
 
+/* The name of a thread of the source: the source's, or the trace's; "" if it is
+ * not known.  The model may be NULL. */
+const char *mt_model_name_of(const struct mt_model *, const struct mt_thread *);
 /* The name of the thread with that number, "" if it is not known. */
 const char *mt_model_thread_name(const struct mt_model *, uint32_t tid);
 

@@ -215,6 +215,7 @@ void mt_model_free(struct mt_model *model)
     free(model->epochs);
     free(model->modules);
     free(model->threads);
+    free(model->live);
     free(model->mapped);
     free(model);
 }

@@ -320,28 +320,27 @@ static int by_tid(const void *a, const void *b)
 }
 
 /* A core does not name its threads, but the trace does. */
-static bool name_threads(struct mt_model *model)
+static bool list_live_threads(struct mt_model *model)
 {
-    struct mt_source *source = model->source;
-    struct mt_traced_thread *live = calloc(model->n_threads + 1, sizeof *live);
-    size_t n = 0;
-
-    for (size_t i = 0; live && i < model->n_threads; i++)
+    model->live = calloc(model->n_threads + 1, sizeof *model->live);
+    for (size_t i = 0; model->live && i < model->n_threads; i++)
         if (model->threads[i].live)
-            live[n++] = model->threads[i];
-    if (n > 0)
-        qsort(live, n, sizeof *live, by_tid);
-    for (size_t i = 0; n > 0 && i < source->n_threads; i++) {
-        struct mt_traced_thread key = {.tid = source->threads[i].tid}, *found;
-        if (source->threads[i].name[0])
-            continue;
-        found = bsearch(&key, live, n, sizeof key, by_tid);
-        if (found)
-            memcpy(source->threads[i].name, found->name,
-                   sizeof source->threads[i].name);
-    }
-    free(live);
-    return live != NULL;
+            model->live[model->n_live++] = model->threads[i];
+    if (model->n_live > 0)
+        qsort(model->live, model->n_live, sizeof *model->live, by_tid);
+    return model->live != NULL;
+}
+
+const char *mt_model_name_of(const struct mt_model *model,
+                             const struct mt_thread *thread)
+{
+    struct mt_traced_thread key = {.tid = thread->tid}, *found = NULL;
+
+    if (thread->name[0] || !model)
+        return thread->name;
+    if (model->n_live > 0)
+        found = bsearch(&key, model->live, model->n_live, sizeof key, by_tid);
+    return found ? found->name : "";
 }
 
 bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
@@ -356,5 +355,6 @@ bool mt_snapshot_threads(struct mt_snapshot *snapshot, struct mt_error *error)
         (mt_snapshot_each(snapshot, MT_SECTION_THREADS, MT_RECORD_thread_record,
                           0, entries, visit_thread, snapshot) ||
          mt_no_memory(error, "the threads"));
-    return ok && (name_threads(model) || mt_no_memory(error, "the threads"));
+    return ok &&
+           (list_live_threads(model) || mt_no_memory(error, "the threads"));
 }

@@ -4,8 +4,8 @@
  *
  * THE VERIFIED MEMO.  Unwinding is a function of the start registers, of the
  * words that it reads, of the unwind rules, and of the depth at which it is
- * cut. While it runs it leaves a trail: the start registers it used and the
- * words it read, in order. The memo keeps the trail with the id of the stack
+ * cut. While it runs it writes a read log: the start registers it used and the
+ * words it read, in order. The memo keeps the log with the id of the stack
  * that came out. At the next capture with the same rip and rsp, the words
  * are compared. If rbp (if it was used) and all words before word i are what
  * they were, the unwinder, run now, would read word i at the same place as

@@ -86,8 +86,8 @@ void mt_memo_clear(struct mt_memo *m);
 /* Is this miss to be remembered?  Not every one is while there are far more
  * stacks than the memo has room for. */
 bool mt_memo_wants(struct mt_memo *m);
-/* Remembers where an unwinding with `trail` led. Returns the entry's slot, or
- * NULL if it does not fit. */
+/* Remembers where an unwinding with that read log led. Returns the entry's
+ * slot, or NULL if it does not fit. */
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
                                  const struct mt_read_log *read_log,
                                  uint32_t id);

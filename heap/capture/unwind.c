@@ -91,7 +91,7 @@ static inline uint64_t first_rule(uint64_t pc,
 /* Does what step() does with everything in registers, for up to `frames` steps
  * that need rsp alone. Returns the rule that it stops at, 0 at `frames`. */
 MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
-rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
+rsp_steps(struct mt_walk *w, size_t frames, bool logging)
 {
     const struct mt_rule_table *table = w->table;
     const uint64_t high = w->high;
@@ -99,7 +99,7 @@ rsp_steps(struct mt_walk *w, size_t frames, bool trailing)
     struct mt_read_log *read_log = w->u->read_log;
     uint64_t *const frame = w->u->frames;
     uint64_t *const addresses =
-        trailing ? read_log->addresses + read_log->n_words - first : NULL;
+        logging ? read_log->addresses + read_log->n_words - first : NULL;
     uint64_t pc, sp, slot_at;
     size_t n;
     mt_rule rule;
@@ -131,7 +131,7 @@ again:
         pc = *((const mt_any_word *)(uintptr_t)at - 1);
         if (word & MT_RULE_SLOT_MASK)
             slot_at = at - 8 * (mt_rule_rbp_slot((mt_rule)word) + 1);
-        if (trailing)
+        if (logging)
             addresses[n] = at - 8;
         frame[n] = pc;
         sp = at;
@@ -145,7 +145,7 @@ again:
     w->sp = sp;
     w->rbp.slot = slot_at;
     w->u->n_frames = (unsigned)n;
-    if (trailing) {
+    if (logging) {
         memcpy(read_log->values + read_log->n_words, frame + first,
                (n - first) * sizeof *frame);
         read_log->n_words += (uint32_t)(n - first);
