@@ -90,28 +90,6 @@ static bool report_put_profile(struct mt_page *page, const char *id,
     return mt_page_data_end(page, side->report.out, error);
 }
 
-/* The start of the variable that holds an address. */
-static uint64_t report_variable(void *context, uint32_t module,
-                                uint64_t address)
-{
-    const struct mt_namer *namer = context;
-    const struct mt_module *m = &namer->model->source->modules[module];
-    const char *name;
-    uint64_t offset;
-
-    return mt_variable_at(namer->variables, m, address, &name, &offset)
-               ? address - offset
-               : address;
-}
-
-static bool report_library(void *context, uint32_t module)
-{
-    const struct mt_namer *namer = context;
-    const char *path = namer->model->source->modules[module].path;
-
-    return path && mt_module_is_library(path);
-}
-
 static bool report_put_holders(struct mt_page *page,
                                const struct mt_profile_side *side,
                                const struct arguments *a,
@@ -124,8 +102,8 @@ static bool report_put_holders(struct mt_page *page,
     struct mt_retained_options wanted = {
         .scan = a->leaks.mark.scan,
         .top = REPORT_HOLDERS,
-        .variable = report_variable,
-        .library = report_library,
+        .variable = mt_namer_variable,
+        .library = mt_namer_library,
         .context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, REPORT_HOLDERS};

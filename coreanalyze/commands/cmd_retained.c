@@ -31,28 +31,6 @@ static const struct mt_option options[] = {
 
 #define MAX_BLOCKS 1000u
 
-/* The start of the variable that holds an address. */
-static uint64_t cmd_retained_variable(void *context, uint32_t module,
-                                      uint64_t address)
-{
-    const struct mt_namer *namer = context;
-    const struct mt_module *m = &namer->model->source->modules[module];
-    const char *name;
-    uint64_t offset;
-
-    return mt_variable_at(namer->variables, m, address, &name, &offset)
-               ? address - offset
-               : address;
-}
-
-static bool cmd_retained_library(void *context, uint32_t module)
-{
-    const struct mt_namer *namer = context;
-    const char *path = namer->model->source->modules[module].path;
-
-    return path && mt_module_is_library(path);
-}
-
 static bool cmd_retained_search_and_print(struct mt_session *session,
                                           const struct arguments *a,
                                           struct mt_target *target,
@@ -65,8 +43,8 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
     struct mt_retained_options retained_options = {
         .scan = a->scan,
         .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
-        .variable = cmd_retained_variable,
-        .library = cmd_retained_library,
+        .variable = mt_namer_variable,
+        .library = mt_namer_library,
         .context = &w.namer,
     };
     struct mt_retained_report report = {&retained, &w, a->top};

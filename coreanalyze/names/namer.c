@@ -6,6 +6,7 @@
 #include "coreanalyze/names/namer.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/names/frame_text.h"
+#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/names/stack_frames.h"
 
 #include <elf.h>
@@ -243,4 +244,24 @@ char *mt_name_word(const struct mt_namer *namer,
         fprintf(out, " register %s",
                 place->reg < MT_N_REGISTERS ? registers[place->reg] : "?");
     return namer_close(namer, out, &text);
+}
+
+uint64_t mt_namer_variable(void *context, uint32_t module, uint64_t address)
+{
+    const struct mt_namer *namer = context;
+    const struct mt_module *m = &namer->model->source->modules[module];
+    const char *name;
+    uint64_t offset;
+
+    return mt_variable_at(namer->variables, m, address, &name, &offset)
+               ? address - offset
+               : address;
+}
+
+bool mt_namer_library(void *context, uint32_t module)
+{
+    const struct mt_namer *namer = context;
+    const char *path = namer->model->source->modules[module].path;
+
+    return path && mt_module_is_library(path);
 }

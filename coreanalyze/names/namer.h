@@ -26,4 +26,10 @@ char *mt_name_thread(const struct mt_namer *, uint32_t index);
 /* A root outside of memory, such as a register. */
 char *mt_name_word(const struct mt_namer *, const struct mt_root_range *);
 
+/* For the owners of blocks (analyses/retained.h); `context` is a namer: the
+ * start of the variable that holds an address of a module; whether a module is
+ * a library of the system. */
+uint64_t mt_namer_variable(void *context, uint32_t module, uint64_t address);
+bool mt_namer_library(void *context, uint32_t module);
+
 #endif

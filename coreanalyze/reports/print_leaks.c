@@ -14,24 +14,11 @@
 
 #define FRAMES_INDENT 10
 
-/* "300 bytes in 3 blocks", or "22K in 111 blocks". */
-static void leaks_put_amount(const struct mt_report *report,
-                             const struct mt_show_sum *sum)
-{
-    char text[MT_FIGURE_BYTES];
-    const char *figure = mt_figure(report, sum->bytes, text);
-
-    fputs(figure, report->out);
-    if (figure[strspn(figure, "0123456789")] == '\0')
-        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
-    mt_put_count(report->out, " in %s block{|s}", sum->count);
-}
-
 static void leaks_put_sum(const struct mt_report *report, const char *title,
                           const struct mt_show_sum *sum)
 {
     fprintf(report->out, "  %s: ", title);
-    leaks_put_amount(report, sum);
+    mt_summary_amount(report, sum);
     putc('\n', report->out);
 }
 
@@ -297,7 +284,7 @@ static void leaks_put_lost(const struct mt_report *report,
     mt_summary_process(report);
     fputs(": ", report->out);
     if (lost.count > 0) {
-        leaks_put_amount(report, &lost);
+        mt_summary_amount(report, &lost);
         fputs(" lost\n", report->out);
     } else {
         fputs("nothing is lost\n", report->out);

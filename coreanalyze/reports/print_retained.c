@@ -177,19 +177,6 @@ static size_t shown_stacks(const struct mt_retained_report *report)
 
 /* --- text --- */
 
-/* "22K in 111 blocks" */
-static void retained_print_put_amount(const struct mt_report *report,
-                                      const struct mt_show_sum *sum)
-{
-    char text[MT_FIGURE_BYTES];
-    const char *figure = mt_figure(report, sum->bytes, text);
-
-    fputs(figure, report->out);
-    if (figure[strspn(figure, "0123456789")] == '\0')
-        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
-    mt_put_count(report->out, " in %s block{|s}", sum->count);
-}
-
 static void retained_print_put_head(const struct mt_retained_report *report,
                                     const struct mt_report *all)
 {
@@ -205,14 +192,14 @@ static void retained_print_put_head(const struct mt_retained_report *report,
 
     mt_summary_process(all);
     fputs(": ", all->out);
-    retained_print_put_amount(all, &r->reached);
+    mt_summary_amount(all, &r->reached);
     fputs(r->reached.count == 1 ? " is reached by roots\n"
                                 : " are reached by roots\n",
           all->out);
     mt_summary_core(all);
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
         fprintf(all->out, "  %s: ", sums[i].text);
-        retained_print_put_amount(all, &sums[i].sum);
+        mt_summary_amount(all, &sums[i].sum);
         putc('\n', all->out);
     }
 }

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -228,13 +229,7 @@ void mt_print_target(const struct mt_report *report)
     const struct mt_process *process = &report->model->source->process;
     FILE *out = report->out;
 
-    fprintf(out, "Process %u",
-            process->pid ? process->pid : report->model->pid);
-    if (process->name[0] || process->exe) {
-        putc(' ', out);
-        mt_put_text(out, process->name[0] ? process->name
-                                          : mt_base_name(process->exe));
-    }
+    mt_summary_process(report);
     if (process->path) {
         fputs(", core ", out);
         mt_put_text(out, process->path);

@@ -67,3 +67,15 @@ void mt_summary_memory(const struct mt_report *report)
     }
     putc('\n', out);
 }
+
+void mt_summary_amount(const struct mt_report *report,
+                       const struct mt_show_sum *sum)
+{
+    char text[MT_FIGURE_BYTES];
+    const char *figure = mt_figure(report, sum->bytes, text);
+
+    fputs(figure, report->out);
+    if (figure[strspn(figure, "0123456789")] == '\0')
+        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
+    mt_put_count(report->out, " in %s block{|s}", sum->count);
+}

@@ -14,5 +14,8 @@ void mt_summary_process(const struct mt_report *report);
 void mt_summary_core(const struct mt_report *report);
 /* A line with the memory of the heaps and of the process. */
 void mt_summary_memory(const struct mt_report *report);
+/* "300 bytes in 3 blocks", or "22K in 111 blocks". */
+void mt_summary_amount(const struct mt_report *report,
+                       const struct mt_show_sum *sum);
 
 #endif
