@@ -353,6 +353,7 @@ static bool find_reached(struct summer *s)
                 return false;
             r->places[i].searched =
                 mt_reach_of(&s->reach, i, retained_meet, &reacher);
+            s->out_of_memory |= s->reach.no_memory;
             if (!r->places[i].searched)
                 return true;
         }

@@ -109,5 +109,6 @@ bool mt_reach_of(struct mt_reach *reach, uint32_t place,
         }
     }
     free(list);
+    reach->no_memory |= !ok && reach->work > 0;
     return ok;
 }

@@ -16,7 +16,8 @@ struct mt_reach {
     uint32_t *place_numbers; /* by place: its vertex */
     uint32_t *seen;          /* by number: the last search that met it */
     uint32_t search;
-    uint64_t work; /* edges that may still be followed */
+    uint64_t work;  /* edges that may still be followed */
+    bool no_memory; /* a search ended for want of it */
 };
 
 /* Copies the graph, before its edges are linked or dropped.  False when out of

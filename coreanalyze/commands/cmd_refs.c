@@ -74,6 +74,8 @@ static void put_ref(const struct mt_block_printer *w, const struct mt_ref *ref)
         name = name_ref(&w->namer, ref);
         if (ref->at)
             fprintf(w->out, "0x%" PRIx64 ": ", ref->at);
+        if (!name)
+            mt_resolver_lacks(w->namer.resolver);
         fprintf(w->out, "%s\n", name ? name : "?");
         free(name);
     }

@@ -82,6 +82,8 @@ static void cmd_whatis_put_text(const struct mt_block_printer *w,
     fprintf(w->out, "0x%" PRIx64 ": ", address);
     if (place == MT_PLACE_OUTSIDE) {
         name = mt_name_address(&w->namer, address);
+        if (!name)
+            mt_resolver_lacks(w->namer.resolver);
         fprintf(w->out, "%s\n", name ? name : "?");
         free(name);
         return;

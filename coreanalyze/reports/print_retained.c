@@ -177,6 +177,13 @@ static size_t shown_stacks(const struct mt_retained_report *report)
 
 /* --- text --- */
 
+static const char *retained_name(const struct mt_report *all, const char *name)
+{
+    if (!name)
+        mt_resolver_lacks(all->resolver);
+    return name ? name : "?";
+}
+
 static void retained_print_put_head(const struct mt_retained_report *report,
                                     const struct mt_report *all)
 {
@@ -241,7 +248,7 @@ static bool put_roots(const struct mt_retained_report *report,
                 roots[i].sum.count);
         put_reached(all, roots[i].place);
         fprintf(all->out, "%s%s\n", roots[i].place ? "  " : "",
-                name ? name : "?");
+                retained_name(all, name));
         free(name);
     }
     free(roots);
@@ -264,7 +271,7 @@ static void put_sharers(const struct mt_retained_report *report,
         name =
             name_place(report, &r->holders[r->places[i].holder], &r->places[i]);
         fprintf(all->out, "%20sreached by %s (it reaches %s)\n", "",
-                name ? name : "?",
+                retained_name(all, name),
                 mt_figure(all, r->places[i].reached.bytes, text));
         free(name);
     }

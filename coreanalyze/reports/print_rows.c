@@ -99,6 +99,13 @@ struct row_frames {
     bool incomplete; /* out of memory */
 };
 
+/* Memory ran out: what is printed is not all, and the command fails. */
+static void row_lacks(const struct mt_report *report)
+{
+    if (report->resolver)
+        mt_resolver_lacks(report->resolver);
+}
+
 static void row_frames_add(void *context, const struct mt_frame *frame)
 {
     struct row_frames *list = context;
@@ -210,6 +217,7 @@ unsigned *mt_row_callers(const struct mt_report *report,
     }
     row_keys_free(keys, n);
     if (!ok) {
+        row_lacks(report);
         free(callers);
         return NULL;
     }
@@ -456,6 +464,8 @@ void mt_print_row_stack(const struct mt_report *report,
 
     mt_report_frames(report, row, row_frames_add, &list);
     remark = stack_remark(report, row, list.n == 0);
+    if (list.incomplete)
+        row_lacks(report);
     if (list.n > 0 && mt_report_is_full(report))
         put_full_stack(report, &list, indent);
     else if (list.n > 0)
