@@ -150,15 +150,15 @@ static MT_COLD MT_NOINLINE uint32_t capture_small(const struct mt_regs *regs)
 }
 
 /* Forgets the captures that will never be finished: a signal handler that had
- * interrupted them left by longjmp(), if the stack is now shorter than it was
- * then. Returns the number of those that will. */
+ * interrupted them left by longjmp(), if the stack is now no longer than it was
+ * then: a handler's frames lie below. Returns the number of those that will. */
 static unsigned drop_abandoned(struct mt_capture *c, uint64_t sp)
 {
     uint64_t low = c->ranges.range[c->ranges.last].low;
     uint64_t high = c->ranges.range[c->ranges.last].high;
     unsigned n = 0;
     while (n < MT_CAPTURE_NESTED && c->under_way[n] != 0 &&
-           !(sp > c->under_way[n] && sp < high && c->under_way[n] >= low))
+           !(sp >= c->under_way[n] && sp < high && c->under_way[n] >= low))
         n++;
     if (n == 0 && c->under_way[0] != 0)
         capture_reset(c);
