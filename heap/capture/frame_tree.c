@@ -129,7 +129,7 @@ uint64_t mt_tree_free_bytes(void)
 /* --- the index --- */
 
 /* Memory of indexes that were released, by size; it is zero. */
-static struct index *spare_indexes[32];
+MT_SELDOM_BSS static struct index *spare_indexes[32];
 
 static size_t index_bytes(uint64_t slots)
 {
@@ -139,7 +139,9 @@ static size_t index_bytes(uint64_t slots)
 static struct index *index_make(uint64_t slots)
 {
     struct index **spare = &spare_indexes[__builtin_ctzll(slots) & 31];
-    struct index *index = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
+    struct index *index = NULL;
+    if (mt_load_relaxed(spare))
+        index = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
     if (!index)
         index = mt_section_alloc(MT_SECTION_PRIVATE, index_bytes(slots));
     if (index)

@@ -28,9 +28,9 @@
 
 #include <string.h>
 
-#define FIRST_BYTES (8u << 10)
+#define FIRST_BYTES (16u << 10)
 #define MIN_SEGMENT 4096u
-#define FIRST_SLOTS 64u
+#define FIRST_SLOTS 256u
 #define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
 #define PASS_OVER 15   /* all but one in 16 */
 #define PASS_OVER_CAPTURES 8192

@@ -181,7 +181,7 @@ static int64_t live_find(uint64_t pc, uint32_t *hint)
 /* --- those that are gone --- */
 
 static uint32_t unloads; /* modules found gone, and entered here */
-static struct {
+MT_SELDOM_BSS static struct {
     uint32_t number; /* 1 + the value of `unloads` before; 0: being written */
     uint64_t start, end;
 } gone_log[MT_GONE_MODULES];
