@@ -310,20 +310,27 @@ static bool build_id_in_notes(const uint8_t *notes, uint64_t bytes,
     return false;
 }
 
-static bool build_id_in_segments(const struct mt_elf *elf, const uint8_t **id,
-                                 size_t *bytes)
+/* The i-th program header; false when there are no more, or no table of them
+ * in the file. */
+static bool elf_segment(const struct mt_elf *elf, size_t i, Elf64_Phdr *segment)
 {
     Elf64_Ehdr header;
 
     memcpy(&header, elf->data, sizeof(header));
-    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
-        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
+    if (i >= header.e_phnum || header.e_phentsize != sizeof(*segment) ||
+        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(*segment)))
         return false;
-    for (size_t i = 0; i < header.e_phnum; i++) {
-        Elf64_Phdr segment;
+    memcpy(segment, elf->data + header.e_phoff + i * sizeof(*segment),
+           sizeof(*segment));
+    return true;
+}
 
-        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
-               sizeof(segment));
+static bool build_id_in_segments(const struct mt_elf *elf, const uint8_t **id,
+                                 size_t *bytes)
+{
+    Elf64_Phdr segment;
+
+    for (size_t i = 0; elf_segment(elf, i, &segment); i++) {
         if (segment.p_type == PT_NOTE &&
             elf_within(elf, segment.p_offset, segment.p_filesz) &&
             build_id_in_notes(elf->data + segment.p_offset, segment.p_filesz,
@@ -425,17 +432,9 @@ bool mt_elf_code(struct mt_elf *elf, uint64_t address, void *buffer,
 bool mt_elf_loaded(const struct mt_elf *elf, uint64_t address, void *buffer,
                    size_t bytes)
 {
-    Elf64_Ehdr header;
+    Elf64_Phdr segment;
 
-    memcpy(&header, elf->data, sizeof(header));
-    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
-        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
-        return false;
-    for (size_t i = 0; i < header.e_phnum; i++) {
-        Elf64_Phdr segment;
-
-        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
-               sizeof(segment));
+    for (size_t i = 0; elf_segment(elf, i, &segment); i++) {
         uint64_t at = address - segment.p_vaddr;
         if (segment.p_type != PT_LOAD || at > segment.p_filesz ||
             bytes > segment.p_filesz - at ||
@@ -451,18 +450,10 @@ bool mt_elf_loaded(const struct mt_elf *elf, uint64_t address, void *buffer,
  * and its sorted table. */
 static const uint8_t *elf_unwind_table(const struct mt_elf *elf, size_t *bytes)
 {
-    Elf64_Ehdr header;
+    Elf64_Phdr segment;
 
     *bytes = 0;
-    memcpy(&header, elf->data, sizeof(header));
-    if (header.e_phentsize != sizeof(Elf64_Phdr) ||
-        !elf_within(elf, header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr)))
-        return NULL;
-    for (size_t i = 0; i < header.e_phnum; i++) {
-        Elf64_Phdr segment;
-
-        memcpy(&segment, elf->data + header.e_phoff + i * sizeof(segment),
-               sizeof(segment));
+    for (size_t i = 0; elf_segment(elf, i, &segment); i++) {
         if (segment.p_type != PT_GNU_EH_FRAME ||
             !elf_within(elf, segment.p_offset, 12))
             continue;

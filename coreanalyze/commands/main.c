@@ -16,14 +16,18 @@ static void print_help(FILE *out)
           "Who allocated the memory of a process, read from outside: live or "
           "from a core.\n\nCommands:\n",
           out);
-    for (size_t i = 0; mt_commands[i]; i++)
-        fprintf(out, "  %-8s %-26s %s\n", mt_commands[i]->name,
-                mt_commands[i]->operands, mt_commands[i]->summary);
-    fputs("\nRun `memtrace COMMAND --help`, or `memtrace help COMMAND`, for a "
-          "command's options.\n\n"
-          "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 "
-          "not checked.\n",
-          out);
+    for (size_t i = 0; mt_commands[i]; i++) {
+        char left[80];
+        snprintf(left, sizeof left, "  %-8s %s", mt_commands[i]->name,
+                 mt_commands[i]->operands);
+        mt_options_line(out, left, mt_commands[i]->summary);
+    }
+    fputs(
+        "\nRun `memtrace COMMAND --help`, or `memtrace help COMMAND`, for the "
+        "options of a\ncommand.\n\n"
+        "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 "
+        "not checked.\n",
+        out);
 }
 
 int main(int argc, char **argv)

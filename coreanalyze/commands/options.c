@@ -199,6 +199,11 @@ static void options_put(FILE *out, const char *left, const char *help,
     options_wrap(out, help, column, HELP_COLUMN, width);
 }
 
+void mt_options_line(FILE *out, const char *left, const char *help)
+{
+    options_put(out, left, help, options_width(out));
+}
+
 void mt_options_print(const struct mt_option *options, FILE *out)
 {
     unsigned width = options_width(out);

@@ -65,5 +65,8 @@ int mt_args_next(struct mt_args *args, struct mt_error *error);
 
 /* Prints the table as --help shows it. */
 void mt_options_print(const struct mt_option *options, FILE *out);
+/* A line of help: `left`, and at the column of all helps `help`, which is
+ * wrapped at the terminal's width. */
+void mt_options_line(FILE *out, const char *left, const char *help);
 
 #endif

@@ -31,14 +31,15 @@ static uint32_t path_offset(const char *path)
                                  .base);
 }
 
-/* Ends the use of `path`, which has ROOM bytes, but for its first `length`. */
-static uint32_t path_keep(char *path, size_t length)
+/* Ends the use of `path`, which has ROOM bytes, but for its first `length`; of
+ * all, `written` bytes may not be zero. */
+static uint32_t path_keep(char *path, size_t length, size_t written)
 {
     size_t kept = length ? (length + 8) & ~(size_t)7 : 0;
-    if (kept < ROOM) {
-        memset(path + length, 0, ROOM - length);
+    if (written > length)
+        memset(path + length, 0, written - length);
+    if (kept < ROOM)
         mt_section_return(MT_SECTION_STRINGS, path + kept, ROOM - kept);
-    }
     return length ? path_offset(path) : 0;
 }
 
@@ -100,16 +101,18 @@ static size_t path_by_maps(char *line, uint64_t address)
 static uint32_t path_of_program(uint64_t start)
 {
     char *path = mt_section_alloc(MT_SECTION_STRINGS, ROOM);
+    size_t written = 0;
     long n = 0;
     if (!path)
         return 0;
-    if (mt_os_auxiliary(AT_BASE) == 0) /* the linker is what the kernel runs */
+    if (mt_os_auxiliary(AT_BASE) ==
+        0) { /* the linker is what the kernel runs */
         n = (long)path_by_maps(path, start);
-    if (n == 0) {
-        memset(path, 0, ROOM);
-        n = mt_kernel(SYS_readlink, "/proc/thread-self/exe", path, ROOM - 1);
+        written = ROOM;
     }
-    return path_keep(path, n > 0 ? (size_t)n : 0);
+    if (n == 0)
+        n = mt_kernel(SYS_readlink, "/proc/thread-self/exe", path, ROOM - 1);
+    return path_keep(path, n > 0 ? (size_t)n : 0, written);
 }
 
 /* Relative to the directory that was current when it was loaded; the best that
@@ -122,12 +125,12 @@ static uint32_t path_in_directory(const char *name, size_t length)
         return mt_string_add(name, length);
     long n = mt_kernel(SYS_getcwd, path, ROOM - length - 2); /* with its NUL */
     if (n <= 0 || path[0] != '/') {
-        path_keep(path, 0);
+        path_keep(path, 0, ROOM);
         return mt_string_add(name, length);
     }
     path[n - 1] = '/';
     memcpy(path + n, name, length);
-    return path_keep(path, (size_t)n + length);
+    return path_keep(path, (size_t)n + length, 0);
 }
 
 uint32_t mt_module_path(const struct link_map *map, uint64_t start)
