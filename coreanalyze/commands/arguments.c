@@ -3,6 +3,7 @@
  * arguments.c - parses the options and operands that several commands take.
  */
 #include "coreanalyze/commands/arguments.h"
+#include "coreanalyze/source/coredump_store.h"
 #include "coreanalyze/symbols/symbolize.h"
 
 #include <errno.h>
@@ -34,6 +35,20 @@ bool mt_parse_stop_timeout(void *member, const struct mt_args *args,
                        "'%s'",
                        args->argv[0], args->value);
     limits->stop_ns = (uint64_t)(seconds * 1e9);
+    return true;
+}
+
+bool mt_parse_coredump(void *member, const struct mt_args *args,
+                       struct mt_error *error)
+{
+    struct mt_coredump_words *w = member;
+
+    if (w->n == sizeof w->words / sizeof *w->words)
+        return mt_fail(error, "%s: too many --coredump", args->argv[0]);
+    if (snprintf(w->words[w->n++], sizeof *w->words, "%s%s", MT_COREDUMP_PREFIX,
+                 args->value) >= (int)sizeof *w->words)
+        return mt_fail(error, "%s: --coredump takes a process id, not '%s'",
+                       args->argv[0], args->value);
     return true;
 }
 
@@ -122,6 +137,27 @@ static bool arguments_take_operand(const struct mt_session *session,
                    args->value);
 }
 
+/* An option that names a target stands for the operand. */
+static bool arguments_take_option(const struct mt_session *session,
+                                  const struct mt_command *command,
+                                  const struct mt_args *args, void *arguments,
+                                  struct mt_error *error)
+{
+    struct mt_arguments *common = arguments;
+    struct mt_args operand = *args;
+
+    if (!args->option->take((char *)arguments + args->option->member, args,
+                            error))
+        return false;
+    if (args->option->take != mt_parse_coredump)
+        return true;
+    if (session->target)
+        return mt_fail(error, "%s: --coredump: the target is the debugger's",
+                       args->argv[0]);
+    operand.value = common->coredumps.words[common->coredumps.n - 1];
+    return arguments_take_operand(session, command, &operand, arguments, error);
+}
+
 static bool arguments_finish(struct mt_session *session,
                              struct mt_arguments *common,
                              const struct mt_args *args, struct mt_error *error)
@@ -161,8 +197,8 @@ bool mt_arguments_read(struct mt_session *session,
             ok = arguments_take_operand(session, command, &args, arguments,
                                         error);
         else if (option != MT_ARG_ERROR)
-            ok = args.option->take((char *)arguments + args.option->member,
-                                   &args, error);
+            ok = arguments_take_option(session, command, &args, arguments,
+                                       error);
         if (!ok || option == MT_ARG_ERROR)
             return false;
     }

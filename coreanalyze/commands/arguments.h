@@ -27,6 +27,12 @@ struct mt_style_arguments {
     const char *width;  /* columns; NULL: those of the terminal */
 };
 
+/* Targets of --coredump, as words that name them. */
+struct mt_coredump_words {
+    char words[2][32];
+    unsigned n;
+};
+
 /* The first member, `common`, of every command's `struct arguments`. */
 struct mt_arguments {
     const char *target;
@@ -35,6 +41,7 @@ struct mt_arguments {
     struct mt_style_arguments style;
     struct mt_debug_places places;
     struct mt_source_limits limits;
+    struct mt_coredump_words coredumps;
     const char *const *rest; /* the program that the command is to run */
 };
 
@@ -85,6 +92,17 @@ mt_parse mt_parse_json; /* unsigned */
         "--sysroot", 0, "DIR", "the target's files are below this",            \
             MT_FIELD(mt_parse_text, const char *, common.places.sysroot)       \
     }
+/* Options of all commands that read a target. */
+#define MT_OPTION_COREDUMP                                                     \
+    {                                                                          \
+        "--coredump", 0, "PID",                                                \
+            "the target is the newest core of that process that "              \
+            "systemd-coredump keeps",                                          \
+            MT_FIELD(mt_parse_coredump, struct mt_coredump_words,              \
+                     common.coredumps)                                         \
+    }
+mt_parse mt_parse_coredump; /* struct mt_coredump_words */
+
 /* Options of commands that stop a live process. */
 #define MT_OPTION_STOP_TIMEOUT                                                 \
     {                                                                          \

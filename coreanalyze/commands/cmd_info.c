@@ -14,6 +14,8 @@ struct arguments {
 
 static const struct mt_option options[] = {
     MT_OPTION_JSON,
+    MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

@@ -95,6 +95,7 @@ static const struct mt_option options[] = {
     MT_POLICY_OPTIONS(policy),
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

@@ -44,6 +44,7 @@ static const struct mt_option options[] = {
     MT_OPTION_READ_SWAPPED,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

@@ -26,6 +26,7 @@ static const struct mt_option options[] = {
     MT_OPTION_JSON,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

@@ -19,6 +19,8 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_text, const char *, output)},
     MT_OPTION_NO_STOP,
     MT_OPTION_STOP_TIMEOUT,
+    MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

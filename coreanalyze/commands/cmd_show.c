@@ -48,6 +48,7 @@ static const struct mt_option options[] = {
     MT_OPTION_STOP_TIMEOUT,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
+    MT_OPTION_COREDUMP,
     {0},
 };
 

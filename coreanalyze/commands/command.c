@@ -4,7 +4,9 @@
  */
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/source/coredump_store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* In GDB the target is the inferior: the operand is left out. */
@@ -22,10 +24,26 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
         fprintf(out, "\n%s", command->details);
     if (shell && command->takes_target && strstr(operands, "TARGET"))
         fputs("\nTARGET is a process id, or a core file (also compressed by "
-              "zstd, xz or\nlz4), or - for one on standard input.\n",
+              "zstd, xz or\nlz4), or - for one on standard input, or "
+              "coredump:PID for one that\nsystemd-coredump keeps.\n",
               out);
     fputs("\nOptions:\n", out);
     mt_options_print(command->options, out);
+}
+
+static struct mt_source *target_source(const struct mt_session *session,
+                                       const char *name, struct mt_error *error)
+{
+    static const char prefix[] = MT_COREDUMP_PREFIX;
+    struct mt_source *source;
+    char *path;
+
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return mt_source_open(name, error);
+    path = mt_coredump_find(session->sysroot, name + sizeof prefix - 1, error);
+    source = path ? mt_source_open_core(path, error) : NULL;
+    free(path);
+    return source;
 }
 
 bool mt_target_open(struct mt_session *session, const char *command,
@@ -42,7 +60,7 @@ bool mt_target_open(struct mt_session *session, const char *command,
     if (name == NULL)
         return mt_fail(
             error, "%s: missing TARGET (a process id or a core file)", command);
-    target->source = mt_source_open(name, error);
+    target->source = target_source(session, name, error);
     target->owned = true;
     if (target->source) {
         target->source->progress = session->progress;

@@ -11,6 +11,7 @@
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/save/save.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/source/exited_process.h"
 #include "coreanalyze/source/memory_use.h"
 #include "coreanalyze/source/process_name.h"
 
@@ -203,7 +204,8 @@ static bool watch_write(const struct watch *watch, pid_t pid, char **name,
     struct mt_snapshot_options options = {0, NULL};
     struct mt_source *source = mt_source_open_pid(pid, error);
     struct mt_model *model = NULL;
-    bool ok = source != NULL;
+    uint64_t rss, start_time;
+    bool ok = source != NULL, ended = false;
 
     if (ok) {
         source->limits = o->limits;
@@ -213,10 +215,18 @@ static bool watch_write(const struct watch *watch, pid_t pid, char **name,
         model = mt_snapshot_take(source, &options, error);
         *name = mt_output_name(o->pattern, source->process.pid,
                                source->process.name);
-        ok = model && (*name || mt_no_memory(error, "the name of the file")) &&
+        /* A trace that the kernel took in part would look like a small one; the
+         * parts that are known now are written whole or not at all. */
+        ended = !watch_stat(pid, &rss, &start_time) || mt_memory_is_reaped(pid);
+        ok = model && !ended &&
+             (*name || mt_no_memory(error, "the name of the file")) &&
              mt_save_write(model, *name, bytes, error);
         source->ops->resume(source);
     }
+    /* What was read of a process that has ended since is not the reason. */
+    if (!ok && (ended || !watch_stat(pid, &rss, &start_time) ||
+                (source && source->coverage.ended)))
+        mt_fail(error, "it ended before it could be read");
     mt_model_free(model);
     mt_source_free(source);
     return ok;

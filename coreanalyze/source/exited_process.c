@@ -60,10 +60,7 @@ static bool exited_readable(int memory, unsigned long address)
     return address == 0 || pread(memory, &byte, 1, (off_t)address) == 1;
 }
 
-/* After the kernel's reaper has begun, a page of anonymous memory that is not
- * there cannot be read.  It takes mappings in the order of their addresses, by
- * the kernel's release up or down. */
-bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
+bool mt_memory_is_reaped(pid_t pid)
 {
     char path[64], line[512], flags[8];
     unsigned long start, inode, lowest = 0, highest = 0;
@@ -71,11 +68,9 @@ bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
     int memory;
     FILE *maps;
 
-    if (!WIFSIGNALED(ended->status) || WTERMSIG(ended->status) != SIGKILL)
-        return false;
-    snprintf(path, sizeof path, "/proc/%d/mem", (int)ended->reader);
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
     memory = open(path, O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)ended->reader);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     maps = fopen(path, "re");
     while (maps && fgets(line, sizeof line, maps)) {
         if (sscanf(line, "%lx-%*x %7s %*x %*s %lu", &start, flags, &inode) !=
@@ -91,8 +86,15 @@ bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
         fclose(maps);
     if (memory >= 0)
         close(memory);
-    if (reaped)
-        mt_fail(error, "the OOM killer ended it, and the kernel took its "
-                       "memory before all was read");
     return reaped;
+}
+
+bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
+{
+    if (!WIFSIGNALED(ended->status) || WTERMSIG(ended->status) != SIGKILL ||
+        !mt_memory_is_reaped(ended->reader))
+        return false;
+    mt_fail(error, "the OOM killer ended it, and the kernel took its "
+                   "memory before all was read");
+    return true;
 }

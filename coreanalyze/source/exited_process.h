@@ -30,6 +30,10 @@ struct mt_exited {
 struct mt_source *mt_exited_open(const struct mt_exited *ended,
                                  struct mt_error *error);
 
+/* Has the kernel's reaper begun with a process?  After that, a page of
+ * anonymous memory that is not there cannot be read.  It takes mappings in the
+ * order of their addresses, by the kernel's release up or down. */
+bool mt_memory_is_reaped(pid_t pid);
 /* Has the kernel taken the memory of such a process?  It does so a moment after
  * its OOM killer ended one that stands still; `error` then says it. */
 bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
 	%D%/backing.c %D%/backing.h %D%/callbacks.h %D%/core.h \
+	%D%/coredump_store.c %D%/coredump_store.h \
 	%D%/core_capture.c %D%/core_file.c %D%/core_notes.c \
 	%D%/exited_process.c %D%/exited_process.h %D%/holder.c %D%/holder.h \
 	%D%/holder_process.c %D%/live.h %D%/live_capture.c %D%/live_lazy.c \
