@@ -74,14 +74,17 @@ static bool config_mode(const char *value, size_t length, uint32_t bit,
     return true;
 }
 
-static bool config_save_at(const char *value, size_t length)
+static bool config_share(const char *value, size_t length, bool grown,
+                         uint32_t *percent, uint64_t *bytes)
 {
+    bool plus = grown && length && value[0] == '+';
     bool share = length && value[length - 1] == '%';
     uint64_t n;
-    if (!config_number(value, length - share, UINT64_MAX, &n) || n == 0 ||
-        (share && n > 99))
+    if (!config_number(value + plus, length - plus - share, UINT64_MAX, &n) ||
+        n == 0 || (share && n > (grown ? 1000 : 99)))
         return false;
-    mt_save_at_set(share ? (uint32_t)n : 0, share ? 0 : n);
+    *percent = share ? (uint32_t)n : 0;
+    *bytes = share ? 0 : n;
     return true;
 }
 
@@ -116,6 +119,36 @@ static bool set_memory(const char *key, size_t key_length, const char *value,
             memset(mt_config.numa, 0, sizeof mt_config.numa);
             memcpy(mt_config.numa, value, length);
         }
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Keys of the files that the process writes. */
+static bool set_files(const char *key, size_t key_length, const char *value,
+                      size_t length, const char **why, bool *good)
+{
+    uint32_t percent;
+    uint64_t n;
+    if (KEY("save_at") || KEY("core_at")) {
+        *why = "takes a share from 1% to 99%, or bytes, as 512M";
+        *good = config_share(value, length, false, &percent, &n);
+        if (*good)
+            mt_save_at_set(key[0] == 'c', percent, n);
+    } else if (KEY("save_every")) {
+        *why = "takes a growth, as +10% or +64M";
+        *good = config_share(value, length, true, &percent, &n);
+        if (*good)
+            mt_save_every_set(percent, n);
+    } else if (KEY("keep")) {
+        *why = "takes a number of files from 1 to 64, or 0 for all";
+        *good = config_number(value, length, UINT32_MAX, &n) && mt_exit_keep(n);
+    } else if (KEY("save") || KEY("core")) {
+        *why = "takes a name of a file";
+        *good = mt_exit_set(key[0] == 'c', value, length);
+        if (*good)
+            mt_exit_want(key[0] == 'c');
     } else {
         return false;
     }
@@ -191,14 +224,8 @@ static bool config_set(const char *key, size_t key_length, const char *value,
         mt_capture_verify = verify;
         return true;
     }
-    if (KEY("save_at")) {
-        *why = "takes a share from 1% to 99%, or bytes, as 512M";
-        return config_save_at(value, length);
-    }
-    if (KEY("save") || KEY("core")) {
-        *why = "takes a name of a file";
-        return mt_exit_set(key[0] == 'c', value, length);
-    }
+    if (set_files(key, key_length, value, length, why, &good))
+        return good;
 #undef KEY
     *why = "no such key";
     return false;
@@ -218,6 +245,9 @@ MT_COLD void mt_config_read(const char *text)
             config_complain(text, length, why);
         text += length + (text[length] == ':');
     }
-    if (mt_save_at_is_set && !mt_exit_is_wanted())
-        config_complain("save_at", 7, "needs save=FILE");
+    const char *lacks = mt_save_at_is_set ? mt_save_at_lacks() : NULL;
+    if (lacks)
+        config_complain(lacks, strlen(lacks),
+                        lacks[0] == 'c' ? "needs core=FILE"
+                                        : "needs save=FILE");
 }

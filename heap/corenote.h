@@ -48,6 +48,7 @@ enum mt_limit_kind {
     MT_LIMIT_ADDRESS_SPACE,
     MT_LIMIT_HEAP,
     MT_LIMIT_RESIDENT, /* no limit: a number of bytes that the user gave */
+    MT_LIMIT_GROWN,    /* no limit: what was resident at the last file */
     MT_N_LIMIT_KINDS
 };
 

@@ -238,7 +238,7 @@ static void check_cache(struct check *check, const struct mt_cache *cache)
     check_list(check, cache, cache->full, MT_N_CLASSES, 0);
 }
 
-static MT_COLD int heap_verify(struct memtrace_heap *heap, bool shared)
+static int heap_verify(struct memtrace_heap *heap, bool shared)
 {
     struct check check = {.heap = heap, .shared = shared};
     mt_lock_acquire(&heap->lock);

@@ -151,8 +151,7 @@ static void print_row(struct mt_print *out, const struct row *row)
         mt_print(out, "                                      (truncated)\n");
 }
 
-MT_COLD MT_EXPORT int memtrace_heap_show(memtrace_heap *heap, int fd,
-                                         unsigned top)
+MT_EXPORT int memtrace_heap_show(memtrace_heap *heap, int fd, unsigned top)
 {
     heap = mt_heap_meant(heap);
     if (heap == NULL)

@@ -56,10 +56,10 @@ static void main_memory(void)
 static bool heap_start(void)
 {
     const char *settings = mt_os_getenv("MEMTRACE");
+    mt_print_start(); /* settings may be complained about */
     if (settings)
         mt_config_read(settings);
     mt_os_clock_start();
-    mt_print_start();
     if (!mt_region_start())
         return false;
     mt_string_add("", 0); /* offset 0 means none */

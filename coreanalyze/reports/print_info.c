@@ -20,9 +20,12 @@ static void put_line(FILE *out, const char *name, const char *text)
 /* The limit that was near when the process wrote the file, if it did. */
 void mt_print_saved_at(const struct mt_report *report)
 {
-    static const char *const kinds[MT_N_SAVED_KINDS] = {
-        "", " of the memory cgroup", " of the address space",
-        " of the heap's limit", " resident"};
+    static const char *const kinds[MT_N_SAVED_KINDS] = {"",
+                                                        " of the memory cgroup",
+                                                        " of the address space",
+                                                        " of the heap's limit",
+                                                        " resident",
+                                                        " resident"};
     const struct mt_saved_at *at = &report->model->source->process.saved_at;
     time_t when = (time_t)(at->realtime_ns / 1000000000);
     struct tm tm;
@@ -33,7 +36,7 @@ void mt_print_saved_at(const struct mt_report *report)
         return;
     fputs("  saved at ", out);
     mt_put_size(out, at->usage);
-    fputs(" of ", out);
+    fputs(at->kind == MT_SAVED_GROWN ? ", grown from " : " of ", out);
     mt_put_size(out, at->limit);
     fputs(kinds[at->kind], out);
     fputs("; the process has ", out);

@@ -13,7 +13,7 @@ static void json_put_saved_at(struct mt_json *json,
                               const struct mt_saved_at *at)
 {
     static const char *const kinds[MT_N_SAVED_KINDS] = {
-        "", "memory cgroup", "address space", "heap", "resident"};
+        "", "memory cgroup", "address space", "heap", "resident", "growth"};
 
     if (at->kind == 0)
         return;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 _Static_assert(MT_N_SAVED_KINDS == MT_N_LIMIT_KINDS, "kinds of limits");
+_Static_assert(MT_SAVED_GROWN == MT_LIMIT_GROWN, "kinds of limits");
 
 #define AUXV_SYSINFO_EHDR 33
 #define AUXV_PHDR 3

@@ -79,7 +79,8 @@ struct mt_saved_at {
     uint32_t kind; /* 0: no such file; then as MEMTRACE=save_at= has them */
     uint64_t limit, usage, resident_bytes, realtime_ns;
 };
-#define MT_N_SAVED_KINDS 5
+#define MT_SAVED_GROWN 5u /* no limit: what was resident at the last file */
+#define MT_N_SAVED_KINDS 6
 
 struct mt_process {
     enum mt_source_kind kind;

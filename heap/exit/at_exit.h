@@ -19,21 +19,31 @@
 /* Why a file is written before the end. */
 struct mt_exit_why {
     uint32_t kind; /* enum mt_limit_kind */
+    bool silent;   /* nothing on standard error */
     uint64_t limit, usage, resident, realtime_ns;
 };
 
-/* Sets the file that the process is to leave; false if the name is too long or
- * empty. */
+/* exit_file.c: sets the name of a file that the process is to leave; false if
+ * the name is too long or empty. */
 bool mt_exit_set(bool core, const char *pattern, size_t length);
-/* At start-up, and in the child of a fork: makes the empty file of a core, so
- * that its absence at the end can be noticed. */
+/* Of the mini-cores before the end, the newest n stay; 0: all.  False: too
+ * many. */
+bool mt_exit_keep(uint64_t n);
+/* There may be many files before the end. */
+void mt_exit_keep_default(void);
+
+/* at_exit.c: a file was named; the last one is that of the end. */
+void mt_exit_want(bool core);
+bool mt_exit_is_wanted(bool core);
+/* At start-up, and in the child of a fork. */
 void mt_exit_begin(void);
 /* Writes the file, once, if one is wanted and this is the process whose trace
  * it is.  `sp` is the caller's stack pointer, `pc` where it continues. */
 void mt_exit_write(uint64_t sp, uint64_t pc);
-bool mt_exit_is_wanted(void);
-/* The same file, before the end; one line on standard error says so. */
-void mt_exit_write_early(uint64_t sp, uint64_t pc, const struct mt_exit_why *);
+/* A file before the end; one line on standard error says so.  Not for two
+ * threads at once. */
+bool mt_exit_write_early(bool core, uint64_t sp, uint64_t pc,
+                         const struct mt_exit_why *);
 
 /* --- below: shared by the exit_*.c files --- */
 
@@ -70,6 +80,13 @@ struct mt_exit {
     Elf64_Phdr programs[MT_EXIT_PROGRAMS];
     char chunk[MT_EXIT_CHUNK];
 };
+
+/* exit_file.c: at start-up, and in the child of a fork; makes the empty file of
+ * a core, so that its absence at the end can be noticed. */
+void mt_exit_file_begin(bool core);
+/* Writes the file; `why`: before the end. */
+bool mt_exit_file_write(bool core, uint64_t sp, uint64_t pc,
+                        const struct mt_exit_why *why);
 
 /* exit_write.c: writes bytes at `offset`; false after the first failure. */
 bool mt_exit_write_at(struct mt_exit *, const void *data, size_t bytes,

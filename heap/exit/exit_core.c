@@ -115,7 +115,7 @@ static bool exit_core_write_all(struct mt_exit *a)
            mt_exit_write_at(a, &header, sizeof header, 0);
 }
 
-MT_COLD bool mt_exit_core(struct mt_exit *a)
+bool mt_exit_core(struct mt_exit *a)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigaction(SIGXFSZ, &ignore, &before);

@@ -220,7 +220,7 @@ static void exit_maps_cut(struct mt_exit *a, const struct mt_exit_map *map)
     exit_maps_add_program(a, map, at, map->end, bytes);
 }
 
-MT_COLD void mt_exit_find(struct mt_exit *a)
+void mt_exit_find(struct mt_exit *a)
 {
     struct mt_exit_map map;
     a->maps_bytes =

@@ -126,7 +126,7 @@ static uint32_t other_threads(struct mt_exit *a)
     return n > 0 ? n - 1 : 0;
 }
 
-MT_COLD void mt_exit_notes(struct mt_exit *a)
+void mt_exit_notes(struct mt_exit *a)
 {
     exit_notes_put_thread(a);
     exit_notes_put_process(a);

@@ -150,8 +150,8 @@ static bool limits_is_mount(const char *line, bool v2, const char **root,
 }
 
 /* The cgroup and those above it, as far as they are to be seen here. */
-static MT_COLD void limits_add(bool v2, const char *root, const char *point,
-                               const char *path)
+static void limits_add(bool v2, const char *root, const char *point,
+                       const char *path)
 {
     size_t n_root = limits_word(root), n_point = limits_word(point);
     size_t n_path = (size_t)(limits_to(path, '\n') - path), skip = n_root;
@@ -199,7 +199,7 @@ static void limits_find_mounts(const char *mounts, bool v2, const char *path)
     }
 }
 
-MT_COLD void mt_limits_find_in(const char *mounts, const char *own)
+void mt_limits_find_in(const char *mounts, const char *own)
 {
     n_cgroups = 0;
     for (const char *line = own; *line;) {
