@@ -197,12 +197,80 @@ static void line_program(void)
     mt_lines_free(&table);
 }
 
+static void expect_file(const struct mt_line_sections *sections, uint32_t index,
+                        const char *name, const char *directory)
+{
+    struct mt_line_files files = {0};
+    const char *got, *in;
+
+    mt_lines_files(sections, 0, &files);
+    CU_ASSERT_EQUAL(mt_lines_file(sections, &files, index, &got, &in),
+                    name != NULL);
+    CU_ASSERT(name == NULL ? got == NULL : got && strcmp(got, name) == 0);
+    CU_ASSERT(directory == NULL ? in == NULL
+                                : in && strcmp(in, directory) == 0);
+    mt_lines_files_free(&files);
+}
+
+/* DWARF 4: numbered from 1; 0 is the directory of the compilation. */
+static void old_file_table(void)
+{
+    static const uint8_t program[] = "\x1f\0\0\0\x04\0\x19\0\0\0"
+                                     "\1\1\1\1\1\1"          /* no opcodes */
+                                     "d\0\0"                 /* one directory */
+                                     "a\0\0\1\2"             /* a */
+                                     "b\0\1\x80\x80\1\x83\0" /* d/b */
+                                     "c\0\7";                /* cut off */
+    struct mt_line_sections sections = {{{program, sizeof(program)}}};
+
+    expect_file(&sections, 0, NULL, NULL);
+    expect_file(&sections, 1, "a", NULL);
+    expect_file(&sections, 2, "b", "d");
+    expect_file(&sections, 4, NULL, NULL);
+    for (size_t bytes = 0; bytes < sizeof(program) - 1; bytes++) {
+        sections.at[MT_LINE_SECTION].bytes = bytes;
+        expect_file(&sections, 2, NULL, NULL);
+    }
+}
+
+/* DWARF 5: both tables say what they consist of, and are numbered from 0. */
+static void new_file_table(void)
+{
+    static const uint8_t strings[] = "xyz";
+    uint8_t program[] = "?\0\0\0\5\0\x08\0?\0\0\0"
+                        "\1\1\1\1\1\1"         /* no opcodes */
+                        "\1\1\x08\2/\0d\0"     /* strings in place */
+                        "\4\1\x1f\2\x0b"       /* a text, a directory, */
+                        "\5\x1e\x81\x40\x0a\1" /* a digest, a block; one */
+                        "\0\0\0\0\1digest of 16 byt\0";
+    struct mt_line_sections sections = {
+        {{program, sizeof(program)}, {strings, sizeof(strings)}}};
+
+    program[0] = sizeof(program) - 4;
+    program[8] = sizeof(program) - 12;
+    expect_file(&sections, 0, "xyz", "d");
+    expect_file(&sections, 1, NULL, NULL);
+    program[37] = 1; /* within the strings */
+    expect_file(&sections, 0, "yz", "d");
+    program[37] = 4; /* after them */
+    expect_file(&sections, 0, NULL, "d");
+    program[37] = 0;
+    program[36] = 100; /* more files than there are */
+    expect_file(&sections, 0, "xyz", "d");
+    program[30] = 0x7f; /* a form that is not known */
+    expect_file(&sections, 0, NULL, NULL);
+    program[26] = 0; /* entries of nothing */
+    expect_file(&sections, 0, NULL, NULL);
+}
+
 static const struct unit_test tests[] = {
     {"names of C++ and Rust", demangling},
     {"mangled names that would fill memory", demangling_bombs},
     {"overlapping spans", spans},
     {"range lists of DWARF 5", range_lists},
     {"a line program", line_program},
+    {"file names of DWARF 4", old_file_table},
+    {"file names of DWARF 5", new_file_table},
     {"each string once", strings},
 };
 

@@ -230,45 +230,77 @@ static bool elf_decompress(uint32_t type, uint8_t *out, size_t out_bytes,
     return false;
 }
 
-/* SHF_COMPRESSED, or the older .zdebug_* with "ZLIB" and a size. */
-static bool inflate_section(struct mt_elf *elf, size_t index)
-{
-    const struct mt_elf_section *section = &elf->sections[index];
-    const uint8_t *in = elf->data + section->offset;
-    uint64_t out_bytes = 0, in_bytes = section->bytes;
-    uint32_t type = ELFCOMPRESS_ZLIB;
+/* What a compressed section says of itself. */
+struct compressed {
+    const uint8_t *in;
+    uint64_t in_bytes, out_bytes;
+    uint32_t type;
+};
 
+static bool elf_is_compressed(const struct mt_elf_section *section)
+{
+    return (section->flags & SHF_COMPRESSED) != 0 ||
+           strncmp(section->name, ".zdebug", 7) == 0;
+}
+
+/* SHF_COMPRESSED, or the older .zdebug_* with "ZLIB" and a size. */
+static bool elf_compressed(const struct mt_elf *elf,
+                           const struct mt_elf_section *section,
+                           struct compressed *found)
+{
+    const uint8_t *in = elf->data + section->offset;
+
+    *found = (struct compressed){in, section->bytes, 0, ELFCOMPRESS_ZLIB};
     if (section->flags & SHF_COMPRESSED) {
         Elf64_Chdr header;
 
-        if (in_bytes < sizeof(header))
+        if (found->in_bytes < sizeof(header))
             return false;
         memcpy(&header, in, sizeof(header));
-        type = header.ch_type;
-        out_bytes = header.ch_size;
-        in += sizeof(header);
-        in_bytes -= sizeof(header);
+        found->type = header.ch_type;
+        found->out_bytes = header.ch_size;
+        found->in += sizeof(header);
+        found->in_bytes -= sizeof(header);
     } else {
-        if (in_bytes < 12 || memcmp(in, "ZLIB", 4) != 0)
+        if (found->in_bytes < 12 || memcmp(in, "ZLIB", 4) != 0)
             return false;
         for (int i = 4; i < 12; i++)
-            out_bytes = out_bytes << 8 | in[i];
-        in += 12;
-        in_bytes -= 12;
+            found->out_bytes = found->out_bytes << 8 | in[i];
+        found->in += 12;
+        found->in_bytes -= 12;
     }
-    if (out_bytes == 0 || out_bytes / MAX_INFLATION > in_bytes ||
-        out_bytes > MAX_INFLATED)
+    return found->out_bytes != 0 &&
+           found->out_bytes / MAX_INFLATION <= found->in_bytes &&
+           found->out_bytes <= MAX_INFLATED;
+}
+
+size_t mt_elf_section_bytes(const struct mt_elf *elf,
+                            const struct mt_elf_section *section)
+{
+    struct compressed found;
+
+    if (section->bytes == 0 || !elf_is_compressed(section))
+        return section->bytes;
+    return elf_compressed(elf, section, &found) ? found.out_bytes : 0;
+}
+
+static bool inflate_section(struct mt_elf *elf, size_t index)
+{
+    struct compressed from;
+
+    if (!elf_compressed(elf, &elf->sections[index], &from))
         return false;
-    uint8_t *out = malloc(out_bytes);
+    uint8_t *out = malloc(from.out_bytes);
     if (out == NULL)
         return false;
-    if (!elf_decompress(type, out, out_bytes, in, in_bytes)) {
+    if (!elf_decompress(from.type, out, from.out_bytes, from.in,
+                        from.in_bytes)) {
         free(out);
         return false;
     }
     elf->inflated[index] = out;
-    elf->inflated_bytes[index] = out_bytes;
-    elf->inflated_total += out_bytes;
+    elf->inflated_bytes[index] = from.out_bytes;
+    elf->inflated_total += from.out_bytes;
     return true;
 }
 
@@ -280,13 +312,16 @@ bool mt_elf_section_data(struct mt_elf *elf,
 
     if (section->bytes == 0)
         return false;
-    if ((section->flags & SHF_COMPRESSED) == 0 &&
-        strncmp(section->name, ".zdebug", 7) != 0) {
+    if (!elf_is_compressed(section)) {
         *data = elf->data + section->offset;
         *bytes = section->bytes;
         return true;
     }
-    if (elf->inflated[index] == NULL && !inflate_section(elf, index))
+    /* One that cannot be inflated has its length, and is not tried again. */
+    if (elf->inflated[index] == NULL && elf->inflated_bytes[index] == 0 &&
+        !inflate_section(elf, index))
+        elf->inflated_bytes[index] = section->bytes;
+    if (elf->inflated[index] == NULL)
         return false;
     *data = elf->inflated[index];
     *bytes = elf->inflated_bytes[index];

@@ -49,6 +49,9 @@ void mt_elf_close(struct mt_elf *); /* takes NULL */
 /* The first section of that name, or NULL. */
 const struct mt_elf_section *mt_elf_find(const struct mt_elf *,
                                          const char *name);
+/* The length of a section's data, by what its header says. */
+size_t mt_elf_section_bytes(const struct mt_elf *,
+                            const struct mt_elf_section *);
 /* The bytes of a section, decompressed; they live as long as the file.  False
  * if it has none, or they cannot be decompressed. */
 bool mt_elf_section_data(struct mt_elf *, const struct mt_elf_section *,

@@ -46,13 +46,11 @@ void mt_dwarf_forget_unit(struct mt_dwarf *dwarf, struct mt_unit *unit)
 {
     dwarf->table_bytes -= mt_unit_tables_bytes(&unit->tables) +
                           unit->lines.rows_room * sizeof(*unit->lines.rows) +
-                          unit->n_files * sizeof(*unit->files);
+                          mt_lines_files_bytes(&unit->files);
     mt_unit_tables_free(&unit->tables);
     mt_lines_free(&unit->lines);
-    free(unit->files);
-    unit->files = NULL;
-    unit->n_files = 0;
-    unit->tables_read = unit->lines_read = false;
+    mt_lines_files_free(&unit->files);
+    unit->tables_read = unit->lines_read = unit->files_read = false;
 }
 
 void mt_debug_file_close(struct mt_dwarf *dwarf, struct mt_debug_file *debug)

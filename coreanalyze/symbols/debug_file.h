@@ -21,13 +21,12 @@ struct mt_dwarf_options {
 
 struct mt_unit {
     struct mt_unit_header header;
-    bool tables_read, lines_read, split_sought;
+    bool tables_read, lines_read, files_read, split_sought;
     struct mt_debug_file *split_side; /* where its other half is */
     struct mt_unit *split;
     struct mt_unit_tables tables;
     struct mt_line_table lines;
-    const char **files; /* by index in the file table; NULL: not asked yet */
-    size_t n_files;
+    struct mt_line_files files;
 };
 /* One file with DWARF. */
 struct mt_debug_file {

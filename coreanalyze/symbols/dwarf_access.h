@@ -39,7 +39,7 @@ struct mt_dwarf_file {
     /* The sections for libdwarf: section 0 is ELF's empty one. */
     struct section {
         const char *name;
-        const uint8_t *data;
+        const struct mt_elf_section *from;
         size_t bytes;
     } sections[MAX_SECTIONS];
     unsigned n_sections, n_shown; /* libdwarf sees the first ones alone */
@@ -48,24 +48,16 @@ struct mt_dwarf_file {
 
 /* Sections of functions, names, code and lines.  libdwarf sees the first ones
  * alone: what it does not need it cannot trip over. */
-#define N_SHOWN 11
+#define N_SHOWN 9
 static const char *const wanted[] = {
-    ".debug_info",
-    ".debug_abbrev",
-    ".debug_str",
-    ".debug_line",
-    ".debug_line_str",
-    ".debug_info.dwo",
-    ".debug_abbrev.dwo",
-    ".debug_str.dwo",
-    ".debug_line.dwo",
-    ".debug_cu_index",
+    ".debug_info",         ".debug_abbrev",
+    ".debug_str",          ".debug_line_str",
+    ".debug_info.dwo",     ".debug_abbrev.dwo",
+    ".debug_str.dwo",      ".debug_cu_index",
     ".debug_addr", /* or a unit that starts at an index is an error */
-    ".debug_ranges",
-    ".debug_rnglists",
-    ".debug_str_offsets",
-    ".debug_rnglists.dwo",
-    ".debug_str_offsets.dwo",
+    ".debug_line",         ".debug_ranges",
+    ".debug_rnglists",     ".debug_str_offsets",
+    ".debug_rnglists.dwo", ".debug_str_offsets.dwo",
 };
 
 static const struct mt_elf_section *find_section(struct mt_elf *elf,
@@ -78,6 +70,17 @@ static const struct mt_elf_section *find_section(struct mt_elf *elf,
         return section;
     strncat(old, name + 1, sizeof(old) - 3); /* .zdebug_info */
     return mt_elf_find(elf, old);
+}
+
+/* A section is inflated when it is first read: most questions need few. */
+static struct mt_bytes section_load(struct mt_dwarf_file *file, unsigned index)
+{
+    struct mt_bytes bytes = {NULL, 0};
+
+    if (!mt_elf_section_data(file->elf, file->sections[index].from, &bytes.data,
+                             &bytes.bytes))
+        bytes.bytes = 0;
+    return bytes;
 }
 
 /* A file may have skeletons and split units (clang's -gsplit-dwarf=single). */
@@ -93,18 +96,24 @@ static bool collect_sections(struct mt_dwarf_file *file, bool split)
         const struct mt_elf_section *from = find_section(file->elf, wanted[i]);
         struct section *to = &file->sections[file->n_sections];
 
-        if (from == NULL || (split && !strstr(wanted[i], ".dwo")) ||
-            !mt_elf_section_data(file->elf, from, &to->data, &to->bytes))
+        if (from == NULL || (split && !strstr(wanted[i], ".dwo")))
             continue;
+        to->bytes = mt_elf_section_bytes(file->elf, from);
         /* 20210528 takes 8 from the size of .debug_addr unseen. */
         if (to->bytes < 8)
             continue;
         to->name = wanted[i];
+        to->from = from;
         file->n_sections++;
         if (i < N_SHOWN)
             file->n_shown = file->n_sections;
-        info = info || strncmp(to->name, ".debug_info", 11) == 0;
-        abbrev = abbrev || strncmp(to->name, ".debug_abbrev", 13) == 0;
+        bool is_info = strncmp(to->name, ".debug_info", 11) == 0;
+        bool is_abbrev = strncmp(to->name, ".debug_abbrev", 13) == 0;
+        if ((is_info || is_abbrev) &&
+            section_load(file, file->n_sections - 1).bytes != 0) {
+            info = info || is_info;
+            abbrev = abbrev || is_abbrev;
+        }
     }
     return info && abbrev;
 }
@@ -132,8 +141,11 @@ static int load_section(void *object, section_index index, Dwarf_Small **data,
     (void)error;
     if (index == 0 || index >= file->n_shown)
         return DW_DLV_NO_ENTRY;
+    struct mt_bytes bytes = section_load(file, (unsigned)index);
+    if (bytes.bytes == 0)
+        return DW_DLV_NO_ENTRY;
     /* libdwarf only reads from it. */
-    *data = (Dwarf_Small *)(uintptr_t)file->sections[index].data;
+    *data = (Dwarf_Small *)(uintptr_t)bytes.data;
     return DW_DLV_OK;
 }
 

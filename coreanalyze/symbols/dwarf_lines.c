@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dwarf_lines.c - the line programs of DWARF 2 to 5, as their section 6.2
- * defines them.
+ * dwarf_lines.c - the line programs of DWARF 2 to 5, and the names of files in
+ * their headers, as their section 6.2 defines them.
  */
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
@@ -20,6 +20,25 @@ enum {
     LNS_FIXED_ADVANCE_PC
 };
 enum { LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS };
+enum { LNCT_PATH = 1, LNCT_DIRECTORY };
+enum { /* DW_FORM_* that tables of files may have */
+       FORM_BLOCK2 = 0x03,
+       FORM_BLOCK4,
+       FORM_DATA2,
+       FORM_DATA4,
+       FORM_DATA8,
+       FORM_STRING,
+       FORM_BLOCK,
+       FORM_BLOCK1,
+       FORM_DATA1,
+       FORM_STRP = 0x0e,
+       FORM_UDATA,
+       FORM_DATA16 = 0x1e,
+       FORM_LINE_STRP
+};
+
+#define MAX_FILES 65536 /* and directories, of one unit */
+#define MAX_FIELDS 16   /* of an entry; DWARF 5 defines five */
 
 struct program {
     const uint8_t *at, *end;
@@ -28,6 +47,8 @@ struct program {
     int8_t line_base;
     uint8_t line_range, opcode_base;
     const uint8_t *operands; /* of standard opcodes, from 1 */
+    const uint8_t *code;
+    unsigned version, offset_bytes;
     struct mt_line_table *table;
     size_t sequence; /* its first row */
 };
@@ -63,10 +84,10 @@ static uint64_t lines_take_leb(struct program *program, bool is_signed)
     return value;
 }
 
-/* The header, up to the names of files: libdwarf reads those. */
+/* The header, up to the names of files. */
 static bool lines_read_header(struct program *program)
 {
-    size_t offset_bytes = 4;
+    unsigned offset_bytes = 4;
     uint64_t length = lines_take(program, 4);
 
     if (length == 0xffffffffu) {
@@ -82,6 +103,8 @@ static bool lines_read_header(struct program *program)
     if (version >= 5 &&
         (lines_take(program, 1) != 8 || lines_take(program, 1) != 0))
         return false; /* sizes of addresses, segments */
+    program->version = version;
+    program->offset_bytes = offset_bytes;
     length = lines_take(program, offset_bytes);
     if (program->broken || length > (uint64_t)(program->end - program->at))
         return false;
@@ -97,7 +120,7 @@ static bool lines_read_header(struct program *program)
     if (program->opcode_base == 0 || program->line_range == 0 ||
         code - program->at < program->opcode_base - 1)
         return false;
-    program->at = code;
+    program->code = code;
     return !program->broken;
 }
 
@@ -226,6 +249,7 @@ bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
     program.end = section + bytes;
     if (!lines_read_header(&program))
         return false;
+    program.at = program.code;
     start_sequence(&row);
     while (memory && !program.broken && program.at < program.end) {
         unsigned opcode = (unsigned)lines_take(&program, 1);
@@ -246,6 +270,227 @@ void mt_lines_free(struct mt_line_table *table)
     free(table->rows);
     mt_intervals_free(&table->sequences);
     *table = (struct mt_line_table){0};
+}
+
+/* The bytes up to a 0, which is left out. */
+static size_t lines_take_text(struct program *program)
+{
+    const uint8_t *from = program->at;
+    const uint8_t *end = memchr(from, 0, (size_t)(program->end - from));
+
+    if (end == NULL) {
+        program->broken = true;
+        program->at = program->end;
+        return 0;
+    }
+    program->at = end + 1;
+    return (size_t)(end - from);
+}
+
+static bool add_text(struct mt_line_text **array, size_t *n, size_t *room,
+                     struct mt_line_text text)
+{
+    if (*n >= MAX_FILES || !mt_grow(array, room, *n + 1, sizeof **array))
+        return false;
+    (*array)[(*n)++] = text;
+    return true;
+}
+
+static bool add_file(struct mt_line_files *files, struct mt_line_text name,
+                     uint64_t directory)
+{
+    if (files->n >= MAX_FILES ||
+        !mt_grow(&files->at, &files->room, files->n + 1, sizeof *files->at))
+        return false;
+    files->at[files->n++] = (struct mt_line_file){
+        .name = name,
+        .directory = directory < MAX_FILES ? (uint32_t)directory : MAX_FILES};
+    return true;
+}
+
+/* DWARF 2 to 4: both tables are numbered from 1, and 0 is the directory of the
+ * compilation. */
+static bool lines_old_files(struct program *program, const uint8_t *section,
+                            struct mt_line_files *out)
+{
+    struct mt_line_text none = {0, MT_LINE_NONE};
+
+    if (!add_text(&out->directories, &out->n_directories,
+                  &out->directories_room, none) ||
+        !add_file(out, none, 0))
+        return false;
+    for (;;) {
+        struct mt_line_text text = {(uint64_t)(program->at - section),
+                                    MT_LINE_SECTION};
+
+        if (lines_take_text(program) == 0)
+            break;
+        if (!add_text(&out->directories, &out->n_directories,
+                      &out->directories_room, text))
+            return false;
+    }
+    while (!program->broken) {
+        struct mt_line_text text = {(uint64_t)(program->at - section),
+                                    MT_LINE_SECTION};
+
+        if (lines_take_text(program) == 0)
+            break;
+        uint64_t directory = lines_take_leb(program, false);
+        lines_take_leb(program, false); /* time */
+        lines_take_leb(program, false); /* bytes */
+        if (!add_file(out, text, directory))
+            return false;
+    }
+    return true;
+}
+
+/* One field of an entry: a number, or a text. */
+static uint64_t lines_take_field(struct program *program, uint64_t form,
+                                 const uint8_t *section,
+                                 struct mt_line_text *text)
+{
+    uint64_t bytes;
+
+    switch (form) {
+    case FORM_STRING:
+        *text = (struct mt_line_text){(uint64_t)(program->at - section),
+                                      MT_LINE_SECTION};
+        lines_take_text(program);
+        return 0;
+    case FORM_STRP:
+    case FORM_LINE_STRP:
+        *text = (struct mt_line_text){
+            lines_take(program, program->offset_bytes),
+            form == FORM_STRP ? MT_LINE_STRP : MT_LINE_LINE_STRP};
+        return 0;
+    case FORM_UDATA:
+        return lines_take_leb(program, false);
+    case FORM_DATA1:
+        return lines_take(program, 1);
+    case FORM_DATA2:
+        return lines_take(program, 2);
+    case FORM_DATA4:
+        return lines_take(program, 4);
+    case FORM_DATA8:
+        return lines_take(program, 8);
+    case FORM_DATA16:
+        bytes = 16;
+        break;
+    case FORM_BLOCK:
+        bytes = lines_take_leb(program, false);
+        break;
+    case FORM_BLOCK1:
+        bytes = lines_take(program, 1);
+        break;
+    case FORM_BLOCK2:
+        bytes = lines_take(program, 2);
+        break;
+    case FORM_BLOCK4:
+        bytes = lines_take(program, 4);
+        break;
+    default: /* its length is not known */
+        program->broken = true;
+        return 0;
+    }
+    if (bytes > (uint64_t)(program->end - program->at))
+        program->broken = true;
+    else
+        program->at += bytes;
+    return 0;
+}
+
+/* A table of DWARF 5: of directories if not IS_FILES.  Every form takes at
+ * least a byte, so that the section's end bounds the table. */
+static bool lines_new_table(struct program *program, const uint8_t *section,
+                            bool is_files, struct mt_line_files *out)
+{
+    uint64_t kinds[MAX_FIELDS], forms[MAX_FIELDS];
+    unsigned n = (unsigned)lines_take(program, 1);
+
+    if (n > MAX_FIELDS)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        kinds[i] = lines_take_leb(program, false);
+        forms[i] = lines_take_leb(program, false);
+    }
+    uint64_t count = lines_take_leb(program, false);
+    for (uint64_t i = 0; n > 0 && i < count; i++) {
+        struct mt_line_text name = {0, MT_LINE_NONE};
+        uint64_t directory = 0;
+
+        for (unsigned j = 0; j < n; j++) {
+            struct mt_line_text text = {0, MT_LINE_NONE};
+            uint64_t number =
+                lines_take_field(program, forms[j], section, &text);
+
+            if (kinds[j] == LNCT_PATH)
+                name = text;
+            else if (kinds[j] == LNCT_DIRECTORY)
+                directory = number;
+        }
+        if (program->broken)
+            return false;
+        if (is_files ? !add_file(out, name, directory)
+                     : !add_text(&out->directories, &out->n_directories,
+                                 &out->directories_room, name))
+            return false;
+    }
+    return true;
+}
+
+void mt_lines_files(const struct mt_line_sections *sections, uint64_t offset,
+                    struct mt_line_files *out)
+{
+    struct mt_bytes lines = sections->at[MT_LINE_SECTION];
+    struct program program = {.at = lines.data};
+
+    if (offset >= lines.bytes)
+        return;
+    program.at = lines.data + offset;
+    program.end = lines.data + lines.bytes;
+    if (!lines_read_header(&program))
+        return;
+    program.at = program.operands + program.opcode_base;
+    program.end = program.code;
+    if (program.version < 5)
+        lines_old_files(&program, lines.data, out);
+    else if (lines_new_table(&program, lines.data, false, out))
+        lines_new_table(&program, lines.data, true, out);
+}
+
+static const char *line_text(const struct mt_line_sections *sections,
+                             struct mt_line_text text)
+{
+    return text.in == MT_LINE_NONE
+               ? NULL
+               : mt_string_at(sections->at[text.in], text.offset);
+}
+
+bool mt_lines_file(const struct mt_line_sections *sections,
+                   const struct mt_line_files *files, uint32_t index,
+                   const char **name, const char **directory)
+{
+    *name = *directory = NULL;
+    if (index >= files->n)
+        return false;
+    const struct mt_line_file *file = &files->at[index];
+    *name = line_text(sections, file->name);
+    if (file->directory < files->n_directories)
+        *directory = line_text(sections, files->directories[file->directory]);
+    return *name != NULL;
+}
+
+void mt_lines_files_free(struct mt_line_files *files)
+{
+    free(files->directories);
+    free(files->at);
+    *files = (struct mt_line_files){0};
+}
+
+size_t mt_lines_files_bytes(const struct mt_line_files *files)
+{
+    return files->directories_room * sizeof *files->directories +
+           files->room * sizeof *files->at;
 }
 
 const struct mt_line_row *mt_lines_find(const struct mt_line_table *table,

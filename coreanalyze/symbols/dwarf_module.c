@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define MAX_INLINED 64 /* levels of inlining in one pc */
-#define MAX_FILES 65536
 /* Bytes that libdwarf keeps for a unit that was read, about. */
 #define UNIT_BYTES 2048
 
@@ -153,54 +152,66 @@ static char *dwarf_join(const char *directory, const char *name)
     return path;
 }
 
-static const char *read_file_name(struct mt_dwarf *dwarf, struct mt_die *die,
-                                  uint32_t index)
+static struct mt_line_sections line_sections(struct mt_dwarf *dwarf)
 {
     struct mt_dwarf_file *file = dwarf->main.file;
+
+    return (struct mt_line_sections){
+        {[MT_LINE_SECTION] = mt_dwarf_section(file, ".debug_line"),
+         [MT_LINE_LINE_STRP] = mt_dwarf_section(file, ".debug_line_str"),
+         [MT_LINE_STRP] = mt_dwarf_section(file, ".debug_str")}};
+}
+
+static const char *read_file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                                  struct mt_die *die, uint32_t index)
+{
+    struct mt_line_sections sections = line_sections(dwarf);
     const char *name, *directory;
 
-    if (!mt_dwarf_line_file(file, die, index, &name, &directory))
+    if (!mt_lines_file(&sections, &unit->files, index, &name, &directory))
         return NULL;
-    const char *compiled_in = mt_die_text(file, die, MT_DIE_COMP_DIR);
+    const char *compiled_in =
+        mt_die_text(dwarf->main.file, die, MT_DIE_COMP_DIR);
     char *in = directory != NULL ? dwarf_join(compiled_in, directory) : NULL;
     char *path = dwarf_join(in != NULL ? in : compiled_in, name);
     free(in);
     return mt_strings_take(dwarf->options.strings, path);
 }
 
+static void read_files(struct mt_dwarf *dwarf, struct mt_unit *unit,
+                       struct mt_die *die)
+{
+    struct mt_line_sections sections = line_sections(dwarf);
+    uint64_t offset;
+
+    if (mt_die_line_table(dwarf->main.file, die, &offset))
+        mt_lines_files(&sections, offset, &unit->files);
+    dwarf->table_bytes += mt_lines_files_bytes(&unit->files);
+}
+
 /* The path of an entry of a unit's file table, kept. */
 static const char *file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
                              struct mt_die *die, uint32_t index)
 {
-    if (index >= MAX_FILES)
+    if (!unit->files_read)
+        read_files(dwarf, unit, die);
+    unit->files_read = true;
+    if (index >= unit->files.n)
         return NULL;
-    if (index >= unit->n_files) {
-        size_t before = unit->n_files;
-
-        if (!mt_grow(&unit->files, &unit->n_files, (size_t)index + 1,
-                     sizeof *unit->files))
-            return NULL;
-        dwarf->table_bytes += (unit->n_files - before) * sizeof *unit->files;
-    }
-    if (unit->files[index] == NULL)
-        unit->files[index] = read_file_name(dwarf, die, index);
-    return unit->files[index];
+    struct mt_line_file *file = &unit->files.at[index];
+    if (file->path == NULL)
+        file->path = read_file_name(dwarf, unit, die, index);
+    return file->path;
 }
 
 static void dwarf_read_lines(struct mt_dwarf *dwarf, struct mt_unit *unit,
                              struct mt_die *die)
 {
-    struct mt_elf *elf = dwarf->main.elf;
-    const struct mt_elf_section *section = mt_elf_find(elf, ".debug_line");
-    const uint8_t *data;
+    struct mt_bytes lines = mt_dwarf_section(dwarf->main.file, ".debug_line");
     uint64_t offset;
-    size_t bytes;
 
-    if (section == NULL)
-        section = mt_elf_find(elf, ".zdebug_line");
-    if (section != NULL && mt_die_line_table(dwarf->main.file, die, &offset) &&
-        mt_elf_section_data(elf, section, &data, &bytes))
-        mt_lines_read(data, bytes, offset, &unit->lines);
+    if (mt_die_line_table(dwarf->main.file, die, &offset))
+        mt_lines_read(lines.data, lines.bytes, offset, &unit->lines);
     dwarf->table_bytes += unit->lines.rows_room * sizeof(*unit->lines.rows);
 }
 

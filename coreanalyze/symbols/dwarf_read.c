@@ -250,13 +250,11 @@ static bool offset_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     return got;
 }
 
-static struct mt_bytes section_bytes(const struct mt_dwarf_file *file,
-                                     const char *name)
+struct mt_bytes mt_dwarf_section(struct mt_dwarf_file *file, const char *name)
 {
     for (unsigned i = 1; i < file->n_sections; i++)
         if (strcmp(file->sections[i].name, name) == 0)
-            return (struct mt_bytes){file->sections[i].data,
-                                     file->sections[i].bytes};
+            return section_load(file, i);
     return (struct mt_bytes){NULL, 0};
 }
 
@@ -285,11 +283,12 @@ static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
     uint64_t base = 0;
     Dwarf_Unsigned index = 0;
     Dwarf_Die unit = NULL;
-    bool indexed, split = section_bytes(file, ".debug_str_offsets").bytes == 0;
-    struct mt_bytes table = section_bytes(file, split ? ".debug_str_offsets.dwo"
-                                                      : ".debug_str_offsets");
+    bool indexed;
+    bool split = mt_dwarf_section(file, ".debug_str_offsets").bytes == 0;
+    struct mt_bytes table = mt_dwarf_section(
+        file, split ? ".debug_str_offsets.dwo" : ".debug_str_offsets");
     struct mt_bytes strings =
-        section_bytes(file, split ? ".debug_str.dwo" : ".debug_str");
+        mt_dwarf_section(file, split ? ".debug_str.dwo" : ".debug_str");
 
     if (!dwarf_read_ok(
             file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
@@ -319,7 +318,8 @@ static const char *supplement_text(struct mt_dwarf_file *file,
         !dwarf_read_ok(file,
                        dwarf_global_formref(attribute, &offset, &file->error)))
         return NULL;
-    return mt_string_at(section_bytes(file->supplement, ".debug_str"), offset);
+    return mt_string_at(mt_dwarf_section(file->supplement, ".debug_str"),
+                        offset);
 }
 
 static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
@@ -473,11 +473,11 @@ struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
     dwarf_get_version_of_die(unwrap_die(unit), &version, &offset_bytes);
     space.version = version;
     space.offset_bytes = offset_bytes == 8 ? 8 : 4;
-    space.addresses = section_bytes(file, ".debug_addr");
-    space.ranges = section_bytes(file, ".debug_ranges");
-    space.lists = section_bytes(file, ".debug_rnglists");
+    space.addresses = mt_dwarf_section(file, ".debug_addr");
+    space.ranges = mt_dwarf_section(file, ".debug_ranges");
+    space.lists = mt_dwarf_section(file, ".debug_rnglists");
     if (space.lists.bytes == 0)
-        space.lists = section_bytes(file, ".debug_rnglists.dwo");
+        space.lists = mt_dwarf_section(file, ".debug_rnglists.dwo");
     if (!offset_attribute(file, unwrap_die(unit), DW_AT_addr_base,
                           &space.addr_base, &indexed))
         offset_attribute(file, unwrap_die(unit), DW_AT_GNU_addr_base,
@@ -496,19 +496,6 @@ struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
     return space;
 }
 
-static Dwarf_Line_Context line_context(struct mt_dwarf_file *file,
-                                       struct mt_die *unit,
-                                       Dwarf_Unsigned *version)
-{
-    Dwarf_Line_Context context = NULL;
-    Dwarf_Small tables = 0;
-
-    if (!dwarf_read_ok(file, dwarf_srclines_b(unwrap_die(unit), version,
-                                              &tables, &context, &file->error)))
-        return NULL;
-    return context;
-}
-
 bool mt_die_line_table(struct mt_dwarf_file *file, struct mt_die *unit,
                        uint64_t *offset)
 {
@@ -516,26 +503,4 @@ bool mt_die_line_table(struct mt_dwarf_file *file, struct mt_die *unit,
 
     return dwarf_read_reference(file, unwrap_die(unit), DW_AT_stmt_list, offset,
                                 &in_supplement);
-}
-
-bool mt_dwarf_line_file(struct mt_dwarf_file *file, struct mt_die *unit,
-                        uint32_t index, const char **name,
-                        const char **directory)
-{
-    Dwarf_Unsigned version = 0, number = 0, time = 0, bytes = 0;
-    Dwarf_Form_Data16 *digest = NULL;
-    Dwarf_Line_Context context = line_context(file, unit, &version);
-
-    *name = *directory = NULL;
-    if (context == NULL)
-        return false;
-    if (dwarf_read_ok(file, dwarf_srclines_files_data_b(
-                                context, index, name, &number, &time, &bytes,
-                                &digest, &file->error)) &&
-        (version >= 5 || number != 0))
-        dwarf_read_ok(
-            file, dwarf_srclines_include_dir_data(context, (Dwarf_Signed)number,
-                                                  directory, &file->error));
-    dwarf_srclines_dealloc_b(context);
-    return *name != NULL;
 }

@@ -84,16 +84,11 @@ struct mt_code mt_die_code(struct mt_dwarf_file *, struct mt_die *);
 /* The bases of a unit's addresses and range lists, from its DIE. */
 struct mt_address_space mt_unit_space(struct mt_dwarf_file *,
                                       struct mt_die *unit);
-/* The offset of a unit's line table in .debug_line.  Its rows are read by
- * dwarf_lines.c: libdwarf 20210528 starts the rows of DWARF 5 in the wrong file
- * (0, where the compilers mean 1), and makes an object of every row. */
+/* The offset of a unit's line table in .debug_line, which dwarf_lines.c
+ * reads. */
 bool mt_die_line_table(struct mt_dwarf_file *, struct mt_die *unit,
                        uint64_t *offset);
-/* An entry of a unit's file table: NAME, which may be a path, in DIRECTORY,
- * which may be NULL, or relative to the directory of the compilation.  Both
- * point into sections. */
-bool mt_dwarf_line_file(struct mt_dwarf_file *, struct mt_die *unit,
-                        uint32_t index, const char **name,
-                        const char **directory);
+/* A section, inflated; without bytes if there is none. */
+struct mt_bytes mt_dwarf_section(struct mt_dwarf_file *, const char *name);
 
 #endif

@@ -45,6 +45,30 @@ struct mt_line_table {
     struct mt_intervals sequences; /* values: first row, and
                                    their number << 32 */
 };
+/* Where the text of a table of files is. */
+enum mt_line_text_in {
+    MT_LINE_SECTION, /* .debug_line itself */
+    MT_LINE_LINE_STRP,
+    MT_LINE_STRP,
+    MT_LINE_NONE
+};
+struct mt_line_sections {
+    struct mt_bytes at[MT_LINE_NONE];
+};
+struct mt_line_text {
+    uint64_t offset : 56, in : 8;
+};
+struct mt_line_file {
+    struct mt_line_text name;
+    const char *path; /* joined with its directories, when first asked for */
+    uint32_t directory;
+};
+/* The files of a line program, by the numbers that its rows have. */
+struct mt_line_files {
+    struct mt_line_text *directories;
+    struct mt_line_file *at;
+    size_t n_directories, directories_room, n, room;
+};
 
 /* False when out of memory; what could be read is kept in any case. */
 bool mt_unit_read(struct mt_dwarf_file *, struct mt_die *unit,
@@ -66,6 +90,18 @@ const struct mt_container *mt_unit_container(const struct mt_unit_tables *,
 bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
                    struct mt_line_table *);
 void mt_lines_free(struct mt_line_table *); /* what it holds */
+/* The table of files of the line program at OFFSET, as far as it can be
+ * read. */
+void mt_lines_files(const struct mt_line_sections *, uint64_t offset,
+                    struct mt_line_files *);
+/* An entry of it: NAME, which may be a path, in DIRECTORY, which may be NULL,
+ * or relative to the directory of the compilation.  Both point into sections.
+ */
+bool mt_lines_file(const struct mt_line_sections *,
+                   const struct mt_line_files *, uint32_t index,
+                   const char **name, const char **directory);
+void mt_lines_files_free(struct mt_line_files *); /* what it holds */
+size_t mt_lines_files_bytes(const struct mt_line_files *);
 /* The row that PC belongs to, or NULL. */
 const struct mt_line_row *mt_lines_find(const struct mt_line_table *,
                                         uint64_t pc);
