@@ -21,11 +21,12 @@ enum mt_holder_kind {
     MT_HOLDER_THREAD,  /* registers, stack, thread-local storage */
     MT_HOLDER_MODULE,  /* writable data */
     MT_HOLDER_MAPPING, /* another writable mapping; it has no places */
+    MT_HOLDER_KERNEL,  /* a word that the kernel holds */
 };
 
 struct mt_holder {
     enum mt_holder_kind kind;
-    uint32_t index; /* of the thread, module or mapping in the source */
+    uint32_t index; /* of the thread, module, mapping or kernel word */
     uint32_t first; /* its first place; UINT32_MAX: none */
     struct mt_show_sum retained;
 };

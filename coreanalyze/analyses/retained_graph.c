@@ -43,6 +43,7 @@ static uint32_t holder_of(struct builder *b, const struct mt_root_range *place)
     struct mt_holder holder = {
         .kind = place->kind == MT_ROOT_MODULE    ? MT_HOLDER_MODULE
                 : place->kind == MT_ROOT_MAPPING ? MT_HOLDER_MAPPING
+                : place->kind == MT_ROOT_KERNEL  ? MT_HOLDER_KERNEL
                                                  : MT_HOLDER_THREAD,
         .index = place->index,
         .first = NONE};
@@ -244,7 +245,7 @@ static unsigned graph_weakness(const struct builder *b,
     if (holder->kind == MT_HOLDER_MODULE)
         return options->library &&
                options->library(options->context, holder->index);
-    return holder->kind == MT_HOLDER_MAPPING ? 2 : 3;
+    return holder->kind == MT_HOLDER_THREAD ? 3 : 2;
 }
 
 /* Lists the holders by their strength. */

@@ -71,6 +71,7 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
         {"mariadb", MT_HEURISTIC_MARIADB},
         {"zend", MT_HEURISTIC_ZEND},
         {"llvm", MT_HEURISTIC_LLVM},
+        {"exception", MT_HEURISTIC_EXCEPTION},
         {"fontconfig", MT_HEURISTIC_FONTCONFIG},
         {"interior", MT_HEURISTIC_INTERIOR},
         {"all", MT_HEURISTICS_ALL},
@@ -82,7 +83,7 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
                              "heuristic (stdstring, length64, newarray, "
                              "multipleinheritance, cpython, hashbrown, "
                              "gobject, fontconfig, ralloc, mariadb, zend, "
-                             "llvm, all, interior, none)",
+                             "llvm, exception, all, interior, none)",
                              error);
 }
 

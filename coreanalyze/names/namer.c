@@ -228,6 +228,36 @@ char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
     return namer_close(namer, out, &text);
 }
 
+static void put_kernel_word(FILE *out, const struct mt_namer *namer,
+                            uint32_t index)
+{
+    const struct mt_source *source = namer->model->source;
+    const struct mt_kernel_word *word;
+
+    if (index >= source->n_kernel_words) {
+        fputs("the kernel", out);
+        return;
+    }
+    word = &source->kernel_words[index];
+    if (word->kind == MT_KERNEL_TIMER)
+        fprintf(out, "value of POSIX timer %" PRIu32, word->id);
+    else
+        fprintf(out, "data of descriptor %" PRIu32 " in epoll %" PRIu32,
+                word->watched, word->id);
+}
+
+char *mt_name_kernel_word(const struct mt_namer *namer, uint32_t index)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return namer_close(namer, NULL, NULL);
+    put_kernel_word(out, namer, index);
+    return namer_close(namer, out, &text);
+}
+
 char *mt_name_word(const struct mt_namer *namer,
                    const struct mt_root_range *place)
 {
@@ -237,6 +267,10 @@ char *mt_name_word(const struct mt_namer *namer,
 
     if (out == NULL)
         return namer_close(namer, NULL, NULL);
+    if (place->kind == MT_ROOT_KERNEL) {
+        put_kernel_word(out, namer, place->index);
+        return namer_close(namer, out, &text);
+    }
     namer_put_thread(out, namer, place->index);
     if (place->kind == MT_ROOT_DTV)
         fputs(" vector of TLS blocks", out);

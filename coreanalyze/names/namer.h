@@ -23,6 +23,8 @@ struct mt_namer {
 char *mt_name_address(const struct mt_namer *, uint64_t address);
 /* "thread 3 (4242 worker)" */
 char *mt_name_thread(const struct mt_namer *, uint32_t index);
+/* "data of descriptor 7 in epoll 3" */
+char *mt_name_kernel_word(const struct mt_namer *, uint32_t index);
 /* A root outside of memory, such as a register. */
 char *mt_name_word(const struct mt_namer *, const struct mt_root_range *);
 

@@ -41,18 +41,6 @@ static bool is_counted_box(struct mt_memory_view *memory,
            (uint32_t)magic == MT_GLIB_BOX;
 }
 
-static bool is_code(struct mt_memory_view *memory, uint64_t address, bool *none)
-{
-    const struct mt_mapping *mapping;
-    uint64_t word = 1;
-
-    if (!mt_memory_view_word(memory, address, &word))
-        return false;
-    *none = word == 0;
-    mapping = mt_source_mapping(memory->source, word);
-    return mapping && (mapping->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED));
-}
-
 #define CLOSURE_BEFORE                                                         \
     32u                   /* two marshallers, the data of the first, a spare   \
                            */
@@ -70,11 +58,12 @@ static bool is_closure(struct mt_memory_view *memory,
         p->bytes < CLOSURE_BEFORE + CLOSURE_BYTES)
         return false;
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (!is_code(memory, p->start + functions[i], &none) && !none)
+        if (!mt_layout_code(memory, p->start + functions[i], &none) && !none)
             return false;
-    return is_code(memory, p->start + CLOSURE_BEFORE + 8, &none) ||
+    return mt_layout_code(memory, p->start + CLOSURE_BEFORE + 8, &none) ||
            (none && p->bytes >= CLOSURE_BEFORE + CLOSURE_BYTES + 8 &&
-            is_code(memory, p->start + CLOSURE_BEFORE + CLOSURE_BYTES, &none));
+            mt_layout_code(memory, p->start + CLOSURE_BEFORE + CLOSURE_BYTES,
+                           &none));
 }
 
 #define SLAB_SPARE 16u /* bytes that a slab is smaller than its alignment */

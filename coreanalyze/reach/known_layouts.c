@@ -20,6 +20,43 @@ bool mt_layout_address(struct mt_memory_view *memory, uint64_t at,
            *address < UINT64_C(1) << 47;
 }
 
+bool mt_layout_code(struct mt_memory_view *memory, uint64_t address, bool *none)
+{
+    const struct mt_mapping *mapping;
+    uint64_t word = 1;
+
+    if (!mt_memory_view_word(memory, address, &word))
+        return false;
+    *none = word == 0;
+    mapping = mt_source_mapping(memory->source, word);
+    return mapping && (mapping->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED));
+}
+
+/* --- C++ --- */
+
+#define EXCEPTION 128u        /* the object, after its record */
+#define EXCEPTION_CAUGHT 16u  /* the list of caught ones leads to here */
+#define EXCEPTION_UNWOUND 96u /* an unwinder keeps this */
+
+/* The record of libstdc++ and of libc++: after a count of references its type,
+ * a destructor or 0, two handlers, and what the unwinder calls at the end. */
+bool mt_layout_exception(struct mt_memory_view *memory,
+                         const struct mt_inner_pointer *p)
+{
+    uint64_t type, vtable;
+    bool none = false;
+
+    return p->bytes >= EXCEPTION &&
+           (p->offset == EXCEPTION || p->offset == EXCEPTION_CAUGHT ||
+            p->offset == EXCEPTION_UNWOUND) &&
+           mt_layout_address(memory, p->start + 16, &type) &&
+           mt_layout_address(memory, type, &vtable) &&
+           (mt_layout_code(memory, p->start + 24, &none) || none) &&
+           mt_layout_code(memory, p->start + 32, &none) &&
+           mt_layout_code(memory, p->start + 40, &none) &&
+           mt_layout_code(memory, p->start + EXCEPTION_UNWOUND + 8, &none);
+}
+
 /* --- CPython --- */
 
 #define PY_TYPE_OF 8u      /* of an object, after its count of references */

@@ -25,6 +25,10 @@ struct mt_known_layouts {
 bool mt_layout_address(struct mt_memory_view *memory, uint64_t at,
                        uint64_t *address);
 
+/* Is the word at `address` that of code?  `*none`: it is 0. */
+bool mt_layout_code(struct mt_memory_view *memory, uint64_t address,
+                    bool *none);
+
 /* CPython: the header of the garbage collector, and where the object has them
  * the pointers to its dictionary and weak references, lie before the object.
  * The values of attributes are pointed to from there, after their order. */
@@ -56,6 +60,9 @@ bool mt_layout_mariadb(struct mt_memory_view *memory,
 /* PHP: the hash of a table lies before its elements. */
 bool mt_layout_zend(struct mt_memory_view *memory,
                     const struct mt_inner_pointer *pointer);
+/* C++: the runtime's record of an exception lies before it. */
+bool mt_layout_exception(struct mt_memory_view *memory,
+                         const struct mt_inner_pointer *pointer);
 /* LLVM: the operands of a value lie before it. */
 bool mt_layout_llvm(struct mt_memory_view *memory,
                     const struct mt_inner_pointer *pointer);

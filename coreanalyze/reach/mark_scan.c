@@ -181,6 +181,7 @@ static unsigned scan_known_layout(struct mt_scan *scan,
         {MT_HEURISTIC_MARIADB, mt_layout_mariadb},
         {MT_HEURISTIC_ZEND, mt_layout_zend},
         {MT_HEURISTIC_LLVM, mt_layout_llvm},
+        {MT_HEURISTIC_EXCEPTION, mt_layout_exception},
     };
     unsigned wanted = scan->options->heuristics;
 

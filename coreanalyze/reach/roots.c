@@ -6,9 +6,9 @@
  * in the trace, in a heap, in the library's own data, or in the unused part of
  * a stack that is known (thread_stacks.h): what is below the stack pointer and
  * its red zone is stale. glibc keeps stacks of threads that have ended for the
- * next thread; only their control block counts, which holds what the thread
- * returned.  Any other mapping is searched whole: it may hold the stacks of
- * many coroutines.
+ * next thread, with their records and thread-local storage; of all that only
+ * what a thread returned counts, until it is joined.  Any other mapping is
+ * searched whole: it may hold the stacks of many coroutines.
  */
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/reach/thread_stacks.h"
@@ -19,6 +19,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
 #define DTV_OFFSET 8u /* of the pointer in the control block */
 #define DTV_SKIP 16u  /* it points after the first entry of the vector */
 
@@ -146,12 +149,23 @@ static bool sort_threads(struct finder *f)
     return true;
 }
 
+static bool polls_in_core(const struct mt_source *source,
+                          const struct mt_thread *thread)
+{
+    uint64_t call = thread->registers[MT_REG_ORIG_RAX];
+
+    return source->process.kind == MT_SOURCE_CORE && thread->has_registers &&
+           (call == SYS_epoll_wait || call == SYS_epoll_pwait ||
+            call == SYS_epoll_pwait2);
+}
+
 static void take_thread(struct finder *f, uint32_t index)
 {
     const struct mt_thread *thread = &f->source->threads[index];
 
     f->roots->coverage.threads++;
     f->roots->coverage.threads_without_registers += !thread->has_registers;
+    f->roots->coverage.polling += polls_in_core(f->source, thread);
     add_dtv(f, thread->fs_base, index);
     for (uint32_t i = 0; thread->has_registers && i < MT_N_REGISTERS; i++)
         roots_add_word(f, thread->registers[i], MT_ROOT_REGISTER, index, i);
@@ -204,12 +218,17 @@ static void take_stack(struct finder *f, const struct mt_thread *thread)
 }
 
 static void exclude_ended(struct finder *f, uint64_t start, uint64_t end,
-                          uint64_t tcb)
+                          uint64_t tcb, uint64_t result)
 {
     if (first_in(f->stacks, f->n_stacks, start, end))
         return;
-    roots_exclude(f, start, end);
-    add_dtv(f, tcb, UINT32_MAX);
+    if (result > start && result < end) {
+        roots_exclude(f, start, result);
+        roots_exclude(f, result + 8, end);
+    } else {
+        roots_exclude(f, start, end);
+    }
+    add_dtv(f, tcb, MT_ENDED_THREAD);
     f->roots->coverage.ended_stacks++;
     f->roots->coverage.ended_stack_bytes += end - start;
 }
@@ -236,11 +255,13 @@ static void take_ended(struct finder *f)
         const struct mt_thread_stack *s = &known->items[i];
         if ((s->ended || all) &&
             !first_in(f->tcbs, f->n_tcbs, s->tcb, s->tcb + 1))
-            exclude_ended(f, s->start, s->tcb, s->tcb);
+            exclude_ended(f, s->start, s->rest_known ? s->end : s->tcb, s->tcb,
+                          s->result);
     }
     if (known->main_tcb && (known->main_ended || all) &&
         !first_in(f->tcbs, f->n_tcbs, known->main_tcb, known->main_tcb + 1))
-        exclude_ended(f, known->main_start, known->main_end, known->main_tcb);
+        exclude_ended(f, known->main_start, known->main_end, known->main_tcb,
+                      0);
 }
 
 /* --- mappings --- */
@@ -411,6 +432,9 @@ bool mt_roots_find(const struct mt_model *model,
         take_stack(&f, &model->source->threads[i]);
     }
     take_ended(&f);
+    for (size_t i = 0; i < model->source->n_kernel_words; i++)
+        roots_add_word(&f, model->source->kernel_words[i].value, MT_ROOT_KERNEL,
+                       (uint32_t)i, 0);
     sort_excluded(&f);
     for (size_t i = 0; i < model->source->n_mappings; i++)
         take_mapping(&f, &model->source->mappings[i]);
@@ -461,12 +485,52 @@ bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
     return true;
 }
 
+/* --- marks --- */
+
+static bool roots_reach_idle(struct mt_map *map, uint64_t word,
+                             struct mt_block_ref *place)
+{
+    if (!mt_map_find(map, word, place) ||
+        !(map->flags[place->slot] & MT_BLOCK_LIVE) ||
+        map->spans[place->span].node)
+        return false;
+    map->flags[place->slot] |= MT_BLOCK_REACHED | MT_BLOCK_DEFINITE;
+    return true;
+}
+
+/* The C library keeps a vector and its blocks for the next thread.  Nothing
+ * follows them, because they are marked already. */
+static void roots_mark_idle(struct mt_mark *mark, uint64_t vector)
+{
+    struct mt_map *map = mark->map;
+    struct mt_block_ref place, other;
+    uint64_t words[64], start, bytes, n;
+
+    if (!roots_reach_idle(map, vector, &place))
+        return;
+    start = mt_map_address(map, place.span, place.index);
+    bytes = mt_map_bytes(map, place.span, place.slot);
+    for (uint64_t at = 0; at < bytes; at += n) {
+        n = bytes - at < sizeof words ? bytes - at : sizeof words;
+        if (!mt_source_read(mark->source, start + at, words, n))
+            return;
+        for (size_t i = 0; i < n / 8; i++)
+            roots_reach_idle(map, words[i], &other);
+    }
+}
+
+static bool is_idle(const struct mt_root_range *word)
+{
+    return word->kind == MT_ROOT_DTV && word->index == MT_ENDED_THREAD;
+}
+
 bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
                    struct mt_error *error)
 {
     struct mt_mark_range *ranges = ranges_of(roots);
     uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
     bool ok = ranges && words;
+    size_t n_words = 0;
     uint32_t span;
 
     if (!ok)
@@ -476,9 +540,12 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
                              roots->nodes[i].end - roots->nodes[i].start, &span,
                              error);
     for (size_t i = 0; ok && i < roots->n_words; i++)
-        words[i] = roots->words[i].start;
-    ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words,
-                             roots->n_words, error);
+        if (is_idle(&roots->words[i]))
+            roots_mark_idle(mark, roots->words[i].start);
+        else
+            words[n_words++] = roots->words[i].start;
+    ok = ok &&
+         mt_mark_reach(mark, ranges, roots->n_ranges, words, n_words, error);
     free(ranges);
     free(words);
     return ok;

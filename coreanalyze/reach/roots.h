@@ -2,7 +2,7 @@
  *
  * roots.h - where a program can hold pointers to its blocks: registers,
  * stacks, thread-local storage, writable data of modules, other writable
- * mappings.  Never the trace, nor the heaps.
+ * mappings, and what the kernel holds for it.  Never the trace, nor the heaps.
  */
 #ifndef MT_ROOTS_H
 #define MT_ROOTS_H
@@ -15,18 +15,24 @@
 
 enum mt_root_kind {
     MT_ROOT_REGISTER,
-    MT_ROOT_DTV,     /* a thread's vector of TLS blocks */
+    MT_ROOT_DTV,     /* a thread's vector of TLS blocks; that of a thread that
+                        has ended holds them, and what lies in them counts for
+                        nothing */
     MT_ROOT_STACK,   /* from the stack pointer and its red zone up */
     MT_ROOT_THREAD,  /* thread-local storage and the thread's control block */
     MT_ROOT_MODULE,  /* writable data */
     MT_ROOT_MAPPING, /* any other writable mapping */
+    MT_ROOT_KERNEL,  /* a word that the kernel holds for the process */
     MT_ROOT_IGNORED, /* a block that the program wants ignored: leaks.c */
 };
+
+#define MT_ENDED_THREAD UINT32_MAX /* index of threads that have ended */
 
 struct mt_root_range {
     uint64_t start, end; /* of a word: its value, and 0 */
     enum mt_root_kind kind;
-    uint32_t index; /* of the thread, module or mapping in the source */
+    uint32_t index; /* of the thread, module, mapping or kernel word in the
+                       source */
     uint32_t reg;   /* MT_REG_*, of registers */
 };
 
@@ -39,7 +45,8 @@ struct mt_roots_coverage {
     uint64_t missing_file_bytes;
     uint64_t ended_stacks, ended_stack_bytes; /* left out: kept by libc */
     uint64_t stacks_unknown;                  /* of threads; searched whole */
-    uint64_t scanned_bytes;                   /* of all ranges */
+    uint64_t polling;       /* threads of a core that wait in an epoll */
+    uint64_t scanned_bytes; /* of all ranges */
 };
 
 struct mt_roots {

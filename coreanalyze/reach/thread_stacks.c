@@ -12,6 +12,10 @@
  *   stack  three words: the start of a piece of memory that ends shortly after
  *          this record, its size, and the size of the guard in it
  *
+ *   result one word before the policy and priority of scheduling, which lie
+ *          before the function that the thread began with; the thread that
+ *          joins comes before it, or the record itself if it is detached
+ *
  * The main thread has 0 for the start, and an address in its stack for the
  * size.  A node of a ring that is not in a record is the head of a list.  The
  * heads of the lists of used stacks, of stacks that the program gave, and of
@@ -30,6 +34,9 @@
 #define AFTER_TCB 16384u      /* bytes of a stack after its control block */
 #define MAX_VISITS (1u << 17) /* of nodes, whatever the lists look like */
 #define MAX_HEADS 16u
+#define RESULT_WORDS 20u /* the result lies before the stack, and not far */
+#define POLICY_MOST 7u
+#define PRIORITY_MOST 99u
 #define HEADS_BESIDE 4 /* 16 bytes each, on both sides of one */
 
 struct record {
@@ -40,7 +47,7 @@ struct record {
 struct stack_finder {
     struct mt_source *source;
     struct mt_thread_stacks *stacks;
-    size_t list, stack; /* words of a record; 0: not known yet */
+    size_t list, stack, result; /* words of a record; 0: not known yet */
     uint64_t heads[MAX_HEADS];
     size_t n_heads;
     unsigned visits;
@@ -134,6 +141,35 @@ static void record_main(struct stack_finder *f, const struct record *r)
     }
 }
 
+/* The function that the thread began with lies shortly before the stack. */
+static void record_result(struct stack_finder *f, const struct record *r,
+                          size_t stack)
+{
+    for (size_t i = stack - 1; f->result == 0 && i > stack - RESULT_WORDS;
+         i--) {
+        const struct mt_mapping *m = mt_source_mapping(f->source, r->words[i]);
+        uint64_t scheduling = r->words[i - 1];
+        if (m && (m->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED)) &&
+            scheduling >> 32 <= POLICY_MOST &&
+            (uint32_t)scheduling <= PRIORITY_MOST)
+            f->result = i - 2;
+    }
+}
+
+/* A thread that was joined has the number -1. */
+static void stacks_add_results(struct stack_finder *f)
+{
+    for (size_t i = 0; f->result && i < f->stacks->n; i++) {
+        struct mt_thread_stack *s = &f->stacks->items[i];
+        uint64_t at = s->tcb + f->result * 8, joins;
+        if (!mt_source_read(f->source, at - 8, &joins, sizeof joins))
+            continue;
+        s->rest_known = true;
+        if (!s->joined && joins != s->tcb)
+            s->result = at;
+    }
+}
+
 static void record_add(struct stack_finder *f, const struct record *r)
 {
     struct mt_thread_stacks *stacks = f->stacks;
@@ -143,6 +179,7 @@ static void record_add(struct stack_finder *f, const struct record *r)
         record_main(f, r);
         return;
     }
+    record_result(f, r, at);
     if (!mt_grow(&stacks->items, &stacks->capacity, stacks->n + 1,
                  sizeof *stacks->items)) {
         f->out_of_memory = true;
@@ -152,6 +189,7 @@ static void record_add(struct stack_finder *f, const struct record *r)
         .start = r->words[at],
         .end = r->words[at] + r->words[at + 1],
         .tcb = r->tcb,
+        .joined = (int32_t)r->words[f->list + 2] == -1,
         .ended = (int32_t)r->words[f->list + 2] <= 0,
     };
 }
@@ -264,6 +302,7 @@ bool mt_thread_stacks_find(struct mt_source *source,
             record_list(&f, &r))
             lists_of(&f, &r);
     stacks_sort(stacks);
+    stacks_add_results(&f);
     return !f.out_of_memory;
 }
 

@@ -15,7 +15,12 @@
 struct mt_thread_stack {
     uint64_t start, end; /* guard included */
     uint64_t tcb;        /* address of the control block, near the end */
-    bool ended;          /* no thread uses it any more */
+    /* Where what an ended thread returned waits for pthread_join; 0 where
+     * nobody will ask for it. */
+    uint64_t result;
+    bool ended;      /* no thread uses it any more */
+    bool joined;     /* that was asked for, by what the record says */
+    bool rest_known; /* `result` and `joined` are */
 };
 
 struct mt_thread_stacks {

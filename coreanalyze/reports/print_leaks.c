@@ -94,6 +94,11 @@ static size_t leaks_put_text(const struct mt_report *report, const char *prefix,
     return 1;
 }
 
+static bool leaks_has_lost(const struct mt_leaks *leaks)
+{
+    return mt_leaks_left(leaks, MT_LEAK_DEFINITE).count > 0;
+}
+
 size_t mt_print_leak_notes(const struct mt_report *report,
                            const struct mt_leaks *leaks, const char *prefix)
 {
@@ -149,6 +154,10 @@ size_t mt_print_leak_notes(const struct mt_report *report,
                             "blocks lie without a gap (an older memtrace): an "
                             "address just after one can be taken for a "
                             "pointer to the next");
+    n += leaks_put_note(report, prefix, leaks_has_lost(leaks) ? r->polling : 0,
+                        "%s thread{ waits|s wait} in an epoll, whose data a "
+                        "core does not have: blocks that only it holds look "
+                        "lost");
     n += leaks_put_note(report, prefix, r->stacks_unknown,
                         "%s thread{ runs|s run} on unknown stacks: the memory "
                         "there was searched whole");

@@ -83,7 +83,7 @@ static struct root *choose_roots(const struct mt_retained_report *report,
         const struct mt_holder *h = &r->holders[i];
         struct root root = {h, NULL, h->retained, h->retained.bytes};
         add_root(roots, n, &root);
-        if (h->kind == MT_HOLDER_MAPPING)
+        if (h->kind == MT_HOLDER_MAPPING || h->kind == MT_HOLDER_KERNEL)
             continue;
         for (uint32_t p = h->first; p != NONE; p = r->places[p].next) {
             root.place = &r->places[p];
@@ -109,6 +109,8 @@ static char *name_holder(const struct mt_namer *namer,
 
     if (holder->kind == MT_HOLDER_THREAD)
         return mt_name_thread(namer, holder->index);
+    if (holder->kind == MT_HOLDER_KERNEL)
+        return mt_name_kernel_word(namer, holder->index);
     if (holder->kind == MT_HOLDER_MAPPING)
         return mt_name_address(namer, source->mappings[holder->index].start);
     out = open_memstream(&text, &bytes);

@@ -25,6 +25,8 @@ struct live {
     sigset_t signals;     /* blocked before it was stopped */
     struct mt_lazy *lazy; /* mappings that somebody else fills */
     size_t n_lazy;
+    uint32_t *polls; /* descriptors that are an epoll's */
+    size_t n_polls, kernel_words_capacity;
     int *files; /* that `present` names */
     size_t n_files, files_capacity;
     uint64_t unread_bytes; /* by a capture, though they have memory */
@@ -71,6 +73,16 @@ bool mt_live_gone(struct live *);
 /* Fills in the source's `present`, and what is left out. */
 bool mt_live_list_present(struct live *, const struct mt_word_filter *,
                           struct mt_error *);
+
+/* --- live_kernel.c --- */
+/* Finds the descriptors that hold addresses; then reads what these and timers
+ * hold, while the process stands still.  False when out of memory. */
+bool mt_live_find_polls(struct live *);
+bool mt_live_kernel_words(struct live *);
+/* Parses a line of /proc/TID/fdinfo/N, or the next one of /proc/TID/timers, of
+ * which `word` keeps the id; true if it has a value. */
+bool mt_epoll_line(const char *line, struct mt_kernel_word *word);
+bool mt_timer_line(const char *line, struct mt_kernel_word *word);
 
 /* --- live_lazy.c --- */
 /* Finds out which mappings are lazy; false when out of memory. */

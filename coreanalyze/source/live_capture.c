@@ -143,7 +143,7 @@ bool mt_live_capture(struct mt_source *source,
     uint64_t start;
     bool ok;
 
-    if (!mt_live_find_lazy(live)) {
+    if (!mt_live_find_lazy(live) || !mt_live_find_polls(live)) {
         mt_word_copy_free(word_copy);
         return mt_no_memory(error, "the mappings");
     }
@@ -155,6 +155,8 @@ bool mt_live_capture(struct mt_source *source,
     source->captured.stopped = stop;
     ok = (stop || mt_live_maps(source, live->tid, error)) &&
          filter->begin(filter->context, source, error) &&
+         (mt_live_kernel_words(live) ||
+          mt_no_memory(error, "what the kernel holds")) &&
          mt_live_list_present(live, filter, error) &&
          (live_capture_fill(live, filter, &word_copy) ||
           mt_fail(error, "the reading was stopped"));

@@ -4,7 +4,8 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/coredump_store.c %D%/coredump_store.h \
 	%D%/core_capture.c %D%/core_file.c %D%/core_notes.c \
 	%D%/exited_process.c %D%/exited_process.h %D%/holder.c %D%/holder.h \
-	%D%/holder_process.c %D%/live.h %D%/live_capture.c %D%/live_lazy.c \
+	%D%/holder_process.c %D%/live.h %D%/live_capture.c \
+	%D%/live_kernel.c %D%/live_lazy.c \
 	%D%/live_memory.c %D%/live_present.c %D%/live_proc.c \
 	%D%/live_smaps.c %D%/live_stop.c %D%/memory_use.c %D%/memory_use.h %D%/module_symbol.c %D%/modules.c \
 	%D%/modules.h %D%/page_walk.c %D%/page_walk.h %D%/proc_task.c \

@@ -23,6 +23,7 @@ void mt_source_free(struct mt_source *source)
     free(source->threads);
     free(source->modules);
     free(source->present);
+    free(source->kernel_words);
     mt_strings_free(source->strings);
     mt_word_copy_free(source->word_copy);
     source->ops->destroy(source);

@@ -47,6 +47,18 @@ struct mt_present {
     int file;        /* what it is read from; -1: the target */
 };
 
+/* A word that the process gave to the kernel, which hands it back. */
+enum mt_kernel_kind {
+    MT_KERNEL_EPOLL, /* data of a descriptor that an epoll waits for */
+    MT_KERNEL_TIMER, /* value of a POSIX timer */
+};
+struct mt_kernel_word {
+    uint64_t value;
+    enum mt_kernel_kind kind;
+    uint32_t id;      /* of the timer; the epoll's descriptor */
+    uint32_t watched; /* that descriptor */
+};
+
 /* Registers in the order of struct user_regs_struct (<sys/user.h>). */
 #define MT_N_REGISTERS 27
 enum {
@@ -238,7 +250,9 @@ struct mt_source {
     struct mt_source_limits limits;
     struct mt_present *present; /* by address, no overlaps */
     size_t n_present;
-    bool present_known;             /* else that table says nothing */
+    bool present_known;                  /* else that table says nothing */
+    struct mt_kernel_word *kernel_words; /* of a captured live target */
+    size_t n_kernel_words;
     struct mt_captured captured;    /* all 0 unless it was */
     struct mt_word_copy *word_copy; /* of captured memory, or NULL */
     struct mt_strings *strings;     /* owner of all strings above */

@@ -105,6 +105,7 @@ static void callbacks_destroy(struct mt_source *source)
     if (c->live) {
         c->live->word_copy = NULL;
         c->live->present = NULL;
+        c->live->kernel_words = NULL;
     }
     mt_source_free(c->live);
     free(c);
@@ -150,6 +151,9 @@ static void process_drop(struct mt_source *source)
 
     mt_word_copy_free(live->word_copy);
     free(live->present);
+    free(live->kernel_words);
+    source->kernel_words = live->kernel_words = NULL;
+    source->n_kernel_words = live->n_kernel_words = 0;
     source->word_copy = live->word_copy = NULL;
     source->present = live->present = NULL;
     source->n_present = live->n_present = 0;
@@ -174,6 +178,8 @@ static bool process_capture(struct mt_source *source,
     source->present = live->present;
     source->n_present = live->n_present;
     source->present_known = live->present_known;
+    source->kernel_words = live->kernel_words;
+    source->n_kernel_words = live->n_kernel_words;
     source->coverage = live->coverage;
     return ok;
 }

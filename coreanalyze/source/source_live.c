@@ -73,6 +73,7 @@ static void live_destroy(struct mt_source *source)
         close(live->files[i]);
     free(live->files);
     free(live->lazy);
+    free(live->polls);
     mt_backing_close(&live->backing);
     pthread_mutex_destroy(&live->lock);
     if (live->mem >= 0)

@@ -136,14 +136,33 @@ __attribute__((noinline)) static void *make_llvm(void)
     return operands + 8;
 }
 
+/* As the C++ runtime has an exception: type, destructor, two handlers; the
+ * function that ends it is after the class of the unwinder's part. */
+__attribute__((noinline)) static void *make_exception(void)
+{
+    static const void *vtable = &vtable, *type[2] = {&vtable};
+    uint64_t *record = calloc(1, 128 + 16);
+
+    record[2] = (uintptr_t)type;
+    record[4] = record[5] = (uintptr_t)function;
+    record[13] = spoil ? 0 : (uintptr_t)function;
+    record[16] = (uintptr_t)layouts_inner();
+    return record + 16;
+}
+
 static const struct {
     const char *name;
     void *(*make)(void);
 } layouts[] = {
-    {"box", make_box},         {"closure", make_closure},
-    {"slab", make_slab},       {"pattern", make_pattern},
-    {"ralloc", make_ralloc},   {"mariadb", make_mariadb},
-    {"zend", make_zend},       {"llvm", make_llvm},
+    {"box", make_box},
+    {"closure", make_closure},
+    {"slab", make_slab},
+    {"pattern", make_pattern},
+    {"ralloc", make_ralloc},
+    {"mariadb", make_mariadb},
+    {"zend", make_zend},
+    {"llvm", make_llvm},
+    {"exception", make_exception},
 };
 
 __attribute__((noinline)) static void wipe(void)
