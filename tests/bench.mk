@@ -1,6 +1,8 @@
 # make bench, make bench-trace: docs/bench.md says what they measure.
 EXTRA_PROGRAMS += %D%/bench/patterns %D%/bench/launch %D%/bench/micro_fp \
-	%D%/bench/micro_nofp
+	%D%/bench/micro_nofp %D%/bench/recursive
+%C%_bench_recursive_SOURCES = %D%/bench/recursive.c %D%/bench/rng.h
+%C%_bench_recursive_CFLAGS = $(BENCH_CFLAGS)
 %C%_bench_patterns_SOURCES = %D%/bench/patterns.c %D%/bench/rng.h
 %C%_bench_patterns_CFLAGS = $(BENCH_CFLAGS)
 %C%_bench_patterns_LDADD = -lpthread

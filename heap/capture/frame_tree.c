@@ -29,6 +29,7 @@
  * has ended the capture that it was in at that time, dead nodes are free.
  */
 #include "heap/capture/frame_tree.h"
+#include "heap/capture/module_table.h"
 #include "heap/debug.h"
 #include "heap/trace_region.h"
 
@@ -375,6 +376,7 @@ uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent)
         if (tree_is_full(index, urgent))
             return 0; /* which no other may replace */
     }
+    mt_modules_note(&pc, 1);
     uint32_t added = id = tree_new_node(&key, urgent);
     if (!id)
         return 0;

@@ -36,7 +36,8 @@ uint64_t mt_tree_heap_bytes(void); /* of the main heap's spans, at most */
 /* Prepares the tree; once, before anything else here. */
 bool mt_tree_start(void);
 
-/* The node of a frame that `parent` called, known or added; 0: no room. */
+/* The node of a frame that `parent` called, known or added; 0: no room. The
+ * module that holds the frame was noted before anybody finds its node. */
 uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent);
 
 /* The steps of a collection; one caller at a time. All nodes are condemned;

@@ -323,6 +323,9 @@ static MT_COLD MT_NOINLINE bool revive_module(uint64_t pc)
     return false;
 }
 
+/* Addresses in no module were seen: there may be one later. */
+static uint32_t any_stray;
+
 /* The module that is loaded at pc, listed if it was not; or -1. */
 static int64_t module_now(uint64_t pc, uint32_t *hint)
 {
@@ -331,7 +334,16 @@ static int64_t module_now(uint64_t pc, uint32_t *hint)
         return index;
     if (!revive_module(pc))
         add_module(pc);
-    return live_find(pc, hint);
+    index = live_find(pc, hint);
+    if (index < 0)
+        mt_store_release(&any_stray, 1);
+    return index;
+}
+
+bool mt_modules_settled(uint64_t load_count)
+{
+    return MT_LIKELY(mt_modules_unload_count(load_count) == 0 &&
+                     !mt_load_acquire(&any_stray));
 }
 
 void mt_modules_note(const uint64_t *frames, unsigned n)
@@ -429,6 +441,8 @@ static MT_COLD void list_again(const uint64_t *frames, unsigned n, uint32_t low)
 uint32_t mt_modules_span(const uint64_t *frames, unsigned n)
 {
     uint32_t all, low, high;
+    if (MT_LIKELY(!mt_load_acquire(&any_contested)))
+        return mt_modules_count();
     mt_modules_note(frames, n);
     all = mt_modules_count();
     find_span(frames, n, all, &low, &high);

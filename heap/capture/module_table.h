@@ -21,8 +21,11 @@ uint32_t mt_modules_count(void);
  * frames must be noted before they are compared with known stacks'.
  */
 uint32_t mt_modules_unload_count(uint64_t load_count);
-/* The number of records that a stack with these frames is to have, so that
- * each frame lies in the last of them that holds it. */
+/* No module was ever gone, and no frame in none: what was noted once need not
+ * be noted again. */
+bool mt_modules_settled(uint64_t load_count);
+/* The number of records that a stack with these frames, which were noted, is to
+ * have, so that each frame lies in the last of them that holds it. */
 uint32_t mt_modules_span(const uint64_t *frames, unsigned n);
 /* Do the frames lie in the same modules as those of a stack with the same
  * addresses and that number of records? */

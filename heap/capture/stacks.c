@@ -156,7 +156,6 @@ static uint32_t new_record(const struct stack_key *key)
 static MT_NOINLINE uint32_t stacks_add(const struct stack_key *key)
 {
     uint32_t *head = &mt_tree_node(key->node)->stack;
-    mt_modules_note(key->frames, key->n);
     uint32_t id = new_record(key), first = mt_load_acquire(head);
     if (!id)
         return 0;
@@ -208,12 +207,17 @@ static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
 {
     unsigned i = 0;
     uint32_t round = mt_load_acquire(&memtrace_root->stacks_round);
-    if (path && MT_UNLIKELY(path->round != round)) {
+    uint64_t load_count = mt_modules_load_count();
+    if (path &&
+        MT_UNLIKELY(path->round != round || path->load_count != load_count)) {
         path->n = 0;
         path->round = round;
+        path->load_count = load_count;
     }
     if (path)
         path->n = i = path_shared(path, key->frames, key->n);
+    if (MT_UNLIKELY(!mt_modules_settled(load_count)))
+        mt_modules_note(key->frames, key->n - i);
     key->node = i ? path->nodes[i - 1] : MT_NODE_ROOT;
     for (; i < key->n; i++) {
         uint64_t pc = key->frames[key->n - 1 - i];
@@ -237,8 +241,6 @@ static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           struct mt_stack_path *path, bool *known)
 {
-    if (MT_UNLIKELY(mt_modules_unload_count(mt_modules_load_count()) != 0))
-        mt_modules_note(frames, n);
     struct stack_key key = {.frames = frames, .n = n, .flags = flags};
     stacks_walk(&key, path);
     *known = false;

@@ -16,7 +16,8 @@
  * next one often has the same callers. */
 struct mt_stack_path {
     uint32_t n;
-    uint32_t round; /* mt_root.stacks_round that it holds for */
+    uint32_t round;      /* mt_root.stacks_round that it holds for, */
+    uint64_t load_count; /* and mt_modules_load_count() */
     uint32_t nodes[MT_DEPTH_MAX];
     uint64_t frames[MT_DEPTH_MAX];
 };
