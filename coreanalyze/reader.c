@@ -277,7 +277,7 @@ API const char *const *memtrace_reader_values(struct memtrace_reader *reader,
                                               const char *option)
 {
     static const char *const none[] = {NULL};
-    struct mt_snapshot_options options = {reader->target.root_symbol, NULL};
+    struct mt_snapshot_options options = {reader->target.root_symbol, NULL, 0};
     struct list list = {NULL, 0, 0};
     struct mt_model *model;
 

@@ -411,8 +411,9 @@ static bool make_rows(struct walk *walk)
             offer_row(options, show->rows, &kept, &row);
     }
     show->n_rows = kept;
-    qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
-            (void *)(uintptr_t)options);
+    if (!options->unsorted)
+        qsort_r(show->rows, show->n_rows, sizeof *show->rows, by_options,
+                (void *)(uintptr_t)options);
     return true;
 }
 

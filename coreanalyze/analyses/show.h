@@ -38,6 +38,7 @@ struct mt_show_options {
     uint64_t min_bytes;   /* of a row */
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
+    bool unsorted; /* rows in any order: the caller sorts them; not with top */
     bool freed; /* rows of stacks without live blocks, too; sample: MT_NO_SAMPLE
                  */
     /* If not NULL, called for every block, also those without a stack: all of

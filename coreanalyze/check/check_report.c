@@ -162,7 +162,7 @@ static void not_checked(struct mt_check *check, struct mt_findings_process *p,
  * is stopped is read in place. */
 static void check_capture(struct mt_check *check, struct mt_source *source)
 {
-    struct mt_snapshot_options options = {0, NULL};
+    struct mt_snapshot_options options = {0};
     struct mt_error error = {0};
 
     mt_capture_memory(source, &options, &check->leaks.mark.scan, false, &error);
@@ -185,7 +185,7 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
                            struct mt_findings_process *p)
 {
     struct mt_findings *findings = &check->policy.findings;
-    struct mt_snapshot_options options = {0, NULL};
+    struct mt_snapshot_options options = {0};
     struct mt_resolver *resolver = mt_resolver_of_source(source, &check->names);
     struct mt_error error = {0};
     struct mt_model *model = NULL;

@@ -75,7 +75,7 @@ bool mt_target_model(struct mt_session *session, struct mt_target *target,
                      struct mt_error *error)
 {
     struct mt_snapshot_options options = {session->root_symbol,
-                                          session->progress};
+                                          session->progress, 0};
 
     target->model = mt_snapshot_take(target->source, &options, error);
     return target->model && mt_target_lives(target, error);

@@ -30,7 +30,7 @@ static bool side_search(struct mt_profile_side *side, bool stop,
 {
     const struct mt_leaks_options *options = side->leaks_options;
     struct mt_snapshot_options snapshot = {side->session.root_symbol,
-                                           side->session.progress};
+                                           side->session.progress, 0};
 
     return mt_capture_memory(side->target.source, &snapshot,
                              &options->mark.scan, stop, error) &&

@@ -28,7 +28,7 @@ static bool run_save_write(const struct saver *saver,
                            const struct mt_exited *end,
                            struct mt_source *source, struct mt_error *error)
 {
-    struct mt_snapshot_options options = {0, NULL};
+    struct mt_snapshot_options options = {0};
     struct mt_model *model = mt_snapshot_take(source, &options, error);
     char *name = NULL;
     uint64_t bytes;

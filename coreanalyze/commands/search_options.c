@@ -141,7 +141,7 @@ bool mt_target_captured(struct mt_session *session, const char *command,
                         struct mt_target *target, struct mt_error *error)
 {
     struct mt_snapshot_options options = {session->root_symbol,
-                                          session->progress};
+                                          session->progress, 0};
 
     if (!mt_target_open(session, command, name, target, error))
         return false;

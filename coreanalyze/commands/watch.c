@@ -201,7 +201,7 @@ static bool watch_write(const struct watch *watch, pid_t pid, char **name,
                         uint64_t *bytes, struct mt_error *error)
 {
     const struct mt_watch_options *o = watch->options;
-    struct mt_snapshot_options options = {0, NULL};
+    struct mt_snapshot_options options = {0};
     struct mt_source *source = mt_source_open_pid(pid, error);
     struct mt_model *model = NULL;
     uint64_t rss, start_time;

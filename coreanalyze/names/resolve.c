@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/names/resolve.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/string_set.h"
 #include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/symbolize.h"
 
@@ -32,6 +33,11 @@ struct mt_resolver {
     struct entry *entries;
     size_t n_entries, capacity;
     struct mt_table by_pc; /* of entries */
+    /* Modules as they were asked about: those of a model go with it. */
+    struct mt_module **modules;
+    size_t n_modules, modules_capacity;
+    struct mt_table by_start; /* of modules */
+    struct mt_strings *paths;
     struct mt_frame fallback;
     bool no_memory;   /* an answer may lack names */
     char running[80]; /* path of the module asked about now, or "" */
@@ -63,8 +69,9 @@ mt_resolver_of_source(struct mt_source *source,
     resolver->source = source;
     resolver->options = *options;
     resolver->symbolizer = mt_symbolizer_new(&symbols);
-    if (resolver->symbolizer == NULL) {
-        free(resolver);
+    resolver->paths = mt_strings_new();
+    if (resolver->symbolizer == NULL || resolver->paths == NULL) {
+        mt_resolver_free(resolver);
         return NULL;
     }
     return resolver;
@@ -93,7 +100,12 @@ void mt_resolver_free(struct mt_resolver *resolver)
     for (size_t i = 0; i < resolver->n_entries; i++)
         free(resolver->entries[i].frames);
     free(resolver->entries);
+    for (size_t i = 0; i < resolver->n_modules; i++)
+        free(resolver->modules[i]);
+    free(resolver->modules);
     mt_table_free(&resolver->by_pc);
+    mt_table_free(&resolver->by_start);
+    mt_strings_free(resolver->paths);
     mt_symbolizer_free(resolver->symbolizer);
     free(resolver);
 }
@@ -117,6 +129,53 @@ static bool resolve_match(const void *items, size_t item, const void *key)
 
     return one->pc == other->pc && one->module == other->module &&
            one->exact == other->exact;
+}
+
+static bool resolve_match_module(const void *items, size_t item,
+                                 const void *key)
+{
+    const struct mt_module *one = ((struct mt_module *const *)items)[item];
+    const struct mt_module *other = key;
+
+    return one->start == other->start && one->end == other->end &&
+           one->load_bias == other->load_bias &&
+           one->fingerprint == other->fingerprint &&
+           one->build_id_bytes == other->build_id_bytes &&
+           memcmp(one->build_id, other->build_id, one->build_id_bytes) == 0 &&
+           !one->path == !other->path &&
+           (!one->path || strcmp(one->path, other->path) == 0);
+}
+
+/* The resolver's copy of a module, which outlives models; NULL for NULL, or
+ * when out of memory. */
+static const struct mt_module *resolve_keep(struct mt_resolver *resolver,
+                                            const struct mt_module *module)
+{
+    struct mt_module *copy = NULL;
+    size_t i;
+
+    if (module == NULL)
+        return NULL;
+    i = mt_table_find(&resolver->by_start, module->start, resolve_match_module,
+                      resolver->modules, module);
+    if (i != MT_TABLE_NONE)
+        return resolver->modules[i];
+    i = resolver->n_modules;
+    if (mt_grow(&resolver->modules, &resolver->modules_capacity, i + 1,
+                sizeof *resolver->modules))
+        copy = malloc(sizeof *copy);
+    if (copy) {
+        *copy = *module;
+        copy->path = mt_strings_keep(resolver->paths, module->path);
+    }
+    if (!copy || (module->path && !copy->path) ||
+        !mt_table_add(&resolver->by_start, module->start, i)) {
+        free(copy);
+        resolver->no_memory = true;
+        return NULL;
+    }
+    resolver->modules[resolver->n_modules++] = copy;
+    return copy;
 }
 
 static void resolve_describe(const struct mt_module *module, uint64_t pc,
@@ -272,8 +331,9 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
     const struct mt_module *module =
         resolver->model ? mt_model_module(resolver->model, pc, at->modules)
                         : mt_source_module(resolver->source, pc);
-    const struct entry key = {
-        .pc = at->pc, .module = module, .exact = at->exact};
+    const struct entry key = {.pc = at->pc,
+                              .module = resolve_keep(resolver, module),
+                              .exact = at->exact};
     size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
                              resolver->entries, &key);
     const struct entry *entry =
@@ -283,7 +343,7 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
         return (struct mt_resolved){entry->frames, entry->n,
                                     entry->signal_frame};
     resolver->no_memory = true;
-    resolve_describe(module, at->pc, &resolver->fallback);
+    resolve_describe(key.module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
 }
 

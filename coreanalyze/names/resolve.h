@@ -45,6 +45,8 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
 struct mt_resolver *
 mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options);
+/* A later model of the source may follow: answers for the earlier one stay, and
+ * need it no more. */
 void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 /* Answers may lack names, for want of memory. */

@@ -15,6 +15,9 @@
 struct mt_snapshot_options {
     uint64_t root_symbol; /* address of memtrace_root if known, or 0 */
     const struct mt_progress *progress; /* or NULL; outlives the model */
+    /* Address of the root that an earlier snapshot of the source found, or 0:
+     * it is looked for only if it is not there. */
+    uint64_t known_root;
 };
 
 /* Finds the root of the trace and reads all small tables.  NULL with `error`

@@ -198,6 +198,12 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                                                     by_scan};
     struct search search = {.source = source, .options = options};
 
+    if (options->known_root)
+        root_consider(&search, options->known_root);
+    if (search.best) {
+        coverage->root_candidates = 1;
+        return search.best;
+    }
     for (unsigned i = 0; i < 3; i++) {
         if (!ways[i](&search))
             return mt_no_memory(error, "the symbols"), 0;

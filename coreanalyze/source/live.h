@@ -43,12 +43,16 @@ bool mt_live_tables(struct mt_source *, pid_t pid, pid_t tid,
 bool mt_live_maps(struct mt_source *, pid_t tid, struct mt_error *);
 bool mt_live_threads(struct mt_source *, pid_t pid, pid_t tid,
                      struct mt_error *);
+/* What has changed of them. */
+bool mt_live_tables_again(struct mt_source *, pid_t pid, pid_t tid,
+                          struct mt_error *);
 
 /* Operations of the source. */
 void mt_live_pages(struct mt_source *, uint64_t start, uint64_t end,
                    struct mt_page_stats *stats);
 bool mt_live_stop(struct mt_source *, struct mt_error *);
 void mt_live_go(struct mt_source *);
+bool mt_live_refresh(struct mt_source *, struct mt_error *);
 bool mt_live_capture(struct mt_source *, const struct mt_word_filter *,
                      bool stop, struct mt_error *);
 

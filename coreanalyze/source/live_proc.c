@@ -375,3 +375,54 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
            mt_live_threads(source, pid, tid, error) &&
            mt_modules_scan(source, error);
 }
+
+/* The next mapping of a file from index `i` on. */
+static size_t next_file(const struct mt_mapping *mappings, size_t n, size_t i)
+{
+    while (i < n && mappings[i].inode == 0)
+        i++;
+    return i;
+}
+
+static bool same_place(const struct mt_mapping *a, const struct mt_mapping *b)
+{
+    return a->start == b->start && a->inode == b->inode &&
+           a->device_major == b->device_major &&
+           a->device_minor == b->device_minor &&
+           a->file_offset == b->file_offset;
+}
+
+/* Are files mapped where they were?  A data segment may have been cut. */
+static bool same_files(const struct mt_mapping *old, size_t n_old,
+                       const struct mt_mapping *now, size_t n_now)
+{
+    size_t i = next_file(old, n_old, 0), j = next_file(now, n_now, 0);
+
+    while (i < n_old && j < n_now && same_place(&old[i], &now[j])) {
+        i = next_file(old, n_old, i + 1);
+        j = next_file(now, n_now, j + 1);
+    }
+    return i == n_old && j == n_now;
+}
+
+bool mt_live_tables_again(struct mt_source *source, pid_t pid, pid_t tid,
+                          struct mt_error *error)
+{
+    struct mt_mapping *old = source->mappings;
+    size_t n_old = source->n_mappings;
+    bool ok, same;
+
+    source->mappings = NULL;
+    source->n_mappings = 0;
+    read_status(&source->process, tid, pid);
+    ok = mt_live_maps(source, tid, error) &&
+         mt_live_threads(source, pid, tid, error);
+    same = ok && same_files(old, n_old, source->mappings, source->n_mappings);
+    free(old);
+    if (!ok || same)
+        return ok;
+    free(source->modules);
+    source->modules = NULL;
+    source->n_modules = 0;
+    return mt_modules_scan(source, error);
+}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* As version 1 writes "no limit": a number near 2^63. */
@@ -180,4 +181,20 @@ bool mt_memory_use_of_process(pid_t pid, struct mt_memory_use *use)
     if (file)
         fclose(file);
     return found;
+}
+
+void mt_process_limit(pid_t pid, struct mt_process_limit *limit)
+{
+    static const struct {
+        int resource;
+        const char *name;
+    } kinds[] = {{RLIMIT_AS, "RLIMIT_AS"}, {RLIMIT_DATA, "RLIMIT_DATA"}};
+    struct rlimit is;
+
+    *limit = (struct mt_process_limit){0, NULL};
+    for (unsigned i = 0; i < 2; i++)
+        if (prlimit(pid, kinds[i].resource, NULL, &is) == 0 &&
+            is.rlim_cur != RLIM_INFINITY &&
+            (limit->bytes == 0 || is.rlim_cur < limit->bytes))
+            *limit = (struct mt_process_limit){is.rlim_cur, kinds[i].name};
 }

@@ -17,6 +17,14 @@ struct mt_memory_use {
     bool v2;
 };
 
+/* A limit that a process has of its own (setrlimit). */
+struct mt_process_limit {
+    uint64_t bytes;   /* 0: there is none */
+    const char *name; /* RLIMIT_AS or RLIMIT_DATA */
+};
+/* The lower one of them. */
+void mt_process_limit(pid_t pid, struct mt_process_limit *limit);
+
 /* The cgroup of a process; false if it has none that can be read. */
 bool mt_memory_use_of_process(pid_t pid, struct mt_memory_use *use);
 /* The cgroup of a folder below /sys/fs/cgroup. */

@@ -184,6 +184,10 @@ struct mt_source_ops {
      * its mappings again; go lets them run.  Both may be NULL. */
     bool (*stop)(struct mt_source *, struct mt_error *);
     void (*resume)(struct mt_source *);
+    /* Reads the tables of a live target again: its resident memory, mappings
+     * and threads, and its modules if other files are mapped than before.
+     * Modules of before are no longer valid then.  May be NULL. */
+    bool (*refresh)(struct mt_source *, struct mt_error *);
     /* Captures memory: reads all writable memory once, and keeps in `word_copy`
      * the words that the word filter wants.  A capture of a live target makes a
      * report show one moment; with `stop` the target is stopped only for the

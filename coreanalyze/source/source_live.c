@@ -83,6 +83,18 @@ static void live_destroy(struct mt_source *source)
     free(live);
 }
 
+/* False if the process has ended, too. */
+bool mt_live_refresh(struct mt_source *source, struct mt_error *error)
+{
+    struct live *live = (struct live *)source;
+
+    if (mt_live_gone(live))
+        return mt_fail(error, "process %d has ended", (int)live->pid);
+    if (mt_proc_state(live->tid) == 0)
+        live->tid = mt_proc_living(live->pid);
+    return mt_live_tables_again(source, live->pid, live->tid, error);
+}
+
 static const struct mt_source_ops live_ops = {
     .read = live_read,
     .write = live_write,
@@ -91,6 +103,7 @@ static const struct mt_source_ops live_ops = {
     .uses = mt_live_uses,
     .stop = mt_live_stop,
     .resume = mt_live_go,
+    .refresh = mt_live_refresh,
     .capture = mt_live_capture,
     .destroy = live_destroy,
 };
