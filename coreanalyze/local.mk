@@ -27,6 +27,7 @@ include %D%/page/local.mk
 include %D%/ci/local.mk
 include %D%/save/local.mk
 include %D%/check/local.mk
+include %D%/top/local.mk
 include %D%/commands/local.mk
 
 # Suppressions for well-known libraries; in the build tree beside the command.
@@ -57,12 +58,21 @@ pkgconfig_DATA += %D%/memtrace-read.pc
 bin_PROGRAMS += %D%/memtrace
 %C%_memtrace_SOURCES = %D%/commands/main.c %D%/commands/progress_bar.c %D%/commands/progress_bar.h
 %C%_memtrace_LDADD = %D%/libread.la
+%C%_memtrace_CPPFLAGS = $(AM_CPPFLAGS) $(CURSES_CFLAGS)
+if CURSES
+%C%_memtrace_SOURCES += %D%/top/top_screen.c
+%C%_memtrace_LDADD += $(CURSES_LIBS)
+endif
 
 # The command without any library, for containers that have none; not built by
 # `make`, since it needs archives that not every system has.
 EXTRA_PROGRAMS += %D%/memtrace-static
 %C%_memtrace_static_SOURCES = $(%C%_memtrace_SOURCES) %D%/commands/no_debuginfod.c
 %C%_memtrace_static_LDADD = %D%/libread.la
+%C%_memtrace_static_CPPFLAGS = $(%C%_memtrace_CPPFLAGS)
+if CURSES
+%C%_memtrace_static_LDADD += $(CURSES_LIBS)
+endif
 %C%_memtrace_static_LDFLAGS = $(AM_LDFLAGS) -all-static
 memtrace-static: %D%/memtrace-static$(EXEEXT)
 .PHONY: memtrace-static

@@ -54,3 +54,6 @@ EXTRA_DIST += %D%/programs/containers.cc %D%/programs/owner.cc
 
 SCRIPT_TESTS += %D%/e2e/exports %D%/e2e/page
 EXTRA_DIST += %D%/programs/chain.cc %D%/e2e/browser.py
+UNIT_TESTS += %D%/unit_top
+%C%_unit_top_SOURCES = %D%/unit_top.c
+%C%_unit_top_LDADD = $(READER_TEST)

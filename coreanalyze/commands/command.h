@@ -20,6 +20,7 @@
 /* The status for the result of a search. */
 int mt_exit_of(enum mt_result result);
 
+struct mt_top_options;
 /* The surroundings of a command: its output, progress and open target. */
 struct mt_session {
     struct mt_source *target; /* GDB's; NULL: the command line names one */
@@ -31,6 +32,11 @@ struct mt_session {
     struct mt_source_limits limits; /* of the command that runs */
     uint32_t ended; /* process that ended while the command read it, or 0 */
     const char *sysroot; /* that its command line named, or NULL */
+    /* For top, which only the command has: its screen, NULL if there is none,
+     * and mt_session_run() for other commands. */
+    bool (*top_screen)(const struct mt_top_options *, struct mt_error *);
+    int (*run)(struct mt_session *, int argc, const char *const *argv,
+               struct mt_error *);
 };
 
 struct mt_command {
@@ -57,7 +63,7 @@ extern const struct mt_command mt_command_show, mt_command_info,
     mt_command_gdb, mt_command_leaks, mt_command_refs, mt_command_whatis,
     mt_command_save, mt_command_map, mt_command_check, mt_command_diff,
     mt_command_retained, mt_command_export, mt_command_blocks,
-    mt_command_report, mt_command_watch;
+    mt_command_report, mt_command_watch, mt_command_top;
 
 /* All commands, ended by NULL. */
 extern const struct mt_command *const mt_commands[];

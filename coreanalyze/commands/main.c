@@ -6,9 +6,16 @@
 
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/commands/progress_bar.h"
+#include "coreanalyze/top/top.h"
 
 #include <errno.h>
 #include <string.h>
+
+#if HAVE_CURSES
+#define MAIN_SCREEN mt_top_screen
+#else
+#define MAIN_SCREEN NULL
+#endif
 
 static void print_help(FILE *out)
 {
@@ -34,7 +41,8 @@ int main(int argc, char **argv)
 {
     const struct mt_command *command;
     struct mt_progress_bar progress = {.shown = false};
-    struct mt_session session = {.out = stdout};
+    struct mt_session session = {
+        .out = stdout, .top_screen = MAIN_SCREEN, .run = mt_session_run};
     struct mt_error error = {0};
     int status;
 
