@@ -17,13 +17,18 @@
  *          joins comes before it, or the record itself if it is detached
  *
  * The main thread has 0 for the start, and an address in its stack for the
- * size.  A node of a ring that is not in a record is the head of a list.  The
- * heads of the lists of used stacks, of stacks that the program gave, and of
- * stacks that wait for a thread lie beside each other.
+ * size.  Before glibc 2.34 the record of a program without libpthread has
+ * neither; the auxiliary vector leads to that stack.
+ *
+ * A node of a ring that is not in a record is the head of a list.  There are
+ * lists of used stacks, of stacks that the program gave, and of stacks that
+ * wait for a thread.  Their heads lie beside each other, or, before glibc 2.34,
+ * in the same library's variables.
  */
 #include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/base/memory.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +42,9 @@
 #define RESULT_WORDS 20u /* the result lies before the stack, and not far */
 #define POLICY_MOST 7u
 #define PRIORITY_MOST 99u
-#define HEADS_BESIDE 4 /* 16 bytes each, on both sides of one */
+#define HEADS_NEAR 32768u /* bytes on both sides of one */
+#define PAGE 4096u
+#define TCB_ALIGN 32u
 
 struct record {
     uint64_t tcb;
@@ -227,15 +234,33 @@ static void list_walk(struct stack_finder *f, uint64_t head)
     }
 }
 
-/* Is there a list whose head is here?  Its first node must be a record's. */
-static bool head_ok(struct stack_finder *f, uint64_t at)
+/* May a word of a head lead to a node of a record? */
+static bool link_ok(const struct stack_finder *f, uint64_t link)
 {
-    uint64_t links[2];
+    return link > PAGE && (link - f->list * 8) % TCB_ALIGN == 0;
+}
+
+/* Is there a list whose head is here?  Its first node must be a record's. */
+static bool head_ok(struct stack_finder *f, uint64_t at, const uint64_t *links)
+{
     struct record r;
 
-    return mt_source_read(f->source, at, links, sizeof links) &&
-           node_linked(f, at, links[0], links[1]) && links[0] != at &&
+    return link_ok(f, links[0]) && link_ok(f, links[1]) && links[0] != at &&
+           node_linked(f, at, links[0], links[1]) &&
            record_read(f, links[0] - f->list * 8, &r);
+}
+
+/* Walks the lists whose heads are in a page. */
+static void heads_in(struct stack_finder *f, uint64_t page)
+{
+    uint64_t words[PAGE / 8];
+    size_t n = mt_source_read_part(f->source, page, words, sizeof words) / 8;
+
+    for (size_t i = 0; i + 1 < n; i++) {
+        uint64_t at = page + i * 8;
+        if (head_ok(f, at, words + i) && head_add(f, at))
+            list_walk(f, at);
+    }
 }
 
 /* The head of the list that a record is in; 0 if it has none. */
@@ -263,10 +288,51 @@ static void lists_of(struct stack_finder *f, const struct record *r)
             return;
     if (f->stacks->main_tcb == r->tcb || (head = head_of(f, r)) == 0)
         return;
-    for (int i = -HEADS_BESIDE; i <= HEADS_BESIDE; i++) {
-        uint64_t at = head + (uint64_t)((int64_t)i * 16);
-        if ((i == 0 || head_ok(f, at)) && head_add(f, at))
-            list_walk(f, at);
+    if (!head_add(f, head))
+        return;
+    list_walk(f, head);
+    head &= ~(uint64_t)(PAGE - 1);
+    for (uint64_t page = head - HEADS_NEAR; page != head + HEADS_NEAR + PAGE;
+         page += PAGE)
+        heads_in(f, page);
+}
+
+/* --- the first stack without a record --- */
+
+static uint64_t auxv_word(const struct mt_source *source, uint64_t type)
+{
+    Elf64_auxv_t entry;
+
+    for (size_t at = 0; at + sizeof entry <= source->auxv_bytes;
+         at += sizeof entry) {
+        memcpy(&entry, source->auxv + at, sizeof entry);
+        if (entry.a_type == type)
+            return entry.a_un.a_val;
+    }
+    return 0;
+}
+
+/* The kernel puts random bytes onto the first stack, and says where. */
+static void main_by_auxv(struct stack_finder *f)
+{
+    struct mt_thread_stacks *stacks = f->stacks;
+    const struct mt_mapping *m =
+        mt_source_mapping(f->source, auxv_word(f->source, AT_RANDOM));
+    struct record r;
+
+    if (!m || !(m->flags & MT_MAP_WRITE))
+        return;
+    for (size_t i = 0; i < f->source->n_threads; i++) {
+        const struct mt_thread *t = &f->source->threads[i];
+        uint64_t sp = t->registers[MT_REG_RSP];
+        if (!t->has_registers || sp < m->start || sp >= m->end ||
+            mt_thread_stacks_of(stacks, t->fs_base) ||
+            !record_read(f, t->fs_base, &r))
+            continue;
+        stacks->main_start = m->start;
+        stacks->main_end = m->end;
+        stacks->main_tcb = t->fs_base;
+        return;
     }
 }
 
@@ -303,6 +369,8 @@ bool mt_thread_stacks_find(struct mt_source *source,
             lists_of(&f, &r);
     stacks_sort(stacks);
     stacks_add_results(&f);
+    if (!stacks->main_tcb)
+        main_by_auxv(&f);
     return !f.out_of_memory;
 }
 
