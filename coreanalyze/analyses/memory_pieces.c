@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE UINT64_C(4096)
+
 static bool piece_add(struct mt_memory_pieces *pieces,
                       const struct mt_memory_piece *piece)
 {
@@ -106,6 +108,28 @@ static bool pieces_of_stacks(struct mt_source *source,
     return ok;
 }
 
+/* The kernel may have merged the .bss that ends a module with what follows. */
+static bool pieces_of_modules(const struct mt_source *source,
+                              struct mt_memory_pieces *pieces)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < source->n_modules; i++) {
+        const struct mt_module *module = &source->modules[i];
+        const struct mt_mapping *m = mt_source_mapping(source, module->end - 1);
+        struct mt_memory_piece piece = {
+            .end = (module->end + PAGE - 1) & ~(PAGE - 1),
+            .kind = MT_MEMORY_DATA,
+            .name = module->path,
+        };
+        if (!m || m->path || !(m->flags & MT_MAP_WRITE))
+            continue;
+        piece.start = m->start;
+        ok = piece_add(pieces, &piece);
+    }
+    return ok;
+}
+
 static int piece_order(const void *a, const void *b)
 {
     const struct mt_memory_piece *x = a, *y = b;
@@ -174,7 +198,8 @@ bool mt_memory_pieces_find(struct mt_source *source, struct mt_model *model,
 {
     memset(pieces, 0, sizeof *pieces);
     if ((model && !pieces_of_model(model, pieces)) ||
-        !pieces_of_stacks(source, model, pieces)) {
+        !pieces_of_stacks(source, model, pieces) ||
+        !pieces_of_modules(source, pieces)) {
         mt_memory_pieces_free(pieces);
         return mt_no_memory(error, "the map of the memory");
     }
