@@ -114,6 +114,7 @@ class Checker:
         self.mark = find_mark()
         text = config.getoption("memtrace_limit")
         self.limit = parse_bytes(text) if text is not None else None
+        self.passed = None  # the test that has passed, until its teardown
 
     def ask(self, label, *words):
         """The JSON of a verb of the command about this test."""
@@ -159,16 +160,16 @@ class Checker:
         if call.when == "setup":
             return
         if call.when == "call":
-            item.stash[PASSED] = report.passed
+            self.passed = item.nodeid if report.passed else None
             return
-        if not report.passed or not item.stash.get(PASSED, False):
+        if not report.passed or self.passed != item.nodeid:
             return
         marker = item.get_closest_marker("memtrace")
         limits = marker.kwargs if marker else {}
         limit = limits.get("limit", self.limit)
         try:
             found = list(self.problems(
-                item.stash[LABEL],
+                label_of(item),
                 parse_bytes(limit) if limit is not None else None,
                 parse_bytes(limits.get("lost", 0))))
         except (RuntimeError, OSError, ValueError, KeyError) as error:
@@ -182,12 +183,12 @@ class Checker:
     def pytest_runtest_setup(self, item):
         """Marks the beginning of the test."""
         gc.collect()
-        item.stash[LABEL] = "test: " + item.nodeid
-        self.mark(item.stash[LABEL].encode())
+        self.mark(label_of(item).encode())
 
 
-PASSED = pytest.StashKey()
-LABEL = pytest.StashKey()
+def label_of(item):
+    """The mark that a test begins with."""
+    return "test: " + item.nodeid
 
 
 def frame_text(frame):
