@@ -181,6 +181,7 @@ static void release_if_free(struct mt_cache *cache, mt_span *span)
         return;
     mt_cache_list_remove(cache, span);
     mt_span_release(cache->heap, span);
+    mt_epoch_tick(); /* a process that frees has a time, too */
 }
 
 void mt_word_free(struct mt_cache *cache, mt_span *span, uint32_t w)

@@ -18,6 +18,7 @@
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"
 #include "heap/map_table.h"
+#include "heap/timeline.h"
 #include "heap/trace_region.h"
 
 extern void _IO_list_lock(void) __attribute__((weak));
@@ -69,6 +70,7 @@ static void fork_child(void)
     mt_records_fork_child();
     mt_pages_fork_child();
     mt_epoch_fork_child();
+    mt_timeline_fork_child();
     mt_heaps_fork_child();
     mt_threads_fork_child(mt_tls);
     if (fork_locked && _IO_list_lock && _IO_list_unlock && _IO_list_resetlock)

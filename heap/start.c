@@ -12,6 +12,7 @@
 #include "heap/pages.h"
 #include "heap/raw_print.h"
 #include "heap/safety.h"
+#include "heap/timeline.h"
 #include "heap/trace_region.h"
 
 #include <errno.h>
@@ -88,6 +89,7 @@ static bool heap_start(void)
     mt_region_publish();
     mt_exit_begin();
     mt_save_at_begin();
+    mt_timeline_start();
     return true;
 }
 

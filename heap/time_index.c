@@ -16,6 +16,8 @@
 
 static struct mt_lock epoch_lock;
 uint64_t mt_epoch_next_ns;
+mt_epoch_hook *mt_epoch_listener;
+uint64_t mt_epoch_listen_ns;
 
 static uint32_t open_epoch(uint64_t now, uint32_t kind, uint32_t label)
 {
@@ -53,6 +55,8 @@ MT_COLD void mt_epoch_open(uint64_t now)
     if (now >= mt_epoch_next_ns)
         open_epoch(now, MT_EPOCH_TIME, 0);
     mt_lock_release(&epoch_lock);
+    if (mt_epoch_listener && now >= mt_load_relaxed(&mt_epoch_listen_ns))
+        mt_epoch_listener(now);
 }
 
 uint32_t mt_epoch_mark(const char *label)

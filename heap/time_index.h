@@ -11,6 +11,10 @@
 #include "heap/trace_region.h"
 
 extern uint64_t mt_epoch_next_ns; /* when the next may open */
+/* Called when an epoch was opened, not before that time; NULL: nobody is. */
+typedef void mt_epoch_hook(uint64_t now);
+extern mt_epoch_hook *mt_epoch_listener;
+extern uint64_t mt_epoch_listen_ns;
 MT_REALIGN MT_COLD void mt_epoch_open(uint64_t now);
 static inline uint32_t mt_epoch_at(uint64_t now)
 {

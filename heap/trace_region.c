@@ -42,6 +42,7 @@ static const struct {
     [MT_SECTION_COUNTERS] = {GIB(2), MIB(1)},
     [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
     [MT_SECTION_MAPS] = {MIB(64), KIB(256)},
+    [MT_SECTION_SAMPLES] = {KIB(64), KIB(64)},
 };
 
 #define SECTION_NAME(ID, n, entry, kept, doc) {#n, (uint32_t)(entry)},

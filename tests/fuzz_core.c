@@ -43,6 +43,13 @@ static void make_core(void)
 
     image_section_bytes = SECTION_BYTES;
     image = image_planned(&plan);
+    for (unsigned i = 1; i <= 8; i++) {
+        uint64_t at = image_alloc(image, MT_SECTION_SAMPLES,
+                                  sizeof(struct mt_sample_record));
+        struct mt_sample_record *s = image_at(image, at);
+        s->monotonic_ns = IMAGE_START_NS + i;
+        s->live_bytes = i;
+    }
     /* Every block points to others, at their starts and inside. */
     for (unsigned i = 0; i < MEMORY_WORDS; i += 3)
         memory[i] = IMAGE_HEAP + i * 56 % (1 << 14);
@@ -59,7 +66,7 @@ static size_t place(uint32_t choice)
     static const unsigned sections[] = {
         MT_SECTION_HEAPS,  MT_SECTION_REGIONS, MT_SECTION_THREADS,
         MT_SECTION_EPOCHS, MT_SECTION_MODULES, MT_SECTION_STACKS,
-        MT_SECTION_SPANS,  MT_SECTION_SPANS,   MT_SECTION_SLICE_MAPS,
+        MT_SECTION_SPANS,  MT_SECTION_SAMPLES, MT_SECTION_SLICE_MAPS,
         MT_SECTION_TAGS,   MT_SECTION_SCHEMA,  MT_SECTION_COUNTERS,
     };
     size_t region =

@@ -1,7 +1,9 @@
 # tests of the reader: see tests/local.mk for what goes here
 READER_TEST = coreanalyze/libread.la $(CUNIT_LIBS)
 IMAGE = %D%/trace_image.c %D%/trace_image.h
-UNIT_TESTS += %D%/unit_snapshot %D%/unit_core %D%/unit_live
+UNIT_TESTS += %D%/unit_snapshot %D%/unit_core %D%/unit_live %D%/unit_timeline
+%C%_unit_timeline_SOURCES = %D%/unit_timeline.c $(IMAGE)
+%C%_unit_timeline_LDADD = $(READER_TEST)
 %C%_unit_snapshot_SOURCES = %D%/unit_snapshot.c $(IMAGE)
 %C%_unit_snapshot_LDADD = $(READER_TEST)
 %C%_unit_core_SOURCES = %D%/unit_core.c $(IMAGE)

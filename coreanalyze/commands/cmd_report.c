@@ -10,6 +10,7 @@
 #include "coreanalyze/page/page.h"
 #include "coreanalyze/reports/print_leaks.h"
 #include "coreanalyze/reports/print_retained.h"
+#include "coreanalyze/reports/print_timeline.h"
 
 #include "config.h"
 
@@ -177,6 +178,7 @@ static bool report_put_extra(struct mt_page *page,
     mt_json_u64(&json, "rss_bytes", process->rss_bytes);
     mt_json_u64(&json, "peak_rss_bytes", process->peak_rss_bytes);
     mt_json_bool(&json, "searched", side->leaks_options != NULL);
+    mt_json_put_timeline(&json, &side->report);
     mt_crash_json(&crash, &json);
     ok = report_put_notes(side, &json, error);
     mt_json_close(&json, '}');

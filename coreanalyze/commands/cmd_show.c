@@ -4,13 +4,14 @@
  */
 #include "coreanalyze/commands/row_options.h"
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_timeline.h"
 #include "coreanalyze/analyses/memory_map.h"
 
 struct arguments {
     struct mt_arguments common;
     struct mt_show_options show;
     struct mt_row_arguments rows;
-    bool stop;
+    bool stop, timeline;
 };
 
 static const struct mt_option options[] = {
@@ -40,6 +41,10 @@ static const struct mt_option options[] = {
     {"--classes", 0, NULL,
      "of each size class its live and free blocks, its spans and their memory",
      MT_FIELD(mt_parse_flag, bool, show.classes)},
+    {"--timeline", 0, NULL,
+     "instead of stacks, live bytes, memory and allocations over the life of "
+     "the process",
+     MT_FIELD(mt_parse_flag, bool, timeline)},
     MT_OPTIONS_STYLE,
     MT_OPTION_JSON_VERSION,
     MT_OPTION_FOLDED,
@@ -60,8 +65,9 @@ static bool cmd_show_map(const struct arguments *a, struct mt_target *target,
 {
     struct mt_error why = {0};
 
-    if (a->common.json || a->common.folded || a->common.style.full ||
-        a->show.heap || !mt_memory_map_can(target->source))
+    if (a->timeline || a->common.json || a->common.folded ||
+        a->common.style.full || a->show.heap ||
+        !mt_memory_map_can(target->source))
         return true;
     if (mt_memory_map_run(target->source, target->model, map, &why))
         show->memory = map;
@@ -96,6 +102,13 @@ static bool cmd_show_collect(struct mt_session *session,
 static bool cmd_show_put(const struct arguments *a, const struct mt_rows *rows,
                          const struct mt_report *report, struct mt_error *error)
 {
+    if (a->timeline) {
+        if (a->common.json)
+            mt_print_timeline_json(report);
+        else
+            mt_print_timeline(report);
+        return true;
+    }
     if (a->common.json == 2)
         return mt_rows_json2(rows, report, "show", NULL, NULL, error);
     if (a->common.json) {
@@ -151,6 +164,12 @@ static int cmd_show_run(struct mt_session *session, int argc,
     if (!mt_arguments_read(session, &mt_command_show, argc, argv, &a, &status,
                            error))
         return status;
+    if (a.timeline && (a.common.json == 2 || a.common.folded || a.show.heap ||
+                       a.rows.by != MT_BY_STACK)) {
+        mt_fail(error, "show: --timeline is of the whole process, as text or "
+                       "as --json");
+        return MT_EXIT_ERROR;
+    }
     /* A person reads the largest; scripts get all. */
     if (a.show.top == UINT64_MAX)
         a.show.top = a.common.style.full || a.common.json || a.common.folded

@@ -80,6 +80,7 @@ bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
         .bytes = arguments->bytes,
         .colour = wants_colour(when, out),
         .width = arguments->width ? (unsigned)width : terminal_width(out),
+        .utf8 = has_utf8(),
         .ellipsis = has_utf8() ? "\xe2\x80\xa6" : "...",
     };
     return true;

@@ -2,7 +2,11 @@
  *
  * export_massif.c - Massif's format: a snapshot of the live bytes, or one of
  * the old and one of the new side, each with the tree from the allocating
- * function outwards.
+ * function outwards.  Before a single one, the samples of the timeline are
+ * snapshots without a tree.
+ *
+ * Samples know whole blocks: what blocks have beyond what was asked for, extra
+ * bytes in this format, is split off by its share of what is live now.
  */
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/table.h"
@@ -133,25 +137,57 @@ static void massif_put(const struct massif_tree *tree, uint32_t at, int depth)
                 small > 1 ? "all " : "", 100 / MASSIF_THRESHOLD);
 }
 
+static void massif_put_head(FILE *out, unsigned number, uint64_t ns,
+                            uint64_t bytes, uint64_t extra, const char *tree)
+{
+    fprintf(out,
+            "#-----------\nsnapshot=%u\n#-----------\ntime=%" PRIu64
+            "\nmem_heap_B=%" PRIu64 "\nmem_heap_extra_B=%" PRIu64
+            "\nmem_stacks_B=0\nheap_tree=%s\n",
+            number, ns / 1000000, bytes, extra, tree);
+}
+
+/* Bytes of blocks in use in the heaps of the report. */
+static uint64_t massif_used(const struct mt_profile *p)
+{
+    uint64_t used = 0;
+
+    for (uint32_t i = 0; i < p->model->n_heaps; i++)
+        if (mt_show_wants(p->model, p->show, i))
+            used += p->show->usage[i].used_bytes;
+    return used;
+}
+
+/* Samples are of all heaps, stacks and ages; returns their number. */
+static unsigned massif_put_samples(const struct mt_profile *p, FILE *out)
+{
+    const struct mt_show_options *options = p->show->options;
+    uint64_t used = massif_used(p), asked = p->total.of[MT_LIVE_BYTES];
+    double share = used > asked && used ? (double)asked / (double)used : 1;
+    unsigned n = 0;
+
+    if (options->heap || options->since.kind != MT_WHEN_NOT ||
+        options->older.kind != MT_WHEN_NOT || p->show->filtered.count)
+        return 0;
+    for (size_t i = 0; i < p->model->n_samples; i++) {
+        const struct mt_sample *s = &p->model->samples[i];
+        uint64_t bytes = (uint64_t)((double)s->live_bytes * share);
+        massif_put_head(out, n++, s->ns, bytes, s->live_bytes - bytes, "empty");
+    }
+    return n;
+}
+
 static bool massif_put_snapshot(const struct mt_export_side *side,
                                 unsigned number, bool peak, FILE *out)
 {
     const struct mt_profile *p = side->profile;
     struct massif_tree tree = {.profile = p, .out = out};
-    uint64_t used = 0;
+    uint64_t used = massif_used(p), bytes = p->total.of[MT_LIVE_BYTES];
     bool ok = massif_build(&tree);
 
-    for (uint32_t i = 0; i < p->model->n_heaps; i++)
-        if (mt_show_wants(p->model, p->show, i))
-            used += p->show->usage[i].used_bytes;
-    used = used > p->total.of[MT_LIVE_BYTES] ? used - p->total.of[MT_LIVE_BYTES]
-                                             : 0;
-    fprintf(out,
-            "#-----------\nsnapshot=%u\n#-----------\ntime=%" PRIu64
-            "\nmem_heap_B=%" PRIu64 "\nmem_heap_extra_B=%" PRIu64
-            "\nmem_stacks_B=0\nheap_tree=%s\n",
-            number, p->model->now_ns / 1000000, p->total.of[MT_LIVE_BYTES],
-            used, peak ? "peak" : "detailed");
+    massif_put_head(out, number, p->model->now_ns, bytes,
+                    used > bytes ? used - bytes : 0,
+                    peak ? "peak" : "detailed");
     if (ok)
         massif_put(&tree, 0, 0);
     free(tree.nodes);
@@ -165,6 +201,7 @@ bool mt_export_massif(const struct mt_export *export, struct mt_error *error)
     const struct mt_profile *old = export->old.profile;
     bool grew =
         !old || now->total.of[MT_LIVE_BYTES] >= old->total.of[MT_LIVE_BYTES];
+    unsigned n = old ? 1 : 0;
     bool ok = true;
 
     fputs(
@@ -174,7 +211,8 @@ bool mt_export_massif(const struct mt_export *export, struct mt_error *error)
     fputs("\ntime_unit: ms\n", export->out);
     if (old)
         ok = massif_put_snapshot(&export->old, 0, !grew, export->out);
-    ok =
-        ok && massif_put_snapshot(&export->now, old != NULL, grew, export->out);
+    else
+        n = massif_put_samples(now, export->out);
+    ok = ok && massif_put_snapshot(&export->now, n, grew, export->out);
     return ok || mt_no_memory(error, "the report");
 }

@@ -16,6 +16,6 @@ PAGE_BYTES("mt_page_style", PAGE_FILE("page.css"));
 PAGE_BYTES("mt_page_body", PAGE_FILE("page.html"));
 PAGE_BYTES("mt_page_script",
            PAGE_FILE("data.js") PAGE_FILE("elements.js") PAGE_FILE("flame.js")
-               PAGE_FILE("tables.js") PAGE_FILE("summary.js")
-                   PAGE_FILE("holders.js") PAGE_FILE("views.js")
-                       PAGE_FILE("main.js"));
+               PAGE_FILE("tables.js") PAGE_FILE("timeline.js")
+                   PAGE_FILE("summary.js") PAGE_FILE("holders.js")
+                       PAGE_FILE("views.js") PAGE_FILE("main.js"));

@@ -139,7 +139,7 @@ function summaryView(p, extra, holders) {
     el("div", { class: "columns" },
       el("section", {}, el("h2", {}, "Suspects"),
         list.length ? el("div", { class: "card suspects" }, list.map((g) => suspectRow(p, extra, g))) : el("p", { class: "dim" }, "No function stands out.")),
-      el("section", {}, el("h2", {}, "Live bytes by age"), ageStrip(p),
+      el("section", {}, timelineCard(extra), el("h2", {}, "Live bytes by age"), ageStrip(p),
         holders ? [el("h2", {}, "Who holds it"), holdersCard(p, holders)] : null,
         extra.notes.length ? [el("h2", {}, "Not seen"), el("ul", { class: "notes dim" }, extra.notes.map((n) => el("li", {}, text(n, 500))))] : null))];
 }

@@ -14,6 +14,7 @@ struct mt_style {
     bool bytes;           /* exact figures */
     bool colour;          /* escape sequences of a terminal */
     unsigned width;       /* columns of a line; 0: any */
+    bool utf8;            /* the characters of Unicode may be used */
     const char *ellipsis; /* stands for what is cut off */
 };
 

@@ -107,6 +107,18 @@ struct mt_mapped_range {
     bool shared, program_break;
 };
 
+/* Totals of all heaps, and of the process, at one time. */
+struct mt_sample {
+    uint64_t ns;         /* since the start of the trace */
+    uint64_t live_bytes; /* of live blocks, as large as they are */
+    uint64_t live_blocks;
+    uint64_t span_bytes; /* handed out to spans with blocks */
+    uint64_t committed;
+    uint64_t resident; /* bytes of the process; 0: not known */
+    uint64_t allocs;   /* traced since the start */
+    bool estimated;    /* live blocks were counted in a part of the spans */
+};
+
 /* The last error that the heap reported about its user. */
 struct mt_traced_error {
     uint64_t count;
@@ -129,6 +141,7 @@ struct mt_coverage {
     uint64_t skipped_heaps, skipped_regions, skipped_spans, skipped_stacks;
     uint64_t skipped_modules, skipped_threads, skipped_counters;
     uint64_t skipped_epochs, skipped_sections, skipped_maps;
+    uint64_t skipped_samples;
     uint64_t bad_tags;         /* tags that name no stack or epoch */
     uint64_t unreadable_bytes; /* of the trace, where the source has a hole */
     uint64_t truncated_stacks, frame_pointer_stacks, incomplete_stacks;
@@ -177,6 +190,9 @@ struct mt_model {
     size_t n_live;
     struct mt_mapped_range *mapped; /* by address, no overlaps */
     size_t n_mapped;
+    struct mt_sample *samples; /* by time, no two of one time */
+    size_t n_samples;
+    uint64_t sample_step_ns; /* least time between them; 0: not known */
     struct mt_traced_error last_error;
     struct mt_coverage coverage;
     struct mt_snapshot *snapshot; /* the snapshot's own */

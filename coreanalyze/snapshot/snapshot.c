@@ -147,6 +147,7 @@ static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
            mt_snapshot_threads(snapshot, error) &&
            mt_snapshot_stacks(snapshot, error) &&
            mt_snapshot_mapped(snapshot, error) &&
+           mt_snapshot_samples(snapshot, error) &&
            mt_strings_are_whole(snapshot->strings, error);
 }
 
@@ -217,6 +218,7 @@ void mt_model_free(struct mt_model *model)
     free(model->threads);
     free(model->live);
     free(model->mapped);
+    free(model->samples);
     free(model);
 }
 

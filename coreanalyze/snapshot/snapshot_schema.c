@@ -133,6 +133,12 @@ bool mt_schema_parse(const char *text, size_t bytes,
         text += length + 1;
     }
     for (unsigned r = 0; r < MT_N_RECORDS; r++) {
+        /* A trace of an older minor version does not know the last ones. */
+        if (maps[r].bytes == 0 && r > MT_RECORD_counter_record) {
+            maps[r].bytes = own[r].bytes;
+            maps[r].identity = true;
+            continue;
+        }
         if (maps[r].bytes == 0)
             return false;
         maps[r].identity = is_identity(&maps[r], own[r].bytes);

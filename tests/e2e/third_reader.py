@@ -153,6 +153,12 @@ class Trace:
                 yield (record.start, record.bytes, record.flags,
                        record.stack)
 
+    def samples(self):
+        """Totals over time, in order: records with the fields' names."""
+        times = {record.monotonic_ns: record
+                 for record in self.records("samples", "sample_record")}
+        return [times[ns] for ns in sorted(times) if ns]
+
     def not_searched(self):
         """[start, end) of writable memory that is not the program's own: the
         trace region, the regions of heaps, the library's variables."""
