@@ -33,7 +33,7 @@ EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c %D%/programs/stale.c \
 	%D%/programs/odd.c %D%/programs/smallstack.c %D%/programs/sandboxed.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
-SCRIPT_TESTS += %D%/e2e/sysroot %D%/e2e/static %D%/e2e/coredumps %D%/e2e/top
+SCRIPT_TESTS += %D%/e2e/sysroot %D%/e2e/static %D%/e2e/coredumps %D%/e2e/top %D%/e2e/core-handler
 LONG_TESTS += %D%/releases
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`

@@ -7,13 +7,17 @@
 #include <string.h>
 
 const struct mt_command *const mt_commands[] = {
-    &mt_command_run,    &mt_command_show,   &mt_command_leaks,
-    &mt_command_diff,   &mt_command_blocks, &mt_command_retained,
-    &mt_command_check,  &mt_command_refs,   &mt_command_whatis,
-    &mt_command_map,    &mt_command_save,   &mt_command_export,
-    &mt_command_report, &mt_command_info,   &mt_command_heaps,
-    &mt_command_on,     &mt_command_off,    &mt_command_watch,
-    &mt_command_top,    &mt_command_gdb,    NULL,
+    &mt_command_run,    &mt_command_show,
+    &mt_command_leaks,  &mt_command_diff,
+    &mt_command_blocks, &mt_command_retained,
+    &mt_command_check,  &mt_command_refs,
+    &mt_command_whatis, &mt_command_map,
+    &mt_command_save,   &mt_command_export,
+    &mt_command_report, &mt_command_info,
+    &mt_command_heaps,  &mt_command_on,
+    &mt_command_off,    &mt_command_watch,
+    &mt_command_top,    &mt_command_core_handler,
+    &mt_command_gdb,    NULL,
 };
 
 const struct mt_command *mt_command_find(const char *name)

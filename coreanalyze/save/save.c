@@ -216,17 +216,35 @@ static bool save_write_file(struct writer *w, uint64_t *size)
     return mt_output_close(&output, ok, w->error);
 }
 
-bool mt_save_write(const struct mt_model *model, const char *path,
-                   uint64_t *bytes, struct mt_error *error)
+/* Into `file`, or if that is NULL into a new file. */
+static bool save_model(const struct mt_model *model, FILE *file,
+                       const char *path, uint64_t *bytes,
+                       struct mt_error *error)
 {
     struct writer w = {.save = {.model = model, .source = model->source},
+                       .file = file,
                        .path = path,
                        .error = error};
     bool ok = mt_save_find_ranges(&w.save) ||
               mt_no_memory(error, "the parts of the trace");
 
-    ok = ok && make_programs(&w) && save_write_file(&w, bytes);
+    ok = ok && make_programs(&w) &&
+         (file ? save_write_all(&w, bytes) : save_write_file(&w, bytes));
     free(w.save.ranges);
     free(w.programs);
     return ok;
+}
+
+bool mt_save_write(const struct mt_model *model, const char *path,
+                   uint64_t *bytes, struct mt_error *error)
+{
+    return save_model(model, NULL, path, bytes, error);
+}
+
+bool mt_save_stream(const struct mt_model *model, FILE *file, const char *name,
+                    uint64_t *bytes, struct mt_error *error)
+{
+    return save_model(model, file, name, bytes, error) &&
+           (fflush(file) == 0 ||
+            mt_fail(error, "cannot write %s: %s", name, strerror(errno)));
 }

@@ -29,6 +29,10 @@ struct mt_save {
 bool mt_save_write(const struct mt_model *model, const char *path,
                    uint64_t *bytes, struct mt_error *error);
 
+/* The same into an open file, which `name` names in errors. */
+bool mt_save_stream(const struct mt_model *model, FILE *file, const char *name,
+                    uint64_t *bytes, struct mt_error *error);
+
 /* --- save_ranges.c --- */
 /* Fills in the ranges; false when out of memory. */
 bool mt_save_find_ranges(struct mt_save *save);

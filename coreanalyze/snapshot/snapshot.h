@@ -20,6 +20,11 @@ struct mt_snapshot_options {
     uint64_t known_root;
 };
 
+/* True if `page`, bytes that lie at an address of a target, begins with the
+ * root of a trace; `end` is then the end of its region. */
+bool mt_snapshot_is_root(const void *page, size_t bytes, uint64_t address,
+                         uint64_t *end);
+
 /* Finds the root of the trace and reads all small tables.  NULL with `error`
  * filled if there is not a trace, or its major layout version differs.  The
  * source must outlive the model. */

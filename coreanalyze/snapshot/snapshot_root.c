@@ -176,6 +176,20 @@ static bool by_scan(struct search *search)
     return true;
 }
 
+bool mt_snapshot_is_root(const void *page, size_t bytes, uint64_t address,
+                         uint64_t *end)
+{
+    struct mt_root root;
+    size_t head = offsetof(struct mt_root, pid);
+
+    memset(&root, 0, sizeof root);
+    if (bytes < head)
+        return false;
+    memcpy(&root, page, head);
+    return root.magic == MT_MAGIC && root.self == address &&
+           !__builtin_add_overflow(address, root.region_bytes, end);
+}
+
 /* Bytes of writable mappings that a core leaves out. */
 static uint64_t root_missing_memory(const struct mt_source *source)
 {
