@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define MOST_PROCESSES 256
+#define TOP_PART 5 /* of the time is spent on reading at most */
 
 static bool top_add(struct mt_top *top, pid_t pid, pid_t parent)
 {
@@ -82,10 +83,13 @@ bool mt_top_refresh(struct mt_top *top, struct mt_error *error)
     top->started_ns = mt_clock_ns(CLOCK_MONOTONIC);
     if (top->options->children && !top_follow(top))
         return mt_no_memory(error, "the processes");
-    for (size_t i = 0; i < top->n; i++)
+    top->cpu_ns = 0;
+    for (size_t i = 0; i < top->n; i++) {
         if (!mt_top_process_refresh(top->processes[i], &top->options->names,
                                     error))
             return false;
+        top->cpu_ns += top->processes[i]->cpu_ns;
+    }
     top_forget(top);
     return true;
 }
@@ -125,7 +129,8 @@ bool mt_top_all_ended(const struct mt_top *top)
 
 uint64_t mt_top_wait_ns(const struct mt_top *top)
 {
-    uint64_t due = top->started_ns + top->options->delay_ns;
+    uint64_t least = TOP_PART * top->cpu_ns, delay = top->options->delay_ns;
+    uint64_t due = top->started_ns + (delay > least ? delay : least);
     uint64_t now = mt_clock_ns(CLOCK_MONOTONIC);
 
     return due > now ? due - now : 0;

@@ -37,6 +37,7 @@ struct mt_top {
     size_t n, capacity;
     uint64_t refreshes;
     uint64_t started_ns; /* the last refresh, by CLOCK_MONOTONIC */
+    uint64_t cpu_ns;     /* that it took */
 };
 
 /* Opens the processes that were named, and looks at them once.  False with
@@ -49,7 +50,8 @@ bool mt_top_refresh(struct mt_top *top, struct mt_error *error);
 void mt_top_end(struct mt_top *top);
 /* Have all of them ended? */
 bool mt_top_all_ended(const struct mt_top *top);
-/* Nanoseconds until the next refresh is due. */
+/* Nanoseconds until the next refresh is due: the delay, or longer where reading
+ * would take more than a fifth of a processor. */
 uint64_t mt_top_wait_ns(const struct mt_top *top);
 
 /* --- top_batch.c --- */

@@ -414,5 +414,9 @@ void mt_top_put_notes(struct mt_top_view *view, struct mt_top_lines *lines)
     if (n == 0)
         mt_top_lines_add(lines, "nothing that the trace knows of",
                          MT_LOOK_PLAIN);
+    fprintf(lines->out, "The last refresh took %u.%u ms of CPU time.",
+            (unsigned)(p->cpu_ns / 1000000),
+            (unsigned)(p->cpu_ns / 100000 % 10));
+    mt_top_line_end(lines, MT_LOOK_PLAIN, MT_TOP_NO_ITEM);
     free(text);
 }

@@ -29,15 +29,25 @@ struct mt_top_process *mt_top_process_new(pid_t pid, const char *heap)
     return p;
 }
 
-void mt_top_process_free(struct mt_top_process *p)
+/* What was read is of another program than what follows. */
+static void process_forget(struct mt_top_process *p)
 {
-    if (p == NULL)
-        return;
     mt_top_history_free(&p->history);
     mt_resolver_free(p->resolver);
     mt_show_free(&p->show);
     mt_model_free(p->model);
     mt_source_free(p->source);
+    p->resolver = NULL;
+    p->model = NULL;
+    p->source = NULL;
+    p->show_by_thread = false;
+}
+
+void mt_top_process_free(struct mt_top_process *p)
+{
+    if (p == NULL)
+        return;
+    process_forget(p);
     free(p);
 }
 
@@ -94,10 +104,19 @@ static bool process_take(struct mt_top_process *p, struct mt_model *model,
            process_remember(p, error);
 }
 
+/* A process that has called exec() is read anew; one that has ended stays as it
+ * was. */
 static bool process_open(struct mt_top_process *p)
 {
-    if (p->source)
-        return p->source->ops->refresh(p->source, &p->error);
+    if (p->source) {
+        if (p->source->ops->refresh(p->source, &p->error))
+            return true;
+        if (p->error.no_memory || !p->source->coverage.ended ||
+            mt_process_start(p->pid) != p->start_time)
+            return false;
+        process_forget(p);
+        p->error = (struct mt_error){0};
+    }
     p->source = mt_source_open_pid(p->pid, &p->error);
     return p->source != NULL;
 }
@@ -145,6 +164,7 @@ bool mt_top_process_refresh(struct mt_top_process *p,
     uint64_t start = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     bool ok;
 
+    p->cpu_ns = 0;
     if (p->ended)
         return true;
     p->refreshes++;
