@@ -4,6 +4,7 @@
  * definition, by removing each vertex in turn.
  */
 #include "coreanalyze/analyses/dominators.h"
+#include "coreanalyze/analyses/retained_hold.h"
 #include "tests/unit.h"
 
 #include <stdbool.h>
@@ -274,7 +275,26 @@ static void long_chain(void)
     free(dominator);
 }
 
+static void most_of_a_stack(void)
+{
+    struct mt_hold_most hold;
+
+    mt_hold_begin(&hold);
+    CU_ASSERT_FALSE(mt_hold_is_half(&hold, 0));
+    mt_hold_add(&hold, 7, 30);
+    mt_hold_add(&hold, MT_HELD_BY_NONE, 500);
+    mt_hold_add(&hold, 7, 10);
+    mt_hold_add(&hold, 8, 39);
+    CU_ASSERT(hold.most.of == 7 && hold.most.bytes == 40);
+    mt_hold_add(&hold, 8, 2);
+    mt_hold_add(&hold, 9, 1);
+    CU_ASSERT(hold.most.of == 8 && hold.most.bytes == 41);
+    CU_ASSERT(mt_hold_is_half(&hold, 82));
+    CU_ASSERT_FALSE(mt_hold_is_half(&hold, 84));
+}
+
 static const struct unit_test tests[] = {
+    {"which place holds the most of a stack", most_of_a_stack},
     {"the example of the paper", textbook},
     {"a doubly linked list", doubly_linked},
     {"one vertex, loops, double edges", edge_cases},

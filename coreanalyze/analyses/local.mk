@@ -5,5 +5,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/memory_pieces.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
 	%D%/retained_graph.h %D%/retained_reach.c \
-	%D%/retained_reach.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \
+	%D%/retained_reach.h %D%/retained_hold.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \
 	%D%/when.c %D%/when.h

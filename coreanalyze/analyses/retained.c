@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/analyses/retained.h"
 #include "coreanalyze/analyses/retained_graph.h"
+#include "coreanalyze/analyses/retained_hold.h"
 #include "coreanalyze/analyses/retained_reach.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/table.h"
@@ -28,6 +29,11 @@ struct summer {
     uint32_t *ends;                 /* by stack: where an outer block's end */
     uint32_t *newest;               /* by stack: the group of that block */
     struct mt_retained_stack *sums; /* by stack */
+    struct held {
+        struct mt_hold_most holder, place;
+    } * held;               /* by stack */
+    uint32_t holder, place; /* that the walk is below */
+    uint32_t holder_end, place_end;
     struct mt_retained_block *groups;
     size_t n_groups, groups_capacity;
     size_t most_groups, dropped;
@@ -135,7 +141,12 @@ static bool retained_allocate(struct summer *s)
     s->ends = calloc(stacks + 1, sizeof *s->ends);
     s->newest = calloc(stacks + 1, sizeof *s->newest);
     s->sums = calloc(stacks + 1, sizeof *s->sums);
-    return s->own && s->before && s->ends && s->newest && s->sums;
+    s->held = calloc(stacks + 1, sizeof *s->held);
+    for (size_t i = 0; s->held && i < stacks; i++) {
+        mt_hold_begin(&s->held[i].holder);
+        mt_hold_begin(&s->held[i].place);
+    }
+    return s->own && s->before && s->ends && s->newest && s->sums && s->held;
 }
 
 /* Holders dominate their places, and the root dominates them; what they retain
@@ -362,6 +373,32 @@ static bool find_reached(struct summer *s)
 
 /* --- stacks --- */
 
+/* The walk comes to a holder or a place. */
+static void retained_enter_holder(struct summer *s, uint32_t place,
+                                  const struct mt_vertex *vertex)
+{
+    uint32_t end = place + s->sizes[place];
+
+    if (vertex->kind == MT_VERTEX_HOLDER) {
+        s->holder = vertex->index;
+        s->holder_end = end;
+    } else if (vertex->kind == MT_VERTEX_PLACE) {
+        s->place = vertex->index;
+        s->place_end = end;
+    }
+}
+
+static void retained_hold(struct summer *s, uint32_t place, uint32_t stack,
+                          uint64_t bytes)
+{
+    struct held *held = &s->held[stack];
+
+    mt_hold_add(&held->holder,
+                place < s->holder_end ? s->holder : MT_HELD_BY_NONE, bytes);
+    mt_hold_add(&held->place, place < s->place_end ? s->place : MT_HELD_BY_NONE,
+                bytes);
+}
+
 /* If blocks of one stack retain each other, only the first one counts. */
 static void retained_enter(struct summer *s, uint32_t place)
 {
@@ -372,9 +409,11 @@ static void retained_enter(struct summer *s, uint32_t place)
     struct mt_show_sum retained;
     struct mt_block block;
 
+    retained_enter_holder(s, place, &vertex);
     if (vertex.kind != MT_VERTEX_BLOCK ||
         !mt_model_block(s->model, vertex.span, vertex.index, &block))
         return;
+    retained_hold(s, place, block.stack, vertex.bytes);
     sum = &s->sums[block.stack];
     sum->own.bytes += vertex.bytes;
     sum->own.count++;
@@ -438,6 +477,11 @@ static void keep_stacks(struct summer *s)
         if (s->sums[i].own.count == 0)
             continue;
         s->sums[i].stack = i;
+        s->sums[i].holder = s->sums[i].place = MT_HELD_BY_NONE;
+        if (mt_hold_is_half(&s->held[i].place, s->sums[i].own.bytes))
+            s->sums[i].place = s->held[i].place.most.of;
+        if (mt_hold_is_half(&s->held[i].holder, s->sums[i].own.bytes))
+            s->sums[i].holder = s->held[i].holder.most.of;
         s->sums[r->n_stacks++] = s->sums[i];
     }
     qsort(s->sums, r->n_stacks, sizeof *s->sums, retained_by_bytes);
@@ -526,6 +570,7 @@ bool mt_retained_run(struct mt_model *model,
     free(s.ends);
     free(s.newest);
     free(s.sums);
+    free(s.held);
     free(s.groups);
     mt_table_free(&s.by_owner);
     free(s.above);

@@ -66,6 +66,9 @@ struct mt_retained_stack {
     uint64_t sample;             /* the block that retains the most */
     uint64_t sample_bytes;
     uint32_t heap, epoch; /* of that block */
+    /* Who holds at least half of its own bytes: a holder or one of its places;
+     * UINT32_MAX: nobody, or no place does. */
+    uint32_t holder, place;
 };
 
 struct mt_retained_options {

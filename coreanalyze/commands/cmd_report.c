@@ -92,6 +92,16 @@ static bool report_put_profile(struct mt_page *page, const char *id,
     return mt_page_data_end(page, side->report.out, error);
 }
 
+/* The stacks of the page, in its order; NULL when out of memory. */
+static uint32_t *report_stacks(const struct mt_profile *profile)
+{
+    uint32_t *stacks = calloc(profile->n_samples + 1, sizeof *stacks);
+
+    for (size_t i = 0; stacks && i < profile->n_samples; i++)
+        stacks[i] = profile->samples[i].stack;
+    return stacks;
+}
+
 static bool report_put_holders(struct mt_page *page,
                                const struct mt_profile_side *side,
                                const struct arguments *a,
@@ -108,12 +118,20 @@ static bool report_put_holders(struct mt_page *page,
         .library = mt_namer_library,
         .context = &w.namer,
     };
-    struct mt_retained_report report = {&retained, &w, REPORT_HOLDERS};
+    struct mt_retained_report report = {
+        .retained = &retained, .printer = &w, .top = REPORT_HOLDERS};
+    uint32_t *stacks = report_stacks(&side->profile);
     FILE *out = mt_page_data(page, "holders", error);
     bool ok;
 
-    if (!out)
-        return false;
+    if (!out || !stacks) {
+        free(stacks);
+        return out ? mt_page_data_end(page, out, NULL) &&
+                         mt_no_memory(error, "the holders")
+                   : false;
+    }
+    report.held_stacks = stacks;
+    report.n_held_stacks = side->profile.n_samples;
     ok = mt_block_printer_begin(&w, side->target.model, &retained.roots, &names,
                                 NULL, out, error);
     if (ok) {
@@ -122,6 +140,7 @@ static bool report_put_holders(struct mt_page *page,
         mt_retained_free(&retained);
         ok = mt_block_printer_end(&w, ok ? error : NULL) && ok;
     }
+    free(stacks);
     return mt_page_data_end(page, out, ok ? error : NULL) && ok;
 }
 

@@ -48,7 +48,8 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
         .library = mt_namer_library,
         .context = &w.namer,
     };
-    struct mt_retained_report report = {&retained, &w, a->top};
+    struct mt_retained_report report = {
+        .retained = &retained, .printer = &w, .top = a->top};
     struct mt_style style;
     bool ok;
 

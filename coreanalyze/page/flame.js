@@ -4,28 +4,63 @@
  * inverted, the function that allocated above its callers.  A frame takes a
  * bar; bars that are narrower than half a pixel are not drawn, so a picture
  * costs what is seen of it.
+ *
+ * Of two profiles, a bar is as wide as the larger of before and now, and its
+ * colour says which: orange grew, blue shrank.
  */
 const ROW = 19;
+
+/* Two profiles as one: functions are the same if their names are. */
+class Pair {
+  constructor(old, now) {
+    this.functions = now.functions.slice();
+    this.brief = now.brief.slice();
+    this.modules = now.functions.map((f, i) => now.moduleOf(i));
+    const role = Array.from(now.role), byName = new Map(now.functions.map((f, i) => [f.name, i]));
+    const of = old.functions.map((f, i) => {
+      if (byName.has(f.name)) return byName.get(f.name);
+      byName.set(f.name, this.functions.length);
+      this.functions.push(f);
+      this.brief.push(old.brief[i]);
+      this.modules.push(old.moduleOf(i));
+      role.push(old.role[i]);
+      return this.functions.length - 1;
+    });
+    this.role = Uint8Array.from(role);
+    this.sides = [{ profile: old, of }, { profile: now, of: null }];
+  }
+  moduleOf(fn) { return this.modules[fn]; }
+}
 
 class FlameTree {
   constructor(p, measure, inverted, fold) {
     this.p = p;
     this.fn = [-1];
     this.parent = [-1];
-    this.value = [0];
     this.depth = [0];
-    const width = p.functions.length + 1, index = new Map();
+    this.index = new Map();
+    const sides = p.sides || [{ profile: p, of: null }];
+    /* What ends at a node, by side; then what passes there. */
+    this.of = sides.map(() => [0]);
+    sides.forEach((side, i) => this.add(side, i, measure, inverted, fold));
+    const ends = this.fn.map((f, i) => this.of.reduce((most, side) => Math.max(most, side[i]), 0));
+    this.value = ends;
+    for (let i = this.fn.length - 1; i > 0; i--)
+      for (const list of [this.value, ...(sides.length > 1 ? this.of : [])]) list[this.parent[i]] += list[i];
+    this.arrange();
+  }
+  add(side, number, measure, inverted, fold) {
+    const p = side.profile, width = this.p.functions.length + 1, index = this.index;
     for (const s of p.stacks) {
       const v = s.of[measure];
       if (!v) continue;
-      let path = [];
+      const path = [];
       for (let node = s.node; node > 0; node = p.parent[node]) {
         const f = p.functionOf(node);
-        if (!fold || p.role[f] === OWN || node === s.title) path.push(f);
+        if (!fold || p.role[f] === OWN || node === s.title) path.push(side.of ? side.of[f] : f);
       }
       if (!inverted) path.reverse();
       let at = 0;
-      this.value[0] += v;
       for (const f of path) {
         const key = at * width + f;
         let next = index.get(key);
@@ -34,15 +69,16 @@ class FlameTree {
           index.set(key, next);
           this.fn.push(f);
           this.parent.push(at);
-          this.value.push(0);
           this.depth.push(this.depth[at] + 1);
+          for (const list of this.of) list.push(0);
         }
         at = next;
-        this.value[at] += v;
       }
+      this.of[number][at] += v;
     }
-    this.arrange();
   }
+  /* How a node has changed; 0 for a single profile. */
+  change(i) { return this.of.length > 1 ? this.of[1][i] - this.of[0][i] : 0; }
   /* Children beside each other, the largest first. */
   arrange() {
     const n = this.fn.length;
@@ -173,9 +209,16 @@ class Flame {
   box(g, i, left, width, y, dim) {
     const t = this.tree, f = t.fn[i];
     let [hue, saturation, light] = i ? this.tint[f] : [214, 14, 82];
-    if (i && this.p.role[f] !== OWN) saturation *= 0.25;
-    hue += ((f * 104729) % 25) - 12;
-    light += ((f * 7919) % 11) - 5;
+    if (this.p.sides) {
+      const part = t.value[i] ? t.change(i) / t.value[i] : 0;
+      hue = part > 0 ? 24 : 212;
+      saturation = 12 + 66 * Math.min(1, Math.abs(part) * 2);
+      light = 86 - 22 * Math.abs(part);
+    } else {
+      if (i && this.p.role[f] !== OWN) saturation *= 0.25;
+      hue += ((f * 104729) % 25) - 12;
+      light += ((f * 7919) % 11) - 5;
+    }
     if (this.dark) light = light * 0.5 + 2;
     g.globalAlpha = dim ? 0.55 : this.hit && i && !this.hit[f] ? 0.35 : 1;
     g.fillStyle = this.hit && i && this.hit[f] ? this.colours.mark : "hsl(" + hue + " " + saturation + "% " + light + "%)";
@@ -189,7 +232,7 @@ class Flame {
     g.fillStyle = this.hit && i && this.hit[f] ? "#fff" : this.dark ? "#f2f5f8" : "#141b24";
     const room = Math.floor((width - 10) / 6.2);
     let label = text(this.name(i), 300);
-    if (i === 0 || width > 190) label += "  " + percent(t.value[i], t.value[0]);
+    if (i === 0 || width > 190) label += "  " + (this.p.sides ? this.changed(i) : percent(t.value[i], t.value[0]));
     if (label.length > room) label = room > 3 ? label.slice(0, room - 1) + "\u2026" : "";
     g.fillText(label, left + 5, y + ROW / 2, width - 8);
     g.globalAlpha = 1;
@@ -209,11 +252,16 @@ class Flame {
     }
     return i;
   }
+  changed(i) {
+    const v = this.tree.change(i);
+    return (v > 0 ? "+" : "") + figure(v, this.measure);
+  }
   lines(i) {
-    const t = this.tree, all = t.value[0];
-    if (!i) return ["all stacks", figure(all, this.measure)];
+    const t = this.tree, all = t.value[0], of = (k) => figure(t.of[k][i], this.measure);
+    const sum = this.p.sides ? this.changed(i) + ": " + of(0) + " before, " + of(1) + " now" : figure(t.value[i], this.measure);
+    if (!i) return ["all stacks", sum];
     const f = this.p.functions[t.fn[i]];
-    return [f.name, figure(t.value[i], this.measure) + ", " + percent(t.value[i], all) + " of all",
+    return [f.name, this.p.sides ? sum : sum + ", " + percent(t.value[i], all) + " of all",
       (f.file || "") + (this.p.moduleOf(t.fn[i]) ? "  " + this.p.moduleOf(t.fn[i]) : "")].filter((s) => s.trim());
   }
   move(e) {

@@ -55,6 +55,20 @@ function suspects(p) {
     .sort((a, b) => score(b) - score(a)).slice(0, MAX_SUSPECTS);
 }
 
+/* Who holds most of the bytes of these stacks: what holds at least half of each
+ * stack's own is known; null if it is less than half of all. */
+function holderOf(holders, stacks) {
+  const known = holders && holders.stack_holders;
+  if (!known) return null;
+  const sums = new Map(), all = stacks.reduce((a, s) => a + s.of[0], 0);
+  for (const s of stacks) {
+    const name = known.of[s.index] === null ? undefined : known.names[known.of[s.index]];
+    if (name !== undefined) sums.set(name, (sums.get(name) || 0) + s.of[0]);
+  }
+  const most = [...sums].sort((a, b) => b[1] - a[1])[0];
+  return most && most[1] >= all / 2 ? most[0] : null;
+}
+
 function gdbLine(p, extra, sample) {
   const t = p.json.target;
   const quote = (s) => (/^[\w.\/+-]+$/.test(s) ? s : "'" + s.replace(/'/g, "'\\''") + "'");
@@ -97,10 +111,10 @@ function tiles(p, extra) {
     el("div", { class: "t" }, t), el("div", { class: "v " + (c || "") }, v), el("div", { class: "s" }, s))));
 }
 
-function suspectRow(p, extra, g) {
+function suspectRow(p, extra, g, holders) {
   const ages = [0, 0, 0, 0, 0, 0, 0, 0];
   g.stacks.forEach((s) => s.ages.forEach((n, i) => { ages[i] += n; }));
-  const callers = callersOf(p, g.largest, 3);
+  const callers = callersOf(p, g.largest, 3), holder = holderOf(holders, g.stacks);
   const detail = el("div", { hidden: true }, stackList(p, g.largest.node, g.largest.title));
   const toggle = el("button", { onclick: () => { detail.hidden = !detail.hidden; } }, "Stack");
   const line = command(gdbLine(p, extra, g.largest.sample));
@@ -114,6 +128,7 @@ function suspectRow(p, extra, g) {
         g.steady ? el("span", { class: "tag warn" }, "grows steadily") : null,
         plural(g.blocks, "block") + " of " + plural(g.stacks.length, "stack"),
         callers.length ? ", called by " + text(callers.join(" \u2190 "), 200) : null),
+      holder ? el("div", { class: "dim holder" }, "held by ", el("b", {}, text(holder, 120))) : null,
       line, detail),
     agesBars(ages));
 }
@@ -138,7 +153,7 @@ function summaryView(p, extra, holders) {
   return [lead(p, extra, list, holders), tiles(p, extra),
     el("div", { class: "columns" },
       el("section", {}, el("h2", {}, "Suspects"),
-        list.length ? el("div", { class: "card suspects" }, list.map((g) => suspectRow(p, extra, g))) : el("p", { class: "dim" }, "No function stands out.")),
+        list.length ? el("div", { class: "card suspects" }, list.map((g) => suspectRow(p, extra, g, holders))) : el("p", { class: "dim" }, "No function stands out.")),
       el("section", {}, timelineCard(extra), el("h2", {}, "Live bytes by age"), ageStrip(p),
         holders ? [el("h2", {}, "Who holds it"), holdersCard(p, holders)] : null,
         extra.notes.length ? [el("h2", {}, "Not seen"), el("ul", { class: "notes dim" }, extra.notes.map((n) => el("li", {}, text(n, 500))))] : null))];

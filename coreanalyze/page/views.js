@@ -13,7 +13,8 @@ const toggle = (label, on, change, title) => el("button", { "aria-pressed": Stri
   change(now);
 } }, label);
 
-function flameView(p) {
+/* `p` is a profile, or a pair; `measures` those that it has. */
+function flamePanel(p, measures) {
   const state = { m: Number(getHash("m") || 0), inv: getHash("inv") === "1", all: getHash("all") === "1", q: getHash("q") };
   const where = el("div", { id: "where" }), host = el("div", { id: "flame" });
   const flame = new Flame(p, host, where);
@@ -26,7 +27,7 @@ function flameView(p) {
     flame.set(state.m, state.inv, !state.all, state.q);
   };
   const bar = el("div", { class: "bar" },
-    choice("Show", MEASURES.map((m, i) => [i, m.label]).filter(([i]) => i < 2 || p.total[i]), state.m, (v) => { state.m = Number(v); set(); }),
+    choice("Show", MEASURES.map((m, i) => [i, m.label]).filter(([i]) => measures.includes(i)), state.m, (v) => { state.m = Number(v); set(); }),
     toggle("Inverted", state.inv, (on) => { state.inv = on; set(); }, "What allocated on top, its callers below"),
     toggle("Library frames", state.all, (on) => { state.all = on; set(); }, "Also frames of libc, std and the like, and of wrappers of malloc"),
     el("button", { onclick: () => flame.zoomTo(0) }, "Reset zoom"),
@@ -35,6 +36,8 @@ function flameView(p) {
   queueMicrotask(set);
   return [bar, host, where];
 }
+
+const flameView = (p) => flamePanel(p, [0, 1, 2, 3].filter((i) => i < 2 || p.total[i]));
 
 function functionsView(p) {
   const sums = p.byFunction(), rows = p.functions.map((f, i) => i).filter((i) => sums.stacks[i]);
@@ -120,6 +123,8 @@ function growthView(p, extra, holders, old) {
   const d = (r, k) => r.of[1][k] - r.of[0][k], sign = (v, f) => (v > 0 ? "+" : "") + f(v), change = p.total[0] - old.total[0];
   const most = Math.max(1, ...rows.map((r) => Math.abs(d(r, 1))));
   return [el("p", { class: "lead" }, "From ", el("b", {}, bytes(old.total[0])), " to ", el("b", {}, bytes(p.total[0])), ": " + sign(change, bytes) + " in " + sign(p.total[1] - old.total[1], count) + " blocks."),
+    el("p", { class: "dim" }, "A bar is as wide as the larger of before and now: ", el("b", { class: "grew" }, "orange"), " grew, ", el("b", { class: "shrank" }, "blue"), " shrank."),
+    flamePanel((old.pair ||= new Pair(old, p)), [0, 1]),
     table([
       { label: "+ Total", number: true, value: (r) => d(r, 0), text: (r) => sign(d(r, 0), bytes) },
       { label: "+ Self", number: true, value: (r) => d(r, 1), text: (r) => sign(d(r, 1), bytes), part: (r) => Math.abs(d(r, 1)) / most, class: "pct" },

@@ -98,55 +98,12 @@ static struct root *choose_roots(const struct mt_retained_report *report,
     return roots;
 }
 
-static char *name_holder(const struct mt_namer *namer,
-                         const struct mt_holder *holder)
-{
-    const struct mt_source *source = namer->model->source;
-    const char *path;
-    char *text = NULL;
-    size_t bytes;
-    FILE *out;
-
-    if (holder->kind == MT_HOLDER_THREAD)
-        return mt_name_thread(namer, holder->index);
-    if (holder->kind == MT_HOLDER_KERNEL)
-        return mt_name_kernel_word(namer, holder->index);
-    if (holder->kind == MT_HOLDER_MAPPING)
-        return mt_name_address(namer, source->mappings[holder->index].start);
-    out = open_memstream(&text, &bytes);
-    if (out == NULL) {
-        mt_resolver_lacks(namer->resolver);
-        return NULL;
-    }
-    path = source->modules[holder->index].path;
-    fputs("data of ", out);
-    mt_put_text(out, path ? mt_base_name(path) : "?");
-    return fclose(out) == 0 ? text : NULL;
-}
-
-static char *name_place(const struct mt_retained_report *report,
-                        const struct mt_holder *holder,
-                        const struct mt_holder_slot *place)
-{
-    const struct mt_namer *namer = &report->printer->namer;
-    const struct mt_source *source = namer->model->source;
-    uint64_t address = place->start, offset;
-    const char *name;
-
-    if (address == 0)
-        return mt_name_word(namer, &report->retained->roots.words[place->word]);
-    if (holder->kind == MT_HOLDER_MODULE &&
-        mt_variable_at(namer->variables, &source->modules[holder->index],
-                       address, &name, &offset))
-        address -= offset;
-    return mt_name_address(namer, address);
-}
-
 static char *name_root(const struct mt_retained_report *report,
                        const struct root *root)
 {
-    return root->place ? name_place(report, root->holder, root->place)
-                       : name_holder(&report->printer->namer, root->holder);
+    return root->place
+               ? mt_retained_place_name(report, root->holder, root->place)
+               : mt_retained_holder_name(report, root->holder);
 }
 
 /* --- rows of stacks --- */
@@ -270,8 +227,8 @@ static void put_sharers(const struct mt_retained_report *report,
     for (size_t i = 0; i < r->n_places; i++) {
         if (!(r->places[i].shares >> shared & 1) || n++ >= SHARERS)
             continue;
-        name =
-            name_place(report, &r->holders[r->places[i].holder], &r->places[i]);
+        name = mt_retained_place_name(report, &r->holders[r->places[i].holder],
+                                      &r->places[i]);
         fprintf(all->out, "%20sreached by %s (it reaches %s)\n", "",
                 retained_name(all, name),
                 mt_figure(all, r->places[i].reached.bytes, text));
@@ -504,8 +461,8 @@ static void put_json_shared(struct mt_json *json,
         for (size_t p = 0; p < r->n_places; p++) {
             if (!(r->places[p].shares >> i & 1))
                 continue;
-            name = name_place(report, &r->holders[r->places[p].holder],
-                              &r->places[p]);
+            name = mt_retained_place_name(
+                report, &r->holders[r->places[p].holder], &r->places[p]);
             mt_json_string(json, NULL, name);
             free(name);
         }
@@ -540,6 +497,11 @@ bool mt_print_retained_json(const struct mt_retained_report *report,
     put_json_shared(&json, report);
     put_json_blocks(&json, report);
     put_json_stacks(&json, report);
+    if (report->held_stacks &&
+        !mt_json_put_stack_holders(&json, report, error)) {
+        free(roots);
+        return false;
+    }
     mt_json_u64(&json, "unreadable_bytes", r->missing_bytes);
     mt_json_u64(&json, "missing_root_bytes", r->roots.coverage.missing_bytes);
     mt_json_u64(&json, "threads_without_registers",
