@@ -52,6 +52,14 @@ static void add_frames(struct mt_model *model, const struct mt_show_row *row,
     }
 }
 
+void mt_diff_stack(struct mt_diff_key *key, struct mt_model *model,
+                   uint32_t stack)
+{
+    const struct mt_show_row row = {.stack = stack, .depth = UINT32_MAX};
+
+    add_frames(model, &row, key);
+}
+
 static struct mt_diff_key diff_key_of(const struct mt_diff *diff,
                                       enum mt_diff_side side,
                                       const struct mt_show_row *row)

@@ -19,6 +19,9 @@ struct mt_diff_key {
     uint64_t hash[2];
 };
 void mt_diff_add(struct mt_diff_key *key, const void *data, size_t bytes);
+/* Adds what the frames of a stack are known by. */
+void mt_diff_stack(struct mt_diff_key *key, struct mt_model *model,
+                   uint32_t stack);
 
 struct mt_diff_options {
     uint64_t top;       /* rows at most, 0: all */

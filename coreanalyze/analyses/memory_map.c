@@ -257,11 +257,16 @@ static bool mapping_settle(struct map_builder *b)
 }
 
 /* A range of the trace that was unmapped by a system call is void. */
-static bool piece_fits(const struct mt_memory_piece *piece,
+static bool piece_fits(const struct map_builder *b,
+                       const struct mt_memory_piece *piece,
                        const struct mt_mapping *m)
 {
     bool file = m->path && m->path[0] == '/';
     bool private = m->flags & MT_MAP_PRIVATE;
+
+    /* A core does not say what is shared. */
+    if (b->source->process.kind == MT_SOURCE_CORE)
+    private = file && !mt_memory_is_file_of_memory(m->path);
 
     if (piece->stack == 0 || m->flags & MT_MAP_ASSUMED)
         return true;
@@ -286,7 +291,8 @@ static bool mapping_measure(struct map_builder *b, const struct mt_mapping *m,
         uint64_t end = !piece ? m->end : inside ? piece->end : piece->start;
         end = end < m->end ? end : m->end;
         if (!part_measure(b, at, end,
-                          inside && piece_fits(piece, m) ? piece : NULL, error))
+                          inside && piece_fits(b, piece, m) ? piece : NULL,
+                          error))
             return false;
         at = end;
         i += inside;

@@ -224,8 +224,7 @@ static bool begins(const char *path, const char *text)
     return strncmp(path, text, strlen(text)) == 0;
 }
 
-/* Memory that has a name, and no file on a disk. */
-static bool is_memory_file(const char *path)
+bool mt_memory_is_file_of_memory(const char *path)
 {
     return begins(path, "/dev/shm/") || begins(path, "/memfd:") ||
            begins(path, "/SYSV") || begins(path, "/dev/zero");
@@ -275,7 +274,7 @@ enum mt_memory_kind mt_memory_kind_of(const struct mt_source *source,
     *name = m->path;
     if (!m->path || m->path[0] == '[')
         return device ? MT_MEMORY_DEVICES : kind_by_name(source, m, name);
-    if (is_memory_file(m->path))
+    if (mt_memory_is_file_of_memory(m->path))
         return MT_MEMORY_SHARED;
     if (device || begins(m->path, "/dev/"))
         return MT_MEMORY_DEVICES;

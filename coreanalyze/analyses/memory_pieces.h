@@ -33,4 +33,7 @@ enum mt_memory_kind mt_memory_kind_of(const struct mt_source *,
                                       const struct mt_mapping *, bool device,
                                       bool file, const char **name);
 
+/* True if a path is of memory that has a name, and no file on a disk. */
+bool mt_memory_is_file_of_memory(const char *path);
+
 #endif

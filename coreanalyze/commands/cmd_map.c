@@ -15,7 +15,8 @@ struct arguments {
 };
 
 static const struct mt_option options[] = {
-    {"--old", 0, "TARGET", "show what changed since this core or process",
+    {"--old", 0, "TARGET",
+     "show what changed since this core or process, the most change first",
      MT_FIELD(mt_parse_text, const char *, old)},
     {"--top", 'n', "N",
      "the first N origins (default: 20, or all with --json); 0: all",
@@ -24,6 +25,7 @@ static const struct mt_option options[] = {
     MT_OPTION_STOP_TIMEOUT,
     MT_OPTIONS_STYLE,
     MT_OPTION_JSON,
+    MT_OPTION_FOLDED,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
     MT_OPTION_COREDUMP,
@@ -65,35 +67,74 @@ static bool cmd_map_take(struct mt_session *session, const struct arguments *a,
     return ok;
 }
 
-static bool cmd_map_print(struct mt_session *session, const struct arguments *a,
-                          struct mapped *now, const struct mapped *old,
+/* Names for one side; a map without a traced heap has none. */
+static bool cmd_map_names(struct mt_session *session, const struct arguments *a,
+                          struct mt_report *report, struct mt_error *error)
+{
+    if (report->model)
+        report->resolver = mt_arguments_resolver(session, &a->common.places,
+                                                 report->model, error);
+    return !report->model || report->resolver;
+}
+
+static bool cmd_map_write(const struct arguments *a,
+                          const struct mt_map_report *map,
                           struct mt_error *error)
 {
-    struct mt_model *model = now->target.model;
+    if (a->common.folded)
+        return mt_print_map_folded(map, error);
+    if (a->common.json)
+        mt_print_map_json(map);
+    else
+        mt_print_map(map);
+    return true;
+}
+
+/* False with `error` filled, also if memory ran out for names. */
+static bool cmd_map_finish(struct mt_report *report, bool ok,
+                           struct mt_error *error)
+{
+    struct mt_error other;
+
+    if (!report->resolver)
+        return ok;
+    return mt_resolver_finish(report->resolver, ok ? error : &other) && ok;
+}
+
+static bool cmd_map_print(struct mt_session *session, const struct arguments *a,
+                          struct mapped *now, struct mapped *old,
+                          struct mt_error *error)
+{
+    struct mt_model *const models[] = {old->target.model, now->target.model};
+    const struct mt_memory_map *const maps[] = {a->old ? &old->map : NULL,
+                                                &now->map};
     struct mt_style style;
-    struct mt_report report = {model, NULL, NULL, session->out, NULL, &style};
+    struct mt_report reports[2] = {
+        {models[0], NULL, NULL, session->out, NULL, &style},
+        {models[1], NULL, NULL, session->out, NULL, &style}};
+    struct mt_memory_diff diff = {.n = 0};
     struct mt_map_report map = {
         .map = &now->map,
-        .old = a->old ? &old->map : NULL,
+        .old = maps[0],
+        .diff = &diff,
         .source = now->target.source,
-        .report = &report,
-        .no_model = model ? NULL : now->no_model.text,
+        .report = &reports[1],
+        .old_report = &reports[0],
+        .no_model = models[1] ? NULL : now->no_model.text,
         .top = a->top,
     };
+    bool ok =
+        mt_arguments_style(&a->common.style, session->out, &style, error) &&
+        mt_memory_diff_run(models, maps, &diff, error) &&
+        cmd_map_names(session, a, &reports[1], error) &&
+        (!a->old || cmd_map_names(&(struct mt_session){.out = session->out}, a,
+                                  &reports[0], error)) &&
+        cmd_map_write(a, &map, error);
 
-    if (!mt_arguments_style(&a->common.style, session->out, &style, error))
-        return false;
-    if (model) {
-        report.resolver =
-            mt_arguments_resolver(session, &a->common.places, model, error);
-        if (!report.resolver)
-            return false;
-    }
-    if (a->common.json)
-        mt_print_map_json(&map);
-    else
-        mt_print_map(&map);
-    return !model || mt_resolver_finish(report.resolver, error);
+    ok = cmd_map_finish(&reports[0], ok, error);
+    ok = cmd_map_finish(&reports[1], ok, error);
+    mt_memory_diff_free(&diff);
+    return ok;
 }
 
 static int cmd_map_run(struct mt_session *session, int argc,

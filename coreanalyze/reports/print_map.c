@@ -77,40 +77,37 @@ static const char *map_row_name(const struct mt_memory_row *row, char text[64])
     return text;
 }
 
-/* The row of an older map with the same origin, or NULL. */
-static const struct mt_memory_row *map_row_in(const struct mt_memory_map *map,
-                                              const struct mt_memory_row *row)
+/* The side that shows a row, and its report. */
+static enum mt_diff_side map_side(const struct mt_memory_pair *pair)
 {
-    for (size_t i = 0; map && i < map->n_rows; i++) {
-        const struct mt_memory_row *other = &map->rows[i];
-        if (other->kind == row->kind && other->tid == row->tid &&
-            !other->name == !row->name && other->stack == 0 &&
-            row->stack == 0 &&
-            (row->name ? strcmp(other->name, row->name) == 0
-                       : other->address == row->address))
-            return other;
-    }
-    return NULL;
+    return pair->row[MT_DIFF_NEW] ? MT_DIFF_NEW : MT_DIFF_OLD;
+}
+
+static const struct mt_report *map_names(const struct mt_map_report *r,
+                                         const struct mt_memory_pair *pair)
+{
+    return map_side(pair) == MT_DIFF_NEW ? r->report : r->old_report;
 }
 
 static void map_put_row(const struct mt_map_report *r,
-                        const struct mt_memory_row *row)
+                        const struct mt_memory_pair *pair)
 {
+    const struct mt_memory_row *row = pair->row[map_side(pair)];
+    const struct mt_memory_sum *sum = &pair->sum[MT_DIFF_NEW];
     const struct mt_report *report = r->report;
-    const struct mt_memory_row *old = map_row_in(r->old, row);
     FILE *out = report->out;
     char text[MT_FIGURE_BYTES], name[64];
     int indent;
 
-    indent = fprintf(out, "%9s ", mt_figure(report, row->sum.resident, text));
-    indent += fprintf(out, "%9s ", mt_figure(report, row->sum.size, text));
-    indent += fprintf(out, "%6" PRIu64, row->count);
-    map_put_change(r, row->sum.resident, old ? old->sum.resident : 0);
+    indent = fprintf(out, "%9s ", mt_figure(report, sum->resident, text));
+    indent += fprintf(out, "%9s ", mt_figure(report, sum->size, text));
+    indent += fprintf(out, "%6" PRIu64, pair->count[MT_DIFF_NEW]);
+    map_put_change(r, sum->resident, pair->sum[MT_DIFF_OLD].resident);
     indent += r->old ? 10 : 0;
     indent += fprintf(out, "  %-9s  ", mt_memory_kind_names[row->kind]);
     if (row->stack) {
         struct mt_show_row shown = {.stack = row->stack, .depth = UINT32_MAX};
-        mt_print_row_stack(report, &shown, indent, MT_ROW_CALLERS);
+        mt_print_row_stack(map_names(r, pair), &shown, indent, MT_ROW_CALLERS);
         return;
     }
     mt_put_text(out, map_row_name(row, name));
@@ -119,48 +116,37 @@ static void map_put_row(const struct mt_map_report *r,
     putc('\n', out);
 }
 
-static int map_row_order(const void *a, const void *b)
-{
-    const struct mt_memory_row *x = *(const struct mt_memory_row *const *)a;
-    const struct mt_memory_row *y = *(const struct mt_memory_row *const *)b;
-
-    if (x->sum.resident != y->sum.resident)
-        return x->sum.resident > y->sum.resident ? -1 : 1;
-    return x < y ? -1 : x > y;
-}
-
 static void map_put_rows(const struct mt_map_report *r)
 {
-    const struct mt_memory_map *map = r->map;
-    const struct mt_memory_row **rows = calloc(map->n_rows + 1, sizeof *rows);
+    const struct mt_memory_diff *diff = r->diff;
     FILE *out = r->report->out;
-    size_t n = map->n_rows;
-    struct mt_memory_sum rest = {0};
+    size_t n = diff->n;
+    uint64_t rest = 0, change = 0;
     char text[MT_FIGURE_BYTES];
 
-    for (size_t i = 0; rows && i < n; i++)
-        rows[i] = &map->rows[i];
-    if (rows)
-        qsort(rows, n, sizeof *rows, map_row_order);
     if (r->top && n > r->top)
         n = (size_t)r->top;
     fprintf(out, "\n%9s %9s %6s%s  %-9s  %s\n",
-            map->measured ? "RSS" : "In core", "Size", "Parts",
+            r->map->measured ? "RSS" : "In core", "Size", "Parts",
             r->old ? "    Change" : "", "Kind", "Origin");
-    for (size_t i = 0; i < map->n_rows; i++) {
-        const struct mt_memory_row *row = rows ? rows[i] : &map->rows[i];
-        if (i < n)
-            map_put_row(r, row);
-        else
-            rest.resident += row->sum.resident;
+    for (size_t i = 0; i < diff->n; i++) {
+        int64_t more = mt_memory_change(&diff->pairs[i]);
+        if (i < n) {
+            map_put_row(r, &diff->pairs[i]);
+            continue;
+        }
+        rest += diff->pairs[i].sum[MT_DIFF_NEW].resident;
+        change += more < 0 ? -(uint64_t)more : (uint64_t)more;
     }
-    if (n < map->n_rows) {
+    if (n < diff->n) {
         fputs("\n  ", out);
-        mt_put_count(out, "%s more origin{|s} with ", map->n_rows - n);
-        fprintf(out, "%s (--top 0 shows all)\n",
-                mt_figure(r->report, rest.resident, text));
+        mt_put_count(out, "%s more origin{|s} with ", diff->n - n);
+        fputs(mt_figure(r->report, rest, text), out);
+        if (r->old)
+            fprintf(out, ", which changed by %s",
+                    mt_figure(r->report, change, text));
+        fputs(" (--top 0 shows all)\n", out);
     }
-    free(rows);
 }
 
 static void map_put_note(const struct mt_map_report *r, const char *text,
@@ -289,21 +275,21 @@ static void map_json_sum(struct mt_json *json, const struct mt_map_report *r,
 }
 
 static void map_json_row(struct mt_json *json, const struct mt_map_report *r,
-                         const struct mt_memory_row *row)
+                         const struct mt_memory_pair *pair)
 {
-    const struct mt_memory_row *old = map_row_in(r->old, row);
+    const struct mt_memory_row *row = pair->row[map_side(pair)];
 
     mt_json_open(json, NULL, '{');
     mt_json_string(json, "kind", mt_memory_kind_names[row->kind]);
     mt_json_string(json, "name", row->name);
     mt_json_address(json, "address", row->address);
-    map_json_sum(json, r, &row->sum, old ? &old->sum : NULL);
-    mt_json_u64(json, "count", row->count);
+    map_json_sum(json, r, &pair->sum[MT_DIFF_NEW], &pair->sum[MT_DIFF_OLD]);
+    mt_json_u64(json, "count", pair->count[MT_DIFF_NEW]);
     if (row->tid)
         mt_json_u64(json, "tid", row->tid);
     if (row->stack) {
         struct mt_show_row shown = {.stack = row->stack, .depth = UINT32_MAX};
-        mt_json_put_frames(json, r->report, &shown);
+        mt_json_put_frames(json, map_names(r, pair), &shown);
     }
     mt_json_close(json, '}');
 }
@@ -353,11 +339,51 @@ void mt_print_map_json(const struct mt_map_report *r)
     }
     mt_json_close(&json, ']');
     mt_json_open(&json, "rows", '[');
-    for (size_t i = 0; i < map->n_rows; i++)
-        map_json_row(&json, r, &map->rows[i]);
+    for (size_t i = 0; i < r->diff->n; i++)
+        map_json_row(&json, r, &r->diff->pairs[i]);
     mt_json_close(&json, ']');
     if (r->report->model)
         mt_json_put_coverage(&json, r->report);
     mt_json_close(&json, '}');
     putc('\n', r->report->out);
+}
+
+/* --- folded --- */
+
+/* The text of a row: its kind, then its stack or its name. */
+static bool map_fold_row(const struct mt_map_report *r,
+                         const struct mt_memory_pair *pair)
+{
+    const struct mt_memory_row *row = pair->row[map_side(pair)];
+    struct mt_show_row shown = {.stack = row->stack, .depth = UINT32_MAX};
+    FILE *out = r->report->out;
+    char name[64], *stack;
+
+    fprintf(out, "%s;", mt_memory_kind_names[row->kind]);
+    if (row->stack) {
+        stack = mt_folded_text(map_names(r, pair), &shown);
+        if (!stack)
+            return false;
+        fputs(stack, out);
+        free(stack);
+    } else {
+        mt_put_text(out, map_row_name(row, name));
+        if (row->tid)
+            fprintf(out, ":%u", row->tid);
+    }
+    if (r->old)
+        fprintf(out, " %" PRIu64, pair->sum[MT_DIFF_OLD].resident);
+    fprintf(out, " %" PRIu64 "\n", pair->sum[MT_DIFF_NEW].resident);
+    return true;
+}
+
+bool mt_print_map_folded(const struct mt_map_report *r, struct mt_error *error)
+{
+    for (size_t i = 0; i < r->diff->n; i++) {
+        const struct mt_memory_sum *sum = r->diff->pairs[i].sum;
+        if ((sum[MT_DIFF_OLD].resident || sum[MT_DIFF_NEW].resident) &&
+            !map_fold_row(r, &r->diff->pairs[i]))
+            return mt_no_memory(error, "the report");
+    }
+    return true;
 }
