@@ -157,6 +157,16 @@ struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
     return open_elf(elf, error);
 }
 
+static struct mt_elf_version file_version(const struct stat *status)
+{
+    return (struct mt_elf_version){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .seconds = status->st_mtim.tv_sec,
+        .nanoseconds = status->st_mtim.tv_nsec,
+    };
+}
+
 struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
 {
     /* A module's path comes from the target: never block on a FIFO. */
@@ -191,7 +201,25 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
     elf->data = map;
     elf->bytes = (size_t)status.st_size;
     elf->mapped = true;
+    elf->path = strdup(path);
+    elf->version = file_version(&status);
     return open_elf(elf, error);
+}
+
+bool mt_elf_unchanged(const struct mt_elf *elf)
+{
+    struct stat status;
+
+    if (elf == NULL || !elf->mapped)
+        return true;
+    if (elf->path == NULL || stat(elf->path, &status) != 0)
+        return false;
+    struct mt_elf_version now = file_version(&status);
+    return now.device == elf->version.device &&
+           now.inode == elf->version.inode &&
+           now.seconds == elf->version.seconds &&
+           now.nanoseconds == elf->version.nanoseconds &&
+           elf->bytes == (size_t)status.st_size;
 }
 
 void mt_elf_close(struct mt_elf *elf)
@@ -203,6 +231,7 @@ void mt_elf_close(struct mt_elf *elf)
     free(elf->inflated);
     free(elf->inflated_bytes);
     free(elf->sections);
+    free(elf->path);
     if (elf->mapped)
         munmap((void *)(uintptr_t)elf->data, elf->bytes);
     free(elf);

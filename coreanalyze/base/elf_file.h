@@ -27,7 +27,15 @@ struct mt_elf_section {
     uint64_t entry_bytes;
 };
 
+/* Of a file: another one if anything was written to it. */
+struct mt_elf_version {
+    uint64_t device, inode;
+    int64_t seconds, nanoseconds; /* of its last change */
+};
+
 struct mt_elf {
+    char *path; /* that it was opened by, or NULL */
+    struct mt_elf_version version;
     const uint8_t *data;
     size_t bytes;
     bool mapped; /* by mt_elf_open; otherwise borrowed */
@@ -45,6 +53,9 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error);
 struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
                                   struct mt_error *error);
 void mt_elf_close(struct mt_elf *); /* takes NULL */
+/* Is the file at its path still the one that was opened, with nothing written
+ * to it?  True for NULL and for bytes of the caller's. */
+bool mt_elf_unchanged(const struct mt_elf *);
 
 /* The first section of that name, or NULL. */
 const struct mt_elf_section *mt_elf_find(const struct mt_elf *,

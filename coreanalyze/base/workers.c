@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#define BYTES_FOR_ONE (UINT64_C(4) << 20)
+
 struct worker_start {
     pthread_t thread;
     void (*work)(void *context, unsigned index);
@@ -27,6 +29,13 @@ unsigned mt_processors(unsigned most)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
 
     return online < 1 ? 1 : online < (long)most ? (unsigned)online : most;
+}
+
+unsigned mt_processors_for(uint64_t bytes, unsigned most)
+{
+    uint64_t n = bytes / BYTES_FOR_ONE + 1;
+
+    return mt_processors(n < most ? (unsigned)n : most);
 }
 
 void mt_run_workers(unsigned n, void (*work)(void *context, unsigned index),

@@ -14,6 +14,10 @@
 /* The processors that are online, at most `most`. */
 unsigned mt_processors(unsigned most);
 
+/* Those that have something to do for BYTES of memory: a thread costs as much
+ * as reading some hundred KiB. */
+unsigned mt_processors_for(uint64_t bytes, unsigned most);
+
 /* Calls work(context, 0) here and work(context, 1) to work(context, n - 1) in
  * threads of their own, and returns when all have returned.  `n` is at most
  * MT_MAX_WORKERS.  Where threads cannot be made there are fewer calls: each

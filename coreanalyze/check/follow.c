@@ -15,7 +15,7 @@
  * A process that is held keeps its memory.  One that the kernel's OOM killer
  * ended thus leaves its memory cgroup full, and the follower, if in the same
  * one, would wait for each page until the kernel takes that memory after all.
- * So it has a reserve, which it gives back where a process ends.
+ * So it has a reserve, which it gives back where a process is killed.
  */
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/check/preload_env.h"
@@ -211,6 +211,12 @@ static bool others_run(const struct follower *f, pid_t pid, pid_t except)
     return false;
 }
 
+/* By SIGKILL, which the OOM killer sends. */
+static bool is_killed(const struct traced *t)
+{
+    return WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL;
+}
+
 static void follow_at_end(struct follower *f, struct traced *t)
 {
     unsigned long message = 0;
@@ -231,12 +237,13 @@ static void follow_at_end(struct follower *f, struct traced *t)
             t->held = false;
             follow_resume(t->tid, 0);
             follow_forget(f, t);
-        } else {
+        } else if (is_killed(t)) {
             reserve_give_back(f);
         }
         return;
     }
-    reserve_give_back(f);
+    if (is_killed(t))
+        reserve_give_back(f);
     follow_report(f, t);
     follow_release(f, t->pid);
 }

@@ -8,6 +8,7 @@
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/base/output.h"
+#include "coreanalyze/symbols/symbolize.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,9 @@ static int check_program(struct arguments *a, char *const *program,
         (a->output && !mt_output_open(&output, a->output, 0666, error)))
         return MT_EXIT_ERROR;
     a->check.out = output.file;
+    /* A report is written at once: it is flushed after each process. */
+    if (!a->output)
+        setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
     if (!mt_arguments_style(&a->common.style, output.file, &a->check.style,
                             error))
         return MT_EXIT_ERROR;
@@ -154,7 +158,8 @@ static int check_program(struct arguments *a, char *const *program,
             status = MT_EXIT_ERROR;
         }
     }
-    if (!a->output && ferror(stderr) && status != MT_EXIT_ERROR) {
+    if (!a->output && (fflush(stderr) != 0 || ferror(stderr)) &&
+        status != MT_EXIT_ERROR) {
         mt_fail(error, "check: cannot write the report on standard error");
         status = MT_EXIT_ERROR;
     }
@@ -181,8 +186,11 @@ static int cmd_check_run(struct mt_session *session, int argc,
     a.check.names =
         (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
                                      .sysroot = a.common.places.sysroot};
+    /* Without it, each process has its own. */
+    a.check.names.modules = mt_resolver_modules(&a.check.names);
     status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
                            session->out, error);
+    mt_symbolizer_free(a.check.names.modules);
     mt_policy_free(&a.check.policy);
     return status;
 }

@@ -39,6 +39,7 @@ struct mt_resolver {
     struct mt_table by_start; /* of modules */
     struct mt_strings *paths;
     struct mt_frame fallback;
+    bool shared;      /* the symbolizer is the caller's */
     bool no_memory;   /* an answer may lack names */
     char running[80]; /* path of the module asked about now, or "" */
 };
@@ -51,6 +52,15 @@ static bool resolve_waiting(void *context, const char *step, uint64_t done,
 
     return progress == NULL ||
            progress->report(progress->context, step, done, total);
+}
+
+struct mt_symbolizer *
+mt_resolver_modules(const struct mt_resolver_options *options)
+{
+    struct mt_symbolizer_options symbols = {.debug_dirs = options->debug_dirs,
+                                            .sysroot = options->sysroot};
+
+    return mt_symbolizer_new(&symbols);
 }
 
 struct mt_resolver *
@@ -68,7 +78,13 @@ mt_resolver_of_source(struct mt_source *source,
         return NULL;
     resolver->source = source;
     resolver->options = *options;
-    resolver->symbolizer = mt_symbolizer_new(&symbols);
+    /* Paths of a container are another system's. */
+    resolver->shared =
+        options->modules && (options->sysroot || source->process.root == NULL);
+    if (resolver->shared)
+        mt_symbolizer_next_target(options->modules);
+    resolver->symbolizer =
+        resolver->shared ? options->modules : mt_symbolizer_new(&symbols);
     resolver->paths = mt_strings_new();
     if (resolver->symbolizer == NULL || resolver->paths == NULL) {
         mt_resolver_free(resolver);
@@ -106,7 +122,8 @@ void mt_resolver_free(struct mt_resolver *resolver)
     mt_table_free(&resolver->by_pc);
     mt_table_free(&resolver->by_start);
     mt_strings_free(resolver->paths);
-    mt_symbolizer_free(resolver->symbolizer);
+    if (!resolver->shared)
+        mt_symbolizer_free(resolver->symbolizer);
     free(resolver);
 }
 

@@ -31,9 +31,16 @@ typedef bool mt_name_hook(void *context, uint64_t pc, struct mt_frame *frame);
 struct mt_resolver_options {
     const char *const *debug_dirs; /* ended by NULL; NULL: the usual ones */
     const char *sysroot;           /* prefix of all paths, or NULL */
-    mt_name_hook *hook;            /* or NULL */
-    void *context;                 /* of the hook */
+    /* What one target after another shares of modules, or NULL.  It outlives
+     * the resolvers, of which one at a time may use it. */
+    struct mt_symbolizer *modules;
+    mt_name_hook *hook; /* or NULL */
+    void *context;      /* of the hook */
 };
+
+/* For `modules`; NULL when out of memory.  mt_symbolizer_free() frees it. */
+struct mt_symbolizer *
+mt_resolver_modules(const struct mt_resolver_options *options);
 
 struct mt_resolver;
 /* NULL when out of memory.  The model and all that the options name must

@@ -216,13 +216,13 @@ static void run_worker(void *context, unsigned index)
     while (workers_take(worker));
 }
 
-static unsigned count_threads(const struct mt_mark *mark)
+static unsigned count_threads(const struct mt_mark *mark, uint64_t bytes)
 {
     unsigned n = mark->options->threads;
 
     if (!mt_memory_view_is_shared(mark->source))
         return 1;
-    return n == 0               ? mt_processors(MT_MAX_WORKERS)
+    return n == 0               ? mt_processors_for(bytes, MT_MAX_WORKERS)
            : n < MT_MAX_WORKERS ? n
                                 : MT_MAX_WORKERS;
 }
@@ -233,8 +233,10 @@ static struct mt_worker *make_workers(struct mt_workers *all, unsigned n)
     struct mt_mark *mark = all->mark;
     size_t items = mark->options->stack_items;
 
+    /* Each block is on one stack, once: large ones one piece at a time. */
     if (items == 0)
-        items = STACK_ITEMS;
+        items = mark->map->n_slots < STACK_ITEMS ? mark->map->n_slots + 1
+                                                 : STACK_ITEMS;
     all->pool = calloc(items, sizeof *all->pool);
     all->pool_capacity = items;
     for (unsigned i = 0; workers && i < n; i++) {
@@ -259,8 +261,8 @@ bool mt_workers_run(struct mt_mark *mark, struct mt_workers *all, bool alone,
                     void (*work)(struct mt_worker *, void *context),
                     void *context, struct mt_error *error)
 {
-    unsigned n = alone ? 1 : count_threads(mark);
     struct mt_worker *workers;
+    uint64_t bytes = 0;
 
     *all = (struct mt_workers){.mark = mark, .work = work, .context = context};
     pthread_mutex_init(&all->lock, NULL);
@@ -268,6 +270,9 @@ bool mt_workers_run(struct mt_mark *mark, struct mt_workers *all, bool alone,
     for (size_t i = 0; i < mark->map->n_spans; i++)
         all->progress_total +=
             mark->map->spans[i].n_blocks * mark->map->spans[i].block_bytes;
+    for (size_t i = 0; i < mark->source->n_present; i++)
+        bytes += mark->source->present[i].end - mark->source->present[i].start;
+    unsigned n = alone ? 1 : count_threads(mark, bytes + all->progress_total);
     workers = all->workers = make_workers(all, n);
     if (workers)
         mt_run_workers(n, run_worker, all);

@@ -29,34 +29,47 @@ struct dynamic {
     uint64_t symbols, strings, hash;
 };
 
+/* Each table is read at once: a read of a live process is a system call or
+ * two. */
+static bool module_symbol_find_segment(struct mt_source *source,
+                                       const struct mt_module *module,
+                                       Elf64_Phdr *found)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr programs[MAX_HEADERS];
+    size_t n;
+
+    if (!mt_source_read(source, module->start, &header, sizeof header))
+        return false;
+    n = header.e_phnum < MAX_HEADERS ? header.e_phnum : MAX_HEADERS;
+    n = mt_source_read_part(source, module->start + header.e_phoff, programs,
+                            n * sizeof *programs) /
+        sizeof *programs;
+    for (size_t i = 0; i < n; i++)
+        if (programs[i].p_type == PT_DYNAMIC) {
+            *found = programs[i];
+            return true;
+        }
+    return false;
+}
+
 static bool module_symbol_find_dynamic(struct mt_source *source,
                                        const struct mt_module *module,
                                        struct dynamic *dynamic)
 {
-    Elf64_Ehdr header;
-    Elf64_Phdr program = {0};
-    Elf64_Dyn entry;
-    uint64_t address = module->start;
-    unsigned i;
+    Elf64_Phdr program;
+    Elf64_Dyn entries[MAX_HEADERS];
+    size_t n;
 
-    if (!mt_source_read(source, address, &header, sizeof header))
+    if (!module_symbol_find_segment(source, module, &program))
         return false;
-    for (i = 0; i < header.e_phnum && i < MAX_HEADERS; i++) {
-        if (!mt_source_read(source,
-                            address + header.e_phoff + i * sizeof program,
-                            &program, sizeof program))
-            return false;
-        if (program.p_type == PT_DYNAMIC)
-            break;
-    }
-    if (program.p_type != PT_DYNAMIC)
-        return false;
-    address = module->load_bias + program.p_vaddr;
-    for (i = 0; i < MAX_HEADERS; i++) {
-        if (!mt_source_read(source, address + i * sizeof entry, &entry,
-                            sizeof entry) ||
-            entry.d_tag == DT_NULL)
-            break;
+    n = program.p_memsz / sizeof *entries;
+    n = n == 0 || n > MAX_HEADERS ? MAX_HEADERS : n;
+    n = mt_source_read_part(source, module->load_bias + program.p_vaddr,
+                            entries, n * sizeof *entries) /
+        sizeof *entries;
+    for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL; i++) {
+        const Elf64_Dyn entry = entries[i];
         uint64_t value = entry.d_un.d_ptr;
         /* ld.so relocates these in place; the kernel's vdso stays as is. */
         if (value < module->load_bias)
@@ -77,8 +90,10 @@ static bool module_symbol_defines(const Elf64_Sym *symbol)
            ELF64_ST_TYPE(symbol->st_info) != STT_TLS;
 }
 
+/* 0 if it is not there; `known` says whether the table could be asked. */
 static uint64_t in_memory(struct mt_source *source,
-                          const struct mt_module *module, const char *name)
+                          const struct mt_module *module, const char *name,
+                          bool *known)
 {
     struct dynamic dynamic = {0};
     uint32_t head[4], index = 0, hash = gnu_hash(name);
@@ -90,8 +105,8 @@ static uint64_t in_memory(struct mt_source *source,
         return 0;
     buckets = dynamic.hash + sizeof head + (uint64_t)head[2] * 8;
     chain = buckets + (uint64_t)head[0] * 4;
-    mt_source_read(source, buckets + (uint64_t)(hash % head[0]) * 4, &index,
-                   sizeof index);
+    *known = mt_source_read(source, buckets + (uint64_t)(hash % head[0]) * 4,
+                            &index, sizeof index);
     if (index < head[1])
         return 0;
     for (unsigned i = 0; i < MAX_CHAIN; i++, index++) {
@@ -101,18 +116,21 @@ static uint64_t in_memory(struct mt_source *source,
 
         if (!mt_source_read(source, chain + (uint64_t)(index - head[1]) * 4,
                             &link, sizeof link))
-            return 0;
-        if ((link | 1) == (hash | 1) &&
-            mt_source_read(source,
-                           dynamic.symbols + (uint64_t)index * sizeof symbol,
-                           &symbol, sizeof symbol) &&
-            mt_source_read_string(source, dynamic.strings + symbol.st_name,
-                                  text, sizeof text) &&
-            strcmp(text, name) == 0 && module_symbol_defines(&symbol))
-            return module->load_bias + symbol.st_value;
+            break;
+        if ((link | 1) == (hash | 1)) {
+            if (!mt_source_read(
+                    source, dynamic.symbols + (uint64_t)index * sizeof symbol,
+                    &symbol, sizeof symbol) ||
+                !mt_source_read_string(source, dynamic.strings + symbol.st_name,
+                                       text, sizeof text))
+                break;
+            if (strcmp(text, name) == 0 && module_symbol_defines(&symbol))
+                return module->load_bias + symbol.st_value;
+        }
         if (link & 1)
             return 0;
     }
+    *known = false;
     return 0;
 }
 
@@ -152,8 +170,9 @@ static uint64_t module_symbol_in_section(const struct mt_elf *elf,
     return 0;
 }
 
+/* The dynamic symbols are those in memory. */
 static uint64_t in_file_at(const char *path, const struct mt_module *module,
-                           const char *name)
+                           const char *name, bool dynamic)
 {
     struct mt_error ignored;
     struct mt_elf *elf = mt_elf_open(path, &ignored);
@@ -164,7 +183,7 @@ static uint64_t in_file_at(const char *path, const struct mt_module *module,
         return 0;
     same = same_build_id(elf, module);
     for (size_t i = 0; value == 0 && same && i < elf->n_sections; i++)
-        if (elf->sections[i].type == SHT_DYNSYM ||
+        if ((dynamic && elf->sections[i].type == SHT_DYNSYM) ||
             elf->sections[i].type == SHT_SYMTAB)
             value = module_symbol_in_section(elf, &elf->sections[i], name);
     mt_elf_close(elf);
@@ -174,7 +193,8 @@ static uint64_t in_file_at(const char *path, const struct mt_module *module,
 /* A path is that of the target's own root in a core, of ours in /proc/PID/maps
  * if we can reach it. */
 static uint64_t in_file(const struct mt_source *source,
-                        const struct mt_module *module, const char *name)
+                        const struct mt_module *module, const char *name,
+                        bool dynamic)
 {
     char path[PATH_MAX];
     uint64_t address = 0;
@@ -183,19 +203,21 @@ static uint64_t in_file(const struct mt_source *source,
         int length = snprintf(path, sizeof path, "%s%s", source->process.root,
                               module->path);
         if (length > 0 && (size_t)length < sizeof path)
-            address = in_file_at(path, module, name);
+            address = in_file_at(path, module, name, dynamic);
     }
-    return address || errno == ENOMEM ? address
-                                      : in_file_at(module->path, module, name);
+    return address || errno == ENOMEM
+               ? address
+               : in_file_at(module->path, module, name, dynamic);
 }
 
 uint64_t mt_module_symbol(struct mt_source *source,
                           const struct mt_module *module, const char *name)
 {
-    uint64_t address = in_memory(source, module, name);
+    bool known = false;
+    uint64_t address = in_memory(source, module, name, &known);
 
     errno = 0;
     if (address == 0 && module->path && module->path[0] == '/')
-        address = in_file(source, module, name);
+        address = in_file(source, module, name, !known);
     return address;
 }

@@ -138,15 +138,17 @@ bool mt_word_copy_fill(struct mt_fill *fill)
 {
     struct mt_word_copy *word_copy = fill->word_copy;
     struct team team = {.fill = fill};
+    uint64_t bytes = 0;
 
     team.first = calloc(word_copy->n_pieces + 1, sizeof *team.first);
     if (team.first == NULL)
         return false;
     for (size_t i = 0; i < word_copy->n_pieces; i++) {
         team.first[i] = team.n_parts;
+        bytes += word_copy->pieces[i].bytes;
         team.n_parts += (word_copy->pieces[i].bytes - 1) / MT_FILL_PART + 1;
     }
-    mt_run_workers(mt_processors(MAX_THREADS), fill_work, &team);
+    mt_run_workers(mt_processors_for(bytes, MAX_THREADS), fill_work, &team);
     free(team.first);
     fill->read_bytes = team.read_bytes;
     fill->stopped = team.parts.stopped;

@@ -86,6 +86,14 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
     return dwarf;
 }
 
+bool mt_dwarf_unchanged(const struct mt_dwarf *dwarf)
+{
+    for (struct mt_debug_file *s = dwarf->splits; s != NULL; s = s->next)
+        if (!mt_elf_unchanged(s->elf))
+            return false;
+    return true;
+}
+
 void mt_dwarf_free(struct mt_dwarf *dwarf)
 {
     if (dwarf == NULL)

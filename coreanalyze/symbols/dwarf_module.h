@@ -15,6 +15,8 @@
 /* Everything in the options must outlive it.  NULL: no DWARF in the file. */
 struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *,
                               struct mt_error *error);
+/* Are the files of split units that were opened as they were? */
+bool mt_dwarf_unchanged(const struct mt_dwarf *);
 void mt_dwarf_free(struct mt_dwarf *); /* takes NULL */
 /* Like mt_symbolize.  The last frame is a function's own, or has no name if no
  * function is known there. */

@@ -35,6 +35,8 @@ struct module {
     const char *debug_path, *note; /* kept, or NULL */
     enum mt_symbol_match match;
     enum mt_symbol_quality quality;
+    uint64_t fingerprint; /* of one without build-id, or 0 */
+    uint64_t target;      /* that it was last asked about for */
     uint64_t last_use;
     /* Dropped when the budget is used up: */
     bool loaded;
@@ -56,6 +58,9 @@ struct mt_symbolizer {
     struct module **modules;
     size_t n_modules, modules_room;
     struct mt_table by_record; /* the modules, by path and build-id */
+    struct module **asked;     /* about, for this target */
+    size_t n_asked, asked_room;
+    uint64_t target; /* its number, from 1 */
     uint64_t clock;
 };
 
@@ -99,6 +104,7 @@ mt_symbolizer_new(const struct mt_symbolizer_options *options)
 
     if (symbolizer == NULL)
         return NULL;
+    symbolizer->target = 1;
     symbolizer->strings = mt_strings_new();
     if (symbolizer->strings == NULL || !copy_options(symbolizer, options)) {
         mt_symbolizer_free(symbolizer);
@@ -138,6 +144,7 @@ void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
         free(symbolizer->modules[i]);
     }
     free(symbolizer->modules);
+    free(symbolizer->asked);
     mt_table_free(&symbolizer->by_record);
     for (size_t i = 0;
          symbolizer->debug_dirs != NULL && symbolizer->debug_dirs[i] != NULL;
@@ -166,9 +173,11 @@ static uint64_t recorded_hash(const struct mt_symbol_module *recorded)
 {
     const char *path = recorded->path ? recorded->path : "";
     size_t bytes = recorded->build_id ? recorded->build_id_bytes : 0;
+    uint64_t hash = mt_hash_bytes(MT_HASH_START, path, strlen(path));
 
-    return mt_hash_bytes(mt_hash_bytes(MT_HASH_START, path, strlen(path)),
-                         recorded->build_id, bytes);
+    hash = mt_hash_bytes(hash, &recorded->fingerprint,
+                         sizeof recorded->fingerprint);
+    return mt_hash_bytes(hash, recorded->build_id, bytes);
 }
 
 static bool module_matches(const void *items, size_t item, const void *key)
@@ -178,6 +187,7 @@ static bool module_matches(const void *items, size_t item, const void *key)
     size_t bytes = recorded->build_id ? recorded->build_id_bytes : 0;
 
     return module->id_bytes == bytes &&
+           module->fingerprint == recorded->fingerprint &&
            (bytes == 0 || memcmp(module->id, recorded->build_id, bytes) == 0) &&
            (module->path == NULL) == (recorded->path == NULL) &&
            (module->path == NULL || strcmp(module->path, recorded->path) == 0);
@@ -194,6 +204,7 @@ static struct module *module_new(struct mt_symbolizer *symbolizer,
     module->path = mt_strings_keep(symbolizer->strings, recorded->path);
     module->build_id =
         symbolize_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+    module->fingerprint = recorded->fingerprint;
     module->id_bytes = bytes;
     if (bytes > 0)
         memcpy(module->id, recorded->build_id, bytes);
@@ -451,13 +462,46 @@ static struct answer *answer_for(struct mt_symbolizer *symbolizer,
     return answer;
 }
 
+/* Is what was read of a module for another target right for any? */
+static bool module_is_same(const struct module *module)
+{
+    return (module->id_bytes != 0 || module->fingerprint != 0) &&
+           (module->match == MT_MATCH_BUILD_ID ||
+            module->match == MT_MATCH_DEBUG_ONLY) &&
+           mt_files_unchanged(&module->files) &&
+           (module->dwarf == NULL || mt_dwarf_unchanged(module->dwarf));
+}
+
+static bool meet_module(struct mt_symbolizer *symbolizer, struct module *module)
+{
+    if (module->target == symbolizer->target)
+        return true;
+    if (!mt_grow(&symbolizer->asked, &symbolizer->asked_room,
+                 symbolizer->n_asked + 1, sizeof *symbolizer->asked))
+        return false;
+    if (module->loaded && !module_is_same(module)) {
+        symbolize_unload(module);
+        module->note = NULL;
+        module->quality = MT_SYMBOL_NONE;
+    }
+    symbolizer->asked[symbolizer->n_asked++] = module;
+    module->target = symbolizer->target;
+    return true;
+}
+
+void mt_symbolizer_next_target(struct mt_symbolizer *symbolizer)
+{
+    symbolizer->n_asked = 0;
+    symbolizer->target++;
+}
+
 /* The module, its files read. */
 static struct module *symbolize_loaded(struct mt_symbolizer *symbolizer,
                                        const struct mt_symbol_module *recorded)
 {
     struct module *module = find_module(symbolizer, recorded);
 
-    if (module == NULL ||
+    if (module == NULL || !meet_module(symbolizer, module) ||
         (!module->loaded && !symbolize_load(symbolizer, module, recorded)))
         return NULL;
     module->last_use = ++symbolizer->clock;
@@ -514,15 +558,15 @@ bool mt_symbolize_loaded(struct mt_symbolizer *symbolizer,
 
 size_t mt_symbolizer_n_modules(const struct mt_symbolizer *symbolizer)
 {
-    return symbolizer->n_modules;
+    return symbolizer->n_asked;
 }
 
 bool mt_symbolizer_report(const struct mt_symbolizer *symbolizer, size_t index,
                           struct mt_symbol_report *out)
 {
-    if (index >= symbolizer->n_modules)
+    if (index >= symbolizer->n_asked)
         return false;
-    const struct module *module = symbolizer->modules[index];
+    const struct module *module = symbolizer->asked[index];
     *out = (struct mt_symbol_report){
         .path = module->path != NULL ? module->path : "",
         .build_id = module->build_id != NULL ? module->build_id : "",

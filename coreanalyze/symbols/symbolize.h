@@ -101,6 +101,12 @@ enum mt_symbol_quality {
 /* NULL options mean all of the defaults.  NULL when out of memory. */
 struct mt_symbolizer *mt_symbolizer_new(const struct mt_symbolizer_options *);
 void mt_symbolizer_free(struct mt_symbolizer *); /* takes NULL */
+/*
+ * Questions from here on are about another target.  A module that has a
+ * build-id or a fingerprint, whose files were found and have not changed since,
+ * is not read again; any other is.  The report begins anew.
+ */
+void mt_symbolizer_next_target(struct mt_symbolizer *);
 
 /*
  * The functions that PC is in, the innermost inlined one first, at most MAX
@@ -150,7 +156,8 @@ struct mt_symbol_report {
     const char *note;               /* a sentence on what is missing, or NULL */
 };
 
-/* For coverage: every module asked about so far, in order of first use. */
+/* For coverage: every module of this target that was asked about so far, in
+ * order of first use. */
 size_t mt_symbolizer_n_modules(const struct mt_symbolizer *);
 bool mt_symbolizer_report(const struct mt_symbolizer *, size_t index,
                           struct mt_symbol_report *out);

@@ -305,6 +305,12 @@ void mt_files_find(const struct mt_symbol_module *module,
     }
 }
 
+bool mt_files_unchanged(const struct mt_files *files)
+{
+    return mt_elf_unchanged(files->module) && mt_elf_unchanged(files->debug) &&
+           mt_elf_unchanged(files->supplement);
+}
+
 void mt_files_close(struct mt_files *files)
 {
     mt_elf_close(files->module);

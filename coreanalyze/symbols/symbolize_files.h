@@ -29,7 +29,8 @@ struct mt_files {
 
 void mt_files_find(const struct mt_symbol_module *,
                    const struct mt_files_options *, struct mt_files *out);
-void mt_files_close(struct mt_files *); /* what it holds */
+void mt_files_close(struct mt_files *);           /* what it holds */
+bool mt_files_unchanged(const struct mt_files *); /* since they were opened */
 /* A path below the sysroot, malloc'ed. */
 char *mt_files_path(const struct mt_files_options *, const char *path);
 
