@@ -6,6 +6,7 @@
 #include "coreanalyze/check/check_report.h"
 #include "coreanalyze/check/crash.h"
 #include "coreanalyze/check/untraced.h"
+#include "coreanalyze/names/exit_calls.h"
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reports/print_leaks.h"
 #include "coreanalyze/source/modules.h"
@@ -201,6 +202,8 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
     if (exited && mt_untraced_sanitizer(exited->reader) && !has_root(source)) {
         mt_fail(&error, "it runs with a sanitizer");
     } else {
+        /* What keeps them as they were is not needed: the crash is known. */
+        free(mt_leave_exit_calls(resolver, source));
         check_capture(check, source);
         model = mt_snapshot_take(source, &options, &error);
     }

@@ -6,6 +6,7 @@
 #include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/commands/row_options.h"
+#include "coreanalyze/names/exit_calls.h"
 #include "coreanalyze/reports/print_leaks.h"
 
 #include <string.h>
@@ -213,6 +214,7 @@ static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
                              struct mt_error *error)
 {
     struct mt_resolver *resolver;
+    struct mt_thread *threads;
     bool ok;
 
     if (!mt_policy_own(&a->policy, target->model, error))
@@ -223,15 +225,20 @@ static bool cmd_leaks_search(struct mt_session *session, struct arguments *a,
         a->leaks.show.top = a->leaks.show.min_bytes = 0;
         a->leaks.kinds |= a->policy.fail_on;
     }
-    if (!mt_leaks_run(target->model, &a->leaks, leaks, error))
-        return false;
-    /* The rest of the work needs no memory that changes. */
-    if (target->source->ops->resume)
-        target->source->ops->resume(target->source);
     resolver =
         mt_arguments_resolver(session, &a->common.places, target->model, error);
     if (resolver == NULL)
         return false;
+    threads = mt_leave_exit_calls(resolver, target->source);
+    ok = mt_leaks_run(target->model, &a->leaks, leaks, error);
+    mt_reenter_exit_calls(target->source, threads);
+    if (!ok) {
+        mt_resolver_finish(resolver, NULL);
+        return false;
+    }
+    /* The rest of the work needs no memory that changes. */
+    if (target->source->ops->resume)
+        target->source->ops->resume(target->source);
     struct mt_report report = {target->model, &leaks->show,       resolver,
                                session->out,  mt_leak_kind_names, &a->style};
     ok = cmd_leaks_print(session, a, &report, leaks, error);

@@ -172,6 +172,43 @@ static bool unwinder_step(struct unwinder *u, bool *exact, bool *guessed)
     return *guessed = unwinder_step_by_frame_pointer(u);
 }
 
+static void unwinder_begin(struct unwinder *u, const struct mt_thread *thread)
+{
+    for (unsigned i = 0; i < MT_N_COLUMNS; i++)
+        u->state.value[i] = thread->registers[user_order[i]];
+    u->state.known = (1u << MT_N_COLUMNS) - 1;
+}
+
+bool mt_unwind_out(struct mt_resolver *resolver, struct mt_source *source,
+                   const struct mt_thread *thread,
+                   bool (*inside)(void *context, const struct mt_call *call),
+                   void *context, uint64_t registers[MT_N_REGISTERS])
+{
+    struct unwinder u = {.resolver = resolver, .source = source};
+    struct mt_call call = {.exact = true};
+    bool more = thread->has_registers;
+
+    unwinder_begin(&u, thread);
+    for (unsigned n = 0; more && n < MT_MAX_CALLS; n++) {
+        call.pc = unwinder_rip(&u);
+        call.sp = unwinder_rsp(&u);
+        if (!inside(context, &call))
+            break;
+        more = unwinder_step(&u, &call.exact, &call.guessed) && !call.guessed &&
+               unwinder_rsp(&u) > call.sp;
+    }
+    mt_frame_table_free(&u.table);
+    if (call.guessed || (more && inside(context, &call)))
+        return false;
+    memset(registers, 0, MT_N_REGISTERS * sizeof *registers);
+    registers[MT_REG_FS_BASE] = thread->registers[MT_REG_FS_BASE];
+    registers[MT_REG_RSP] = call.sp;
+    for (unsigned i = 0; more && i < MT_N_COLUMNS; i++)
+        registers[user_order[i]] =
+            unwinder_state_has(&u, i) ? u.state.value[i] : 0;
+    return thread->has_registers;
+}
+
 size_t mt_backtrace(struct mt_resolver *resolver, struct mt_source *source,
                     const struct mt_thread *thread, struct mt_call *calls,
                     size_t max)
@@ -180,9 +217,7 @@ size_t mt_backtrace(struct mt_resolver *resolver, struct mt_source *source,
     bool exact = true, guessed = false, more = thread->has_registers;
     size_t n = 0;
 
-    for (unsigned i = 0; i < MT_N_COLUMNS; i++)
-        u.state.value[i] = thread->registers[user_order[i]];
-    u.state.known = (1u << MT_N_COLUMNS) - 1;
+    unwinder_begin(&u, thread);
     while (more && n < max && (unwinder_rip(&u) != 0 || n == 0)) {
         struct mt_call *call = &calls[n++];
         *call = (struct mt_call){unwinder_rip(&u), unwinder_rsp(&u), 0, exact,

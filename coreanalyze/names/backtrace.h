@@ -29,4 +29,13 @@ size_t mt_backtrace(struct mt_resolver *resolver, struct mt_source *source,
                     const struct mt_thread *thread, struct mt_call *calls,
                     size_t max);
 
+/* Steps out of the innermost calls as long as `inside` is true, and fills in
+ * the registers of the one that it is false for; those that are lost are 0.
+ * If there is no such call, they are all lost, and the stack pointer is that of
+ * the outermost call.  False if a step was guessed. */
+bool mt_unwind_out(struct mt_resolver *resolver, struct mt_source *source,
+                   const struct mt_thread *thread,
+                   bool (*inside)(void *context, const struct mt_call *call),
+                   void *context, uint64_t registers[MT_N_REGISTERS]);
+
 #endif

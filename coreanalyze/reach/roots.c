@@ -240,7 +240,7 @@ static bool all_records_known(const struct finder *f)
         if (!f->source->threads[i].has_registers ||
             f->source->threads[i].fs_base == 0)
             return false;
-    return f->source->n_threads > 0;
+    return f->source->n_threads > 0 && f->source->coverage.threads_missing == 0;
 }
 
 /* The record of a thread says that it has ended (before glibc 2.43), or it is
@@ -368,20 +368,24 @@ static uint64_t each_left(struct finder *f, const struct mt_mapping *m,
     return left;
 }
 
-/* The program may have written to private memory and protected it since: its
- * pages are searched as far as there are any.  Nothing is missing: what has no
- * page was never written to. */
+/* The program may have written to memory and protected it since: its pages are
+ * searched as far as there are any.  Of private memory nothing is missing: what
+ * has no page was never written to. */
 static void take_protected(struct finder *f, const struct mt_mapping *m)
 {
     const struct mt_source *source = f->source;
     const struct mt_present *p, *end = source->present + source->n_present;
 
-    if (!(m->flags & MT_MAP_PRIVATE) ||
-        (m->flags & (MT_MAP_ASSUMED | MT_MAP_EXEC)) ||
+    if ((m->flags & MT_MAP_ASSUMED) || (m->flags & MT_MAP_EXEC && m->path) ||
         (m->path && m->path[0] == '[' && strncmp(m->path, "[anon", 5) != 0))
         return;
     if (!source->present_known) {
         each_left(f, m, m->start, m->start + m->present, add_range);
+        if (mt_mapping_is_shared_memory(m) && m->start + m->present < m->end) {
+            f->roots->coverage.missing_bytes +=
+                m->end - (m->start + m->present);
+            f->roots->coverage.missing_mappings++;
+        }
         return;
     }
     p = mt_source_present(source, m->start);

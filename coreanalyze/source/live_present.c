@@ -85,7 +85,8 @@ static void list_gap(struct present_list *list, uint64_t end)
     uint64_t start = list->at;
 
     list->at = end;
-    if (end <= start || !may_write(m))
+    if (end <= start ||
+        (!may_write(m) && list->backing.kind != MT_BACKING_MEMORY))
         return;
     if (list->lazy && (m->flags & MT_MAP_PRIVATE))
         coverage->untouched_bytes += end - start;
@@ -106,8 +107,9 @@ static bool add_pages(void *context, const struct mt_page_run *run)
     bool shared = !(m->flags & MT_MAP_PRIVATE);
 
     /* In shared memory these are markers; and of what is not writable, the
-     * program's own are the pages that are not the file's. */
-    if ((shared && run->swapped) || (!may_write(m) && run->file))
+     * program's own are the pages that are not a file's on disk. */
+    if ((shared && run->swapped) ||
+        (!may_write(m) && run->file && list->backing.kind != MT_BACKING_MEMORY))
         return true;
     list_gap(list, run->start);
     list->at = run->end;
@@ -135,16 +137,21 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
     struct live *live = list->live;
     bool ok;
 
-    /* Private mappings that cannot be written to now may have been written to
-     * before. */
-    if (is_device(m) || !(may_write(m) || (m->flags & MT_MAP_PRIVATE)))
+    /* What cannot be written to now may have been before, but for files. */
+    if (is_device(m) || !(may_write(m) || (m->flags & MT_MAP_PRIVATE) ||
+                          mt_mapping_is_shared_memory(m)))
         return true;
     list->mapping = m;
     list->at = m->start;
     list->lazy = mt_live_is_lazy(live, m->start);
     list->backing = (struct mt_backing){.file = -1};
-    if (!(m->flags & MT_MAP_PRIVATE) && m->inode && may_write(m))
+    if (!(m->flags & MT_MAP_PRIVATE) && m->inode)
         list->backing = mt_backing_open(live->tid, m);
+    if (!may_write(m) && !(m->flags & MT_MAP_PRIVATE) &&
+        list->backing.kind != MT_BACKING_MEMORY) {
+        mt_backing_close(&list->backing);
+        return true;
+    }
     ok = mt_page_walk(live->pagemap, &live->scan, m->start, m->end, add_pages,
                       list);
     list_gap(list, m->end);

@@ -82,6 +82,17 @@ const struct mt_module *mt_source_module(const struct mt_source *source,
     return best;
 }
 
+bool mt_mapping_is_shared_memory(const struct mt_mapping *m)
+{
+    static const char *const starts[] = {"/dev/zero", "/memfd:", "/SYSV",
+                                         "/dev/shm/"};
+
+    for (size_t i = 0; m->path && i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(m->path, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
 const struct mt_present *mt_source_present(const struct mt_source *source,
                                            uint64_t address)
 {

@@ -275,6 +275,8 @@ void mt_source_free(struct mt_source *);
 /* True if all bytes could be read; otherwise the rest of the buffer is 0. */
 bool mt_source_read(struct mt_source *, uint64_t address, void *buffer,
                     size_t bytes);
+/* Is it shared, and no file on disk, by its name in maps or in a core? */
+bool mt_mapping_is_shared_memory(const struct mt_mapping *);
 /* Bytes that could be read, from the start. */
 size_t mt_source_read_part(struct mt_source *, uint64_t address, void *buffer,
                            size_t bytes);

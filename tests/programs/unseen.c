@@ -32,7 +32,7 @@ static void **map_it(const char *kind, const char *path)
     int shared = MAP_PRIVATE | MAP_ANONYMOUS, file = -1;
     void *memory;
 
-    if (strcmp(kind, "shared") == 0) {
+    if (strcmp(kind, "shared") == 0 || strcmp(kind, "sharedro") == 0) {
         shared = MAP_SHARED | MAP_ANONYMOUS;
     } else if (strcmp(kind, "memfd") == 0) {
         file = memfd_create("unseen", 0);
@@ -57,7 +57,9 @@ __attribute__((noinline)) static void keep(const char *kind, const char *path)
 
     for (unsigned i = 0; i < KEPT; i++)
         memory[i] = malloc(200);
-    if (strcmp(kind, "readonly") == 0)
+    if (strcmp(kind, "code") == 0)
+        mprotect(memory, BYTES, PROT_READ | PROT_EXEC);
+    if (strcmp(kind, "readonly") == 0 || strcmp(kind, "sharedro") == 0)
         mprotect(memory, BYTES, PROT_READ);
     if (strcmp(kind, "none") == 0)
         mprotect(memory, BYTES, PROT_NONE);
