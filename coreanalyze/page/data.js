@@ -116,6 +116,7 @@ const base = (path) => path.slice(path.lastIndexOf("/") + 1);
 const LONG_ARGUMENTS = 26;
 function brief(name) {
   if (name.length > 2000) name = name.slice(0, 2000) + "\u2026";
+  name = name.replace(/\[abi:\w+\]/g, "");
   if (!/[(<]/.test(name) || name[0] === "[" || name[0] === "<") return name;
   let out = "", opened = 0, angle = 0, round = 0;
   for (let i = 0; i < name.length; i++) {

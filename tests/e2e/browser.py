@@ -4,6 +4,7 @@
 import base64
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -59,17 +60,11 @@ class Browser:
         harness.wait_until(lambda: self.run("return " + script), what, timeout)
 
     def click(self, selector):
-        element = self.ask("POST", self.session + "/element",
-                           {"using": "css selector", "value": selector})
-        self.ask("POST", "%s/element/%s/click" % (self.session,
-                                                  element[ELEMENT]), {})
+        self.ask("POST", self.find(selector) + "/click", {})
 
     def send(self, selector, text):
         """Type into an element; a file's path into an input for files."""
-        element = self.ask("POST", self.session + "/element",
-                           {"using": "css selector", "value": selector})
-        self.ask("POST", "%s/element/%s/value" % (
-            self.session, element[ELEMENT]), {"text": text})
+        self.ask("POST", self.find(selector) + "/value", {"text": text})
 
     def press(self, key):
         self.ask("POST", self.session + "/actions", {"actions": [{
@@ -86,10 +81,17 @@ class Browser:
             "POST", self.session + "/se/log", {"type": "browser"})
                 if entry["level"] == "SEVERE"]
 
-    def screenshot(self, path):
+    def find(self, selector):
+        """The path of an element."""
+        element = self.ask("POST", self.session + "/element",
+                           {"using": "css selector", "value": selector})
+        return "%s/element/%s" % (self.session, element[ELEMENT])
+
+    def screenshot(self, path, selector=None):
+        """Of the window, or of an element."""
+        of = self.find(selector) if selector else self.session
         with open(path, "wb") as file:
-            file.write(base64.b64decode(self.ask(
-                "GET", self.session + "/screenshot")))
+            file.write(base64.b64decode(self.ask("GET", of + "/screenshot")))
 
 
 @contextlib.contextmanager
@@ -122,3 +124,15 @@ def browser(dark=False):
             child.kill()
             child.wait()
             child.stdout.close()
+
+
+def picture(path, name):
+    """Keeps a screenshot as a picture of the documentation, with fewer colours,
+    where MT_PICTURES names the folder."""
+    folder = os.environ.get("MT_PICTURES")
+    if not folder:
+        return
+    output = os.path.join(folder, name + ".png")
+    harness.run([harness.need("pngquant"), "--force", "--strip", "--output",
+                 output, "64", path])
+    harness.check(os.path.getsize(output) < 150 * 1024, output + " is large")
