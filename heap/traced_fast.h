@@ -28,8 +28,8 @@ static inline __attribute__((always_inline)) void *
 mt_unsampled_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;
-    int64_t left = cache->sample_left - (int64_t)size;
-    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX - MT_SPARE_BYTES || left <= 0 ||
+    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX - MT_SPARE_BYTES ||
+                    cache->sample_left <= (int64_t)size ||
                     mt_load_relaxed(cache->trace) != MT_TRACE_ON ||
                     mt_load_relaxed(&memtrace_root->sample_bytes) !=
                         cache->sample_mean))
@@ -39,8 +39,8 @@ mt_unsampled_fast(size_t size)
     uint64_t bits = *bin->word;
     if (MT_UNLIKELY(bits == 0 || span->tags == 0))
         return NULL;
-    cache->sample_left = left;
     uint64_t tag = MT_TAG(MT_STACK_UNSAMPLED, memtrace_root->epoch, 0);
+    cache->sample_left -= (int64_t)size;
     return mt_take_tagged(bin, span, bits, size, tag);
 }
 
