@@ -60,7 +60,7 @@ static void put_block(const struct mt_block_printer *w, uint32_t span,
     struct mt_block block;
 
     if (mt_model_block(w->namer.model, span, index, &block))
-        mt_print_block(w, &block, address);
+        mt_print_block(w, "", &block, address);
     else
         fputs("mapping\n", w->out);
 }

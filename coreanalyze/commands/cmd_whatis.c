@@ -71,12 +71,12 @@ static void cmd_whatis_put_text(const struct mt_block_printer *w,
     char *name;
 
     if (place == MT_PLACE_LIVE || place == MT_PLACE_FREED) {
-        mt_print_block(w, &block, address);
+        mt_print_block(w, "", &block, address);
         for (int before = 1; verbose && before >= 0; before--) {
             if (!cmd_whatis_neighbour(model, &block, before, &other))
                 continue;
-            fputs(before ? "  before: " : "  after: ", w->out);
-            mt_print_block(w, &other, other.address);
+            mt_print_block(w, before ? "  before: " : "  after: ", &other,
+                           other.address);
         }
         return;
     }

@@ -36,6 +36,7 @@
 struct watched {
     pid_t pid;
     uint64_t start_time; /* tells a process from a later one of its number */
+    uint64_t rss;        /* when it was listed */
     bool seen, above, refused;
     uint64_t saved_rss, saved_ns;
     char **files; /* the newest last */
@@ -98,8 +99,10 @@ static struct watched *watch_find(struct watch *watch, pid_t pid)
         return NULL;
     for (size_t i = 0; i < watch->n; i++)
         if (watch->processes[i].pid == pid &&
-            watch->processes[i].start_time == start_time)
+            watch->processes[i].start_time == start_time) {
+            watch->processes[i].rss = rss;
             return &watch->processes[i];
+        }
     if (watch->n >= MOST_PROCESSES ||
         !mt_grow(&watch->processes, &watch->capacity, watch->n + 1,
                  sizeof *watch->processes))
@@ -107,6 +110,7 @@ static struct watched *watch_find(struct watch *watch, pid_t pid)
     watch->processes[watch->n] =
         (struct watched){.pid = pid,
                          .start_time = start_time,
+                         .rss = rss,
                          .saved_rss = rss,
                          .saved_ns = mt_clock_ns(CLOCK_MONOTONIC)};
     return &watch->processes[watch->n++];
@@ -149,6 +153,18 @@ static void watch_see_name(struct watch *watch, const char *name)
     watch->said = !ok;
 }
 
+/* The largest is the one to save first; what could not be saved, last. */
+static int watch_order(const void *a, const void *b)
+{
+    const struct watched *x = a, *y = b;
+
+    if (x->refused != y->refused)
+        return x->refused ? 1 : -1;
+    if (x->rss != y->rss)
+        return x->rss > y->rss ? -1 : 1;
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
 /* Processes that are there now; those that have ended are forgotten, and their
  * files stay. */
 static void watch_list(struct watch *watch)
@@ -171,6 +187,8 @@ static void watch_list(struct watch *watch)
             watched_free(&watch->processes[i]);
     }
     watch->n = kept;
+    if (kept > 1)
+        qsort(watch->processes, kept, sizeof *watch->processes, watch_order);
 }
 
 /* --- files --- */

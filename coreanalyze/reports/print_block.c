@@ -5,8 +5,10 @@
 #include "coreanalyze/reports/print_block.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_rows.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 bool mt_block_printer_begin(struct mt_block_printer *printer,
                             struct mt_model *model,
@@ -49,41 +51,71 @@ static struct mt_show_row block_row(const struct mt_model *model,
                                 .depth = model->stacks[block->stack].depth};
 }
 
-static void put_seconds(FILE *out, uint64_t ns)
+/* Adds a part of a list to a line, or begins another one. */
+static void block_put(const struct mt_report *report, int *column,
+                      const char *text)
 {
-    fprintf(out, "%" PRIu64 ".%03" PRIu64 " s", ns / 1000000000,
-            ns / 1000000 % 1000);
+    unsigned width = report->style ? report->style->width : 0;
+
+    if (!mt_report_is_full(report) && width > 0 &&
+        *column + 3 + (int)strlen(text) > (int)width) {
+        fputs(",\n  ", report->out);
+        *column = 2;
+    } else if (*column > 0) {
+        fputs(", ", report->out);
+        *column += 2;
+    }
+    mt_put_text(report->out, text);
+    *column += (int)strlen(text);
 }
 
-void mt_print_block(const struct mt_block_printer *w,
+static void block_put_owner(const struct mt_report *report,
+                            const struct mt_block *block, int *column)
+{
+    char text[80], thread[64] = "";
+
+    if (block->owner_tid)
+        snprintf(thread, sizeof thread, "thread %" PRIu32 " %s",
+                 block->owner_tid,
+                 mt_model_thread_name(report->model, block->owner_tid));
+    if (thread[0] && thread[strlen(thread) - 1] == ' ')
+        thread[strlen(thread) - 1] = '\0';
+    if (mt_report_is_full(report))
+        snprintf(text, sizeof text, "span %" PRIu32 "%s%s", block->span,
+                 thread[0] ? " of " : "", thread);
+    else
+        snprintf(text, sizeof text, "%s", thread);
+    if (text[0])
+        block_put(report, column, text);
+}
+
+void mt_print_block(const struct mt_block_printer *w, const char *label,
                     const struct mt_block *block, uint64_t address)
 {
     struct mt_model *model = w->namer.model;
     struct mt_report report = {model,  NULL, w->namer.resolver,
                                w->out, NULL, w->style};
     struct mt_show_row row = block_row(model, block);
-    FILE *out = w->out;
+    char text[96];
+    int column;
 
-    fprintf(out, "0x%" PRIx64 ": %s block of %" PRIu64 " bytes", address,
-            block->live ? "live" : "freed", block->bytes);
+    column =
+        fprintf(w->out, "%s0x%" PRIx64 ": %s block of %" PRIu64 " bytes", label,
+                address, block->live ? "live" : "freed", block->bytes);
     if (address != block->address)
-        fprintf(out, " at 0x%" PRIx64 " + 0x%" PRIx64, block->address,
-                address - block->address);
-    fprintf(out, " (takes %" PRIu64 "), ", block->block_bytes);
-    mt_put_text(out, model->heaps[block->heap].name);
-    fprintf(out, ", span %" PRIu32, block->span);
-    if (block->owner_tid) {
-        const char *name = mt_model_thread_name(model, block->owner_tid);
-        fprintf(out, " of thread %" PRIu32 "%s", block->owner_tid,
-                name[0] ? " " : "");
-        mt_put_text(out, name);
-    }
+        column += fprintf(w->out, " at 0x%" PRIx64 " + 0x%" PRIx64,
+                          block->address, address - block->address);
+    column += fprintf(w->out, " (takes %" PRIu64 ")", block->block_bytes);
+    block_put(&report, &column, model->heaps[block->heap].name);
+    block_put_owner(&report, block, &column);
     if (block->stack >= MT_ID_FIRST) {
-        fputs(block->live ? ", allocated " : ", last allocated ", out);
-        put_seconds(out, mt_model_age_ns(model, block->epoch) + model->idle_ns);
-        fputs(" ago by", out);
+        uint64_t ns = mt_model_age_ns(model, block->epoch) + model->idle_ns;
+        snprintf(
+            text, sizeof text, "%sallocated %" PRIu64 ".%03" PRIu64 " s ago by",
+            block->live ? "" : "last ", ns / 1000000000, ns / 1000000 % 1000);
+        block_put(&report, &column, text);
     }
-    fputs("\n    ", out);
+    fputs("\n    ", w->out);
     mt_print_row_frames(&report, &row, 4);
 }
 

@@ -30,8 +30,8 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
 bool mt_block_printer_end(struct mt_block_printer *printer,
                           struct mt_error *error);
 
-/* "0x1234: live block ...", and its stack, one frame a line. */
-void mt_print_block(const struct mt_block_printer *printer,
+/* The label, "0x1234: live block ...", and its stack, one frame a line. */
+void mt_print_block(const struct mt_block_printer *printer, const char *label,
                     const struct mt_block *block, uint64_t address);
 /* The members of a block's object, without the braces. */
 void mt_json_put_block(struct mt_json *json,

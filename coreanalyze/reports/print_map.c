@@ -96,7 +96,7 @@ static void map_put_row(const struct mt_map_report *r,
     const struct mt_memory_sum *sum = &pair->sum[MT_DIFF_NEW];
     const struct mt_report *report = r->report;
     FILE *out = report->out;
-    char text[MT_FIGURE_BYTES], name[64];
+    char text[MT_FIGURE_BYTES], name[64], thread[24] = "";
     int indent;
 
     indent = fprintf(out, "%9s ", mt_figure(report, sum->resident, text));
@@ -110,10 +110,11 @@ static void map_put_row(const struct mt_map_report *r,
         mt_print_row_stack(map_names(r, pair), &shown, indent, MT_ROW_CALLERS);
         return;
     }
-    mt_put_text(out, map_row_name(row, name));
     if (row->tid)
-        fprintf(out, ", thread %u", row->tid);
-    putc('\n', out);
+        snprintf(thread, sizeof thread, ", thread %u", row->tid);
+    mt_put_in_line(report, map_row_name(row, name),
+                   indent + (int)strlen(thread));
+    fprintf(out, "%s\n", thread);
 }
 
 static void map_put_rows(const struct mt_map_report *r)

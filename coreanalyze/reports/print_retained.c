@@ -136,6 +136,8 @@ static size_t shown_stacks(const struct mt_retained_report *report)
 
 /* --- text --- */
 
+#define ROOT_COLUMN 34 /* where the names of roots begin */
+
 static const char *retained_name(const struct mt_report *all, const char *name)
 {
     if (!name)
@@ -206,15 +208,18 @@ static bool put_roots(const struct mt_retained_report *report,
                 retained_print_percent(roots[i].sum.bytes, reached),
                 roots[i].sum.count);
         put_reached(all, roots[i].place);
-        fprintf(all->out, "%s%s\n", roots[i].place ? "  " : "",
-                retained_name(all, name));
+        fputs(roots[i].place ? "  " : "", all->out);
+        mt_put_in_line(all, retained_name(all, name),
+                       ROOT_COLUMN + !!roots[i].place * 2);
+        putc('\n', all->out);
         free(name);
     }
     free(roots);
     return true;
 }
 
-#define SHARERS 3u /* that are named */
+#define SHARERS 3u                   /* that are named */
+#define SHARER_COLUMN (20 + 11 + 14) /* with what comes after the name */
 
 /* Names roots that reach a block which is retained by none of them. */
 static void put_sharers(const struct mt_retained_report *report,
@@ -229,9 +234,11 @@ static void put_sharers(const struct mt_retained_report *report,
             continue;
         name = mt_retained_place_name(report, &r->holders[r->places[i].holder],
                                       &r->places[i]);
-        fprintf(all->out, "%20sreached by %s (it reaches %s)\n", "",
-                retained_name(all, name),
-                mt_figure(all, r->places[i].reached.bytes, text));
+        mt_figure(all, r->places[i].reached.bytes, text);
+        fprintf(all->out, "%20sreached by ", "");
+        mt_put_in_line(all, retained_name(all, name),
+                       SHARER_COLUMN + (int)strlen(text));
+        fprintf(all->out, " (it reaches %s)\n", text);
         free(name);
     }
     if (n > SHARERS)

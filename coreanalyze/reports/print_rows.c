@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_NAME 10 /* columns */
+
 /* Rows differ at some frame; the ones up to there are shown, but not more. */
 #define ROW_CALLERS_MOST 6
 #define ROW_CALLERS_LEAST 2
@@ -297,6 +299,19 @@ static void put_cut(const struct mt_report *report, const char *name,
             while (((unsigned char)*name & 0xc0) == 0x80);
     }
     mt_put_text(report->out, name);
+}
+
+void mt_put_in_line(const struct mt_report *report, const char *name,
+                    int column)
+{
+    unsigned width = report->style ? report->style->width : 0;
+
+    if (mt_report_is_full(report) || width == 0)
+        mt_put_text(report->out, name);
+    else
+        put_cut(report, name,
+                (int)width > column + LEAST_NAME ? (size_t)((int)width - column)
+                                                 : LEAST_NAME);
 }
 
 static void put_escape(const struct mt_report *report, const char *code)

@@ -19,6 +19,9 @@ const char *mt_age_text(const struct mt_model *model, uint32_t epoch,
 /* Where the stack of a row begins, after figures that took `indent` columns: if
  * they leave too little room, a new line is begun. */
 int mt_row_indent(const struct mt_report *report, int indent);
+/* A name, cut so that it ends in the line that it begins at `column` of. */
+void mt_put_in_line(const struct mt_report *report, const char *name,
+                    int column);
 /* Is the report in its whole form? */
 bool mt_report_is_full(const struct mt_report *report);
 
