@@ -34,7 +34,7 @@ EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/programs/odd.c %D%/programs/smallstack.c %D%/programs/sandboxed.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
 SCRIPT_TESTS += %D%/e2e/sysroot %D%/e2e/static %D%/e2e/coredumps %D%/e2e/top %D%/e2e/core-handler
-LONG_TESTS += %D%/releases
+LONG_TESTS += %D%/releases %D%/screens
 
 TEST_JOBS = `getconf _NPROCESSORS_ONLN`
 TEST_TIMEOUT = 600
