@@ -2,6 +2,7 @@
  *
  * annotate.c - blocks that the program wants no reports of leaks about.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/capture/stacks.h"
 #include "heap/memtrace.h"

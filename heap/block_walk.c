@@ -3,6 +3,7 @@
  * Reading the heap in process: walk, statistics, and the calls of memtrace.h
  * that set something.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
 #include "heap/block_walk.h"

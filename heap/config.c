@@ -3,6 +3,7 @@
  * MEMTRACE=key=value:key=value.  A bad key or value is one line on stderr, and
  * the default.  docs/memtrace-preload.7 documents the keys.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"

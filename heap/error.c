@@ -2,6 +2,7 @@
  *
  * Reports errors on stderr, and in the root for later readers.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
 #include "heap/capture/stacks.h"

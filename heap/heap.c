@@ -199,12 +199,12 @@ static MT_NOINLINE void *alloc_large(struct memtrace_heap *heap, size_t size,
     uint32_t trace = mt_load_relaxed(&heap->record->trace);
     uint64_t tag = tag_for(trace, size, regs);
     mt_span *span = mt_span_new_large(heap, size, align, zeroed);
-    mt_epoch_tick();
     if (span == NULL)
         return NULL;
     if (tag)
         set_tag(span, 0, tag);
     mt_store_release(&span->inline_local, 0); /* live */
+    mt_epoch_tick();                          /* now that a peak has it */
     return (void *)span->base;
 }
 

@@ -3,6 +3,7 @@
  * memtrace_heap_check(): every invariant of layout.h and heap.c, verified
  * from the structures alone.
  */
+#include "heap/seldom.h"
 #include "heap/memtrace.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"

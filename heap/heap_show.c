@@ -4,6 +4,7 @@
  * process itself without malloc or stdio.  Its scratch is one mapping of 24
  * bytes per stack; symbols are those that dladdr() knows.
  */
+#include "heap/seldom.h"
 #include "heap/memtrace.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"

@@ -58,7 +58,7 @@
 /* clang-format off */
 
 #define MT_LAYOUT_MAJOR 2
-#define MT_LAYOUT_MINOR 2
+#define MT_LAYOUT_MINOR 3
 
 /* "MEMTRACE" in the order of the bytes in memory (little-endian). */
 #define MT_MAGIC UINT64_C(0x45434152544d454d)
@@ -164,13 +164,14 @@
     S(NODES, nodes, sizeof(struct mt_node_record), 1, "frames of the stacks") \
     S(SPANS, spans, sizeof(struct mt_span_record), 1, "spans; id 0 is not used")\
     S(SLICE_MAPS, slice_maps, 4, 0, "span id of every slice of a region")     \
-    S(BITMAPS, bitmaps, 8, 1, "free bits of spans of over 64 blocks")  \
+    S(BITMAPS, bitmaps, 8, 1, "free bits")  \
     S(TAGS, tags, 8, 1, "tags of the blocks of small spans")                  \
     S(COUNTERS, counters, sizeof(struct mt_counter_record), 1,                \
       "per thread: not yet added to stacks")                  \
     S(PRIVATE, private, 1, 0, "the allocator's own; readers skip it")         \
     S(MAPS, maps, sizeof(struct mt_map_record), 1, "mapped memory")           \
-    S(SAMPLES, samples, sizeof(struct mt_sample_record), 1, "totals over time")
+    S(SAMPLES, samples, sizeof(struct mt_sample_record), 1, "totals over time") \
+    S(PEAKS, peaks, sizeof(struct mt_peak_record), 1, "stacks of the peak")
 
 #define MT_SECTION_ID(ID, name, entry, kept, doc) MT_SECTION_##ID,
 enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
@@ -181,48 +182,56 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
  * Field tables.  F(offset, type, name, doc), A(offset, type, name, n, doc).
  */
 #define MT_ROOT_FIELDS(F, A)                                                  \
-    F(0, uint64_t, magic, "MT_MAGIC, written last")               \
-    F(8, uint64_t, self, "its own address; a copy is void")    \
+    F(0, uint64_t, magic, "MT_MAGIC, last")               \
+    F(8, uint64_t, self, "its own address")    \
     F(16, uint32_t, layout_major, "another: another layout")            \
     F(20, uint32_t, layout_minor, "a larger one has more")             \
     F(24, uint32_t, root_bytes, "size of this record")                        \
     F(28, uint32_t, n_sections, "sections in use, from 0")                    \
-    F(32, uint64_t, region_bytes, "size of the trace's reservation")   \
+    F(32, uint64_t, region_bytes, "bytes reserved")   \
     F(40, uint32_t, pid, "of the process, in its namespace")  \
-    F(44, uint32_t, parent_pid, "it was forked from, or 0")           \
+    F(44, uint32_t, parent_pid, "of its parent, or 0")           \
     F(48, uint64_t, start_realtime_ns, "CLOCK_REALTIME then")          \
     F(56, uint64_t, start_monotonic_ns, "CLOCK_MONOTONIC then")        \
     F(64, uint32_t, flags, "MT_ROOT_*")                                       \
     F(68, uint32_t, page_bytes, "of the system")                    \
     F(72, uint32_t, slice_bytes, "MT_SLICE_BYTES")              \
-    F(76, uint32_t, epoch, "index of the newest epoch")                       \
-    F(80, uint32_t, depth, "control: frames of a stack, 1 to 1024")      \
-    F(84, uint32_t, spare_bytes, "of each block, at its end; 0: none") \
-    F(88, uint64_t, sample_bytes, "control: mean between samples, 0: all") \
-    F(96, uint64_t, overflow_allocs, "allocations without a stack slot")  \
+    F(76, uint32_t, epoch, "newest epoch")                       \
+    F(80, uint32_t, depth, "control")      \
+    F(84, uint32_t, spare_bytes, "of each block, at its end") \
+    F(88, uint64_t, sample_bytes, "control; 0: all") \
+    F(96, uint64_t, overflow_allocs, "found no stack slot")  \
     F(104, uint64_t, overflow_bytes, "their bytes")                           \
-    F(112, uint64_t, untagged_spans, "spans without room for tags")     \
+    F(112, uint64_t, untagged_spans, "spans without tags")     \
     F(120, uint64_t, epoch_overflow, "not opened: table full")         \
     F(128, uint64_t, module_overflow, "not recorded: table full")     \
     F(136, uint64_t, error_count, "errors reported")           \
-    F(144, uint64_t, error_address, "last error: the pointer")   \
-    F(152, uint32_t, error_kind, "last error: MT_ERROR_*")                    \
-    F(156, uint32_t, error_stack, "last error: the block's stack, or 0")     \
-    F(160, uint32_t, error_tid, "last error: thread")                         \
-    F(164, uint32_t, suppressions, "in strings: leaks to ignore, or 0")   \
-    A(168, char, error_text, 200, "last error: a line, ends in NUL")        \
-    A(368, char, config, 256, "the MEMTRACE variable, ends in NUL") \
+    F(144, uint64_t, error_address, "of the last error")   \
+    F(152, uint32_t, error_kind, "MT_ERROR_*")                    \
+    F(156, uint32_t, error_stack, "stack")     \
+    F(160, uint32_t, error_tid, "thread")                         \
+    F(164, uint32_t, suppressions, "in strings: leaks to ignore")   \
+    A(168, char, error_text, 200, "a line")        \
+    A(368, char, config, 256, "the MEMTRACE variable") \
     A(624, mt_section_record, sections, MT_MAX_SECTIONS, "sections")          \
-    F(1968, uint64_t, own_data, "writable data of the library: no root") \
-    F(1976, uint64_t, own_data_bytes, "its size; 0: not known")              \
-    F(1984, uint64_t, stacks_limit, "most bytes of stacks, nodes, index; 0: by the heap's size") \
-    F(1992, uint64_t, stacks_bytes, "bytes that they take")                   \
-    F(2000, uint64_t, dropped_stacks, "stacks given back: of no block") \
-    F(2008, uint64_t, dropped_allocs, "their allocations")                    \
+    F(1968, uint64_t, own_data, "data of the library: no root") \
+    F(1976, uint64_t, own_data_bytes, "its size; 0: unknown")              \
+    F(1984, uint64_t, stacks_limit, "bytes, at most; 0: as heaps grow") \
+    F(1992, uint64_t, stacks_bytes, "bytes of stacks")                   \
+    F(2000, uint64_t, dropped_stacks, "stacks given back") \
+    F(2008, uint64_t, dropped_allocs, "of those")                    \
     F(2016, uint64_t, dropped_bytes, "bytes of those")                        \
-    F(2024, uint32_t, stacks_round, "collections: ids then change owners") \
+    F(2024, uint32_t, stacks_round, "collections of stacks") \
     F(2028, uint32_t, spare0, "0")                                            \
-    F(2032, uint64_t, sample_step_ns, "least between samples")
+    F(2032, uint64_t, sample_step_ns, "least between samples")                \
+    F(2040, uint32_t, peak, "1, 2: of these pairs; 0: none")                  \
+    F(2044, uint32_t, spare1, "0")                                            \
+    A(2048, uint64_t, peak_ns, 2, "CLOCK_MONOTONIC")                          \
+    A(2064, uint64_t, peak_live_bytes, 2, "as in a sample")                   \
+    A(2080, uint64_t, peak_span_bytes, 2, "as in a sample")                   \
+    A(2096, uint32_t, peak_first, 2, "in peaks")                              \
+    A(2104, uint32_t, peak_records, 2, "in peaks")                            \
+    A(2112, uint32_t, peak_share, 2, "one in that many; 1: all")
 
 #define MT_SECTION_FIELDS(F, A)                                               \
     A(0, char, name, 16, "ends in NUL")                                       \
@@ -238,57 +247,57 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(64, uint32_t, flags, "MT_HEAP_*")                                       \
     F(68, uint32_t, trace, "control: MT_TRACE_*")                             \
     F(72, uint64_t, base, "address of its first region")                      \
-    F(80, uint64_t, size, "reserved by all its regions")                \
-    F(88, uint64_t, limit, "bytes its spans may take, or 0")                  \
+    F(80, uint64_t, size, "reserved by its regions")                \
+    F(88, uint64_t, limit, "of its spans, or 0")                  \
     F(96, uint64_t, span_bytes, "of its small and large spans")         \
     F(104, uint64_t, span_bytes_peak, "the most of span_bytes")    \
-    F(112, uint64_t, committed, "accessible bytes of its regions")  \
-    F(120, uint64_t, dirty_bytes, "bytes of its dirty free runs")             \
-    F(128, uint64_t, failures, "allocations without memory")              \
+    F(112, uint64_t, committed, "accessible bytes")  \
+    F(120, uint64_t, dirty_bytes, "of its dirty free runs")             \
+    F(128, uint64_t, failures, "without memory")              \
     F(136, uint32_t, page_bytes, "page size of its memory")                   \
-    F(140, int32_t, numa_node, "node it is bound to, or -1")                  \
+    F(140, int32_t, numa_node, "or -1")                  \
     F(144, uint32_t, n_regions, "regions it has")                             \
     F(148, uint32_t, id, "index of this record")                              \
-    F(152, uint64_t, handle, "address of struct memtrace_heap")               \
+    F(152, uint64_t, handle, "of struct memtrace_heap")               \
     F(160, uint64_t, created_ns, "CLOCK_MONOTONIC")                           \
-    F(168, uint64_t, numa_nodes, "nodes it is bound to, as bits")    \
+    F(168, uint64_t, numa_nodes, "bits of its nodes")    \
     A(176, uint64_t, spare, 2, "0")
 
 #define MT_REGION_FIELDS(F, A)                                                \
-    F(0, uint64_t, base, "a multiple of the slice size")             \
-    F(8, uint64_t, size, "a multiple of the slice size")               \
+    F(0, uint64_t, base, "whole slices")             \
+    F(8, uint64_t, size, "whole slices")               \
     F(16, uint64_t, committed, "bytes in use, with holes") \
     F(24, uint64_t, slice_map, "of uint32_t[size / slice size]")      \
     F(32, uint32_t, heap, "index of its heap")                                \
     F(36, uint32_t, state, "1 in use, 0 not")                                 \
-    F(40, uint32_t, top, "slices handed out so far")  \
+    F(40, uint32_t, top, "slices handed out")  \
     F(44, uint32_t, flags, "0")                                               \
-    F(48, uint64_t, map_bytes, "bytes of slice_map that can be read")       \
+    F(48, uint64_t, map_bytes, "bytes of slice_map")       \
     F(56, uint64_t, map_reserved, "bytes reserved for slice_map")
 
 #define MT_SPAN_FIELDS(F, A)                                                  \
     F(0, uint64_t, base, "address of block 0")                                \
-    F(8, uint64_t, recip, "2^64 / block_bytes, rounded up; 0 if large")       \
-    F(16, uint64_t, local, "of uint64_t[]: freed by the owner")       \
-    F(24, uint64_t, remote, "of uint64_t[]: freed by others")  \
-    F(32, uint64_t, tags, "address of uint64_t[n_blocks], or 0")              \
+    F(8, uint64_t, recip, "2^64 / block_bytes, up; 0: large")       \
+    F(16, uint64_t, local, "of words: freed")       \
+    F(24, uint64_t, remote, "freed by others")  \
+    F(32, uint64_t, tags, "of uint64_t[n_blocks], or 0")              \
     F(40, uint64_t, block_bytes, "size of a block")                           \
-    F(48, uint32_t, owner_key, "may free by plain stores, or 0")  \
+    F(48, uint32_t, owner_key, "may free by plain stores")  \
     F(52, uint32_t, n_blocks, "blocks in this span")                          \
-    F(56, uint32_t, owner, "thread record that owns it, or 0")                \
+    F(56, uint32_t, owner, "record, or 0")                \
     F(60, uint8_t, state, "MT_SPAN_*")                                        \
     F(61, uint8_t, size_class, "size class, if small")                        \
     F(62, uint16_t, heap, "index of its heap")                                \
     F(64, uint64_t, inline_local, "bits, if n_blocks <= 64")                  \
     F(72, uint64_t, inline_remote, "bits, if n_blocks <= 64")                 \
     F(80, uint64_t, inline_tag, "tag, if n_blocks = 1")                       \
-    F(88, uint64_t, requested, "asked for, if large; or private") \
+    F(88, uint64_t, requested, "asked for, if large") \
     F(96, uint32_t, next, "private")                         \
     F(100, uint32_t, prev, "private")                        \
     F(104, uint32_t, first_slice, "in its region")                            \
     F(108, uint32_t, n_slices, "slices it takes")                             \
     F(112, uint32_t, region, "index of its region")                           \
-    F(116, uint32_t, flags, "MT_SPAN_*: FULL and later ones") \
+    F(116, uint32_t, flags, "MT_SPAN_*") \
     F(120, uint32_t, pending, "private")           \
     F(124, uint32_t, pending_next, "private")
 
@@ -297,8 +306,8 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(4, uint32_t, next, "private")                          \
     F(8, uint16_t, depth, "frames; 0: not a stack")                           \
     F(10, uint16_t, flags, "MT_STACK_*")                                      \
-    F(12, uint32_t, modules, "its frames are of the first ones")     \
-    F(16, uint64_t, allocs, "allocations, folded so far")      \
+    F(12, uint32_t, modules, "modules listed then")     \
+    F(16, uint64_t, allocs, "folded so far")      \
     F(24, uint64_t, bytes, "bytes of those")                                  \
     F(32, uint32_t, first_epoch, "when it was first seen")                    \
     F(36, uint32_t, state, "private")
@@ -322,14 +331,14 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     A(32, uint8_t, build_id, 32, "its first build_id_bytes")                  \
     F(64, uint64_t, loaded_ns, "when it was first seen")      \
     F(72, uint64_t, unloaded_ns, "when found gone, or 0")     \
-    F(80, uint64_t, link_map, "its link_map; private")    \
-    F(88, uint64_t, fingerprint, "of one without build-id, or 0") \
-    F(96, uint32_t, same, "first record of the same; private")       \
-    F(100, uint32_t, contested, "others have addresses of it; private")
+    F(80, uint64_t, link_map, "private")    \
+    F(88, uint64_t, fingerprint, "if it has no build-id") \
+    F(96, uint32_t, same, "private")       \
+    F(100, uint32_t, contested, "private")
 
 #define MT_THREAD_FIELDS(F, A)                                                \
     F(0, uint32_t, state, "MT_THREAD_*")                                      \
-    F(4, uint32_t, tid, "thread id, or of the last one here")          \
+    F(4, uint32_t, tid, "thread id")          \
     F(8, uint64_t, started_ns, "when it first allocated")     \
     A(16, char, name, 16, "as it was then, ends in NUL")                      \
     F(32, uint64_t, cache, "private")                             \
@@ -340,7 +349,7 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
 
 /* allocations and bytes to be added to those of the stack table */
 #define MT_COUNTER_FIELDS(F, A)                                               \
-    F(0, uint32_t, stack, "stack id, or 0: not in use")                       \
+    F(0, uint32_t, stack, "stack id, or 0")                       \
     F(4, uint32_t, allocs, "allocations")                                     \
     F(8, uint64_t, bytes, "bytes asked for")
 
@@ -350,19 +359,26 @@ enum { MT_SECTIONS(MT_SECTION_ID) MT_N_SECTIONS };
     F(8, uint64_t, bytes, "0: not in use")                                    \
     F(16, uint32_t, flags, "MT_MAPPED_*")                                        \
     F(20, uint32_t, stack, "stack id, or 0")                                  \
-    F(24, uint32_t, epoch, "when its first page was")                              \
+    F(24, uint32_t, epoch, "of its first page")                              \
     A(28, uint32_t, links, 3, "private")
 
 #define MT_SAMPLE_FIELDS(F, A)                                                \
-    F(0, uint64_t, monotonic_ns, "CLOCK_MONOTONIC; 0: unused")            \
+    F(0, uint64_t, monotonic_ns, "when; 0: unused")            \
     F(8, uint64_t, live_bytes, "bytes of live blocks, whole")        \
     F(16, uint64_t, live_blocks, "of all heaps")                              \
     F(24, uint64_t, span_bytes, "of small and large spans")             \
-    F(32, uint64_t, committed, "accessible bytes of regions")       \
+    F(32, uint64_t, committed, "accessible bytes")       \
     F(40, uint64_t, resident, "of the process; 0: unknown")           \
     F(48, uint64_t, allocs, "traced since start-up")              \
     F(56, uint32_t, flags, "MT_SAMPLE_*")                                     \
     F(60, uint32_t, spare0, "0")
+
+/* Sums of live blocks at the peak, one record a stack. */
+#define MT_PEAK_FIELDS(F, A)                                                  \
+    F(0, uint64_t, bytes, "asked for")                                        \
+    F(8, uint64_t, blocks, "")                                                \
+    F(16, uint32_t, stack, "stack id")                                        \
+    F(20, uint32_t, spare0, "0")
 
 #define MT_STRUCT_FIELD(offset, type, name, doc) type name;
 #define MT_STRUCT_ARRAY(offset, type, name, n, doc) type name[n];
@@ -406,12 +422,15 @@ struct mt_map_record {
 struct mt_sample_record {
     MT_SAMPLE_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
 };
+struct mt_peak_record {
+    MT_PEAK_FIELDS(MT_STRUCT_FIELD, MT_STRUCT_ARRAY)
+};
 #undef MT_STRUCT_FIELD
 #undef MT_STRUCT_ARRAY
 
 /* R(name, FIELDS, size): every record there is. */
 #define MT_RECORDS(R)                                                         \
-    R(root, MT_ROOT_FIELDS, 2040)                                             \
+    R(root, MT_ROOT_FIELDS, 2120)                                             \
     R(section_record, MT_SECTION_FIELDS, 56)                                  \
     R(heap_record, MT_HEAP_FIELDS, 192)                                       \
     R(region_record, MT_REGION_FIELDS, 64)                                    \
@@ -423,7 +442,8 @@ struct mt_sample_record {
     R(thread_record, MT_THREAD_FIELDS, 64)                                    \
     R(counter_record, MT_COUNTER_FIELDS, 16)                                  \
     R(map_record, MT_MAP_FIELDS, 40)                                          \
-    R(sample_record, MT_SAMPLE_FIELDS, 64)
+    R(sample_record, MT_SAMPLE_FIELDS, 64)                                    \
+    R(peak_record, MT_PEAK_FIELDS, 24)
 
 /* mt_root.error_kind */
 #define MT_ERROR_NONE 0u
@@ -491,6 +511,9 @@ MT_MAP_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #define MT_ASSERTED mt_sample_record
 MT_SAMPLE_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
+#undef MT_ASSERTED
+#define MT_ASSERTED mt_peak_record
+MT_PEAK_FIELDS(MT_ASSERT_FIELD, MT_ASSERT_ARRAY)
 #undef MT_ASSERTED
 #undef MT_ASSERT_FIELD
 #undef MT_ASSERT_ARRAY

@@ -16,6 +16,7 @@
 #include "heap/exit/save_at.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
+#include "heap/time_index.h"
 
 #include <errno.h>
 #include <string.h>
@@ -212,6 +213,14 @@ static bool over_limit(const struct memtrace_heap *heap, uint64_t more)
     return hr->limit && hr->span_bytes + more > hr->limit;
 }
 
+uint64_t mt_spans_total, mt_spans_alarm;
+
+static void pages_alarm(void)
+{
+    mt_store_relaxed(&mt_spans_alarm, UINT64_MAX);
+    mt_epoch_hasten();
+}
+
 /* The class that a span is counted under, entered as small or large. */
 static uint32_t pages_class_of(const mt_span *span)
 {
@@ -226,6 +235,10 @@ static void count_span(struct memtrace_heap *heap, const mt_span *span,
     hr->span_bytes += bytes;
     if (hr->span_bytes > hr->span_bytes_peak)
         hr->span_bytes_peak = hr->span_bytes;
+    if (MT_UNLIKELY(
+            __atomic_add_fetch(&mt_spans_total, bytes, __ATOMIC_RELAXED) >
+            mt_load_relaxed(&mt_spans_alarm)))
+        pages_alarm();
     heap->class_bytes[c] += bytes;
     if (heap->class_bytes[c] > heap->class_peak[c])
         heap->class_peak[c] = heap->class_bytes[c];
@@ -237,6 +250,7 @@ static void uncount_span(struct memtrace_heap *heap, const mt_span *span,
     MT_ASSERT(heap->record->span_bytes >= bytes);
     MT_ASSERT(heap->class_bytes[pages_class_of(span)] >= bytes);
     heap->record->span_bytes -= bytes;
+    __atomic_fetch_sub(&mt_spans_total, bytes, __ATOMIC_RELAXED);
     heap->class_bytes[pages_class_of(span)] -= bytes;
 }
 

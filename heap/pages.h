@@ -8,6 +8,9 @@
 
 #include "heap/alloc.h"
 
+/* Bytes of all heaps' spans; when they exceed the alarm, the next epoch is
+ * opened at once, and the alarm is off. */
+extern uint64_t mt_spans_total, mt_spans_alarm;
 struct mt_region_record *mt_region_at(uint32_t i);
 uint32_t mt_region_count(void); /* those of the past included */
 uint32_t *mt_slice_map(const struct mt_region_record *);

@@ -14,6 +14,7 @@
  * capture would have to ask whether memory can be read, it ends.  In strict
  * mode there are none: where memory runs out, allocations fail.
  */
+#include "heap/seldom.h"
 #include "heap/sandbox.h"
 
 #include "heap/alloc.h"

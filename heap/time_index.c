@@ -59,6 +59,14 @@ MT_COLD void mt_epoch_open(uint64_t now)
         mt_epoch_listener(now);
 }
 
+void mt_epoch_hasten(void)
+{
+    if (mt_load_relaxed(&mt_epoch_next_ns) == UINT64_MAX)
+        return; /* the table is full */
+    mt_store_relaxed(&mt_epoch_listen_ns, 0);
+    mt_store_relaxed(&mt_epoch_next_ns, 0);
+}
+
 uint32_t mt_epoch_mark(const char *label)
 {
     uint32_t text = mt_string_add(label, strlen(label));

@@ -15,6 +15,8 @@ extern uint64_t mt_epoch_next_ns; /* when the next may open */
 typedef void mt_epoch_hook(uint64_t now);
 extern mt_epoch_hook *mt_epoch_listener;
 extern uint64_t mt_epoch_listen_ns;
+/* The next tick opens an epoch, and the listener is called. */
+void mt_epoch_hasten(void);
 MT_REALIGN MT_COLD void mt_epoch_open(uint64_t now);
 static inline uint32_t mt_epoch_at(uint64_t now)
 {

@@ -14,31 +14,45 @@
  * while it is taken.  The next one is not before a hundred times as long has
  * passed, and of more than 2^18 spans a share is counted, spread over them.
  *
+ * The peak (peak.c) is looked for at each sample, and when the spans have grown
+ * by an eighth beyond their most: who takes that span has the next epoch opened
+ * at once, which comes here.
+ *
  * A record is valid while its time is not 0, which is written last.  Those that
  * move may be there twice for a moment; readers sort by time.
  */
+#include "heap/seldom.h"
 #include "heap/timeline.h"
 #include "heap/alloc.h"
 #include "heap/capture/capture.h"
 #include "heap/exit/at_exit.h"
+#include "heap/kernel.h"
+#include "heap/live_words.h"
+#include "heap/pages.h"
+#include "heap/peak.h"
 #include "heap/sandbox.h"
 #include "heap/time_index.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 
 #define FIRST_NS UINT64_C(100000000) /* what is soon over needs no curve */
 #define FIRST_STEP_NS UINT64_C(10000000)
-#define RESTS UINT64_C(100) /* times as long as a sample takes */
-#define GROUP 32u           /* spans, whose records are a page */
+#define FIRST_ALARM (UINT64_C(4) << 20) /* bytes of spans */
+#define RESTS UINT64_C(100)             /* times as long as a sample takes */
+#define GROUP 32u                       /* spans, whose records are a page */
 #define MOST_GROUPS ((UINT64_C(1) << 18) / GROUP)
 
 static struct {
     struct mt_sample_record *samples;
     uint32_t n;
-    uint32_t busy;  /* a thread takes a sample */
-    uint32_t phase; /* which share of the spans comes next */
-    bool failed;    /* there is no memory for them */
+    uint32_t busy;    /* a thread takes a sample */
+    uint32_t phase;   /* which share of the spans comes next */
+    bool failed;      /* there is no memory for them */
+    uint64_t next_ns; /* when the next sample is due */
+    /* The peak that the trace has, when it was taken, and how long that took;
+     * the bytes of spans that one is looked for at. */
+    uint64_t peak_bytes, peak_end_ns, peak_took_ns, alarm;
 } timeline;
 
 /* --- live bytes --- */
@@ -48,45 +62,17 @@ struct live_sum {
     uint64_t span_bytes; /* of the spans that were looked at */
 };
 
-/* The free bits lie in the record or in their section, whoever has the span by
- * now; words that can be read, at most `n`. */
-static uint64_t timeline_words(const mt_span *span, uint64_t bits, uint64_t n)
-{
-    const struct mt_section_record *s =
-        &memtrace_root->sections[MT_SECTION_BITMAPS];
-    uint64_t end = s->base + mt_load_acquire(&s->committed);
-    if (bits - (uintptr_t)span < sizeof *span) {
-        end = (uintptr_t)span + sizeof *span;
-    } else if (bits < s->base || bits >= end) {
-        return 0;
-    }
-    uint64_t most = (end - bits) / sizeof(uint64_t);
-    return n < most ? n : most;
-}
-
 static void timeline_count_span(const mt_span *span, struct live_sum *sum)
 {
-    uint8_t state = mt_load_acquire(&span->state);
-    if (state != MT_SPAN_SMALL && state != MT_SPAN_LARGE)
+    struct mt_live_words v;
+    uint64_t live = 0;
+    if (!mt_live_words(span, &v))
         return;
-    uint64_t n_blocks = mt_load_relaxed(&span->n_blocks);
-    uint64_t block = mt_load_relaxed(&span->block_bytes), live = 0;
-    uint64_t local = mt_load_relaxed(&span->local);
-    uint64_t remote = mt_load_relaxed(&span->remote);
-    uint64_t words = (n_blocks + 63) / 64;
-    words = timeline_words(span, local, words);
-    words = timeline_words(span, remote, words);
-    for (uint64_t w = 0; w < words; w++) {
-        uint64_t left = n_blocks - w * 64;
-        uint64_t mask = left < 64 ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
-        live += (uint64_t)__builtin_popcountll(
-            ~(mt_load_relaxed((const uint64_t *)local + w) |
-              mt_load_relaxed((const uint64_t *)remote + w)) &
-            mask);
-    }
+    for (uint64_t w = 0; w < v.words; w++)
+        live += (uint64_t)__builtin_popcountll(mt_live_word(&v, w));
     sum->blocks += live;
-    sum->bytes += live * block;
-    sum->span_bytes += mt_load_relaxed(&span->n_slices) * MT_SLICE_BYTES;
+    sum->bytes += live * v.block_bytes;
+    sum->span_bytes += v.span_bytes;
 }
 
 /* One of every so many groups of spans is looked at; returns that number. */
@@ -171,12 +157,16 @@ static void timeline_heaps(struct mt_sample_record *sample)
     }
 }
 
-/* Returns how long it took. */
-static uint64_t timeline_take(struct mt_sample_record *sample)
+static uint64_t timeline_clock(void)
+{
+    struct timespec t = {0};
+    mt_os_clock(CLOCK_MONOTONIC, &t);
+    return mt_os_ns(&t);
+}
+
+static void timeline_take(struct mt_sample_record *sample)
 {
     struct live_sum live = {0};
-    struct timespec before = {0}, after = {0};
-    mt_os_clock(CLOCK_MONOTONIC, &before);
     timeline_heaps(sample);
     uint64_t share = timeline_count(&live);
     if (share > 1 && live.span_bytes) {
@@ -188,12 +178,8 @@ static uint64_t timeline_take(struct mt_sample_record *sample)
     }
     sample->live_bytes = live.bytes;
     sample->live_blocks = live.blocks;
-    sample->resident = timeline_resident();
     struct mt_capture_totals totals = mt_capture_sum();
     sample->allocs = totals.hits + totals.misses;
-    mt_os_clock(CLOCK_MONOTONIC, &after);
-    uint64_t start = mt_os_ns(&before), end = mt_os_ns(&after);
-    return end > start ? end - start : 0;
 }
 
 /* There is a ring, or it can be made. */
@@ -207,37 +193,95 @@ static bool timeline_ready(void)
     return timeline.samples != NULL;
 }
 
+static void timeline_keep(struct mt_sample_record *sample)
+{
+    sample->resident = timeline_resident();
+    if (timeline.n == MT_SAMPLES)
+        timeline_halve();
+    timeline_put(&timeline.samples[timeline.n++], sample);
+}
+
+/* --- the peak --- */
+
+/* A new peak is taken when it is an eighth larger than the last; by less, when
+ * a hundred times as long has passed as the last one took. */
+static void timeline_peak(const struct mt_sample_record *sample)
+{
+    uint64_t live = sample->live_bytes, had = timeline.peak_bytes;
+    uint64_t start = timeline_clock();
+    bool rested = start - timeline.peak_end_ns >= timeline.peak_took_ns * RESTS;
+    if (live <= had + (rested ? had / 64 : had / 8))
+        return;
+    const struct mt_peak_now now = {
+        .ns = sample->monotonic_ns,
+        .live_bytes = live,
+        .live_blocks = sample->live_blocks,
+        .span_bytes = sample->span_bytes,
+        .may_take_ns = (start - timeline.peak_end_ns) / 32,
+    };
+    if (mt_peak_take(&now)) {
+        timeline.peak_bytes = live;
+        timeline.peak_end_ns = timeline_clock();
+        timeline.peak_took_ns = timeline.peak_end_ns - start;
+    }
+}
+
+/* Sets what the next span is to be compared with. */
+static void timeline_arm(const struct mt_sample_record *sample)
+{
+    uint64_t at = sample->span_bytes + sample->span_bytes / 8;
+    if (timeline.alarm < at)
+        timeline.alarm = at;
+    mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
+}
+
 /* A thread that may make few system calls takes no samples; neither does a
- * child of vfork(), whose memory is another's. */
+ * child of vfork(), whose memory is another's.  No handler of a signal may
+ * leave this in the middle. */
 static void timeline_tick(uint64_t now)
 {
+    const uint64_t all_signals = UINT64_MAX;
+    uint64_t signals;
     if (mt_sandbox.level != MT_SANDBOX_NONE || !mt_started() ||
-        __atomic_exchange_n(&timeline.busy, 1, __ATOMIC_ACQUIRE))
+        mt_load_relaxed(&timeline.busy))
         return;
     int saved = errno;
-    if (now >= mt_load_relaxed(&mt_epoch_listen_ns) &&
-        memtrace_root->pid == mt_os_pid() && timeline_ready()) {
-        struct mt_sample_record sample = {.monotonic_ns = now};
-        uint64_t wait = timeline_take(&sample) * RESTS;
-        if (timeline.n == MT_SAMPLES)
-            timeline_halve();
-        timeline_put(&timeline.samples[timeline.n++], &sample);
-        if (wait < memtrace_root->sample_step_ns)
-            wait = memtrace_root->sample_step_ns;
-        mt_store_relaxed(&mt_epoch_listen_ns, now + wait);
+    mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, &signals, 8);
+    if (!__atomic_exchange_n(&timeline.busy, 1, __ATOMIC_ACQUIRE)) {
+        if (memtrace_root->pid == mt_os_pid()) {
+            struct mt_sample_record sample = {.monotonic_ns = now};
+            uint64_t start = timeline_clock();
+            timeline_take(&sample);
+            uint64_t wait = (timeline_clock() - start) * RESTS;
+            if (sample.allocs)
+                timeline_peak(&sample);
+            if (now >= timeline.next_ns && timeline_ready()) {
+                timeline_keep(&sample);
+                if (wait < memtrace_root->sample_step_ns)
+                    wait = memtrace_root->sample_step_ns;
+                timeline.next_ns = now + wait;
+            }
+            mt_store_relaxed(&mt_epoch_listen_ns, timeline.next_ns);
+            timeline_arm(&sample);
+        }
+        __atomic_store_n(&timeline.busy, 0, __ATOMIC_RELEASE);
     }
+    mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &signals, NULL, 8);
     errno = saved;
-    __atomic_store_n(&timeline.busy, 0, __ATOMIC_RELEASE);
 }
 
 void mt_timeline_start(void)
 {
     memtrace_root->sample_step_ns = FIRST_STEP_NS;
-    mt_epoch_listen_ns = memtrace_root->start_monotonic_ns + FIRST_NS;
+    timeline.next_ns = memtrace_root->start_monotonic_ns + FIRST_NS;
+    mt_spans_alarm = FIRST_ALARM;
+    mt_epoch_listen_ns = timeline.next_ns;
     mt_epoch_listener = timeline_tick;
 }
 
 void mt_timeline_fork_child(void)
 {
+    if (timeline.busy)
+        mt_peak_fork_child();
     timeline.busy = 0;
 }

@@ -43,6 +43,7 @@ static const struct {
     [MT_SECTION_PRIVATE] = {GIB(4), MIB(4)},
     [MT_SECTION_MAPS] = {MIB(64), KIB(256)},
     [MT_SECTION_SAMPLES] = {KIB(64), KIB(64)},
+    [MT_SECTION_PEAKS] = {MIB(256), KIB(256)},
 };
 
 #define SECTION_NAME(ID, n, entry, kept, doc) {#n, (uint32_t)(entry)},

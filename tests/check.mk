@@ -9,8 +9,8 @@ EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annota
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
 SCRIPT_TESTS += %D%/e2e/oom
 SCRIPT_TESTS += %D%/e2e/map
-SCRIPT_TESTS += %D%/e2e/timeline
-EXTRA_DIST += %D%/programs/curve.c
+SCRIPT_TESTS += %D%/e2e/timeline %D%/e2e/peak
+EXTRA_DIST += %D%/programs/curve.c %D%/programs/peaks.c
 EXTRA_DIST += %D%/programs/mapcases.c %D%/programs/mapstorm.c
 EXTRA_DIST += %D%/programs/eater.c
 SCRIPT_TESTS += %D%/e2e/nomemory

@@ -78,7 +78,7 @@ static size_t place(uint32_t choice)
     if (which < 2)
         return offset % 1024; /* ELF header, program headers, notes */
     if (which < 4)
-        return region + offset % 2048; /* the root */
+        return region + offset % sizeof(struct mt_root); /* the root */
     return region + 4096 + sections[which - 4] * SECTION_BYTES + offset % 1024;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Totals over time in a trace: samples that are damaged, moved or missing.
+ * Totals over time in a trace, and the peak: records that are damaged, moved or
+ * missing.
  */
 #include "coreanalyze/snapshot/snapshot.h"
 #include "tests/trace_image.h"
@@ -90,14 +91,98 @@ static void damaged(void)
     end();
 }
 
+static void peak_record(uint32_t stack, uint64_t bytes, uint64_t blocks)
+{
+    uint64_t at =
+        image_alloc(image, MT_SECTION_PEAKS, sizeof(struct mt_peak_record));
+    struct mt_peak_record *r = image_at(image, at);
+
+    r->stack = stack;
+    r->bytes = bytes;
+    r->blocks = blocks;
+}
+
+/* Two lists: what the first has is nothing, the second three stacks. */
+static void start_peak(void)
+{
+    struct mt_root *root;
+
+    start();
+    root = image->root;
+    peak_record(3, 77, 7);
+    peak_record(3, 100, 1);
+    peak_record(4, 200, 2);
+    peak_record(4, 50, 1);
+    root->peak = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        root->peak_ns[i] = IMAGE_START_NS + 5000;
+        root->peak_share[i] = 1;
+        root->peak_first[i] = i;
+        root->peak_records[i] = i ? 3 : 1;
+    }
+}
+
+static void the_peak(void)
+{
+    start_peak();
+    take();
+    CU_ASSERT(model->peak.known);
+    CU_ASSERT_EQUAL(model->peak.ns, 5000);
+    CU_ASSERT_EQUAL(model->peak.bytes, 350);
+    CU_ASSERT_EQUAL(model->peak.blocks, 4);
+    CU_ASSERT_EQUAL(model->stacks[3].peak_bytes, 100);
+    CU_ASSERT_EQUAL(model->stacks[4].peak_bytes, 250);
+    CU_ASSERT_EQUAL(model->stacks[4].peak_blocks, 3);
+    CU_ASSERT_EQUAL(model->coverage.skipped_peaks, 0);
+    end();
+}
+
+static void damaged_peak(void)
+{
+    static const struct {
+        size_t offset;
+        uint64_t value;
+        bool known;
+    } damage[] = {
+        {offsetof(struct mt_root, peak), 3, false},
+        {offsetof(struct mt_root, peak), UINT32_MAX, false},
+        {offsetof(struct mt_root, peak_first) + 4, UINT32_MAX, false},
+        {offsetof(struct mt_root, peak_records) + 4, 4, false},
+        {offsetof(struct mt_root, peak_records) + 4, UINT32_MAX, false},
+        {offsetof(struct mt_root, peak_share) + 4, 0, false},
+    };
+
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        start_peak();
+        uint32_t value = (uint32_t)damage[i].value;
+        memcpy((char *)image->root + damage[i].offset, &value, sizeof value);
+        take();
+        CU_ASSERT(model->peak.known == damage[i].known);
+        CU_ASSERT_EQUAL(model->coverage.skipped_peaks, 1);
+        CU_ASSERT_EQUAL(model->stacks[4].peak_bytes, 0);
+        end();
+    }
+    start_peak();
+    peak_record(999999, 5, 5);
+    peak_record(3, UINT64_MAX, 5);
+    image->root->peak_records[1] = 5;
+    take();
+    CU_ASSERT(model->peak.known);
+    CU_ASSERT_EQUAL(model->peak.bytes, 350);
+    CU_ASSERT_EQUAL(model->coverage.skipped_peaks, 2);
+    end();
+}
+
 static void without_samples(char *line, size_t bytes)
 {
     static bool inside;
 
     (void)bytes;
     if (strncmp(line, "record ", 7) == 0)
-        inside = strncmp(line, "record sample_record", 20) == 0;
-    if (inside || strncmp(line, "field sample_step_ns", 20) == 0)
+        inside = strncmp(line, "record sample_record", 20) == 0 ||
+                 strncmp(line, "record peak_record", 18) == 0;
+    if (inside || strncmp(line, "field sample_step_ns", 20) == 0 ||
+        strncmp(line, "field peak", 10) == 0)
         line[0] = '\0';
 }
 
@@ -122,5 +207,7 @@ static const struct unit_test tests[] = {
     {"samples are ordered, each once", in_order},
     {"damaged samples are skipped and counted", damaged},
     {"a trace of an older version has none", older},
+    {"the peak is the list that the root names", the_peak},
+    {"damaged records of the peak are skipped and counted", damaged_peak},
 };
 UNIT_MAIN(tests)

@@ -119,6 +119,8 @@ static bool visit_block(void *context, const struct mt_block *block)
     struct mt_show_class row_class = {0};
     struct sum *sum;
 
+    if (options->peak)
+        return true;
     if (add_to_heap(walk->show, block) || block->epoch < walk->first_epoch ||
         block->epoch >= walk->end_epoch ||
         (walk->only_heap != UINT32_MAX && block->heap != walk->only_heap))
@@ -312,6 +314,16 @@ static bool is_steady(const struct mt_show_row *row)
     return true;
 }
 
+static uint32_t main_heap(const struct mt_model *model)
+{
+    uint32_t heap = 0;
+
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        if (model->heaps[i].main)
+            heap = i;
+    return heap;
+}
+
 /* Rows of stacks whose blocks are all freed, in the main heap: no counter says
  * in which heap they were. */
 static bool add_freed_rows(struct walk *walk, size_t capacity)
@@ -319,13 +331,10 @@ static bool add_freed_rows(struct walk *walk, size_t capacity)
     struct mt_show *show = walk->show;
     const struct mt_model *model = walk->model;
     bool *live = calloc(model->n_stacks + 1, sizeof *live);
-    uint32_t heap = 0;
+    uint32_t heap = main_heap(model);
 
     if (!live)
         return false;
-    for (uint32_t i = 0; i < model->n_heaps; i++)
-        if (model->heaps[i].main)
-            heap = i;
     for (size_t i = 0; i < show->n_rows; i++)
         live[show->rows[i].stack] = true;
     for (uint32_t i = MT_ID_FIRST; i < model->n_stacks; i++) {
@@ -383,12 +392,50 @@ static void offer_row(const struct mt_show_options *options,
     }
 }
 
-static bool make_rows(struct walk *walk)
+/* Rows of what was live at the peak.  It is known by stack, not by heap. */
+static bool add_peak_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
-    const struct mt_show_options *options = show->options;
-    bool freed = options->freed && walk->only_heap == UINT32_MAX;
-    size_t kept = 0;
+    const struct mt_model *model = walk->model;
+    uint32_t heap = main_heap(model);
+    const struct mt_stack *s = model->stacks;
+
+    show->rows = calloc(model->n_stacks + 1, sizeof *show->rows);
+    if (!show->rows)
+        return false;
+    for (uint32_t i = 0; i < model->n_stacks; i++, s++) {
+        struct mt_show_sum sum = {s->peak_bytes, s->peak_blocks};
+        double w = s->peak_blocks
+                       ? show_weight(model, s->peak_bytes / s->peak_blocks)
+                       : 1;
+        if (i == MT_ID_UNTRACED)
+            show->untraced[heap] = sum;
+        if (i == MT_ID_UNSAMPLED)
+            show->unsampled[heap] = sum;
+        if (i == MT_ID_UNTRACED || i == MT_ID_UNSAMPLED || sum.count == 0)
+            continue;
+        show->traced[heap].bytes += sum.bytes;
+        show->traced[heap].count += sum.count;
+        show->rows[show->n_rows++] = (struct mt_show_row){
+            .heap = heap,
+            .stack = i,
+            .bytes = (uint64_t)llround((double)sum.bytes * w),
+            .count = (uint64_t)llround((double)sum.count * w),
+            .sampled = sum.count,
+            .sample = MT_NO_SAMPLE,
+            .oldest_epoch = (uint32_t)model->n_epochs - 1,
+            .newest_epoch = (uint32_t)model->n_epochs - 1,
+            .allocs = s->allocs,
+            .alloc_bytes = s->bytes,
+            .depth = s->depth};
+    }
+    return true;
+}
+
+static bool add_live_rows(struct walk *walk)
+{
+    struct mt_show *show = walk->show;
+    bool freed = show->options->freed && walk->only_heap == UINT32_MAX;
     size_t capacity = walk->n_sums + (freed ? walk->model->n_stacks : 0);
 
     show->rows = calloc(capacity + 1, sizeof *show->rows);
@@ -396,7 +443,16 @@ static bool make_rows(struct walk *walk)
         return false;
     for (size_t i = 0; i < walk->n_sums; i++)
         show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
-    if (freed && !add_freed_rows(walk, capacity))
+    return !freed || add_freed_rows(walk, capacity);
+}
+
+static bool make_rows(struct walk *walk)
+{
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    size_t kept = 0;
+
+    if (options->peak ? !add_peak_rows(walk) : !add_live_rows(walk))
         return false;
     if (options->depth > 0 && !merge_rows(walk->model, show))
         return false;

@@ -33,6 +33,8 @@ struct mt_show_options {
     struct mt_when older; /* only blocks that are older */
     bool ages;            /* the table has the ages of each row */
     bool classes;         /* usage has the size classes of the heaps shown */
+    bool peak;            /* rows of what was live at the peak, as the trace has
+                             it, instead of what is live */
     bool threads;         /* a row for each thread of a stack */
     uint64_t top;         /* rows at most, 0: all */
     uint64_t min_bytes;   /* of a row */

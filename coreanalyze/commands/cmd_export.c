@@ -146,7 +146,7 @@ const struct mt_command mt_command_export = {
         "    massif      ms_print, massif-visualizer: live bytes\n"
         "    callgrind   callgrind_annotate, KCachegrind\n"
         "Blocks that were allocated while tracing was off are in it as\n"
-        "[untraced].  Of two targets, pprof has the difference, folded and\n"
+        "[untraced].  With two targets, pprof has the difference, folded and\n"
         "speedscope have both, massif has two snapshots.\n",
     .options = options,
     .takes_target = true,

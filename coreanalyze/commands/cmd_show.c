@@ -41,6 +41,9 @@ static const struct mt_option options[] = {
     {"--classes", 0, NULL,
      "of each size class its live and free blocks, its spans and their memory",
      MT_FIELD(mt_parse_flag, bool, show.classes)},
+    {"--peak", 0, NULL,
+     "what was live when the heaps held the most, instead of what is live",
+     MT_FIELD(mt_parse_flag, bool, show.peak)},
     {"--timeline", 0, NULL,
      "instead of stacks, live bytes, memory and allocations over the life of "
      "the process",
@@ -91,6 +94,10 @@ static bool cmd_show_collect(struct mt_session *session,
     if (stop && !ops->stop(target->source, error))
         return false;
     ok = mt_target_model(session, target, error) &&
+         (!a->show.peak || target->model->peak.known ||
+          mt_fail(error, "show: the trace has no peak: it is taken of traced "
+                         "heaps, when they hold 4 MiB, or 100 ms after the "
+                         "start")) &&
          mt_show_run(target->model, &a->show, show, error);
     ok = ok && cmd_show_map(a, target, show, map, error) &&
          mt_target_lives(target, error);
@@ -168,6 +175,14 @@ static int cmd_show_run(struct mt_session *session, int argc,
                        a.rows.by != MT_BY_STACK)) {
         mt_fail(error, "show: --timeline is of the whole process, as text or "
                        "as --json");
+        return MT_EXIT_ERROR;
+    }
+    if (a.show.peak &&
+        (a.common.json == 2 || a.show.heap || a.show.ages || a.show.classes ||
+         a.show.since.kind != MT_WHEN_NOT || a.show.older.kind != MT_WHEN_NOT ||
+         a.show.sort == MT_SORT_AGE)) {
+        mt_fail(error, "show: the peak is known by stack alone: not by heap, "
+                       "age or class; --json=2 has it beside what is live");
         return MT_EXIT_ERROR;
     }
     /* A person reads the largest; scripts get all. */

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define CALLGRIND_MEASURES (MT_ALLOCS + 1) /* the first ones */
+
 /* Cost of a line; if `callee` is a function, of its calls from there. */
 struct callgrind_cost {
     uint32_t function, line, callee, callee_line;
@@ -31,7 +33,7 @@ static int callgrind_by_place(const void *a, const void *b)
 
 static bool callgrind_is_some(const struct mt_measures *is)
 {
-    for (unsigned m = 0; m < MT_N_MEASURES; m++)
+    for (unsigned m = 0; m < CALLGRIND_MEASURES; m++)
         if (is->of[m])
             return true;
     return false;
@@ -66,7 +68,7 @@ static size_t callgrind_merge(struct callgrind_cost *costs, size_t n)
     qsort(costs, n, sizeof *costs, callgrind_by_place);
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && callgrind_by_place(&costs[kept - 1], &costs[i]) == 0)
-            for (unsigned m = 0; m < MT_N_MEASURES; m++)
+            for (unsigned m = 0; m < CALLGRIND_MEASURES; m++)
                 costs[kept - 1].is.of[m] += costs[i].is.of[m];
         else
             costs[kept++] = costs[i];
@@ -90,7 +92,7 @@ static void callgrind_put_function(FILE *out, const struct mt_profile *p,
 
 static void callgrind_put_measures(FILE *out, const struct mt_measures *is)
 {
-    for (unsigned m = 0; m < MT_N_MEASURES; m++)
+    for (unsigned m = 0; m < CALLGRIND_MEASURES; m++)
         fprintf(out, " %" PRIu64, is->of[m]);
     putc('\n', out);
 }

@@ -184,8 +184,9 @@ static void pprof_put_sample(struct pprof_writer *w,
                              const struct mt_export_side *side,
                              const struct mt_profile_sample *sample, bool old)
 {
-    static const enum mt_measure order[] = {MT_ALLOCS, MT_ALLOC_BYTES,
-                                            MT_LIVE_BLOCKS, MT_LIVE_BYTES};
+    static const enum mt_measure order[MT_N_MEASURES] = {
+        MT_ALLOCS,     MT_ALLOC_BYTES, MT_PEAK_BLOCKS,
+        MT_PEAK_BYTES, MT_LIVE_BLOCKS, MT_LIVE_BYTES};
     const struct mt_profile *p = side->profile;
 
     for (uint32_t node = sample->node; node;) {
@@ -272,6 +273,8 @@ static void pprof_put_profile(struct pprof_writer *w,
     pprof_string(w, "");
     pprof_put_type(w, PROFILE_SAMPLE_TYPE, "alloc_objects", "count");
     pprof_put_type(w, PROFILE_SAMPLE_TYPE, "alloc_space", "bytes");
+    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "peak_objects", "count");
+    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "peak_space", "bytes");
     pprof_put_type(w, PROFILE_SAMPLE_TYPE, "inuse_objects", "count");
     pprof_put_type(w, PROFILE_SAMPLE_TYPE, "inuse_space", "bytes");
     if (export->old.profile)

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 static const char *const speedscope_names[MT_N_MEASURES] = {
-    "live bytes", "live blocks", "allocated bytes", "allocations"};
+    "live bytes",  "live blocks", "allocated bytes",
+    "allocations", "peak bytes",  "peak blocks"};
 
 static void speedscope_put_frames(struct mt_json *json,
                                   const struct mt_profile *p)
@@ -36,8 +37,10 @@ static void speedscope_put_profile(struct mt_json *json,
     mt_json_string(json, "type", "sampled");
     mt_json_string(json, "name", name);
     mt_json_string(json, "unit",
-                   m == MT_LIVE_BYTES || m == MT_ALLOC_BYTES ? "bytes"
-                                                             : "none");
+                   m == MT_LIVE_BYTES || m == MT_ALLOC_BYTES ||
+                           m == MT_PEAK_BYTES
+                       ? "bytes"
+                       : "none");
     mt_json_u64(json, "startValue", 0);
     mt_json_u64(json, "endValue", p->total.of[m]);
     mt_json_open(json, "samples", '[');

@@ -18,6 +18,8 @@ const MEASURES = [
   { key: "count", label: "Live blocks", unit: "blocks" },
   { key: "alloc_bytes", label: "Bytes allocated since the start", unit: "bytes" },
   { key: "allocs", label: "Allocations since the start", unit: "blocks" },
+  { key: "peak_bytes", label: "Live bytes at the peak", unit: "bytes" },
+  { key: "peak_count", label: "Live blocks at the peak", unit: "blocks" },
 ];
 const OWN = 0, WRAPPER = 1, LIBRARY = 2, START = 3;
 const ROLES = { wrapper: WRAPPER, library: LIBRARY, start: START };
@@ -37,7 +39,7 @@ class Profile {
       heap: s.heap,
       thread: s.thread || 0,
       live: s.bytes !== undefined,
-      of: [num(s.bytes), num(s.count), num(s.allocs ? s.alloc_bytes : 0), num(s.allocs)],
+      of: [num(s.bytes), num(s.count), num(s.allocs ? s.alloc_bytes : 0), num(s.allocs), num(s.peak_bytes), num(s.peak_count)],
       sample: s.sample,
       kind: s.kind,
       indirect: num(s.indirect_bytes),
@@ -51,7 +53,7 @@ class Profile {
     this.brief = this.functions.map((f) => brief(f.name));
     for (const s of this.stacks) s.untraced = this.nameOf(s.node).startsWith("[untraced]");
     const t = json.total;
-    this.total = [num(t.bytes), num(t.count), num(t.alloc_bytes), num(t.allocs)];
+    this.total = [num(t.bytes), num(t.count), num(t.alloc_bytes), num(t.allocs), num(t.peak_bytes), num(t.peak_count)];
     const max = (list, key) => list.reduce((m, s) => m + (s.kind === key ? s.of[0] : 0), 0);
     this.lost = max(this.stacks, "definite") + max(this.stacks, "indirect");
     this.possible = max(this.stacks, "possible");

@@ -377,7 +377,8 @@ bool mt_profile_is_partial(const struct mt_show *show)
            o->older.kind != MT_WHEN_NOT;
 }
 
-/* The lifetime counters of a stack go to the first of its samples. */
+/* The lifetime counters of a stack, and its peak, go to the first of its
+ * samples. */
 static void profile_lifetime(const struct mt_stack *stack, bool *seen,
                              struct mt_measures *is)
 {
@@ -386,6 +387,8 @@ static void profile_lifetime(const struct mt_stack *stack, bool *seen,
     *seen = true;
     is->of[MT_ALLOC_BYTES] = stack->bytes;
     is->of[MT_ALLOCS] = stack->allocs;
+    is->of[MT_PEAK_BYTES] = stack->peak_bytes;
+    is->of[MT_PEAK_BLOCKS] = stack->peak_blocks;
 }
 
 static bool profile_rows(struct profile_builder *b, bool *seen)
@@ -436,7 +439,9 @@ static bool profile_untraced(struct profile_builder *b)
             is.of[MT_LIVE_BYTES] += p->show->untraced[i].bytes;
             is.of[MT_LIVE_BLOCKS] += p->show->untraced[i].count;
         }
-    return is.of[MT_LIVE_BLOCKS] == 0 ||
+    is.of[MT_PEAK_BYTES] = p->model->stacks[MT_ID_UNTRACED].peak_bytes;
+    is.of[MT_PEAK_BLOCKS] = p->model->stacks[MT_ID_UNTRACED].peak_blocks;
+    return (is.of[MT_LIVE_BLOCKS] | is.of[MT_PEAK_BLOCKS]) == 0 ||
            profile_add(b, MT_ID_UNTRACED, MT_MAX_FRAMES, NULL, &is);
 }
 

@@ -21,6 +21,8 @@ enum mt_measure {
     MT_LIVE_BLOCKS,
     MT_ALLOC_BYTES, /* since the start, freed blocks included */
     MT_ALLOCS,
+    MT_PEAK_BYTES, /* live at the peak */
+    MT_PEAK_BLOCKS,
     MT_N_MEASURES,
 };
 

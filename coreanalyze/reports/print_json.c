@@ -191,6 +191,17 @@ void mt_json_put_frames(struct mt_json *json, const struct mt_report *report,
     mt_json_close(json, ']');
 }
 
+/* Blocks of the past have none. */
+static void json_put_age(struct mt_json *json, const char *key,
+                         const struct mt_model *model,
+                         const struct mt_show_row *row, uint32_t epoch)
+{
+    if (row->sample == MT_NO_SAMPLE)
+        mt_json_null(json, key);
+    else
+        mt_json_seconds(json, key, (double)mt_model_age_ns(model, epoch) / 1e9);
+}
+
 static void json_put_row(struct mt_json *json, const struct mt_report *report,
                          const struct mt_show_row *row)
 {
@@ -203,11 +214,12 @@ static void json_put_row(struct mt_json *json, const struct mt_report *report,
     mt_json_u64(json, "bytes", row->bytes);
     mt_json_u64(json, "count", row->count);
     mt_json_u64(json, "sampled", row->sampled);
-    mt_json_address(json, "sample", row->sample);
-    mt_json_seconds(json, "oldest_s",
-                    (double)mt_model_age_ns(model, row->oldest_epoch) / 1e9);
-    mt_json_seconds(json, "newest_s",
-                    (double)mt_model_age_ns(model, row->newest_epoch) / 1e9);
+    if (row->sample == MT_NO_SAMPLE)
+        mt_json_null(json, "sample");
+    else
+        mt_json_address(json, "sample", row->sample);
+    json_put_age(json, "oldest_s", model, row, row->oldest_epoch);
+    json_put_age(json, "newest_s", model, row, row->newest_epoch);
     mt_json_u64(json, "allocs", row->allocs);
     mt_json_bool(json, "overflow", row->stack == MT_ID_OVERFLOW);
     mt_json_bool(json, "truncated", stack->truncated);
@@ -352,6 +364,18 @@ void mt_json_put_pages(struct mt_json *json, const struct mt_report *report)
     mt_json_close(json, ']');
 }
 
+static void json_put_peak(struct mt_json *json, const struct mt_peak *peak)
+{
+    mt_json_open(json, "peak", '{');
+    mt_json_seconds(json, "s", (double)peak->ns / 1e9);
+    mt_json_u64(json, "live_bytes", peak->live_bytes);
+    mt_json_u64(json, "heap_bytes", peak->span_bytes);
+    mt_json_u64(json, "bytes", peak->bytes);
+    mt_json_u64(json, "count", peak->blocks);
+    mt_json_u64(json, "share", peak->share);
+    mt_json_close(json, '}');
+}
+
 void mt_print_json(const struct mt_report *report)
 {
     struct mt_json json = {.out = report->out};
@@ -363,6 +387,8 @@ void mt_print_json(const struct mt_report *report)
     if (report->resolver)
         mt_json_put_stacks(&json, report);
     mt_json_put_time(&json, report);
+    if (report->show->options->peak)
+        json_put_peak(&json, &report->model->peak);
     mt_json_put_untraced(&json, report);
     mt_json_put_pages(&json, report);
     if (report->resolver) {

@@ -202,6 +202,10 @@ static void json2_put_stack(struct mt_json *json,
         mt_json_u64(json, "allocs", sample->is.of[MT_ALLOCS]);
     if (sample->is.of[MT_ALLOC_BYTES])
         mt_json_u64(json, "alloc_bytes", sample->is.of[MT_ALLOC_BYTES]);
+    if (sample->is.of[MT_PEAK_BLOCKS]) {
+        mt_json_u64(json, "peak_bytes", sample->is.of[MT_PEAK_BYTES]);
+        mt_json_u64(json, "peak_count", sample->is.of[MT_PEAK_BLOCKS]);
+    }
     if (sample->stack == MT_ID_OVERFLOW)
         mt_json_bool(json, "overflow", true);
     if (stack->truncated)
@@ -220,6 +224,10 @@ static void json2_put_total(struct mt_json *json, const struct mt_profile *p)
     mt_json_u64(json, "count", p->total.of[MT_LIVE_BLOCKS]);
     mt_json_u64(json, "alloc_bytes", p->total.of[MT_ALLOC_BYTES]);
     mt_json_u64(json, "allocs", p->total.of[MT_ALLOCS]);
+    if (p->total.of[MT_PEAK_BLOCKS]) {
+        mt_json_u64(json, "peak_bytes", p->total.of[MT_PEAK_BYTES]);
+        mt_json_u64(json, "peak_count", p->total.of[MT_PEAK_BLOCKS]);
+    }
     mt_json_close(json, '}');
 }
 

@@ -28,11 +28,15 @@ static void show_put_live(const struct mt_report *report)
     char text[MT_FIGURE_BYTES];
 
     mt_summary_process(report);
-    fprintf(report->out, ": %s%s live in %" PRIu64 " block%s of %zu stack%s\n",
-            show->scaled ? "about " : "",
-            mt_figure(report, show->shown.bytes, text), show->shown.count,
-            mt_plural(show->shown.count), show->n_all_rows - show->n_freed_rows,
-            mt_plural(show->n_all_rows - show->n_freed_rows));
+    fprintf(
+        report->out, ": %s%s live %sin %" PRIu64 " block%s of %zu stack%s\n",
+        show->scaled || (show->options->peak && report->model->peak.share > 1)
+            ? "about "
+            : "",
+        mt_figure(report, show->shown.bytes, text),
+        show->options->peak ? "at the peak " : "", show->shown.count,
+        mt_plural(show->shown.count), show->n_all_rows - show->n_freed_rows,
+        mt_plural(show->n_all_rows - show->n_freed_rows));
 }
 
 /* Blocks that no stack can be named for. */
@@ -194,6 +198,8 @@ static int show_put_live_figures(const struct mt_report *report, size_t number)
         fprintf(out, "%3zu %8s ", number, mt_figure(report, row->bytes, text));
 
     snprintf(sample, sizeof sample, "0x%" PRIx64, row->sample);
+    if (row->sample == MT_NO_SAMPLE)
+        strcpy(sample, "-");
     return indent + fprintf(out, "%3u%%%c %8" PRIu64 " %14s  ",
                             show_percent(row->bytes, report->show->shown.bytes),
                             row->steady ? '+' : ' ', row->count, sample);
@@ -308,9 +314,40 @@ static void show_put_rest(const struct mt_report *report)
               report->out);
 }
 
+/* When that was, and how much more there may have been. */
+static void show_put_peak(const struct mt_report *report)
+{
+    const struct mt_model *model = report->model;
+    const struct mt_peak *peak = &model->peak;
+    uint64_t most = peak->live_bytes, spans = 0;
+    uint64_t now = model->now_ns + model->idle_ns;
+    char text[MT_FIGURE_BYTES];
+
+    for (size_t i = 0; i < model->n_samples; i++)
+        if (model->samples[i].live_bytes > most)
+            most = model->samples[i].live_bytes;
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        spans += model->heaps[i].in_use ? model->heaps[i].span_bytes_peak : 0;
+    fprintf(report->out, "  peak: %.1f s after the start, %.1f s ago\n",
+            (double)peak->ns / 1e9,
+            (double)(now > peak->ns ? now - peak->ns : 0) / 1e9);
+    fprintf(report->out, "  blocks: %s then, in samples at most ",
+            mt_figure(report, peak->live_bytes, text));
+    fprintf(report->out, "%s; heaps: ", mt_figure(report, most, text));
+    fprintf(report->out, "%s then, at most ",
+            mt_figure(report, peak->span_bytes, text));
+    fprintf(report->out, "%s\n", mt_figure(report, spans, text));
+    if (peak->share > 1)
+        fprintf(report->out,
+                "  small blocks are estimated: one of %u was looked at\n",
+                peak->share);
+}
+
 void mt_print_show_summary(const struct mt_report *report)
 {
     show_put_live(report);
+    if (report->show->options->peak)
+        show_put_peak(report);
     mt_summary_core(report);
     mt_summary_memory(report);
     if (report->show->memory)

@@ -91,6 +91,8 @@ static void note_counts(const struct mt_coverage *c,
         {c->skipped_threads, "%s thread record{ is|s are} damaged"},
         {c->skipped_counters, "%s counter{|s} of allocations {is|are} damaged"},
         {c->skipped_epochs, "%s epoch{ goes|s go} back in time"},
+        {c->skipped_peaks, "%s record{|s} of the peak {makes|make} no sense: "
+                           "skipped"},
         {c->skipped_samples, "%s sample{|s} of the timeline {makes|make} no "
                              "sense: skipped"},
         {c->skipped_maps, "%s record{|s} of mapped memory {makes|make} no "

@@ -73,8 +73,9 @@ struct mt_stack {
                    * that */
     bool valid;   /* false: the record made no sense; it has no frames */
     uint32_t first_epoch;
-    uint32_t modules;       /* records listed when it was recorded */
-    uint64_t allocs, bytes; /* lifetime, threads' counters included */
+    uint32_t modules;                 /* records listed when it was recorded */
+    uint64_t allocs, bytes;           /* lifetime, threads' counters included */
+    uint64_t peak_bytes, peak_blocks; /* live at the peak (struct mt_peak) */
 };
 
 struct mt_epoch {
@@ -119,6 +120,18 @@ struct mt_sample {
     bool estimated;    /* live blocks were counted in a part of the spans */
 };
 
+/* When the heaps held the most, as far as it was looked at; the stacks have
+ * what it was made of. */
+struct mt_peak {
+    bool known;
+    uint64_t ns;            /* since the start of the trace */
+    uint64_t live_bytes;    /* of live blocks, as large as they are */
+    uint64_t span_bytes;    /* of spans with blocks */
+    uint64_t bytes, blocks; /* sums of the stacks */
+    uint32_t share; /* of small blocks, one of that many was looked at, and the
+                       sums were scaled; 1: all */
+};
+
 /* The last error that the heap reported about its user. */
 struct mt_traced_error {
     uint64_t count;
@@ -141,7 +154,7 @@ struct mt_coverage {
     uint64_t skipped_heaps, skipped_regions, skipped_spans, skipped_stacks;
     uint64_t skipped_modules, skipped_threads, skipped_counters;
     uint64_t skipped_epochs, skipped_sections, skipped_maps;
-    uint64_t skipped_samples;
+    uint64_t skipped_samples, skipped_peaks;
     uint64_t bad_tags;         /* tags that name no stack or epoch */
     uint64_t unreadable_bytes; /* of the trace, where the source has a hole */
     uint64_t truncated_stacks, frame_pointer_stacks, incomplete_stacks;
@@ -193,6 +206,7 @@ struct mt_model {
     struct mt_sample *samples; /* by time, no two of one time */
     size_t n_samples;
     uint64_t sample_step_ns; /* least time between them; 0: not known */
+    struct mt_peak peak;
     struct mt_traced_error last_error;
     struct mt_coverage coverage;
     struct mt_snapshot *snapshot; /* the snapshot's own */

@@ -148,6 +148,7 @@ static bool take_rest(struct mt_snapshot *snapshot, struct mt_error *error)
            mt_snapshot_stacks(snapshot, error) &&
            mt_snapshot_mapped(snapshot, error) &&
            mt_snapshot_samples(snapshot, error) &&
+           mt_snapshot_peak(snapshot, error) &&
            mt_strings_are_whole(snapshot->strings, error);
 }
 

@@ -162,6 +162,8 @@ bool mt_snapshot_stacks(struct mt_snapshot *, struct mt_error *);
 bool mt_snapshot_mapped(struct mt_snapshot *, struct mt_error *);
 /* --- snapshot_samples.c; after the epochs --- */
 bool mt_snapshot_samples(struct mt_snapshot *, struct mt_error *);
+/* --- snapshot_peak.c; after the stacks --- */
+bool mt_snapshot_peak(struct mt_snapshot *, struct mt_error *);
 /* A live target has run since: read the new stacks. */
 void mt_snapshot_refresh(struct mt_snapshot *);
 

@@ -197,6 +197,22 @@ static void scan_span(struct mt_span_record *span)
         scan_tag_of(span, &tags[i], i);
 }
 
+/* The list of the peak that holds (peak.c). */
+static void scan_peak(void)
+{
+    const struct mt_root *root = memtrace_root;
+    uint32_t list = mt_load_acquire(&root->peak);
+    if (list == 0)
+        return;
+    const struct mt_peak_record *records =
+        (const struct mt_peak_record *)(uintptr_t)root
+            ->sections[MT_SECTION_PEAKS]
+            .base +
+        root->peak_first[list - 1];
+    for (uint32_t i = 0; i < root->peak_records[list - 1]; i++)
+        mt_stacks_revive(records[i].stack);
+}
+
 static void scan_tags(void)
 {
     const struct mt_section_record *s =
@@ -206,6 +222,7 @@ static void scan_tags(void)
     for (uint64_t i = 1; i < n; i++)
         scan_span(&spans[i]);
     mt_recent_frees_each(scan_tag);
+    scan_peak();
     mt_stacks_revive(mt_load_acquire(&memtrace_root->error_stack));
 }
 
@@ -279,6 +296,19 @@ void mt_collect_step(struct mt_capture *own, struct mt_capture *all)
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return;
     collect_steps(own, all);
+    mt_store_release(&owner, NULL);
+}
+
+bool mt_collect_hold(void)
+{
+    const struct mt_capture *nobody = NULL;
+    return __atomic_compare_exchange_n(
+        &owner, &nobody, (const struct mt_capture *)(const void *)&owner, false,
+        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void mt_collect_let_go(void)
+{
     mt_store_release(&owner, NULL);
 }
 

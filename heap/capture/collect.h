@@ -12,6 +12,10 @@
  * id in its hands.  `all`: the list of those there are. */
 MT_COLD void mt_collect_step(struct mt_capture *own, struct mt_capture *all);
 
+/* No steps are made until mt_collect_let_go(); false: one is being made. */
+bool mt_collect_hold(void);
+void mt_collect_let_go(void);
+
 /* A collection that `own` was making will not be continued by it. */
 void mt_collect_abandon(const struct mt_capture *own);
 

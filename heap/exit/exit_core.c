@@ -2,6 +2,7 @@
  *
  * exit_core.c - the file: headers, contents with holes for zeros, notes.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
 #include "heap/exit/at_exit.h"

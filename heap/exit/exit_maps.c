@@ -3,6 +3,7 @@
  * exit_maps.c - the mappings of this process, and what of them is in the
  * file.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
 #include "heap/exit/at_exit.h"

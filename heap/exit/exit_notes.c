@@ -3,6 +3,7 @@
  * exit_notes.c - the notes of a core, as the kernel writes them: this thread,
  * the process, the auxiliary vector, the files; and ours.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/corenote.h"
 #include "heap/kernel.h"

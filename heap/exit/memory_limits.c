@@ -7,6 +7,7 @@
  * Files are opened for each look, and closed: a descriptor that stays would be
  * one more that a program closes, and then uses for a file of its own.
  */
+#include "heap/seldom.h"
 #include "heap/exit/memory_limits.h"
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"

@@ -7,6 +7,7 @@
  * an eighth of what is left was handed out, so that the usage cannot pass the
  * threshold between two looks by memory of the heap.
  */
+#include "heap/seldom.h"
 #include "heap/exit/save_at.h"
 #include "heap/alloc.h"
 #include "heap/exit/at_exit.h"

@@ -159,6 +159,16 @@ class Trace:
                  for record in self.records("samples", "sample_record")}
         return [times[ns] for ns in sorted(times) if ns]
 
+    def peak(self):
+        """The records of the peak: bytes, blocks and stack of each."""
+        root = self.root
+        if root.peak == 0:
+            return []
+        first, n = (struct.unpack_from("<2I", root.data,
+                                       root.fields[name][0])[root.peak - 1]
+                    for name in ("peak_first", "peak_records"))
+        return self.records("peaks", "peak_record")[first:first + n]
+
     def not_searched(self):
         """[start, end) of writable memory that is not the program's own: the
         trace region, the regions of heaps, the library's variables."""
