@@ -97,6 +97,7 @@ struct mt_quarantine {
 #define MT_MODE_FILL_FREE 2u  /* free small blocks hold a pattern */
 #define MT_MODE_FILL_ALLOC 4u /* new blocks hold another */
 #define MT_MODE_CLEAN 8u      /* new blocks hold nothing of older ones */
+#define MT_MODE_BOX 16u       /* one cache and a gate for all threads (box.c) */
 
 /* A heap: regions of slices, and the free runs in them. */
 struct memtrace_heap {

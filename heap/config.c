@@ -5,6 +5,7 @@
  */
 #include "heap/seldom.h"
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"
 #include "heap/capture/capture.h"
@@ -12,6 +13,8 @@
 #include "heap/raw_print.h"
 
 #include <string.h>
+
+MT_SMALL_CODE
 
 static void config_complain(const char *item, size_t length, const char *why)
 {
@@ -145,6 +148,9 @@ static bool set_files(const char *key, size_t key_length, const char *value,
     } else if (KEY("keep")) {
         *why = "takes a number of files from 1 to 64, or 0 for all";
         *good = config_number(value, length, UINT32_MAX, &n) && mt_exit_keep(n);
+    } else if (KEY("box")) {
+        *why = "takes an absolute name of a file on a tmpfs";
+        *good = mt_box_set(value, length);
     } else if (KEY("save") || KEY("core")) {
         *why = "takes a name of a file";
         *good = mt_exit_set(key[0] == 'c', value, length);

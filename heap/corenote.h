@@ -37,7 +37,9 @@
     F(24, uint64_t, limit, "bytes of what is limited")                        \
     F(32, uint64_t, usage, "bytes of it that were used")                      \
     F(40, uint64_t, resident_bytes, "of the process")                         \
-    F(48, uint64_t, realtime_ns, "CLOCK_REALTIME when the file was written")
+    F(48, uint64_t, realtime_ns, "CLOCK_REALTIME when the file was written")  \
+    F(56, uint32_t, box, "MT_BOX_*: a black box; 0: not one")                 \
+    F(60, uint32_t, spare, "0")
 /* clang-format on */
 #define MT_SELF_NOTE_LEAST 24u /* bytes of a self_note that any file has */
 
@@ -52,10 +54,14 @@ enum mt_limit_kind {
     MT_N_LIMIT_KINDS
 };
 
+#define MT_BOX_MARK "mtbox" /* in the padding of a black box's e_ident */
+#define MT_BOX_KEPT 1u      /* the kernel keeps the file current */
+#define MT_BOX_ENDED 2u     /* it was current until a fork found no memory */
+
 #define MT_NOTES(R)                                                            \
     R(saved_note, MT_SAVED_NOTE_FIELDS, 24)                                    \
     R(thread_note, MT_THREAD_NOTE_FIELDS, 20)                                  \
-    R(self_note, MT_SELF_NOTE_FIELDS, 56)
+    R(self_note, MT_SELF_NOTE_FIELDS, 64)
 
 #define MT_NOTE_FIELD(offset, type, name, doc) type name;
 #define MT_NOTE_ARRAY(offset, type, name, n, doc) type name[n];

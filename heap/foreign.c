@@ -16,6 +16,8 @@
 #include <link.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 #define FOREIGN_FRAMES 24u
 #define MOST_OBJECTS 4096u
 

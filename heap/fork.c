@@ -15,11 +15,14 @@
  * handler that interrupted the one who holds it.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"
 #include "heap/map_table.h"
 #include "heap/timeline.h"
 #include "heap/trace_region.h"
+
+MT_SMALL_CODE
 
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
@@ -37,20 +40,25 @@ static void fork_prepare(void)
 {
     if (has_one_thread()) {
         fork_locked = false;
+        mt_box_fork_prepare(false);
         return;
     }
     if (_IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
         _IO_list_lock();
+    if (mt_box_on)
+        mt_box_enter();
     mt_heaps_fork_prepare();
     mt_pages_fork_prepare();
     mt_side_fork_prepare();
     mt_records_fork_prepare();
     mt_map_fork(MT_MAP_FORK_PREPARE);
     fork_locked = true;
+    mt_box_fork_prepare(true);
 }
 
 static void fork_parent(void)
 {
+    mt_box_fork_parent(fork_locked);
     if (!fork_locked)
         return;
     mt_map_fork(MT_MAP_FORK_PARENT);
@@ -58,12 +66,16 @@ static void fork_parent(void)
     mt_side_fork_parent();
     mt_pages_fork_parent();
     mt_heaps_fork_parent();
+    if (mt_box_on)
+        mt_box_leave();
     if (_IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
         _IO_list_unlock();
 }
 
 static void fork_child(void)
 {
+    mt_box_gate_reset();
+    mt_box_fork_child(); /* there is no region before */
     mt_region_fork_child();
     mt_side_fork_child();
     mt_map_fork(MT_MAP_FORK_CHILD);
@@ -75,6 +87,7 @@ static void fork_child(void)
     mt_threads_fork_child(mt_tls);
     if (fork_locked && _IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
         _IO_list_resetlock();
+    mt_box_publish();
     mt_exit_begin();
     mt_save_at_begin();
 }

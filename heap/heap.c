@@ -37,15 +37,16 @@
  * tag 0 is written, for spans that have tags.
  *
  * LOCK ORDER (each before those after it)
- *   a heap's cache_lock, idle_lock, heap lock, region_lock, side pools' locks,
- *   the lock of idle record pages, capture_lock, epoch_lock, the sections'
- *   locks.
- * Captures run with none of these held, but the sections' (below them).
+ *   the gate of a black box (box.c), a heap's cache_lock, idle_lock, heap lock,
+ * region_lock, side pools' locks, the lock of idle record pages, capture_lock,
+ * epoch_lock, the sections' locks. Captures run with none of these held, but
+ * the sections' (below them).
  *
  * FORK.  All locks are taken before and released after, so what they guard is
  * whole in the child.  Other threads' caches, which no lock guards, are rebuilt
  * (threads.c).
  */
+#include "heap/box.h"
 #include "heap/capture/capture_fast.h"
 #include "heap/fast.h"
 #include "heap/libc_heap.h"
@@ -212,8 +213,10 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
                         bool zero, const struct mt_regs *regs)
 {
     uint32_t c = mt_class_for(size, align);
-    bool zeroed = false;
+    bool zeroed = false, gated = MT_UNLIKELY(heap->modes & MT_MODE_BOX);
     void *block;
+    if (gated)
+        mt_box_enter();
     if (c == MT_CLASS_NONE) {
         block = alloc_large(heap, size, align, &zeroed, regs);
     } else if (heap->cache == NULL) {
@@ -225,6 +228,8 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
         block = alloc_locked(heap, c, size, regs);
     }
     tag_written(regs);
+    if (gated)
+        mt_box_leave();
     if (block && MT_UNLIKELY(heap->modes & MT_MODE_CLEAN) && !zeroed)
         memset(block, 0,
                c == MT_CLASS_NONE ? size : mt_class_size(c) - MT_SPARE_BYTES);
@@ -468,11 +473,16 @@ static void heap_retag(mt_span *span, uint32_t index, size_t size,
         span->requested = size;
     if (trace == MT_TRACE_NEVER)
         return;
+    bool gated = MT_UNLIKELY(heap->modes & MT_MODE_BOX);
+    if (gated)
+        mt_box_enter();
     uint64_t tag = tag_for(trace, size, regs);
     if (tag && span->state == MT_SPAN_SMALL)
         tag |= MT_TAG(0, 0, span->block_bytes - size);
     set_tag(span, index, tag);
     tag_written(regs);
+    if (gated)
+        mt_box_leave();
 }
 
 /* Can the block serve `size` without wasting half of itself? */

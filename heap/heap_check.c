@@ -5,6 +5,7 @@
  */
 #include "heap/seldom.h"
 #include "heap/memtrace.h"
+#include "heap/attributes.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"
 #include "heap/heap_check.h"
@@ -12,6 +13,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+MT_SMALL_CODE
 
 struct check {
     struct memtrace_heap *heap;

@@ -3,6 +3,7 @@
  * Regions of heaps, their slice maps, and the way from an address to its span.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
 #include "heap/trace_region.h"
@@ -122,8 +123,8 @@ static bool map_slices(struct mt_region_record *r, uint64_t bytes)
 {
     uint64_t need = map_bytes_for(bytes);
     if (need > r->map_bytes) {
-        if (!mt_os_commit((char *)r->slice_map + r->map_bytes,
-                          need - r->map_bytes))
+        if (!mt_trace_commit((char *)r->slice_map + r->map_bytes,
+                             need - r->map_bytes))
             return false;
         r->map_bytes = need;
     }

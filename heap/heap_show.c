@@ -6,6 +6,7 @@
  */
 #include "heap/seldom.h"
 #include "heap/memtrace.h"
+#include "heap/attributes.h"
 #include "heap/raw_print.h"
 #include "heap/block_walk.h"
 #include "heap/kernel.h"
@@ -15,6 +16,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+
+MT_SMALL_CODE
 
 struct row {
     uint64_t bytes, sample;

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 static struct mt_lock table_lock;
 static uint32_t n_heaps;
 

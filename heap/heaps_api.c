@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 static bool is_heap(const struct memtrace_heap *heap)
 {
     for (uint32_t i = 0; heap && mt_heap_at(i); i++)

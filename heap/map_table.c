@@ -25,6 +25,8 @@
 #include <errno.h>
 #include <signal.h>
 
+MT_SMALL_CODE
+
 typedef struct mt_map_record map_record;
 
 /* A function takes room in the unwind data that every process maps. */

@@ -8,6 +8,7 @@
 #define MT_MAP_TABLE_H
 
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/capture/capture.h"
 
 #include <stdbool.h>
@@ -22,9 +23,15 @@ static inline uint32_t mt_map_stack(const struct mt_regs *regs, uint64_t bytes)
     if (!mt_started() ||
         mt_load_relaxed(&mt_main->record->trace) != MT_TRACE_ON)
         return MT_STACK_UNTRACED;
-    return cache != &mt_no_cache && cache->capture
-               ? mt_capture_pinned(cache->capture, regs, bytes)
-               : mt_capture_once(regs, bytes);
+    bool gated = MT_UNLIKELY(mt_box_on);
+    if (gated)
+        mt_box_enter();
+    uint32_t stack = cache != &mt_no_cache && cache->capture
+                         ? mt_capture_pinned(cache->capture, regs, bytes)
+                         : mt_capture_once(regs, bytes);
+    if (gated)
+        mt_box_leave();
+    return stack;
 }
 
 /* [start, start + bytes) is now what `flags` (MT_MAPPED_*) say, of that stack;

@@ -24,6 +24,10 @@ uint64_t mt_os_reserve_most(void);
 /* Maps a part of a range that is not committed: read-write, zero.  EEXIST: the
  * process has mapped something else there.  Otherwise ENOMEM. */
 bool mt_os_commit(void *, size_t bytes);
+/* Like mt_os_commit, of a file, shared with it and not with children;
+ * `replace`: in the place of what the range has there. */
+bool mt_os_commit_file(void *, size_t bytes, int file, uint64_t offset,
+                       bool replace);
 /* Like mt_os_commit, in pages of 2^shift bytes, all of them backed by
  * memory. */
 bool mt_os_commit_huge(void *, size_t bytes, unsigned shift);

@@ -263,6 +263,26 @@ bool mt_os_commit(void *address, size_t bytes)
     return true;
 }
 
+bool mt_os_commit_file(void *address, size_t bytes, int file, uint64_t offset,
+                       bool replace)
+{
+    if (mt_os_told_to_fail() || is_strict())
+        return false;
+    replace |= is_in_mapped(address);
+    void *got = (void *)mt_kernel(
+        SYS_mmap, address, bytes, PROT_READ | PROT_WRITE,
+        MAP_SHARED | (replace ? MAP_FIXED : MAP_FIXED_NOREPLACE), file, offset);
+    if (got == address) {
+        mt_kernel(SYS_madvise, address, bytes, MADV_DONTFORK);
+        return true;
+    }
+    if (got != MAP_FAILED) {
+        mt_kernel(SYS_munmap, got, bytes);
+        errno = EEXIST;
+    }
+    return false;
+}
+
 bool mt_os_commit_huge(void *address, size_t bytes, unsigned shift)
 {
     if (mt_os_told_to_fail() || is_strict())

@@ -14,6 +14,8 @@
 #include <elf.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern const Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden"), weak));
 

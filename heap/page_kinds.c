@@ -4,9 +4,12 @@
  * the NUMA nodes that they come from.
  */
 #include "heap/page_kinds.h"
+#include "heap/attributes.h"
 
 #include <errno.h>
 #include <string.h>
+
+MT_SMALL_CODE
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define NORMAL 4096u

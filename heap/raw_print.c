@@ -3,6 +3,7 @@
  * raw_print.c - text without stdio, and where the reports go.
  */
 #include "heap/raw_print.h"
+#include "heap/attributes.h"
 #include "heap/kernel.h"
 
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+MT_SMALL_CODE
 
 static struct stat stderr_at_start;
 

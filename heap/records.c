@@ -6,6 +6,7 @@
  * in use.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/debug.h"
 
 #define PAGE 4096u
@@ -184,7 +185,7 @@ void mt_records_trim(struct memtrace_heap *heap, bool all)
             continue;
         }
         uint32_t rest = page[BATCH - 1].next;
-        if (!mt_os_decommit(page, PAGE))
+        if (!mt_trace_decommit(page, PAGE))
             break;
         *link = rest;
         heap->n_free_records -= BATCH;

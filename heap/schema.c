@@ -4,9 +4,12 @@
  * process does at its start is to copy it.
  */
 #include "heap/layout.h"
+#include "heap/attributes.h"
 #include "heap/trace_region.h"
 
 #include <string.h>
+
+MT_SMALL_CODE
 
 /* Bytes of each type in the tables, as a token that becomes text. */
 #define BYTES_char 1

@@ -6,6 +6,7 @@
  * any array is a hole: all of it but its first page goes to the kernel.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/debug.h"
 
 #include <string.h>
@@ -210,7 +211,7 @@ static void keep_hole(struct pool *pool, struct free_array *hole)
     uintptr_t from = (start + sizeof *hole + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     uintptr_t to = (start + hole->units * UNIT) & ~(uintptr_t)(PAGE - 1);
     if (to > from)
-        mt_os_decommit((void *)from, to - from);
+        mt_trace_decommit((void *)from, to - from);
     hole->next = pool->holes;
     pool->holes = hole;
 }

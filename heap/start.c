@@ -6,6 +6,7 @@
  * it; what they call can rely on it.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/exit/at_exit.h"
 #include "heap/exit/save_at.h"
 #include "heap/page_kinds.h"
@@ -60,6 +61,8 @@ static bool heap_start(void)
     mt_print_start(); /* settings may be complained about */
     if (settings)
         mt_config_read(settings);
+    if (mt_box_wanted && mt_box_start())
+        mt_config.modes |= MT_MODE_BOX;
     mt_os_clock_start();
     if (!mt_region_start())
         return false;
@@ -87,6 +90,8 @@ static bool heap_start(void)
     mt_main->record->trace = mt_config.trace ? MT_TRACE_ON : MT_TRACE_NEVER;
     mt_own_data_publish();
     mt_region_publish();
+    if (mt_box_on)
+        mt_box_publish();
     mt_exit_begin();
     mt_save_at_begin();
     mt_timeline_start();

@@ -8,6 +8,7 @@
  * heap's lock.
  */
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/debug.h"
 #include "heap/kernel.h"
 #include "heap/sandbox.h"
@@ -186,12 +187,17 @@ static void on_thread_exit(void *arg)
     mt_store_relaxed(&cache->late, late);
     if (late <= LATE_ROUNDS && mt_thread_key_set(cache))
         return;
+    bool gated = MT_UNLIKELY(mt_box_on);
     exiting = true;
     mt_tls = &mt_no_cache;
     mt_tls_id = UINT32_MAX;
+    if (gated)
+        mt_box_enter();
     mt_cache_trim(cache);
     if (cache->capture)
         mt_capture_detach(cache->capture);
+    if (gated)
+        mt_box_leave();
     mt_lock_acquire(&idle_lock);
     mt_store_relaxed(&cache->late, 0);
     mt_store_relaxed(&mt_thread_record(cache->id)->state, MT_THREAD_EXITED);

@@ -6,6 +6,7 @@
  * every address in them.
  */
 #include "heap/attributes.h"
+#include "heap/box.h"
 #include "heap/layout.h"
 #include "heap/os.h"
 #include "heap/trace_region.h"
@@ -90,7 +91,7 @@ bool mt_region_start(void)
     char *base = trace_reserve(&shift, &bytes);
     if (base == NULL)
         return false;
-    if (!mt_os_commit(base, 4096)) {
+    if (!mt_trace_commit(base, 4096)) {
         mt_os_release(base, bytes);
         return false;
     }
@@ -137,10 +138,10 @@ static bool trace_map(unsigned id, uint64_t have, uint64_t want)
 {
     struct mt_section_record *section = &memtrace_root->sections[id];
     char *base = (char *)section->base;
-    bool ok = mt_os_commit(base + have, want - have);
+    bool ok = mt_trace_commit(base + have, want - have);
     for (uint64_t at = have; !ok && errno == EEXIST && at < want;
          at += COMMIT_STEP) {
-        if (mt_os_commit(base + at, COMMIT_STEP))
+        if (mt_trace_commit(base + at, COMMIT_STEP))
             continue;
         /* The other says so before it ceases to be one. */
         if (errno != EEXIST || (mt_load_acquire(&growing[id]) == 1 &&
@@ -232,7 +233,7 @@ void mt_section_forget(void *memory, size_t bytes)
     uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
     uintptr_t end = ((uintptr_t)memory + bytes) & ~(page - 1);
     if (start < end)
-        mt_os_decommit((void *)start, end - start);
+        mt_trace_decommit((void *)start, end - start);
 }
 
 /* Slice maps are sized for all of a region, of which most may never be used:

@@ -7,6 +7,7 @@
  * These run between vfork() and the start, too: no lock, nothing allocated.
  */
 #include "heap/attributes.h"
+#include "heap/box.h"
 #include "heap/kernel.h"
 #include "preload/refused.h"
 #include "preload/symbols.h"
@@ -17,6 +18,8 @@
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+
+MT_SMALL_CODE
 
 #define LIBRARY "libmemtrace-preload.so"
 #define PRELOAD "LD_PRELOAD="
@@ -119,13 +122,23 @@ static const char *search_path(char path[PATH_MAX], const char *file)
     }
 }
 
+/* The process is soon another program; its box would stay without it. */
+static void exec_leave_box(const char *path)
+{
+    if (MT_UNLIKELY(mt_box_on) &&
+        mt_kernel_raw(SYS_access, (long)path, X_OK, 0, 0, 0, 0) == 0)
+        mt_box_end();
+}
+
 MT_EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
+    exec_leave_box(path);
     return (int)mt_kernel(SYS_execve, path, argv, ENVIRONMENT_FOR(path, env));
 }
 
 MT_EXPORT int execv(const char *path, char *const argv[])
 {
+    exec_leave_box(path);
     return (int)mt_kernel(SYS_execve, path, argv,
                           ENVIRONMENT_FOR(path, environ));
 }
@@ -136,6 +149,7 @@ MT_EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
         (int (*)(const char *, char *const *,
                  char *const *))mt_symbols_following("execvpe");
     char path[PATH_MAX];
+    exec_leave_box(search_path(path, file));
     return next(file, argv, ENVIRONMENT_FOR(search_path(path, file), env));
 }
 

@@ -5,6 +5,7 @@
  * quick_exit(), signals, and execve(2), which does not end a process.
  */
 #include "heap/attributes.h"
+#include "heap/box.h"
 #include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+MT_SMALL_CODE
 
 /* The 128 bytes below a stack pointer are searched for pointers: those are the
  * registers that were saved here, and zeros, but no addresses of ours. */
@@ -22,6 +25,8 @@
             zeros[i] = 0;                                                      \
         mt_exit_write((uint64_t)(uintptr_t)__builtin_frame_address(0) + 16,    \
                       (uint64_t)(uintptr_t)__builtin_return_address(0));       \
+        if (mt_box_on)                                                         \
+            mt_box_end();                                                      \
     } while (0)
 
 __attribute__((destructor)) static void exit_at_end(void)

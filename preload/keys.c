@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <threads.h>
 
+MT_SMALL_CODE
+
 /* Functions that glibc's own parts call; before glibc 2.34 only programs with
  * threads have it, and call these. */
 extern int __pthread_key_create(pthread_key_t *, void (*)(void *))

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 /* glibc 2.33 and later; a program may bring it along for an older one. */
 #if !__GLIBC_PREREQ(2, 33)
 struct mallinfo2 {

@@ -25,6 +25,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+MT_SMALL_CODE
+
 static const char *const family[] = {
     "malloc",          "free",          "calloc",         "realloc",
     "reallocarray",    "memalign",      "aligned_alloc",  "posix_memalign",

@@ -27,6 +27,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+MT_SMALL_CODE
+
 #define MAX_ENVIRONMENT 1024
 #define STATUS_LEAKS 23
 

@@ -8,6 +8,7 @@
  * The C library maps for itself without them: stacks of threads, libraries.
  */
 #include "heap/kernel.h"
+#include "heap/attributes.h"
 #include "heap/map_table.h"
 #include "heap/memtrace.h"
 #include "heap/traced_fast.h"
@@ -18,6 +19,8 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <unistd.h>
+
+MT_SMALL_CODE
 
 enum { MMAP, MUNMAP, MREMAP, SBRK, SHMAT, SHMDT, N_FUNCTIONS };
 

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 #define LINKER "ld-linux-x86-64.so.2"
 #define MOST_NAMES                                                             \
     (1u << 20) /* bytes of a table of names that are searched                  \

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+MT_SMALL_CODE
+
 static int limits_set(pid_t pid, int resource, const void *new_limit,
                       void *old_limit)
 {

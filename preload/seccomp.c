@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+MT_SMALL_CODE
+
 /* What syscall() does, for one that enters a sandbox; not in a child that has
  * its parent's memory. */
 static long sandbox_call(enum mt_sandbox_level level, bool of_all, long number,

@@ -4,10 +4,13 @@
  * takes the dynamic linker's lock, and can not be asked for one object alone.
  */
 #include "preload/symbols.h"
+#include "heap/attributes.h"
 
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/auxv.h>
+
+MT_SMALL_CODE
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 

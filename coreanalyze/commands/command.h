@@ -64,7 +64,7 @@ extern const struct mt_command mt_command_show, mt_command_info,
     mt_command_save, mt_command_map, mt_command_check, mt_command_diff,
     mt_command_retained, mt_command_export, mt_command_blocks,
     mt_command_report, mt_command_watch, mt_command_top,
-    mt_command_core_handler;
+    mt_command_core_handler, mt_command_box;
 
 /* All commands, ended by NULL. */
 extern const struct mt_command *const mt_commands[];

@@ -58,6 +58,7 @@ static void info_put_process(const struct mt_report *report)
 
     fprintf(out, "process %u (%s)\n", process->pid ? process->pid : model->pid,
             process->kind == MT_SOURCE_LIVE ? "live"
+            : process->box                  ? "black box"
             : process->mini                 ? "mini-core"
                                             : "core");
     put_line(out, "program", process->exe);

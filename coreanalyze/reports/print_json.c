@@ -39,6 +39,8 @@ void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_string(json, "command", process->command);
     mt_json_string(json, "path", process->path);
     mt_json_bool(json, "mini", process->mini);
+    if (process->box)
+        mt_json_bool(json, "box", true);
     mt_json_i64(json, "signal", process->signal);
     mt_json_u64(json, "started_ns", model->start_realtime_ns);
     mt_json_seconds(json, "running_s", (double)model->now_ns / 1e9);
@@ -250,7 +252,7 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
         const char *key;
         uint64_t value;
     } counts[] = {
-        {"missing_bytes", s->missing_bytes},
+        {"missing_bytes", s->missing_bytes + s->box_bytes},
         {"bad_notes", s->bad_notes},
         {"threads_running", s->threads_running},
         {"untouched_bytes", s->untouched_bytes},

@@ -70,6 +70,12 @@ static void note_counts(const struct mt_coverage *c,
     const struct note all[] = {
         {s->missing_bytes,
          "%s byte{ is|s are} missing from the core: it is cut off"},
+        {s->box_bytes,
+         "%s byte{|s} of the trace did not fit into the black box: blocks and "
+         "stacks there are not counted"},
+        {s->box_ended,
+         "%s fork of the process found no memory: the black box is of that "
+         "moment"},
         {s->threads_running,
          "%s thread{|s} did not stop in time (see --stop-timeout): {it|they} "
          "ran on, or {sleeps|sleep} in the kernel"},

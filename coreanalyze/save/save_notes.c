@@ -131,7 +131,8 @@ void mt_save_notes(const struct mt_save *save, FILE *out)
     struct mt_saved_note note = {
         .version = 1,
         .tables_incomplete = source->coverage.tables_incomplete,
-        .missing_bytes = source->coverage.missing_bytes,
+        .missing_bytes =
+            source->coverage.missing_bytes + source->coverage.box_bytes,
         .bad_notes = source->coverage.bad_notes,
     };
     bool any = false;

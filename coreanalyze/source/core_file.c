@@ -6,6 +6,7 @@
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
+#include "heap/corenote.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -287,6 +288,15 @@ int mt_core_open_file(const char *path, struct mt_error *error)
         }
     }
     return file;
+}
+
+bool mt_file_is_box(int file)
+{
+    unsigned char ident[EI_NIDENT];
+
+    return pread(file, ident, sizeof ident, 0) == (ssize_t)sizeof ident &&
+           memcmp(ident, ELFMAG, SELFMAG) == 0 &&
+           memcmp(ident + EI_PAD, MT_BOX_MARK, sizeof MT_BOX_MARK - 1) == 0;
 }
 
 /* --- reading --- */

@@ -218,7 +218,12 @@ static void note_self(struct core *core, const uint8_t *data, size_t bytes)
         note.limit_kind < MT_N_LIMIT_KINDS ? note.limit_kind : 0, note.limit,
         note.usage, note.resident_bytes, note.realtime_ns};
     source->process.mini = note.mini != 0;
-    source->coverage.missing_bytes += note.missing_bytes;
+    source->process.box = note.box != 0;
+    source->coverage.box_ended = note.box == MT_BOX_ENDED;
+    if (note.box)
+        source->coverage.box_bytes += note.missing_bytes;
+    else
+        source->coverage.missing_bytes += note.missing_bytes;
     source->coverage.threads_missing = note.threads_missing;
 }
 

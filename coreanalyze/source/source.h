@@ -105,6 +105,7 @@ struct mt_process {
     const char *path;       /* of the core, absolute; NULL if live */
     const char *root;       /* folder that has its files, NULL: "/" */
     bool mini;              /* a mini-core: the trace without the program */
+    bool box;               /* a black box: a mini-core that was kept current */
     /* Resident memory of a live process, now and at most; 0 if not known. */
     uint64_t rss_bytes, peak_rss_bytes;
     bool same_clock; /* live, and its CLOCK_MONOTONIC is the reader's */
@@ -202,6 +203,8 @@ struct mt_source_ops {
 /* Counts of what a source lacks; every report passes them on. */
 struct mt_source_coverage {
     uint64_t missing_bytes;   /* a core's segments lack these: file truncated */
+    uint64_t box_bytes;       /* of the trace that a black box lacks */
+    bool box_ended;           /* it was no longer kept current */
     uint64_t bad_notes;       /* notes of a core that made no sense */
     bool by_debugger;         /* the core: memory may lack without a trace */
     bool tables_incomplete;   /* a table was cut at its limit */
@@ -264,6 +267,8 @@ struct mt_source {
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */
 struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error);
+/* Has it the mark of a black box? */
+bool mt_file_is_box(int file);
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);
 /* A file is a core; a number is a pid; any other word names a process by its
  * program, its systemd unit or its cgroup (process_name.h). */

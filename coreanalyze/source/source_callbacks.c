@@ -120,6 +120,14 @@ static const struct mt_source_ops core_ops = {
     .destroy = callbacks_destroy,
 };
 
+/* It is not mapped here: a black box, or there was no room. */
+static const struct mt_source_ops unmapped_core_ops = {
+    .read = callbacks_core_read,
+    .pages = callbacks_pages,
+    .resident = callbacks_resident,
+    .destroy = callbacks_destroy,
+};
+
 static const struct mt_source_ops read_only_ops = {
     .read = callbacks_read,
     .pages = callbacks_pages,
@@ -247,7 +255,7 @@ static bool take_core(struct callbacks *c, struct mt_error *error)
         return false;
     if (!copy_tables(to, core, error))
         return false;
-    to->ops = &core_ops;
+    to->ops = core->ops->view ? &core_ops : &unmapped_core_ops;
     return true;
 }
 

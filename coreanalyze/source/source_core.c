@@ -5,7 +5,8 @@
  *
  * A core may be cut off (a full disk, a size limit), bigger than memory, or
  * hostile: every offset is checked against the size of the file, and what the
- * segments promise but the file lacks is counted.
+ * segments promise but the file lacks is counted.  A black box is read, too:
+ * its process may change it, or cut it off, at any time.
  */
 #include "coreanalyze/source/core.h"
 #include "coreanalyze/base/memory.h"
@@ -202,6 +203,11 @@ static bool map_file(struct core *core, const char *path,
                        (long long)status.st_size);
     }
     core->bytes = (uint64_t)status.st_size;
+    if (mt_file_is_box(file)) {
+        core->file = file;
+        core->source.ops = &unmapped_core_ops;
+        return true;
+    }
     map = mmap(NULL, core->bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, file,
                0);
     if (map == MAP_FAILED) {

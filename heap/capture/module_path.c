@@ -10,6 +10,7 @@
  * and what they don't need is given back.
  */
 #include "heap/capture/module_path.h"
+#include "heap/attributes.h"
 
 #include "heap/kernel.h"
 #include "heap/layout.h"
@@ -21,6 +22,8 @@
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
+
+MT_SMALL_CODE
 
 #define ROOM 4096u /* the longest path, and the longest line of the maps */
 

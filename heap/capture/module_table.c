@@ -25,6 +25,8 @@
 #include <link.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 static struct mt_section_record *modules_section(void)
 {
     return &memtrace_root->sections[MT_SECTION_MODULES];

@@ -66,6 +66,7 @@ struct mt_exit_range {
 /* All that the writing needs; mapped for it, and not in the file. */
 struct mt_exit {
     bool core;   /* all memory, or only the trace */
+    bool box;    /* a black box: the notes alone are written */
     int file;    /* being written */
     int memory;  /* /proc/thread-self/mem, or -1: it may not be opened */
     int problem; /* errno of the first failure, or 0 */
@@ -106,6 +107,10 @@ int mt_exit_open(const char *path, int flags);
 size_t mt_exit_read_file(const char *path, char *buffer, size_t bytes);
 /* Fills in the program headers and the places of the contents. */
 void mt_exit_find(struct mt_exit *);
+
+/* The ranges by which debuggers find the modules, sorted; the maps were read.
+ */
+void mt_exit_links(struct mt_exit *);
 
 /* exit_notes.c: writes the notes at the end of the file. */
 void mt_exit_notes(struct mt_exit *);

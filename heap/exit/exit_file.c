@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+MT_SMALL_CODE
+
 #define MAX_NAME 1024u
 #define MOST_KEPT 64u
 #define KEPT 8u /* by default, if the name has the time */

@@ -5,12 +5,15 @@
  */
 #include "heap/seldom.h"
 #include "heap/alloc.h"
+#include "heap/box.h"
 #include "heap/kernel.h"
 #include "heap/exit/at_exit.h"
 
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
+
+MT_SMALL_CODE
 
 #define PAGE UINT64_C(4096)
 
@@ -221,20 +224,36 @@ static void exit_maps_cut(struct mt_exit *a, const struct mt_exit_map *map)
     exit_maps_add_program(a, map, at, map->end, bytes);
 }
 
+/* The headers of modules, with their build-ids. */
+static void exit_maps_add_headers(struct mt_exit *a)
+{
+    struct mt_exit_map map;
+    for (size_t at = 0; mt_exit_next_map(a, &at, &map);)
+        if (map.readable && map.offset == 0 && map.path_length &&
+            map.path[0] == '/' && !map.shared)
+            exit_maps_add(a, map.start, PAGE);
+}
+
+void mt_exit_links(struct mt_exit *a)
+{
+    exit_maps_add(a, (uintptr_t)&memtrace_root, sizeof memtrace_root);
+    exit_maps_add_links(a);
+    exit_maps_add_headers(a);
+    exit_maps_sort(a);
+}
+
 void mt_exit_find(struct mt_exit *a)
 {
     struct mt_exit_map map;
     a->maps_bytes =
         mt_exit_read_file(MT_EXIT_SELF "maps", a->maps, sizeof a->maps);
-    if (!a->core) {
+    if (!a->core || mt_box_on) /* a box is a shared mapping of a file */
         add_trace(a);
+    if (mt_box_on && mt_box.head)
+        exit_maps_add(a, (uintptr_t)mt_box.head, MT_BOX_HEAD);
+    if (!a->core)
         exit_maps_add_links(a);
-    }
-    /* The headers of modules, with their build-ids. */
-    for (size_t at = 0; mt_exit_next_map(a, &at, &map);)
-        if (map.readable && map.offset == 0 && map.path_length &&
-            map.path[0] == '/' && !map.shared)
-            exit_maps_add(a, map.start, PAGE);
+    exit_maps_add_headers(a);
     exit_maps_sort(a);
     a->n_programs = 1; /* the notes */
     for (size_t at = 0; mt_exit_next_map(a, &at, &map);) {

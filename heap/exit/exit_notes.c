@@ -15,6 +15,8 @@
 #include <sys/procfs.h>
 #include <sys/reg.h>
 
+MT_SMALL_CODE
+
 static void exit_notes_begin(struct mt_exit *a, const char *name, uint32_t type,
                              size_t bytes)
 {
@@ -136,6 +138,8 @@ void mt_exit_notes(struct mt_exit *a)
     if (n)
         exit_notes_put(a, "CORE", NT_AUXV, a->chunk, n);
     exit_notes_put_files(a);
+    if (a->box) /* has that note in its header */
+        return;
     struct mt_self_note note = {.version = 1,
                                 .mini = !a->core,
                                 .threads_missing = other_threads(a),
