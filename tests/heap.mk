@@ -58,5 +58,5 @@ UNIT_TESTS += %D%/unit_asserts
 %C%_unit_asserts_CFLAGS = $(PLAIN_CFLAGS) -O2
 %C%_unit_asserts_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
 endif
-EXTRA_DIST += %D%/programs/interposed.c %D%/programs/forklocks.c
-LONG_TESTS += %D%/e2e/glibc-tests %D%/e2e/fork-locks %D%/e2e/programs
+EXTRA_DIST += %D%/programs/interposed.c %D%/programs/forklocks.c %D%/programs/reloads.c
+LONG_TESTS += %D%/e2e/glibc-tests %D%/e2e/fork-locks %D%/e2e/programs %D%/e2e/reloads

@@ -132,7 +132,7 @@ static bool read_sections(struct mt_elf *elf, const Elf64_Ehdr *header,
 
 static struct mt_elf *open_elf(struct mt_elf *elf, struct mt_error *error)
 {
-    Elf64_Ehdr header;
+    Elf64_Ehdr header = {0};
 
     if (!elf_check_header(elf, &header, error) ||
         !read_sections(elf, &header, error)) {
