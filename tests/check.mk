@@ -9,7 +9,7 @@ EXTRA_DIST += %D%/programs/losses.cc %D%/programs/noptrace.c %D%/programs/annota
 	%D%/schemas/sarif.json %D%/schemas/valgrind.xsd
 SCRIPT_TESTS += %D%/e2e/oom %D%/e2e/box
 SCRIPT_TESTS += %D%/e2e/map
-SCRIPT_TESTS += %D%/e2e/timeline %D%/e2e/peak
+SCRIPT_TESTS += %D%/e2e/timeline %D%/e2e/peak %D%/e2e/heapsnapshot
 EXTRA_DIST += %D%/programs/curve.c %D%/programs/peaks.c
 EXTRA_DIST += %D%/programs/mapcases.c %D%/programs/mapstorm.c
 EXTRA_DIST += %D%/programs/eater.c %D%/programs/boxload.c

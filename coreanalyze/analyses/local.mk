@@ -2,7 +2,8 @@
 coreanalyze_libread_la_SOURCES += \
 	%D%/diff.c %D%/diff.h %D%/dominators.c %D%/dominators.h \
 	%D%/memory_diff.c %D%/memory_diff.h %D%/memory_map.c %D%/memory_map.h %D%/memory_pieces.c \
-	%D%/memory_pieces.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h %D%/refs.c \
+	%D%/memory_pieces.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h \
+	%D%/merged_graph.c %D%/merged_graph.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
 	%D%/retained_graph.h %D%/retained_reach.c \
 	%D%/retained_reach.h %D%/retained_hold.h %D%/show.c %D%/show.h %D%/verdict.c %D%/verdict.h \

@@ -3,6 +3,7 @@
  * cmd_export.c - memtrace export: a file for another program.
  */
 #include "coreanalyze/commands/profile_side.h"
+#include "coreanalyze/commands/search_options.h"
 #include "coreanalyze/base/output.h"
 #include "coreanalyze/export/export.h"
 
@@ -13,16 +14,18 @@ struct arguments {
     struct mt_show_options show;
     struct mt_row_arguments rows;
     const char *output, *format, *second;
-    bool stop;
+    bool stop, no_stop;
+    struct mt_leaks_options leaks; /* of a format that searches */
 };
 
 static const struct mt_option options[] = {
     {"--output", 'o', "FILE", "the file to write; -: the standard output",
      MT_FIELD(mt_parse_text, const char *, output)},
     {"--format", 0, "NAME",
-     "pprof, folded, speedscope, dhat, massif or callgrind (default: by the "
+     "pprof, folded, speedscope, dhat, massif, callgrind or heapsnapshot "
+     "(default: by the "
      "file's name: .pb.gz, .folded, .speedscope.json, .dhat.json, .massif, "
-     ".callgrind)",
+     ".callgrind, .heapsnapshot)",
      MT_FIELD(mt_parse_text, const char *, format)},
     {"--heap", 0, "NAME", "only this heap",
      MT_FIELD(mt_parse_text, const char *, show.heap)},
@@ -33,6 +36,9 @@ static const struct mt_option options[] = {
     MT_OPTION_OLDER(show),
     {"--stop", 0, NULL, "stop a live process while its memory is read",
      MT_FIELD(mt_parse_flag, bool, stop)},
+    {"--no-stop", 0, NULL,
+     "do not stop it for heapsnapshot, which searches its memory",
+     MT_FIELD(mt_parse_flag, bool, no_stop)},
     MT_OPTION_STOP_TIMEOUT,
     MT_OPTION_DEBUG_DIR,
     MT_OPTION_SYSROOT,
@@ -55,6 +61,44 @@ static bool cmd_export_take_operand(void *arguments, const struct mt_args *args,
     return true;
 }
 
+/* Writes with what a search from the roots finds. */
+static bool export_put(const struct arguments *a,
+                       const struct mt_export_format *format,
+                       const struct mt_profile_side *side,
+                       struct mt_export *export, struct mt_error *error)
+{
+    struct mt_resolver_options names =
+        mt_arguments_names(&side->session, &a->common.places);
+    struct mt_block_printer w;
+    struct mt_merged merged = {.n_nodes = 0};
+    struct mt_retained_options wanted = {
+        .scan = a->leaks.mark.scan,
+        .variable = mt_namer_variable,
+        .library = mt_namer_library,
+        .context = &w.namer,
+    };
+    struct mt_retained_report holders = {.retained = &merged.retained,
+                                         .printer = &w};
+    bool ok;
+
+    if (!format->searches)
+        return format->write(export, error);
+    if (!side->leaks_options)
+        return mt_fail(error,
+                       "export: a mini-core has no data to search: the "
+                       "format %s needs a process or a whole core",
+                       format->name);
+    if (!mt_block_printer_begin(&w, side->target.model, &merged.retained.roots,
+                                &names, NULL, export->out, error))
+        return false;
+    export->merged = &merged;
+    export->holders = &holders;
+    ok = mt_merged_run(side->target.model, &wanted, &merged, error) &&
+         format->write(export, error);
+    mt_merged_free(&merged);
+    return mt_block_printer_end(&w, ok ? error : NULL) && ok;
+}
+
 static bool export_write(struct mt_session *session, const struct arguments *a,
                          const struct mt_export_format *format,
                          const struct mt_profile_side sides[2],
@@ -71,11 +115,11 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
         export.old =
             (struct mt_export_side){&sides[0].profile, &sides[0].report};
     if (strcmp(a->output, "-") == 0)
-        return format->write(&export, error);
+        return export_put(a, format, &sides[1], &export, error);
     if (!mt_output_open(&output, a->output, 0666, error))
         return false;
     export.out = output.file;
-    ok = format->write(&export, error);
+    ok = export_put(a, format, &sides[1], &export, error);
     return mt_output_close(&output, ok, error);
 }
 
@@ -88,7 +132,7 @@ static bool export_check(const struct arguments *a,
     if (!format && a->format)
         return mt_fail(error,
                        "export: unknown format '%s' (pprof, folded, "
-                       "speedscope, dhat, massif, callgrind)",
+                       "speedscope, dhat, massif, callgrind, heapsnapshot)",
                        a->format);
     if (!format)
         return mt_fail(error,
@@ -105,7 +149,7 @@ static bool export_check(const struct arguments *a,
 static int cmd_export_run(struct mt_session *session, int argc,
                           const char *const *argv, struct mt_error *error)
 {
-    struct arguments a = {0};
+    struct arguments a = {.leaks.kinds = (1u << MT_N_LEAK_KINDS) - 1};
     struct mt_profile_side sides[2] = {{.rows = {0}}};
     const struct mt_export_format *format;
     const char *names[2];
@@ -116,13 +160,18 @@ static int cmd_export_run(struct mt_session *session, int argc,
                            error))
         return status;
     format = mt_export_find(a.format, a.output);
+    mt_mark_defaults(session, &a.leaks.mark);
+    a.leaks.show = a.show;
+    if (format && format->searches)
+        sides[1].leaks_options = &a.leaks;
     ok = mt_sides_begin(session, "export", a.common.target, a.second, sides,
                         names, error) &&
          export_check(&a, format, names[0] != NULL, error);
     for (unsigned i = 0; ok && i < 2; i++)
         if (i == 1 || names[0])
-            ok = mt_side_read(&sides[i], "export", names[i], &a.show, &a.rows,
-                              &a.common, a.stop, error);
+            ok = mt_side_read(
+                &sides[i], "export", names[i], &a.show, &a.rows, &a.common,
+                sides[i].leaks_options ? !a.no_stop : a.stop, error);
     for (unsigned i = 0; ok && i < 2; i++)
         if (i == 1 || names[0])
             ok = mt_side_profile(&sides[i], &a.common, true, error);
@@ -145,6 +194,8 @@ const struct mt_command mt_command_export = {
         "    dhat        dh_view.html of Valgrind: \"t-end\" is what is live\n"
         "    massif      ms_print, massif-visualizer: live bytes\n"
         "    callgrind   callgrind_annotate, KCachegrind\n"
+        "    heapsnapshot Chrome's DevTools, memlab: who holds what, with the\n"
+        "                blocks of a stack as one object\n"
         "Blocks that were allocated while tracing was off are in it as\n"
         "[untraced].  With two targets, pprof has the difference, folded and\n"
         "speedscope have both, massif has two snapshots.\n",

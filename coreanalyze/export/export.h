@@ -5,8 +5,10 @@
 #ifndef MT_EXPORT_H
 #define MT_EXPORT_H
 
+#include "coreanalyze/analyses/merged_graph.h"
 #include "coreanalyze/profile/profile.h"
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_retained.h"
 
 #include <stdio.h>
 
@@ -20,6 +22,9 @@ struct mt_export {
     struct mt_export_side now;
     struct mt_export_side old; /* of a comparison; its profile is else NULL */
     FILE *out;
+    /* Who holds what, and how to name holders; of formats that search. */
+    const struct mt_merged *merged;
+    const struct mt_retained_report *holders;
 };
 
 struct mt_export_format {
@@ -27,6 +32,7 @@ struct mt_export_format {
     const char *suffix; /* of a file's name that stands for it */
     const char *reader; /* the program that opens it */
     bool compares;      /* may have an old side */
+    bool searches;      /* needs to know who holds what */
     bool (*write)(const struct mt_export *export, struct mt_error *error);
 };
 /* All formats; the last one has no name. */
@@ -44,6 +50,8 @@ bool mt_export_speedscope(const struct mt_export *export,
                           struct mt_error *error);
 bool mt_export_dhat(const struct mt_export *export, struct mt_error *error);
 bool mt_export_massif(const struct mt_export *export, struct mt_error *error);
+bool mt_export_heapsnapshot(const struct mt_export *export,
+                            struct mt_error *error);
 bool mt_export_callgrind(const struct mt_export *export,
                          struct mt_error *error);
 

@@ -7,15 +7,20 @@
 #include <string.h>
 
 const struct mt_export_format mt_export_formats[] = {
-    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, mt_export_pprof},
-    {"folded", ".folded", "flamegraph.pl, inferno", true, mt_export_folded},
-    {"speedscope", ".speedscope.json", "speedscope.app", true,
+    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, false,
+     mt_export_pprof},
+    {"folded", ".folded", "flamegraph.pl, inferno", true, false,
+     mt_export_folded},
+    {"speedscope", ".speedscope.json", "speedscope.app", true, false,
      mt_export_speedscope},
-    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, mt_export_dhat},
-    {"massif", ".massif", "ms_print, massif-visualizer", true,
+    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, false,
+     mt_export_dhat},
+    {"massif", ".massif", "ms_print, massif-visualizer", true, false,
      mt_export_massif},
-    {"callgrind", ".callgrind", "callgrind_annotate, KCachegrind", false,
+    {"callgrind", ".callgrind", "callgrind_annotate, KCachegrind", false, false,
      mt_export_callgrind},
+    {"heapsnapshot", ".heapsnapshot", "Chrome's DevTools, memlab", false, true,
+     mt_export_heapsnapshot},
     {0},
 };
 
