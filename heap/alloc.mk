@@ -8,4 +8,4 @@
 	%D%/config.c %D%/fork.c %D%/fill.c %D%/safety.c %D%/exit/at_exit.c %D%/raw_print.c %D%/recent_frees.c %D%/recent_frees.h \
 	%D%/alloc.h %D%/exit/at_exit.h %D%/block_walk.h %D%/cache.h %D%/debug.h %D%/heap_check.h %D%/entry.S.h %D%/fast.h %D%/fill.h %D%/page_kinds.h \
 	%D%/pages.h %D%/raw_print.h %D%/trace_region.h %D%/safety.h %D%/traced_fast.h
-%C%_libheap_la_SOURCES += %D%/os_ranges.c
+%C%_libheap_la_SOURCES += %D%/os_ranges.c %D%/timeline.c %D%/timeline.h %D%/peak.c %D%/peak.h %D%/live_words.h %D%/exit/exit_read.c %D%/ignored.c

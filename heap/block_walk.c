@@ -5,6 +5,7 @@
  */
 #include "heap/seldom.h"
 #include "heap/alloc.h"
+#include "heap/live_words.h"
 #include "heap/memtrace.h"
 #include "heap/block_walk.h"
 #include "heap/capture/stacks.h"
@@ -82,10 +83,9 @@ static size_t live_blocks(const mt_span *span)
 {
     size_t n = 0;
     for (uint32_t w = 0; w < mt_bitmap_words(span->n_blocks); w++)
-        n += (size_t)__builtin_popcountll(
-            ~(mt_load_relaxed(&mt_local(span)[w]) |
-              mt_load_relaxed(&mt_remote(span)[w])) &
-            mt_word_mask(span, w));
+        n += (size_t)mt_live_count(~(mt_load_relaxed(&mt_local(span)[w]) |
+                                     mt_load_relaxed(&mt_remote(span)[w])) &
+                                   mt_word_mask(span, w));
     return n;
 }
 
@@ -157,10 +157,10 @@ MT_EXPORT int memtrace_heap_class_stats(memtrace_heap *heap,
             uint64_t free_bits = (mt_load_relaxed(&mt_local(span)[w]) |
                                   mt_load_relaxed(&mt_remote(span)[w])) &
                                  mask;
-            size_t live = (size_t)__builtin_popcountll(mask & ~free_bits);
+            size_t live = (size_t)mt_live_count(mask & ~free_bits);
             stats[c].blocks += live;
             stats[c].used += live * span->block_bytes;
-            stats[c].free_blocks += (size_t)__builtin_popcountll(free_bits);
+            stats[c].free_blocks += (size_t)mt_live_count(free_bits);
         }
     }
     return (int)all;

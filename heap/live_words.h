@@ -17,6 +17,17 @@ struct mt_live_words {
     bool large;
 };
 
+/* The compiler's own would call a function at the end of the library, and bring
+ * that into memory. */
+static inline uint64_t mt_live_count(uint64_t word)
+{
+    const uint64_t ones = ~UINT64_C(0);
+    word -= word >> 1 & ones / 3;
+    word = (word & ones / 5) + (word >> 2 & ones / 5);
+    word = (word + (word >> 4)) & ones / 17;
+    return word * (ones / 255) >> 56;
+}
+
 /* Words at `at` that can be read, at most n: they lie in the record or in the
  * section, whoever has the span by now. */
 static inline uint64_t mt_live_bound(const mt_span *span, unsigned section,

@@ -74,7 +74,7 @@ static void peak_walk_span(const mt_span *span, uint64_t id)
     uint64_t n_tags = mt_live_bound(span, MT_SECTION_TAGS, at, v.n_blocks);
     for (uint64_t w = 0; w < v.words; w++) {
         uint64_t live = mt_live_word(&v, w);
-        uint64_t bytes = (uint64_t)__builtin_popcountll(live) * v.block_bytes;
+        uint64_t bytes = mt_live_count(live) * v.block_bytes;
         if (!v.large) {
             peak.all += bytes;
             if (!peak_is_chosen(id, w))

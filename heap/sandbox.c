@@ -4,8 +4,11 @@
  * sandbox_enter.c.
  */
 #include "heap/sandbox.h"
+#include "heap/attributes.h"
 
 #include <pthread.h>
+
+MT_SMALL_CODE
 
 MT_TLS struct mt_sandbox mt_sandbox;
 uint32_t mt_sandbox_any, mt_sandbox_strict;

@@ -16,6 +16,8 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
+MT_SMALL_CODE
+
 /* The function that glibc's own parts call: the preload library has another. */
 extern int __pthread_key_create(pthread_key_t *, void (*)(void *));
 #pragma weak __pthread_key_create

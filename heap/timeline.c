@@ -69,7 +69,7 @@ static void timeline_count_span(const mt_span *span, struct live_sum *sum)
     if (!mt_live_words(span, &v))
         return;
     for (uint64_t w = 0; w < v.words; w++)
-        live += (uint64_t)__builtin_popcountll(mt_live_word(&v, w));
+        live += mt_live_count(mt_live_word(&v, w));
     sum->blocks += live;
     sum->bytes += live * v.block_bytes;
     sum->span_bytes += v.span_bytes;

@@ -14,10 +14,13 @@
  * notice: until another is loaded, no code runs at its addresses.
  */
 #include "heap/capture/load_count.h"
+#include "heap/attributes.h"
 
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+
+MT_SMALL_CODE
 
 static const volatile uint64_t zero;
 const volatile uint64_t *mt_modules_loads[2] = {&zero, &zero};

@@ -98,8 +98,8 @@ void mt_exit_put(struct mt_exit *, const void *data, size_t bytes);
 /* exit_maps.c: the next line of the maps at *at; false at the end. */
 bool mt_exit_next_map(const struct mt_exit *, size_t *at,
                       struct mt_exit_map *map);
-/* The process's own folder in /proc, also after its first thread has ended:
- * /proc/self is empty then. */
+/* exit_read.c.  The process's own folder in /proc, also after its first thread
+ * has ended: /proc/self is empty then. */
 #define MT_EXIT_SELF "/proc/thread-self/"
 /* open(), in a process whose memory is not to change; -1 with errno. */
 int mt_exit_open(const char *path, int flags);
