@@ -31,7 +31,7 @@ static const char *completion_kind(const struct mt_option *option)
 /* What the operands of a command are. */
 static const char *completion_operand(const struct mt_command *command)
 {
-    if (command->takes_target)
+    if (command->takes_target || strstr(command->operands, "PID"))
         return "target";
     return strstr(command->operands, "PROGRAM") ? "program" : "file";
 }

@@ -57,5 +57,5 @@ EXTRA_DIST += %D%/programs/containers.cc %D%/programs/owner.cc
 SCRIPT_TESTS += %D%/e2e/exports %D%/e2e/page
 EXTRA_DIST += %D%/programs/chain.cc %D%/programs/sessions.cc %D%/e2e/browser.py %D%/e2e/redis_server.py
 UNIT_TESTS += %D%/unit_top
-%C%_unit_top_SOURCES = %D%/unit_top.c
+%C%_unit_top_SOURCES = %D%/unit_top.c $(IMAGE)
 %C%_unit_top_LDADD = $(READER_TEST)

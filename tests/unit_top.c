@@ -6,6 +6,8 @@
 #include "coreanalyze/top/top_figures.h"
 #include "coreanalyze/top/top_keys.h"
 #include "coreanalyze/reports/style.h"
+#include "coreanalyze/snapshot/snapshot.h"
+#include "tests/trace_image.h"
 #include "tests/unit.h"
 
 #include <stdlib.h>
@@ -293,7 +295,82 @@ static void keys(void)
     mt_top_view_end(&view);
 }
 
+/* Text of a page of a process that was read from an image. */
+static void put_page(struct mt_top_view *view, enum mt_top_page page,
+                     struct mt_top_lines *lines)
+{
+    view->page = page;
+    CU_ASSERT_FATAL(mt_top_lines_begin(lines));
+    mt_top_view_put_header(view, lines);
+    mt_top_view_put_page(view, lines);
+    CU_ASSERT_FATAL(mt_top_lines_close(lines));
+}
+
+static bool has_line(const struct mt_top_lines *lines, const char *text)
+{
+    for (size_t i = 0; i < lines->n; i++)
+        if (strstr(mt_top_line_text(lines, i), text))
+            return true;
+    return false;
+}
+
+/* Rows of stacks that the target had before, and has no longer. */
+static void vanished(void)
+{
+    struct plan plan;
+    struct image *image = image_planned(&plan);
+    struct mt_error error = {0};
+    struct mt_top_process p = {.pid = 42}, *list[] = {&p};
+    const struct mt_top_options options = {
+        .style = {.width = 80, .ellipsis = "..."}, .delay_ns = 1000000000};
+    const struct mt_resolver_options names = {0};
+    const struct mt_snapshot_options none = {0};
+    struct mt_top top = {.options = &options, .processes = list, .n = 1};
+    struct mt_top_view view;
+    struct mt_top_lines lines;
+
+    p.source = mt_source_open_core(image_core(image, 0), &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p.source);
+    p.model = mt_snapshot_take(p.source, &none, &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p.model);
+    CU_ASSERT_FATAL(mt_show_run(p.model, &p.wanted, &p.show, &error));
+    p.resolver = mt_resolver_new(p.model, &names);
+    mt_top_history_free(&history);
+    begin(1);
+    add(4000000, 100, 1, 1); /* no such stack */
+    add(plan.stacks[0], 50, 1, 1); /* another one's identity */
+    end(150, 2, 2);
+    p.history = history;
+    mt_top_view_begin(&view, &top);
+    put_page(&view, MT_PAGE_ROWS, &lines);
+    CU_ASSERT(has_line(&lines, "live 150 in 2 blocks"));
+    CU_ASSERT(has_line(&lines, "(a stack that no block has any more)"));
+    CU_ASSERT_EQUAL(view.all, 2);
+    mt_top_lines_free(&lines);
+    put_page(&view, MT_PAGE_STACK, &lines);
+    CU_ASSERT(has_line(&lines, "no block has this stack any more"));
+    mt_top_lines_free(&lines);
+    put_page(&view, MT_PAGE_HEAPS, &lines);
+    CU_ASSERT(has_line(&lines, "Mapped"));
+    mt_top_lines_free(&lines);
+    CU_ASSERT(mt_top_view_filter(&view, "main", &error));
+    put_page(&view, MT_PAGE_ROWS, &lines);
+    CU_ASSERT_EQUAL(view.all, 0);
+    mt_top_lines_free(&lines);
+    p.ended = true;
+    put_page(&view, MT_PAGE_ROWS, &lines);
+    CU_ASSERT(has_line(&lines, "process 42 has ended"));
+    mt_top_lines_free(&lines);
+    mt_top_view_end(&view);
+    mt_resolver_free(p.resolver);
+    mt_show_free(&p.show);
+    mt_model_free(p.model);
+    mt_source_free(p.source);
+    image_free(image);
+}
+
 static const struct unit_test tests[] = {
+    {"rows of stacks that have gone", vanished},
     {"rates are changes in a second; there are none at first", rates},
     {"a stack without blocks stays for one refresh", gone},
     {"a stack that got another's id starts anew", reused},

@@ -132,6 +132,11 @@ void mt_resolver_lacks(struct mt_resolver *resolver)
     resolver->no_memory = true;
 }
 
+bool mt_resolver_is_whole(const struct mt_resolver *resolver)
+{
+    return !resolver->no_memory;
+}
+
 bool mt_resolver_finish(struct mt_resolver *resolver, struct mt_error *error)
 {
     bool ok = !resolver->no_memory;

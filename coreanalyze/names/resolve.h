@@ -58,6 +58,7 @@ void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 /* Answers may lack names, for want of memory. */
 void mt_resolver_lacks(struct mt_resolver *);
+bool mt_resolver_is_whole(const struct mt_resolver *); /* they do not */
 /* Frees it, too.  False, with the error (or NULL), if memory was short, so that
  * names may be missing from what it answered. */
 bool mt_resolver_finish(struct mt_resolver *, struct mt_error *error);

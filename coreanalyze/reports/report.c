@@ -49,6 +49,8 @@ void mt_report_frames(const struct mt_report *report,
     size_t n = mt_model_frames(model, row->stack, pcs);
     struct mt_resolved found = {NULL, 0, false};
 
+    if (mt_model_lacks_memory(model))
+        mt_resolver_lacks(report->resolver);
     for (size_t i = 0; i < n && i < row->depth; i++) {
         struct mt_pc at = {pcs[i], model->stacks[row->stack].modules,
                            found.signal_frame};

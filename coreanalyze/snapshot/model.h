@@ -288,6 +288,9 @@ bool mt_model_step(struct mt_model *, const char *step, uint64_t done,
 size_t mt_model_frames(struct mt_model *, uint32_t stack,
                        uint64_t frames[MT_MAX_FRAMES]);
 
+/* Did memory run out while frames or blocks were read? */
+bool mt_model_lacks_memory(const struct mt_model *);
+
 /* Calls `visit` with every part of the trace region that readers need: neither
  * what is reserved only nor what is the allocator's own. */
 typedef void mt_visit_range(void *context, uint64_t address, uint64_t bytes);

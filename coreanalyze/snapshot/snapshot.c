@@ -173,7 +173,8 @@ static struct mt_model *snapshot_take(struct mt_source *source,
     if (snapshot->strings == NULL)
         mt_no_memory(error, "the model");
     else if (take_heaps(snapshot, options, error) &&
-             (outline || take_rest(snapshot, error)))
+             (outline || take_rest(snapshot, error)) &&
+             (!snapshot->no_memory || mt_no_memory(error, "the trace")))
         return model;
     mt_model_free(model);
     return NULL;

@@ -167,5 +167,7 @@ bool mt_model_each_block(struct mt_model *model,
 
     if (!mt_snapshot_each_span(model->snapshot, walk_span, &walk))
         return mt_no_memory(error, "the blocks");
+    if (model->snapshot->no_memory)
+        return mt_no_memory(error, "the blocks");
     return !walk.stopped || mt_fail(error, "the walk over the blocks stopped");
 }

@@ -94,7 +94,8 @@ struct mt_snapshot {
     struct mt_window spans, local, remote, tags, slices;
     struct mt_window nodes[MT_NODE_WINDOWS]; /* each for every 64th part */
     struct mt_index *index;
-    bool outline; /* the index has no bits */
+    bool outline;   /* the index has no bits */
+    bool no_memory; /* ran out: what was read is not all */
 };
 
 /* --- snapshot_schema.c --- */

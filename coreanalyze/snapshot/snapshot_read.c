@@ -121,8 +121,10 @@ const void *mt_window_get(struct mt_snapshot *snapshot,
         bytes <= window->bytes - (address - window->address))
         return window->data + (address - window->address);
     if (window->capacity < wanted) {
-        if (!mt_resize(&window->data, wanted, 1))
+        if (!mt_resize(&window->data, wanted, 1)) {
+            snapshot->no_memory = true;
             return NULL;
+        }
         window->capacity = wanted;
     }
     window->address = address;

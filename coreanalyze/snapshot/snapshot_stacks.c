@@ -258,3 +258,8 @@ size_t mt_model_frames(struct mt_model *model, uint32_t stack,
     model->coverage.unreadable_bytes += (s->depth - n) * sizeof *frames;
     return n;
 }
+
+bool mt_model_lacks_memory(const struct mt_model *model)
+{
+    return model->snapshot->no_memory;
+}

@@ -12,6 +12,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,14 +282,17 @@ static uint64_t status_bytes(const char *text, const char *field)
 
 /* Reads /proc/TID/status.  The pid in the process's own namespace is the last
  * one of NStgid. */
-static void read_status(struct mt_process *process, pid_t tid, pid_t pid)
+static bool read_status(struct mt_process *process, pid_t tid, pid_t pid,
+                        struct mt_error *error)
 {
     size_t bytes;
-    char *text = mt_proc_text(tid, "status", &bytes), *line, *last;
+    char *text, *line, *last;
 
+    errno = 0;
+    text = mt_proc_text(tid, "status", &bytes);
     process->namespace_pid = (uint32_t)pid;
     if (!text)
-        return;
+        return errno != ENOMEM || mt_no_memory(error, "the process");
     process->rss_bytes = status_bytes(text, "\nVmRSS:");
     process->peak_rss_bytes = status_bytes(text, "\nVmHWM:");
     line = strstr(text, "\nNStgid:");
@@ -299,6 +303,7 @@ static void read_status(struct mt_process *process, pid_t tid, pid_t pid)
             process->namespace_pid = (uint32_t)strtoul(last + 1, NULL, 10);
     }
     free(text);
+    return true;
 }
 
 /* Clocks have an offset in a time namespace; kernels before 5.6 have none. */
@@ -365,7 +370,8 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
 {
     source->process.kind = MT_SOURCE_LIVE;
     source->process.pid = (uint32_t)pid;
-    read_status(&source->process, tid, pid);
+    if (!read_status(&source->process, tid, pid, error))
+        return false;
     source->process.same_clock = shares_clock(tid);
     source->process.exe = read_link(source, tid);
     source->process.command = read_command(source, tid);
@@ -414,8 +420,8 @@ bool mt_live_tables_again(struct mt_source *source, pid_t pid, pid_t tid,
 
     source->mappings = NULL;
     source->n_mappings = 0;
-    read_status(&source->process, tid, pid);
-    ok = mt_live_maps(source, tid, error) &&
+    ok = read_status(&source->process, tid, pid, error) &&
+         mt_live_maps(source, tid, error) &&
          mt_live_threads(source, pid, tid, error);
     same = ok && same_files(old, n_old, source->mappings, source->n_mappings);
     free(old);

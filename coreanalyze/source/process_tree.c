@@ -18,17 +18,24 @@
 /* False: there is no such process. */
 static bool tree_stat(pid_t pid, char *state, pid_t *parent, uint64_t *start)
 {
-    size_t bytes;
-    char *text = mt_proc_text(pid, "stat", &bytes);
-    /* The name may hold anything. */
-    const char *at = text ? strrchr(text, ')') : NULL;
-    int ppid = 0;
-    bool ok = at && sscanf(at + 1,
-                           " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                           "%*s %*s %*s %*s %*s %*s %*s %" SCNu64,
-                           state, &ppid, start) == 3;
+    int file = mt_proc_open(pid, "stat"), ppid = 0;
+    char text[2048];
+    ssize_t got = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    const char *at;
+    bool ok;
 
-    free(text);
+    if (file >= 0)
+        close(file);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    /* The name may hold anything. */
+    at = strrchr(text, ')');
+    ok = at && sscanf(at + 1,
+                      " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                      "%*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+                      state, &ppid, start) == 3;
+
     *parent = (pid_t)ppid;
     return ok;
 }

@@ -164,6 +164,8 @@ static void path_put_frame(struct path_writer *w, const struct mt_frame *frame)
     FILE *out = w->lines->out;
     char text[MT_TOP_FIGURE];
 
+    w->lines->incomplete |= frame->function && !name;
+
     if (w->line++ >= w->view->first &&
         w->line - w->view->first <= w->view->most) {
         fprintf(out, "%*s  ", style->bytes ? 14 : 7,
@@ -213,8 +215,10 @@ void mt_top_put_stack(struct mt_top_view *view, struct mt_top_lines *lines)
     if (view->chosen >= p->history.n)
         return;
     row = &p->history.rows[view->chosen];
-    if (p->ended) {
-        pages_warn(lines, "the process has ended: its stacks cannot be read");
+    if (!mt_top_process_has(p, row)) {
+        pages_warn(lines, p->ended ? "the process has ended: its stacks cannot "
+                                     "be read"
+                                   : "no block has this stack any more");
         return;
     }
     w = calloc(1, sizeof *w);
@@ -226,7 +230,8 @@ void mt_top_put_stack(struct mt_top_view *view, struct mt_top_lines *lines)
     w->lines = lines;
     w->path.n = mt_model_frames(p->model, row->row.stack, w->path.pcs);
     for (size_t i = 0; i < p->history.n; i++)
-        if (p->history.rows[i].now.blocks > 0)
+        if (p->history.rows[i].now.blocks > 0 &&
+            mt_top_process_has(p, &p->history.rows[i]))
             path_add(p, &w->path, &p->history.rows[i]);
     fprintf(lines->out, "%*s  %s", view->top->options->style.bytes ? 14 : 7,
             "Live", "Frame, and what all stacks hold that pass it");

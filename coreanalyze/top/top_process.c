@@ -59,6 +59,17 @@ static uint64_t stack_identity(const struct mt_model *model, uint32_t stack)
     return (uint64_t)s->node << 32 ^ (uint64_t)s->first_epoch << 10 ^ s->depth;
 }
 
+/* A target that makes no sense may take back what it had. */
+bool mt_top_process_has(const struct mt_top_process *p,
+                        const struct mt_top_row *row)
+{
+    const struct mt_model *model = p->model;
+
+    return !p->ended && model && row->row.stack < model->n_stacks &&
+           row->row.heap < model->n_heaps &&
+           stack_identity(model, row->row.stack) == row->identity;
+}
+
 static bool process_remember(struct mt_top_process *p, struct mt_error *error)
 {
     struct mt_top_figures total = {p->show.shown.bytes, p->show.shown.count, 0};

@@ -41,6 +41,11 @@ bool mt_top_process_refresh(struct mt_top_process *,
                             const struct mt_resolver_options *names,
                             struct mt_error *error);
 
+/* Can the stack of a row be read, or has it gone: with the process, or because
+ * no block has it any more? */
+bool mt_top_process_has(const struct mt_top_process *,
+                        const struct mt_top_row *row);
+
 /* What a search for leaks has to read while the process stands still, and how
  * long that takes as fast as some of it was read just now. */
 void mt_top_process_stop_cost(struct mt_top_process *, uint64_t *bytes,

@@ -62,7 +62,7 @@ static bool view_passes(void *context, struct mt_top_row *row)
 
     if (row->filter_version == view->filter_version)
         return row->passes;
-    if (p->ended)
+    if (!mt_top_process_has(p, row))
         return false;
     row->passes = mt_filter_keeps(view->filter, p->model, p->resolver,
                                   row->row.stack, row->row.depth);
@@ -317,15 +317,21 @@ static char *view_make_title(const struct mt_top_view *view,
 
 static void view_put_row_title(const struct mt_top_view *view,
                                struct mt_top_process *p, struct mt_top_row *row,
-                               unsigned columns, FILE *out)
+                               unsigned columns, struct mt_top_lines *lines)
 {
-    if (!p->ended && (!row->title || row->title_columns != columns)) {
+    if (mt_top_process_has(p, row) &&
+        (!row->title || row->title_columns != columns)) {
         free(row->title);
         row->title = view_make_title(view, p, &row->row, columns);
         row->title_columns = columns;
+        lines->incomplete |= !row->title;
     }
-    fputs(row->title ? row->title : "(the process ended before it was read)",
-          out);
+    if (row->title)
+        fputs(row->title, lines->out);
+    else
+        fputs(p->ended ? "(the process ended before it was read)"
+                       : "(a stack that no block has any more)",
+              lines->out);
 }
 
 static void view_put_head(const struct mt_top_view *view,
@@ -399,7 +405,7 @@ static void view_put_rows(struct mt_top_view *view, struct mt_top_lines *lines)
         else
             columns = width > columns + VIEW_LEAST_COLUMNS ? width - columns
                                                            : VIEW_LEAST_COLUMNS;
-        view_put_row_title(view, p, r, columns, lines->out);
+        view_put_row_title(view, p, r, columns, lines);
         mt_top_line_end(lines, MT_LOOK_PLAIN, indices[i]);
     }
     free(indices);
@@ -429,4 +435,6 @@ void mt_top_view_put_page(struct mt_top_view *view, struct mt_top_lines *lines)
     } else {
         mt_top_put_notes(view, lines);
     }
+    /* Names that are missing for want of memory are an error. */
+    lines->incomplete |= p->resolver && !mt_resolver_is_whole(p->resolver);
 }
