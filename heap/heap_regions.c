@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+MT_SMALL_CODE
+
 #define MIB(n) ((uint64_t)(n) << 20)
 
 struct mt_region_record *mt_region_at(uint32_t i)

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-MT_SMALL_CODE
-
 /* Bytes of each type in the tables, as a token that becomes text. */
 #define BYTES_char 1
 #define BYTES_uint8_t 1

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-MT_SMALL_CODE
-
 /* The 128 bytes below a stack pointer are searched for pointers: those are the
  * registers that were saved here, and zeros, but no addresses of ours. */
 #define AT_END()                                                               \

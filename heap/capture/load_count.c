@@ -20,8 +20,6 @@
 #include <link.h>
 #include <string.h>
 
-MT_SMALL_CODE
-
 static const volatile uint64_t zero;
 const volatile uint64_t *mt_modules_loads[2] = {&zero, &zero};
 uint64_t mt_modules_events;
