@@ -35,7 +35,7 @@ typedef struct mt_map_record map_record;
 
 static struct mt_lock map_lock;
 static uint32_t map_root, map_free, map_n;
-static uint32_t map_gave_up; /* the process that did, or 0 */
+static uint32_t map_gave_up; /* the process that does not wait, or 0 */
 static uint64_t map_fork_signals;
 
 static MT_INLINE map_record *map_record_at(uint32_t id)
@@ -47,7 +47,8 @@ static MT_INLINE map_record *map_record_at(uint32_t id)
 
 /* --- the lock --- */
 
-/* False: another holds it, and seems never to let go. */
+/* False: another holds it, and seems never to let go.  Then nobody waits until
+ * it has. */
 static MT_INLINE bool map_wait(void)
 {
     const struct timespec millisecond = {.tv_nsec = 1000000};
@@ -71,8 +72,11 @@ static MT_COLD bool map_begin(uint64_t *signals)
     if (!mt_started())
         return false;
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, signals, 8);
-    if (mt_lock_try(&map_lock) || map_wait())
+    if (mt_lock_try(&map_lock) || map_wait()) {
+        /* Whoever held it so long has let go. */
+        mt_store_relaxed(&map_gave_up, 0);
         return true;
+    }
     __atomic_fetch_add(&memtrace_root->sections[MT_SECTION_MAPS].overflow, 1,
                        __ATOMIC_RELAXED);
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, signals, NULL, 8);

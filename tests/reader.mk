@@ -34,7 +34,17 @@ EXTRA_DIST += %D%/fuzz_core.c %D%/fuzz_files.c %D%/fuzz_files.h \
 	%D%/seeds/suppressions-lsan %D%/seeds/suppressions-valgrind \
 	%D%/seeds/baseline
 LONG_TESTS += %D%/fuzz-readers
-CLEANFILES += %D%/fuzz_core
+CLEANFILES += %D%/fuzz_core %D%/fuzz_proc
+# The same for the texts of /proc, whose files it opens itself.
+EXTRA_DIST += %D%/fuzz_proc.c
+tests/fuzz_proc: tests/fuzz_proc.c $(FUZZ_FILES)
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \
+		-Wl,--wrap=open -Wl,--wrap=fopen \
+		-o $(abs_top_builddir)/$@ tests/fuzz_proc.c \
+		`echo $(FUZZ_FILES) | tr ' ' '\n' | grep '\.c$$'` \
+		$(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) $(LZMA_LIBS) \
+		$(LZ4_LIBS) -lm -ldl -lpthread
 tests/fuzz_core: tests/fuzz_core.c tests/fuzz_files.c tests/trace_image.c $(FUZZ_FILES)
 	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
 		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \

@@ -22,6 +22,7 @@
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
+#define KERNEL_HALF (UINT64_C(1) << 63) /* cores have its page, vsyscall */
 #define DTV_OFFSET 8u /* of the pointer in the control block */
 #define DTV_SKIP 16u  /* it points after the first entry of the vector */
 
@@ -376,7 +377,8 @@ static void take_protected(struct finder *f, const struct mt_mapping *m)
     const struct mt_source *source = f->source;
     const struct mt_present *p, *end = source->present + source->n_present;
 
-    if ((m->flags & MT_MAP_ASSUMED) || (m->flags & MT_MAP_EXEC && m->path) ||
+    if ((m->flags & MT_MAP_ASSUMED) || m->start >= KERNEL_HALF ||
+        (m->flags & MT_MAP_EXEC && m->path) ||
         (m->path && m->path[0] == '[' && strncmp(m->path, "[anon", 5) != 0))
         return;
     if (!source->present_known) {

@@ -282,6 +282,7 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
         {"epoch_overflow", c->epoch_overflow},
         {"module_overflow", c->module_overflow},
         {"section_overflow", c->section_overflow},
+        {"maps_missed", c->maps_missed},
     };
 
     mt_json_open(json, "coverage", '{');

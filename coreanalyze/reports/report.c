@@ -60,6 +60,8 @@ void mt_report_frames(const struct mt_report *report,
     }
 }
 
+#define MAX_NOTES 40u
+
 struct note {
     uint64_t value;
     const char *text; /* of mt_put_count */
@@ -67,7 +69,7 @@ struct note {
 
 static void note_counts(const struct mt_coverage *c,
                         const struct mt_source_coverage *s,
-                        struct note notes[32])
+                        struct note notes[MAX_NOTES])
 {
     const struct note all[] = {
         {s->missing_bytes,
@@ -123,10 +125,13 @@ static void note_counts(const struct mt_coverage *c,
          "%s time{|s} the table of epochs was full: ages are too high"},
         {c->module_overflow, "%s module{|s} found the module table full"},
         {c->section_overflow, "%s time{|s} a section of the trace was full"},
+        {c->maps_missed,
+         "%s call{|s} that map{s|} or unmap{s|} memory {was|were} "
+         "not recorded"},
     };
 
-    _Static_assert(sizeof all / sizeof *all < 32, "room for all notes");
-    memset(notes, 0, 32 * sizeof *notes);
+    _Static_assert(sizeof all / sizeof *all <= MAX_NOTES, "room for all notes");
+    memset(notes, 0, MAX_NOTES * sizeof *notes);
     memcpy(notes, all, sizeof all);
 }
 
@@ -168,7 +173,7 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
 {
     const struct mt_model *model = report->model;
     const struct mt_coverage *c = &model->coverage;
-    struct note notes[32];
+    struct note notes[MAX_NOTES];
     size_t n = 0;
 
     if (c->interrupted)

@@ -163,6 +163,7 @@ struct mt_coverage {
     uint64_t dropped_stacks, dropped_allocs;  /* given back: of no block */
     uint64_t untagged_spans, epoch_overflow, module_overflow;
     uint64_t section_overflow; /* times that another section was full */
+    uint64_t maps_missed; /* calls that map memory and are not in a record */
 };
 
 struct mt_model {

@@ -37,7 +37,7 @@ void mt_snapshot_sections(struct mt_snapshot *snapshot)
     struct mt_model *model = snapshot->model;
 
     model->coverage.skipped_sections = 0;
-    model->coverage.section_overflow = 0;
+    model->coverage.section_overflow = model->coverage.maps_missed = 0;
     model->trace_used = 0;
     for (unsigned i = 0; i < MT_N_SECTIONS; i++) {
         uint8_t raw[512];
@@ -64,7 +64,10 @@ void mt_snapshot_sections(struct mt_snapshot *snapshot)
             s.used = s.committed;
         snapshot->sections[i] = (struct mt_section){
             s.base, s.used, s.used / s.entry_bytes, s.entry_bytes};
-        model->coverage.section_overflow += s.overflow;
+        if (i == MT_SECTION_MAPS)
+            model->coverage.maps_missed = s.overflow;
+        else
+            model->coverage.section_overflow += s.overflow;
         if (i != MT_SECTION_SLICE_MAPS) /* sized for what may come */
             model->trace_used += s.used;
     }

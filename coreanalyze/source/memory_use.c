@@ -58,7 +58,7 @@ static uint64_t use_inactive(const char *folder, const char *field)
         if (strncmp(at, field, length) == 0 && at[length] == ' ')
             return strtoull(at + length, NULL, 10);
         at = strchr(at, '\n');
-        at += at != NULL;
+        at = at ? at + 1 : NULL;
     }
     return 0;
 }
