@@ -23,7 +23,7 @@
 #include "heap/os.h"
 
 #define BLOCK_NS 4                     /* to look at a tag, about */
-#define LEAST_TAGS (UINT64_C(1) << 16) /* are always looked at */
+#define LEAST_TAGS (UINT64_C(1) << 15) /* are always looked at */
 #define MOST_TAGS (UINT64_C(1) << 22)  /* a pause of some 20 ms */
 
 struct peak_sum {

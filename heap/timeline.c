@@ -203,21 +203,22 @@ static void timeline_keep(struct mt_sample_record *sample)
 
 /* --- the peak --- */
 
-/* A new peak is taken when it is an eighth larger than the last; by less, when
- * a hundred times as long has passed as the last one took. */
-static void timeline_peak(const struct mt_sample_record *sample)
+/* A new peak is taken at every alarm; otherwise when it is an eighth larger
+ * than the last, or by less, when a hundred times as long has passed as that
+ * took. */
+static void timeline_peak(const struct mt_sample_record *sample, bool alarmed)
 {
     uint64_t live = sample->live_bytes, had = timeline.peak_bytes;
     uint64_t start = timeline_clock();
     bool rested = start - timeline.peak_end_ns >= timeline.peak_took_ns * RESTS;
-    if (live <= had + (rested ? had / 64 : had / 8))
+    if (live <= had + (alarmed ? 0 : rested ? had / 64 : had / 8))
         return;
     const struct mt_peak_now now = {
         .ns = sample->monotonic_ns,
         .live_bytes = live,
         .live_blocks = sample->live_blocks,
         .span_bytes = sample->span_bytes,
-        .may_take_ns = (start - timeline.peak_end_ns) / 32,
+        .may_take_ns = (start - timeline.peak_end_ns) / 64,
     };
     if (mt_peak_take(&now)) {
         timeline.peak_bytes = live;
@@ -250,11 +251,12 @@ static void timeline_tick(uint64_t now)
     if (!__atomic_exchange_n(&timeline.busy, 1, __ATOMIC_ACQUIRE)) {
         if (memtrace_root->pid == mt_os_pid()) {
             struct mt_sample_record sample = {.monotonic_ns = now};
+            bool alarmed = mt_load_relaxed(&mt_spans_alarm) == UINT64_MAX;
             uint64_t start = timeline_clock();
             timeline_take(&sample);
             uint64_t wait = (timeline_clock() - start) * RESTS;
             if (sample.allocs)
-                timeline_peak(&sample);
+                timeline_peak(&sample, alarmed);
             if (now >= timeline.next_ns && timeline_ready()) {
                 timeline_keep(&sample);
                 if (wait < memtrace_root->sample_step_ns)
