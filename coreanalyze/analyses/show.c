@@ -13,54 +13,59 @@
 const char *const mt_show_sort_names[] = {"bytes",  "count",    "age",
                                           "allocs", "lifetime", NULL};
 
-/* A row being summed up: counts of a sample are estimates, so not integers. */
-struct sum {
-    uint64_t key; /* (kind + 1) << 60 | heap << 32 | stack */
-    uint32_t thread;
-    double scaled_bytes, scaled_count;
-    uint64_t bytes, count, sample;
-    uint64_t indirect_bytes, indirect_count;
-    uint32_t oldest, newest;
-    uint64_t ages[MT_SHOW_AGES];
+/* Estimates of a row, while it is summed up, of a sample. */
+struct estimate {
+    double bytes, count;
 };
 
 struct walk {
     struct mt_model *model;
     struct mt_show *show;
     uint32_t first_epoch, end_epoch;
-    uint8_t *part;      /* of the time looked at, by epoch */
-    uint32_t only_heap; /* or UINT32_MAX */
-    struct sum *sums;
-    size_t n_sums, capacity;
-    struct mt_table by_key; /* of sums */
+    uint8_t *part;              /* of the time looked at, by epoch */
+    uint32_t only_heap;         /* or UINT32_MAX */
+    struct estimate *estimates; /* by row, of a sample */
+    size_t capacity, estimates_room;
+    struct mt_table by_key; /* of rows */
     bool out_of_memory;
 };
 
 static bool show_match(const void *items, size_t item, const void *key)
 {
-    const struct sum *one = (const struct sum *)items + item, *other = key;
+    const struct mt_show_row *one = (const struct mt_show_row *)items + item;
+    const struct mt_show_row *other = key;
 
-    return one->key == other->key && one->thread == other->thread;
+    return one->stack == other->stack && one->heap == other->heap &&
+           one->kind == other->kind && one->thread == other->thread;
 }
 
-static struct sum *find_sum(struct walk *walk, uint64_t key, uint32_t thread)
+/* Blocks are summed up in the rows themselves: there may be millions. */
+static bool show_find_row(struct walk *walk, const struct mt_show_row *key,
+                          size_t *index)
 {
-    const struct sum wanted = {.key = key, .thread = thread};
-    uint64_t hash = key ^ (uint64_t)thread << 40;
-    size_t i =
-        mt_table_find(&walk->by_key, hash, show_match, walk->sums, &wanted);
+    struct mt_show *show = walk->show;
+    uint64_t hash = (uint64_t)(key->kind + 1) << 60 |
+                    (uint64_t)key->heap << 32 | key->stack;
+    size_t i;
 
+    hash ^= (uint64_t)key->thread << 40;
+    i = mt_table_find(&walk->by_key, hash, show_match, show->rows, key);
     if (i == MT_TABLE_NONE) {
-        i = walk->n_sums;
-        if (!mt_grow(&walk->sums, &walk->capacity, i + 1, sizeof *walk->sums) ||
+        i = show->n_rows;
+        if (!mt_grow(&show->rows, &walk->capacity, i + 1, sizeof *show->rows) ||
+            (show->scaled && !mt_grow(&walk->estimates, &walk->estimates_room,
+                                      i + 1, sizeof *walk->estimates)) ||
             !mt_table_add(&walk->by_key, hash, i))
-            return NULL;
-        walk->sums[i] = wanted;
-        walk->sums[i].sample = UINT64_MAX;
-        walk->sums[i].oldest = UINT32_MAX;
-        walk->n_sums++;
+            return false;
+        show->rows[i] = *key;
+        show->rows[i].sample = UINT64_MAX;
+        show->rows[i].oldest_epoch = UINT32_MAX;
+        if (show->scaled)
+            walk->estimates[i] = (struct estimate){0, 0};
+        show->n_rows++;
     }
-    return &walk->sums[i];
+    *index = i;
+    return true;
 }
 
 /* A sampled block stands for as many as the chance that it was taken says:
@@ -91,25 +96,29 @@ static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
     return sums != show->traced && show->options->classify == NULL;
 }
 
-static void add_to_row(const struct walk *walk, struct sum *sum,
+static void add_to_row(const struct walk *walk, size_t index,
                        const struct mt_block *block,
                        const struct mt_show_class *row_class)
 {
-    double w = show_weight(walk->model, block->bytes);
+    struct mt_show_row *row = &walk->show->rows[index];
 
-    sum->scaled_bytes += w * (double)block->bytes;
-    sum->scaled_count += w;
-    sum->bytes += block->bytes;
-    sum->count++;
-    sum->indirect_bytes += row_class->indirect_bytes;
-    sum->indirect_count += row_class->indirect_count;
-    if (block->address < sum->sample)
-        sum->sample = block->address;
-    if (block->epoch < sum->oldest)
-        sum->oldest = block->epoch;
-    if (block->epoch > sum->newest)
-        sum->newest = block->epoch;
-    sum->ages[walk->part[block->epoch]]++;
+    if (walk->show->scaled) {
+        double w = show_weight(walk->model, block->bytes);
+        walk->estimates[index].bytes += w * (double)block->bytes;
+        walk->estimates[index].count += w;
+    }
+    row->bytes += block->bytes;
+    row->count++;
+    row->sampled++;
+    row->indirect_bytes += row_class->indirect_bytes;
+    row->indirect_count += row_class->indirect_count;
+    if (block->address < row->sample)
+        row->sample = block->address;
+    if (block->epoch < row->oldest_epoch)
+        row->oldest_epoch = block->epoch;
+    if (block->epoch > row->newest_epoch)
+        row->newest_epoch = block->epoch;
+    row->ages[walk->part[block->epoch]]++;
 }
 
 static bool visit_block(void *context, const struct mt_block *block)
@@ -117,7 +126,7 @@ static bool visit_block(void *context, const struct mt_block *block)
     struct walk *walk = context;
     const struct mt_show_options *options = walk->show->options;
     struct mt_show_class row_class = {0};
-    struct sum *sum;
+    size_t row;
 
     if (options->peak)
         return true;
@@ -128,47 +137,32 @@ static bool visit_block(void *context, const struct mt_block *block)
     if (options->classify &&
         !options->classify(options->classify_context, block, &row_class))
         return true;
-    sum = find_sum(walk,
-                   ((uint64_t)row_class.kind + 1) << 60 |
-                       (uint64_t)block->heap << 32 | block->stack,
-                   options->threads ? block->owner : 0);
-    if (sum == NULL) {
+    const struct mt_show_row key = {.heap = block->heap,
+                                    .kind = row_class.kind,
+                                    .thread =
+                                        options->threads ? block->owner : 0,
+                                    .stack = block->stack};
+    if (!show_find_row(walk, &key, &row)) {
         walk->out_of_memory = true;
         return false;
     }
-    add_to_row(walk, sum, block, &row_class);
+    add_to_row(walk, row, block, &row_class);
     return true;
 }
 
-static struct mt_show_row show_row_of(const struct walk *walk,
-                                      const struct sum *sum)
+/* What is known of a row's stack, and its estimates. */
+static void finish_row(const struct walk *walk, size_t index)
 {
-    const struct mt_model *model = walk->model;
-    uint32_t stack = (uint32_t)sum->key;
-    struct mt_show_row row = {
-        .heap = (uint32_t)(sum->key >> 32) & 0x0fffffff,
-        .kind = (unsigned)(sum->key >> 60) - 1,
-        .thread = sum->thread,
-        .stack = stack,
-        .bytes = sum->bytes,
-        .count = sum->count,
-        .sampled = sum->count,
-        .sample = sum->sample,
-        .oldest_epoch = sum->oldest,
-        .newest_epoch = sum->newest,
-        .allocs = model->stacks[stack].allocs,
-        .alloc_bytes = model->stacks[stack].bytes,
-        .depth = model->stacks[stack].depth,
-        .indirect_bytes = sum->indirect_bytes,
-        .indirect_count = sum->indirect_count,
-    };
+    struct mt_show_row *row = &walk->show->rows[index];
+    const struct mt_stack *stack = &walk->model->stacks[row->stack];
 
-    memcpy(row.ages, sum->ages, sizeof row.ages);
+    row->allocs = stack->allocs;
+    row->alloc_bytes = stack->bytes;
+    row->depth = stack->depth;
     if (walk->show->scaled) {
-        row.bytes = (uint64_t)llround(sum->scaled_bytes);
-        row.count = (uint64_t)llround(sum->scaled_count);
+        row->bytes = (uint64_t)llround(walk->estimates[index].bytes);
+        row->count = (uint64_t)llround(walk->estimates[index].count);
     }
-    return row;
 }
 
 /* --- merging of stacks that agree in their first frames --- */
@@ -326,7 +320,7 @@ static uint32_t main_heap(const struct mt_model *model)
 
 /* Rows of stacks whose blocks are all freed, in the main heap: no counter says
  * in which heap they were. */
-static bool add_freed_rows(struct walk *walk, size_t capacity)
+static bool add_freed_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
     const struct mt_model *model = walk->model;
@@ -339,9 +333,13 @@ static bool add_freed_rows(struct walk *walk, size_t capacity)
         live[show->rows[i].stack] = true;
     for (uint32_t i = MT_ID_FIRST; i < model->n_stacks; i++) {
         const struct mt_stack *stack = &model->stacks[i];
-        if (live[i] || !stack->valid || stack->allocs == 0 ||
-            show->n_rows == capacity)
+        if (live[i] || !stack->valid || stack->allocs == 0)
             continue;
+        if (!mt_grow(&show->rows, &walk->capacity, show->n_rows + 1,
+                     sizeof *show->rows)) {
+            free(live);
+            return false;
+        }
         show->rows[show->n_rows++] =
             (struct mt_show_row){.heap = heap,
                                  .stack = i,
@@ -436,14 +434,14 @@ static bool add_live_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
     bool freed = show->options->freed && walk->only_heap == UINT32_MAX;
-    size_t capacity = walk->n_sums + (freed ? walk->model->n_stacks : 0);
 
-    show->rows = calloc(capacity + 1, sizeof *show->rows);
-    if (show->rows == NULL)
-        return false;
-    for (size_t i = 0; i < walk->n_sums; i++)
-        show->rows[show->n_rows++] = show_row_of(walk, &walk->sums[i]);
-    return !freed || add_freed_rows(walk, capacity);
+    mt_table_free(&walk->by_key);
+    for (size_t i = 0; i < show->n_rows; i++)
+        finish_row(walk, i);
+    free(walk->estimates);
+    walk->estimates = NULL;
+    return (!freed || add_freed_rows(walk)) &&
+           mt_grow(&show->rows, &walk->capacity, 1, sizeof *show->rows);
 }
 
 static bool make_rows(struct walk *walk)
@@ -577,7 +575,7 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
          (make_rows(&walk) || mt_no_memory(error, "the rows"));
     if (walk.out_of_memory)
         mt_no_memory(error, "the stacks");
-    free(walk.sums);
+    free(walk.estimates);
     mt_table_free(&walk.by_key);
     free(walk.part);
     return ok;

@@ -105,7 +105,8 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
                          struct mt_error *error)
 {
     struct mt_export export = {
-        .now = {&sides[1].profile, &sides[1].report},
+        .now = {sides[1].profile.model ? &sides[1].profile : NULL,
+                &sides[1].report},
         .out = session->out,
     };
     struct mt_output output;
@@ -172,9 +173,12 @@ static int cmd_export_run(struct mt_session *session, int argc,
             ok = mt_side_read(
                 &sides[i], "export", names[i], &a.show, &a.rows, &a.common,
                 sides[i].leaks_options ? !a.no_stop : a.stop, error);
-    for (unsigned i = 0; ok && i < 2; i++)
-        if (i == 1 || names[0])
-            ok = mt_side_profile(&sides[i], &a.common, true, error);
+    if (ok && format->by_rows && !names[0])
+        ok = mt_side_report(&sides[1], &a.common, error);
+    else
+        for (unsigned i = 0; ok && i < 2; i++)
+            if (i == 1 || names[0])
+                ok = mt_side_profile(&sides[i], &a.common, true, error);
     ok = ok && export_write(session, &a, format, sides, error);
     for (unsigned i = 0; i < 2; i++)
         ok = mt_side_close(&sides[i], ok, error);

@@ -190,6 +190,7 @@ static int cmd_show_run(struct mt_session *session, int argc,
         a.show.top = a.common.style.full || a.common.json || a.common.folded
                          ? 0
                          : MT_STYLE_ROWS;
+    a.show.unsorted = a.common.folded && a.show.top == 0;
     a.show.freed =
         (a.show.sort == MT_SORT_ALLOCS || a.show.sort == MT_SORT_LIFETIME) &&
         !a.common.json && !a.common.folded && a.rows.by == MT_BY_STACK &&

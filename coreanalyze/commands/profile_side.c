@@ -73,9 +73,8 @@ bool mt_side_read(struct mt_profile_side *side, const char *command,
                                : side_sum_up(side, stop, error);
 }
 
-bool mt_side_profile(struct mt_profile_side *side,
-                     const struct mt_arguments *common, bool untraced,
-                     struct mt_error *error)
+bool mt_side_report(struct mt_profile_side *side,
+                    const struct mt_arguments *common, struct mt_error *error)
 {
     struct mt_resolver *resolver = mt_arguments_resolver(
         &side->session, &common->places, side->target.model, error);
@@ -90,7 +89,15 @@ bool mt_side_profile(struct mt_profile_side *side,
         .resolver = resolver,
         .kinds = side->leaks_options ? mt_leak_kind_names : NULL};
     mt_rows_filter(&side->rows, &side->report, show);
-    return mt_rows_profile(&side->rows, &side->report, untraced, &side->profile,
+    return true;
+}
+
+bool mt_side_profile(struct mt_profile_side *side,
+                     const struct mt_arguments *common, bool untraced,
+                     struct mt_error *error)
+{
+    return mt_side_report(side, common, error) &&
+           mt_rows_profile(&side->rows, &side->report, untraced, &side->profile,
                            error);
 }
 

@@ -35,7 +35,10 @@ bool mt_side_read(struct mt_profile_side *side, const char *command,
                   const struct mt_row_arguments *rows,
                   const struct mt_arguments *common, bool stop,
                   struct mt_error *error);
-/* Looks up names and makes the profile. */
+/* The report, with names and filtered rows; no profile. */
+bool mt_side_report(struct mt_profile_side *side,
+                    const struct mt_arguments *common, struct mt_error *error);
+/* The same, and makes the profile. */
 bool mt_side_profile(struct mt_profile_side *side,
                      const struct mt_arguments *common, bool untraced,
                      struct mt_error *error);

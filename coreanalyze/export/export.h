@@ -14,7 +14,7 @@
 
 /* A profile and the report that it was made for. */
 struct mt_export_side {
-    const struct mt_profile *profile;
+    const struct mt_profile *profile; /* or NULL: the format is by rows */
     const struct mt_report *report;
 };
 
@@ -33,6 +33,7 @@ struct mt_export_format {
     const char *reader; /* the program that opens it */
     bool compares;      /* may have an old side */
     bool searches;      /* needs to know who holds what */
+    bool by_rows;       /* of one target, it is written without a profile */
     bool (*write)(const struct mt_export *export, struct mt_error *error);
 };
 /* All formats; the last one has no name. */

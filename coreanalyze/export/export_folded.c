@@ -108,6 +108,13 @@ bool mt_export_folded(const struct mt_export *export, struct mt_error *error)
 {
     struct folded_lines lines = {
         .path = malloc(MT_EXPORT_DEPTH * sizeof(uint32_t))};
+
+    if (!export->now.profile) {
+        struct mt_report report = *export->now.report;
+        free(lines.path);
+        report.out = export->out;
+        return mt_print_folded(&report, error);
+    }
     bool ok = lines.path && folded_add_side(&lines, export->now.profile, 1) &&
               folded_add_side(&lines, export->old.profile, 0);
 

@@ -7,20 +7,20 @@
 #include <string.h>
 
 const struct mt_export_format mt_export_formats[] = {
-    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, false,
+    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, false, false,
      mt_export_pprof},
-    {"folded", ".folded", "flamegraph.pl, inferno", true, false,
+    {"folded", ".folded", "flamegraph.pl, inferno", true, false, true,
      mt_export_folded},
-    {"speedscope", ".speedscope.json", "speedscope.app", true, false,
+    {"speedscope", ".speedscope.json", "speedscope.app", true, false, false,
      mt_export_speedscope},
-    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, false,
+    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, false, false,
      mt_export_dhat},
-    {"massif", ".massif", "ms_print, massif-visualizer", true, false,
+    {"massif", ".massif", "ms_print, massif-visualizer", true, false, false,
      mt_export_massif},
     {"callgrind", ".callgrind", "callgrind_annotate, KCachegrind", false, false,
-     mt_export_callgrind},
+     false, mt_export_callgrind},
     {"heapsnapshot", ".heapsnapshot", "Chrome's DevTools, memlab", false, true,
-     mt_export_heapsnapshot},
+     false, mt_export_heapsnapshot},
     {0},
 };
 
