@@ -32,6 +32,30 @@ COMMAND = os.path.join(BUILD, "coreanalyze", "memtrace")
 os.environ.pop("DEBUGINFOD_URLS", None)  # GDB asks no server
 
 
+# Notes that a report on a healthy program cannot have.
+NOTES = re.compile(
+    r"note: [^\n]*(?: damaged|makes? no sense|goe?s? back in time| was full|"
+    r"not recorded|of the trace could not be read|got no room for tags)[^\n]*|"
+    r'"(?:skipped_\w+|bad_tags|bad_notes|unreadable_bytes|section_overflow|'
+    r'epoch_overflow|module_overflow|maps_missed|untagged_spans)": ?[1-9]\d*')
+NOTED = []  # what the current test has seen of them
+ALLOWED = []  # parts of those that it expects
+
+
+def allow_notes(*parts):
+    """The current test looks at a target that is not healthy: notes that
+    contain one of the parts do not fail it."""
+    ALLOWED.extend(parts)
+
+
+def take_notes(argv, output):
+    """Keeps what a report should not have noted."""
+    if any(str(word).endswith("/memtrace") for word in argv[:8]):
+        NOTED.extend(note for note in NOTES.findall(
+            output.decode(errors="replace"))
+            if not any(part in note for part in ALLOWED))
+
+
 class Skip(Exception):
     """The test cannot be judged here; the text says why."""
 
@@ -82,6 +106,7 @@ def run(argv, timeout=120, status=0, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=timeout, check=False, **more)
+    take_notes(argv, done.stdout + done.stderr)
     if status is not None and done.returncode != status:
         raise Failure("%s ended with %d, not %d: %s" % (
             shorten(" ".join(argv), 200), done.returncode, status,
@@ -292,6 +317,17 @@ def scratch():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_notes():
+    noted = [note for note in NOTED
+             if not any(part in note for part in ALLOWED)]
+    if os.environ.get("MT_COLLECT_NOTES") and noted:
+        with open(os.environ["MT_COLLECT_NOTES"], "a") as f:
+            f.write("%s %s %r\n" % (sys.argv[0], len(noted), noted[:4]))
+        return
+    check(not noted, "a report on a healthy program has notes: %s"
+          % sorted(set(noted)))
+
+
 def main():
     """Run the test functions of the calling file (or those named)."""
     names = inspect.stack()[1].frame.f_globals
@@ -303,9 +339,12 @@ def main():
         if wanted and not any(word in name for word in wanted):
             continue
         title = " ".join(test.__doc__.split())
+        NOTED.clear()
+        ALLOWED.clear()
         try:
             with scratch() as folder:
                 test(folder)
+            check_notes()
             passed += 1
             print("PASS " + title)
         except Skip as reason:
