@@ -289,7 +289,7 @@ def compile_program(folder, name, *flags, source=None):
     compiler = [*CXX, "-std=c++17", "-fsized-deallocation"] \
         if path[0].endswith(".cc") else CC
     output = os.path.join(folder, name)
-    compile_once([*compiler, "-g", *flags, path[0], "-ldl", "-pthread"],
+    compile_once([*compiler, "-g", *flags, path[0], "-ldl", "-lrt", "-pthread"],
                  output)
     return output
 
