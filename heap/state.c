@@ -15,7 +15,7 @@ const struct mt_libc_heap *mt_libc_heap;
 struct mt_config mt_config = {
     .trace = true,
     .abort_on_error = true,
-    .depth = 32,
+    .depth = MT_DEPTH_MAX,
 };
 
 struct memtrace_heap *mt_heap_at(uint32_t id)

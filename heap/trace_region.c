@@ -106,7 +106,7 @@ bool mt_region_start(void)
     root->start_monotonic_ns = mt_os_monotonic_ns();
     root->page_bytes = 4096;
     root->slice_bytes = MT_SLICE_BYTES;
-    root->depth = 32;
+    root->depth = MT_DEPTH_MAX;
     char *at = base + COMMIT_STEP;
     for (unsigned s = 0; s < MT_N_SECTIONS; s++) {
         struct mt_section_record *section = &root->sections[s];

@@ -125,6 +125,7 @@ void mt_capture_detach(struct mt_capture *c)
         capture_reset(c);
     memset(c->under_way, 0, sizeof c->under_way);
     c->ranges = (struct mt_stack_ranges){0};
+    c->path.n = 0;
 }
 
 static unsigned depth_within(unsigned max)
@@ -226,8 +227,10 @@ static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
 }
 
 /* Unwinds in spite of a hit, and compares. */
-static MT_COLD MT_NOINLINE void
-capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
+static MT_COLD MT_NOINLINE void capture_verify(struct mt_capture *c,
+                                               uint32_t id,
+                                               const struct mt_regs *regs,
+                                               uint64_t *verified)
 {
     const struct mt_stack_record *s = mt_stacks_record(id);
     struct mt_unwinding u = {.frames = c->frames[0],
@@ -242,7 +245,7 @@ capture_verify(struct mt_capture *c, uint32_t id, const struct mt_regs *regs)
         node = mt_tree_parent(node);
     }
     same = same && node == MT_NODE_ROOT;
-    __atomic_fetch_add(&mt_capture_totals.verified, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(verified, 1, __ATOMIC_RELAXED);
     if (!same)
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
 }
@@ -257,42 +260,41 @@ static uint32_t capture_hit(struct mt_capture *c,
         mt_memo_merge_one(counter);
     uint32_t id = mt_capture_hit(c, slot, bytes);
     if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
-        capture_verify(c, id, regs);
+        capture_verify(c, id, regs, &mt_capture_totals.verified);
     return id;
 }
 
-/* The stack is unwound, where `room` was known before. */
-static MT_NOINLINE uint32_t capture_learn(struct mt_capture *c,
-                                          const struct mt_regs *regs,
-                                          uint64_t bytes, uint64_t room)
+/* The log of the stack that was unwound along the path. */
+static void capture_log_path(struct mt_capture *c)
+{
+    c->read_log = (struct mt_read_log){.addresses = c->read_log_addresses,
+                                       .values = c->read_log_values,
+                                       .max_words = MT_MEMO_WORDS};
+    mt_path_read_log(&c->path, c->path.n, &c->read_log);
+}
+
+/* The stack is `id`, which was `known`; its unwinding read what the log has.
+ * Remembers and counts it. */
+static uint32_t capture_learn(struct mt_capture *c, const struct mt_regs *regs,
+                              uint64_t bytes, uint32_t id, bool known)
 {
     struct mt_memo *m = &c->memo;
     const struct mt_read_log *log = &c->read_log;
-    const struct mt_unwinding *u = &c->unwinding;
-    if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
-        /* An entry may only have wanted a larger range. */
-        room = mt_capture_room(c, regs->rsp);
-        struct mt_memo_slot *slot = mt_memo_find(m, regs, room);
-        if (slot) {
-            mt_memo_expect(m, slot);
-            return capture_hit(c, slot, regs, bytes);
-        }
-    }
-    bool known;
-    uint32_t id =
-        mt_stacks_intern(u->frames, u->n_frames, u->flags, &c->path, &known);
     struct mt_memo_slot *slot = NULL;
     mt_store_release(&m->changes, m->changes + 1);
     m->misses++;
     m->known_misses += known;
     /* A coarse stack is interned again, as there may be room the next time. */
-    if (!log->overflow && !(log->registers & ~(1u << 6)) &&
-        id >= MT_STACK_FIRST &&
-        !(mt_stacks_record(id)->flags & MT_STACK_COARSE) && mt_memo_wants(m))
-        slot = mt_memo_add(m, regs, log, id);
-    if (u->flags & MT_STACK_FRAME_POINTER)
-        m->has_guesses = true;
+    if (id >= MT_STACK_FIRST &&
+        !(mt_stacks_record(id)->flags & MT_STACK_COARSE) &&
+        mt_memo_tries(m, regs->rip, regs->rsp)) {
+        if (!log->addresses) /* a path's */
+            capture_log_path(c);
+        if (!log->overflow && !(log->registers & ~(1u << 6)))
+            slot = mt_memo_add(m, regs, log, id);
+    }
     if (!slot) {
+        mt_memo_passed(m);
         mt_stacks_count(id, 1, bytes);
         return id;
     }
@@ -304,15 +306,15 @@ static MT_NOINLINE uint32_t capture_learn(struct mt_capture *c,
     return id;
 }
 
-static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
-                                         const struct mt_regs *regs,
-                                         uint64_t bytes)
+/* The stack is unwound as a whole, where `room` was known before. */
+static MT_NOINLINE uint32_t capture_whole(struct mt_capture *c,
+                                          const struct mt_regs *regs,
+                                          uint64_t bytes)
 {
     struct mt_read_log *log = &c->read_log;
     struct mt_unwinding *u = &c->unwinding;
-    if (MT_UNLIKELY(mt_load_relaxed(&mt_stacks_crowded)))
-        mt_collect_step(c, mt_load_acquire(&all));
     uint64_t room = mt_capture_room(c, regs->rsp);
+    bool known;
     *log = (struct mt_read_log){.addresses = c->read_log_addresses,
                                 .values = c->read_log_values,
                                 .max_words = MT_MEMO_WORDS};
@@ -322,8 +324,46 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
                                .read_log = log};
     mt_walk_begin(&c->walk, u, regs);
     mt_walk_finish(&c->walk, mt_walk_fast(&c->walk));
-    return capture_learn(c, regs, bytes, room);
+    if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
+        /* An entry may only have wanted a larger range. */
+        room = mt_capture_room(c, regs->rsp);
+        struct mt_memo_slot *slot = mt_memo_find(&c->memo, regs, room);
+        if (slot) {
+            mt_memo_expect(&c->memo, slot);
+            return capture_hit(c, slot, regs, bytes);
+        }
+    }
+    uint32_t id =
+        mt_stacks_intern(u->frames, u->n_frames, u->flags, &c->path, &known);
+    if (u->flags & MT_STACK_FRAME_POINTER)
+        c->memo.has_guesses = true;
+    return capture_learn(c, regs, bytes, id, known);
 }
+
+static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
+                                         const struct mt_regs *regs,
+                                         uint64_t bytes)
+{
+    struct mt_stack_path *path = &c->path;
+    bool known;
+    if (MT_UNLIKELY(mt_load_relaxed(&mt_stacks_crowded)))
+        mt_collect_step(c, mt_load_acquire(&all));
+    mt_stacks_check_path(path);
+    if (mt_capture_room(c, regs->rsp) == 0 ||
+        !mt_path_walk(path, regs, c->ranges.range[0].low,
+                      c->ranges.range[0].high, depth_within(MT_DEPTH_MAX),
+                      &c->walk.work))
+        return capture_whole(c, regs, bytes);
+    bool is_new = path->n_shared == 0;
+    uint32_t id = mt_stacks_intern_path(path, c->frames[0], &known);
+    c->read_log.addresses = NULL;
+    if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)) && !is_new &&
+        id >= MT_STACK_FIRST &&
+        !(mt_stacks_record(id)->flags & MT_STACK_COARSE))
+        capture_verify(c, id, regs, &mt_capture_totals.paths);
+    return capture_learn(c, regs, bytes, id, known);
+}
+
 struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
                                      uint64_t rsp, uint64_t rbp)
 {
@@ -331,10 +371,12 @@ struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
     uint64_t room = mt_capture_room(c, rsp);
     if (MT_UNLIKELY(room == 0))
         room = mt_walk_ask_room(&c->ranges, rsp);
-    if (MT_UNLIKELY(room == 0 || (c->memo.misses & c->memo.rarely) ||
+    if (MT_UNLIKELY(room == 0 || !mt_memo_tries(&c->memo, rip, rsp) ||
                     !mt_capture_is_current(c)))
         return NULL;
     struct mt_memo_slot *slot = mt_memo_find(&c->memo, &regs, room);
+    if (!mt_memo_pays(&c->memo, rip))
+        mt_memo_sampled(&c->memo, rip, slot != NULL);
     if (MT_LIKELY(slot != NULL))
         mt_memo_expect(&c->memo, slot);
     return slot;

@@ -58,6 +58,7 @@ extern uint32_t mt_capture_verify;
  * came of verification, at once. */
 extern struct mt_capture_totals {
     uint64_t hits, misses, verified, mismatches;
+    uint64_t paths; /* verified, too: unwound down to a known frame */
 } mt_capture_totals;
 /* With those of memos that are in use, as far as they are seen from here. */
 struct mt_capture_totals mt_capture_sum(void);

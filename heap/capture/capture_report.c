@@ -24,6 +24,8 @@ static __attribute__((destructor)) void capture_report_print(void)
     mt_print_u64(&out, t.verified);
     mt_print(&out, " verified, ");
     mt_print_u64(&out, t.mismatches);
-    mt_print(&out, " mismatches\n");
+    mt_print(&out, " mismatches, ");
+    mt_print_u64(&out, t.paths);
+    mt_print(&out, " known paths verified\n");
     mt_print_flush(&out);
 }

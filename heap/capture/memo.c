@@ -14,11 +14,15 @@
  * since it was written is kept (it slides down over those that were not). The
  * ring begins small; when it was filled by misses that a larger one might have
  * spared - those that led to stacks seen before - it gets another segment, and
- * the index grows with it, up to the bound that the user set. Where that is too
- * little, so that most entries would be overwritten before they are found
- * again, few are written, and those stay; where hardly any is found even so,
- * few are looked for. A slot's counter lies in the counters section, where
- * readers find it.
+ * the index grows with it, up to the bound that the user set, or a share of the
+ * heap's size.
+ *
+ * An entry costs more to write than a hit spares. Each start place (return
+ * address) has a credit that entries pay into when they are overwritten, by the
+ * captures that their counters saw. Where it is used up, only one key in 16 is
+ * looked for and remembered; the others' stacks are unwound down to a known
+ * frame (known_path.c). The credit is given anew when the memory has grown. A
+ * slot's counter lies in the counters section, where readers find it.
  */
 #include "heap/attributes.h"
 #include "heap/capture/capture.h"
@@ -32,9 +36,14 @@
 #define MIN_SEGMENT 4096u
 #define FIRST_SLOTS 256u
 #define GROWTH_SHARE 4 /* of misses: avoidable ones that make it grow */
-#define PASS_OVER 15   /* all but one in 16 */
-#define PASS_OVER_CAPTURES 8192
-#define HOPELESS 16              /* fewer than one hit to 16 misses */
+#define CREDIT_FIRST 48
+#define CREDIT_AGAIN 24 /* after a change of mind, to either side */
+#define CREDIT_MOST 100
+#define ENOUGH_HITS 3   /* of an entry, to pay for what it took to make it */
+#define MOST_HITS 12    /* that count */
+#define RECONSIDER 255u /* mask: of misses that were not remembered */
+#define LEAST_BOUND (512u << 10)
+#define HEAP_SHARE 8
 #define MAX_SLIDES 8             /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u   /* to size the index */
 #define SMALL_BYTES (128u << 10) /* a thread may always have this much */
@@ -198,10 +207,26 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     return true;
 }
 
-static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
+/* The most that one thread's memo may have. */
+static uint64_t memo_limit(void)
 {
     uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
-    if (m->n_segments == MT_MEMO_SEGMENTS || m->bytes + MIN_SEGMENT > limit)
+    uint64_t share = mt_tree_heap_bytes() / HEAP_SHARE;
+    if (share < LEAST_BOUND)
+        share = LEAST_BOUND;
+    return limit < share ? limit : share;
+}
+
+static bool memo_may_grow(const struct mt_memo *m)
+{
+    return m->n_segments < MT_MEMO_SEGMENTS &&
+           m->bytes + MIN_SEGMENT <= memo_limit();
+}
+
+static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
+{
+    uint64_t limit = memo_limit();
+    if (!memo_may_grow(m))
         return false;
     if (bytes > limit - m->bytes)
         bytes = (uint32_t)(limit - m->bytes);
@@ -240,43 +265,74 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         .thread = thread,
         .slots = nothing,
     };
+    memset(m->credit, CREDIT_FIRST, sizeof m->credit);
     if (add_index(m, FIRST_SLOTS))
         memo_add_segment(m, FIRST_BYTES);
 }
 
 /* --- the ring --- */
 
-bool mt_memo_wants(struct mt_memo *m)
+static void memo_end_turn(struct mt_memo *m)
 {
-    if (MT_LIKELY(m->pass_over == 0))
-        return true;
-    if (m->hits + m->misses >= PASS_OVER_CAPTURES) { /* is it still so? */
-        uint32_t hits = m->hits * (m->rarely + 1);   /* if it had looked */
-        if (hits >= m->known_misses)
-            m->pass_over = 0;
-        m->rarely = hits < m->known_misses / HOPELESS ? PASS_OVER : 0;
-        mt_memo_end_round(m);
-    }
-    return (m->misses & m->pass_over) == 0;
+    m->turn++;
+    mt_memo_end_round(m);
 }
 
-/* To the next segment, a new one if that pays. */
-static void next_segment(struct mt_memo *m)
+/* Would a larger memory have spared many misses?  Then it gets one. */
+static bool memo_grow(struct mt_memo *m)
+{
+    bool grown = m->known_misses > m->misses / GROWTH_SHARE &&
+                 memo_add_segment(m, m->bytes);
+    if (grown)
+        memset(m->credit, CREDIT_FIRST, sizeof m->credit);
+    memo_end_turn(m);
+    return grown;
+}
+
+static void memo_pay(struct mt_memo *m, uint64_t rip, int change)
+{
+    int8_t *credit = &m->credit[mt_memo_place(rip)];
+    int now = *credit + change;
+    if (*credit > 0 && now <= 0)
+        now = -CREDIT_AGAIN;
+    else if (*credit <= 0 && now > 0)
+        now = CREDIT_AGAIN;
+    now = now < CREDIT_MOST ? now : CREDIT_MOST;
+    *credit = (int8_t)(now > -CREDIT_AGAIN ? now : -CREDIT_AGAIN);
+}
+
+/* The entry goes, or stays because it was hit. */
+static void memo_judge(struct mt_memo *m, const struct mt_memo_entry *e,
+                       bool stays)
+{
+    uint64_t captures = m->counters[e->slot].allocs; /* since a merge */
+    int hits = (int)(captures < MOST_HITS ? captures : MOST_HITS) - 1;
+    int change = stays ? 1 : hits - ENOUGH_HITS;
+    if (captures == 0)
+        return;
+    if (change < 0 && m->known_misses > m->misses / GROWTH_SHARE &&
+        memo_may_grow(m))
+        return; /* it may have been too early */
+    memo_pay(m, e->rip, change);
+}
+
+void mt_memo_sampled(struct mt_memo *m, uint64_t rip, bool hit)
+{
+    memo_pay(m, rip, hit ? 1 : -ENOUGH_HITS);
+}
+
+/* To the next segment, a new one if that pays, `now` or after the last. */
+static void next_segment(struct mt_memo *m, bool now)
 {
     m->segments[m->current].filled = m->head;
     m->current++;
     m->head = m->victim = 0;
-    if (m->current < m->n_segments)
+    if (m->current < m->n_segments && !now)
         return;
-    m->current = 0;
-    m->pass_over = m->rarely = 0;
-    if (m->known_misses > m->misses / GROWTH_SHARE) {
-        if (memo_add_segment(m, m->bytes))
-            m->current = m->n_segments - 1;
-        else if (m->hits < m->known_misses)
-            m->pass_over = PASS_OVER;
-    }
-    mt_memo_end_round(m);
+    if (memo_grow(m))
+        m->current = m->n_segments - 1;
+    else if (m->current >= m->n_segments)
+        m->current = 0;
 }
 
 /* Makes room after `head` by the entry at `victim`. */
@@ -290,6 +346,7 @@ static void memo_evict(struct mt_memo *m, unsigned *slides)
     m->victim += size;
     if (!memo_alive(m, e))
         return;
+    memo_judge(m, e, e->hit);
     if (!e->hit || *slides == MAX_SLIDES) {
         memo_drop(m, e->slot);
         return;
@@ -320,9 +377,28 @@ static struct mt_memo_entry *memo_take(struct mt_memo *m, uint32_t size)
                 segment->filled = m->head;
             return e;
         }
-        next_segment(m);
+        next_segment(m, false);
     }
     return NULL;
+}
+
+/* The entries of the round before go, so that the memory may grow. */
+void mt_memo_passed(struct mt_memo *m)
+{
+    if (MT_LIKELY(m->misses & RECONSIDER) || m->n_segments == 0)
+        return;
+    struct mt_memo_segment *segment = &m->segments[m->current];
+    bool grows = m->known_misses > m->misses / GROWTH_SHARE && memo_may_grow(m);
+    while (grows && m->victim < segment->filled) {
+        struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
+        m->victim += entry_size(e->n_words);
+        if (memo_alive(m, e))
+            memo_drop(m, e->slot);
+    }
+    if (grows)
+        next_segment(m, true);
+    else
+        memo_end_turn(m);
 }
 
 /* --- the tree --- */

@@ -15,6 +15,9 @@
 #define MT_MEMO_ROUND 4     /* the last is repeated up to a multiple of this */
 #define MT_MEMO_SEGMENTS 12 /* pieces of a memo's memory */
 #define MT_MEMO_LEVELS 6    /* branches on the way to an entry, at most */
+#define MT_MEMO_PLACES 128
+/* One of this many keys is tried where entries don't pay. */
+#define MT_MEMO_SAMPLE 16
 
 /* An unwinding: it began with these registers, read these words, and led to
  * the stack `id`. The words' slots, as 8-byte words above rsp, follow the
@@ -70,9 +73,9 @@ struct mt_memo {
     uint32_t n_segments, current, head, victim;
     uint32_t bytes;
     uint32_t hits, misses;         /* in this round */
-    uint32_t pass_over;            /* mask: of misses that are not remembered */
-    uint32_t rarely;               /* mask: of misses without a look-up */
     uint32_t known_misses;         /* of those: led to stacks not new */
+    uint32_t turn;                 /* which keys are tried in any case */
+    int8_t credit[MT_MEMO_PLACES]; /* did entries pay? by start place */
     uint64_t all_hits, all_misses; /* in those before */
     struct mt_thread_record *thread;
 };
@@ -83,9 +86,10 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread);
 void mt_memo_merge_counts(struct mt_memo *m);
 /* Forgets all entries. */
 void mt_memo_clear(struct mt_memo *m);
-/* Is this miss to be remembered?  Not every one is while there are far more
- * stacks than the memo has room for. */
-bool mt_memo_wants(struct mt_memo *m);
+/* A miss was not remembered; there may have been too little memory. */
+void mt_memo_passed(struct mt_memo *m);
+/* A key was tried of a place where entries don't pay. */
+MT_COLD void mt_memo_sampled(struct mt_memo *m, uint64_t rip, bool hit);
 /* Remembers where an unwinding with that read log led. Returns the entry's
  * slot, or NULL if it does not fit. */
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
@@ -99,6 +103,25 @@ static inline uint32_t mt_memo_key(const struct mt_regs *regs)
     uint64_t h = regs->rip * UINT64_C(0x9e3779b97f4a7c15);
     h ^= regs->rsp * UINT64_C(0xc2b2ae3d27d4eb4f);
     return (uint32_t)(h >> 32 ^ h >> 12);
+}
+
+static inline unsigned mt_memo_place(uint64_t rip)
+{
+    return (unsigned)(rip * UINT64_C(0x9e3779b97f4a7c15) >> 57);
+}
+
+static inline bool mt_memo_pays(const struct mt_memo *m, uint64_t rip)
+{
+    return MT_LIKELY(m->credit[mt_memo_place(rip)] > 0);
+}
+
+/* Is it worth to look, and to remember?  Otherwise another way to the stack's
+ * id costs less. */
+static inline bool mt_memo_tries(const struct mt_memo *m, uint64_t rip,
+                                 uint64_t rsp)
+{
+    return mt_memo_pays(m, rip) ||
+           ((rsp >> 4 ^ rip) + m->turn) % MT_MEMO_SAMPLE == 0;
 }
 
 /* The key after a branch, by the word there. */

@@ -248,7 +248,7 @@ uint32_t mt_modules_unload_count(uint64_t load_count)
 /* --- new ones, and those that come back --- */
 
 /* Others that had addresses of the module: from now on all are contested. */
-static uint32_t any_contested;
+uint32_t mt_modules_contested;
 
 static void find_contest(struct mt_module_record *m, uint32_t n)
 {
@@ -258,7 +258,7 @@ static void find_contest(struct mt_module_record *m, uint32_t n)
             other->start < m->end) {
             mt_store_relaxed(&other->contested, 1);
             mt_store_relaxed(&m->contested, 1);
-            mt_store_release(&any_contested, 1);
+            mt_store_release(&mt_modules_contested, 1);
         }
     }
 }
@@ -443,7 +443,7 @@ static MT_COLD void list_again(const uint64_t *frames, unsigned n, uint32_t low)
 uint32_t mt_modules_span(const uint64_t *frames, unsigned n)
 {
     uint32_t all, low, high;
-    if (MT_LIKELY(!mt_load_acquire(&any_contested)))
+    if (MT_LIKELY(!mt_modules_any_contested()))
         return mt_modules_count();
     mt_modules_note(frames, n);
     all = mt_modules_count();
@@ -459,7 +459,7 @@ uint32_t mt_modules_span(const uint64_t *frames, unsigned n)
 bool mt_modules_match(const uint64_t *frames, unsigned n, uint32_t modules)
 {
     uint32_t hint = 0;
-    if (MT_LIKELY(!mt_load_acquire(&any_contested)))
+    if (MT_LIKELY(!mt_modules_any_contested()))
         return true;
     for (unsigned i = 0; i < n; i++) {
         int64_t now = live_find(frames[i] - 1, &hint);

@@ -6,6 +6,7 @@
 #ifndef MT_MODULE_TABLE_H
 #define MT_MODULE_TABLE_H
 
+#include "heap/attributes.h"
 #include "heap/layout.h"
 
 #include <stdbool.h>
@@ -27,6 +28,13 @@ bool mt_modules_settled(uint64_t load_count);
 /* The number of records that a stack with these frames, which were noted, is to
  * have, so that each frame lies in the last of them that holds it. */
 uint32_t mt_modules_span(const uint64_t *frames, unsigned n);
+/* Were there ever two modules at one address? If not, any stack may have all
+ * records that there are, and any frames match. */
+extern uint32_t mt_modules_contested;
+static inline bool mt_modules_any_contested(void)
+{
+    return mt_load_acquire(&mt_modules_contested);
+}
 /* Do the frames lie in the same modules as those of a stack with the same
  * addresses and that number of records? */
 bool mt_modules_match(const uint64_t *frames, unsigned n, uint32_t modules);

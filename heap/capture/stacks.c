@@ -8,7 +8,7 @@
  * only grows at its head, by compare-and-swap: who adds one has seen all
  * others.
  *
- * Where there is no room for a stack's innermost frames, it is recorded without
+ * A stack whose innermost frames do not fit is recorded without
  * them (MT_STACK_COARSE): as a stack of the outermost, of which there are
  * fewer. A collection (collect.c) takes dead records out of the lists.
  */
@@ -23,7 +23,9 @@
 #define ID_MASK ((UINT64_C(1) << MT_TAG_STACK_BITS) - 1)
 
 struct stack_key {
-    const uint64_t *frames; /* innermost first */
+    const uint64_t *frames; /* innermost first; NULL: those of `path`, */
+    uint64_t *buffer;       /* which go here when they are wanted */
+    const struct mt_stack_path *path;
     unsigned n, flags;
     uint32_t node;
 };
@@ -67,15 +69,28 @@ static inline bool record_is_live(struct mt_stack_record *s)
     return state == MT_TREE_LIVE || state == MT_TREE_PINNED;
 }
 
+static MT_COLD const uint64_t *key_frames(struct stack_key *key)
+{
+    for (unsigned i = 0; i < key->n && !key->frames; i++)
+        key->buffer[i] = key->path->frames[key->n - 1 - i].pc;
+    return key->frames ? key->frames : key->buffer;
+}
+
+/* As mt_modules_match(): most programs have nothing to look at. */
+static inline bool key_matches(struct stack_key *key, uint32_t modules)
+{
+    return MT_LIKELY(!mt_modules_any_contested()) ||
+           mt_modules_match(key_frames(key), key->n, modules);
+}
+
 /* Looks in a list of records; 0: not there. */
-static uint32_t stacks_find(uint32_t id, const struct stack_key *key)
+static uint32_t stacks_find(uint32_t id, struct stack_key *key)
 {
     for (; id; id = mt_load_relaxed(&mt_stacks_record(id)->next)) {
         struct mt_stack_record *s = mt_stacks_record(id);
         MT_ASSERT(is_recorded(id));
         if (s->node == key->node && s->flags == key->flags &&
-            mt_modules_match(key->frames, key->n, s->modules) &&
-            record_is_live(s))
+            key_matches(key, s->modules) && record_is_live(s))
             return id;
     }
     return 0;
@@ -132,7 +147,7 @@ static uint32_t stacks_take(bool urgent)
 }
 
 /* A finished record that no list has, or 0. */
-static uint32_t new_record(const struct stack_key *key)
+static uint32_t new_record(struct stack_key *key)
 {
     uint32_t id = stacks_take(key->flags & MT_STACK_COARSE);
     struct mt_stack_record *s = mt_stacks_record(id);
@@ -146,14 +161,16 @@ static uint32_t new_record(const struct stack_key *key)
     s->flags = (uint16_t)key->flags;
     s->allocs = s->bytes = 0;
     s->first_epoch = mt_epoch_tick();
-    s->modules = mt_modules_span(key->frames, key->n);
+    s->modules = mt_modules_any_contested()
+                     ? mt_modules_span(key_frames(key), key->n)
+                     : mt_modules_count();
     mt_store_release(&s->depth, (uint16_t)key->n);
     mt_store_release(&s->state, MT_TREE_LIVE);
     return id;
 }
 
 /* 0: no room. */
-static MT_NOINLINE uint32_t stacks_add(const struct stack_key *key)
+static MT_NOINLINE uint32_t stacks_add(struct stack_key *key)
 {
     uint32_t *head = &mt_tree_node(key->node)->stack;
     uint32_t id = new_record(key), first = mt_load_acquire(head);
@@ -172,13 +189,13 @@ static MT_NOINLINE uint32_t stacks_add(const struct stack_key *key)
     }
 }
 
-/* Records the stack, or if there is no room, one of its callers. */
+/* Records the stack, or if it does not fit, one of its callers. */
 static MT_COLD uint32_t stacks_add_any(struct stack_key key)
 {
     uint32_t id = stacks_add(&key);
     while (!id && key.n > 1) {
         mt_store_relaxed(&mt_stacks_crowded, 1);
-        key.frames++;
+        key.frames += key.frames != NULL;
         key.n--;
         key.flags |= MT_STACK_COARSE;
         key.node = mt_tree_parent(key.node);
@@ -197,42 +214,70 @@ static unsigned path_shared(const struct mt_stack_path *path,
 {
     unsigned most = n < path->n ? n : path->n, i = 0;
     const uint64_t *outer = frames + n;
-    while (i < most && path->frames[i] == *--outer)
+    while (i < most && path->frames[i].pc == *--outer)
         i++;
     return i;
+}
+
+void mt_stacks_check_path(struct mt_stack_path *path)
+{
+    uint32_t round = mt_load_acquire(&memtrace_root->stacks_round);
+    uint64_t load_count = mt_modules_load_count();
+    if (MT_LIKELY(path->round == round && path->load_count == load_count))
+        return;
+    path->n = 0;
+    path->round = round;
+    path->load_count = load_count;
+}
+
+/* The innermost frames do not fit: only the others are recorded. */
+static MT_COLD void key_cut(struct stack_key *key, unsigned n)
+{
+    mt_store_relaxed(&mt_stacks_crowded, 1);
+    if (key->frames)
+        key->frames += key->n - n;
+    key->n = n;
+    key->flags |= MT_STACK_COARSE;
+}
+
+static MT_COLD void key_note(struct stack_key *key, unsigned shared)
+{
+    mt_modules_note(key_frames(key), key->n - shared);
+}
+
+/* The id of the stack with the node of its innermost frame. */
+static inline uint32_t stacks_id(struct stack_key *key, bool *known)
+{
+    *known = false;
+    if (MT_UNLIKELY(!key->node))
+        return MT_STACK_OVERFLOW;
+    uint32_t id =
+        stacks_find(mt_load_acquire(&mt_tree_node(key->node)->stack), key);
+    *known = id != 0;
+    return MT_LIKELY(id != 0) ? id : stacks_add_any(*key);
 }
 
 /* Finds or adds the nodes, from the outermost on; fewer if there is no room. */
 static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
 {
     unsigned i = 0;
-    uint32_t round = mt_load_acquire(&memtrace_root->stacks_round);
-    uint64_t load_count = mt_modules_load_count();
-    if (path &&
-        MT_UNLIKELY(path->round != round || path->load_count != load_count)) {
-        path->n = 0;
-        path->round = round;
-        path->load_count = load_count;
-    }
-    if (path)
+    if (path) {
+        mt_stacks_check_path(path);
         path->n = i = path_shared(path, key->frames, key->n);
-    if (MT_UNLIKELY(!mt_modules_settled(load_count)))
-        mt_modules_note(key->frames, key->n - i);
-    key->node = i ? path->nodes[i - 1] : MT_NODE_ROOT;
+    }
+    if (MT_UNLIKELY(!mt_modules_settled(mt_modules_load_count())))
+        key_note(key, i);
+    key->node = i ? path->frames[i - 1].node : MT_NODE_ROOT;
     for (; i < key->n; i++) {
         uint64_t pc = key->frames[key->n - 1 - i];
         uint32_t node = mt_tree_child(key->node, pc, i < OUTERMOST);
         if (MT_UNLIKELY(!node)) {
-            mt_store_relaxed(&mt_stacks_crowded, 1);
-            key->frames += key->n - i;
-            key->n = i;
-            key->flags |= MT_STACK_COARSE;
+            key_cut(key, i);
             break;
         }
         key->node = node;
         if (path) {
-            path->frames[i] = pc;
-            path->nodes[i] = node;
+            path->frames[i] = (struct mt_path_frame){.pc = pc, .node = node};
             path->n = i + 1;
         }
     }
@@ -243,13 +288,31 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
 {
     struct stack_key key = {.frames = frames, .n = n, .flags = flags};
     stacks_walk(&key, path);
-    *known = false;
-    if (MT_UNLIKELY(!key.node))
-        return MT_STACK_OVERFLOW;
-    uint32_t id =
-        stacks_find(mt_load_acquire(&mt_tree_node(key.node)->stack), &key);
-    *known = id != 0;
-    return MT_LIKELY(id != 0) ? id : stacks_add_any(key);
+    return stacks_id(&key, known);
+}
+
+uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
+                               bool *known)
+{
+    struct stack_key key = {
+        .path = path, .buffer = buffer, .n = path->n_shared + path->n_fresh};
+    unsigned i = path->n_shared;
+    path->n = i;
+    mt_path_take(path);
+    if (MT_UNLIKELY(!mt_modules_settled(path->load_count)))
+        key_note(&key, i);
+    key.node = i ? path->frames[i - 1].node : MT_NODE_ROOT;
+    for (; i < key.n; i++) {
+        struct mt_path_frame *f = &path->frames[i];
+        uint32_t node = mt_tree_child(key.node, f->pc, i < OUTERMOST);
+        if (MT_UNLIKELY(!node)) {
+            key_cut(&key, i);
+            break;
+        }
+        key.node = f->node = node;
+        path->n = i + 1;
+    }
+    return stacks_id(&key, known);
 }
 
 void mt_stacks_pin(uint32_t id)

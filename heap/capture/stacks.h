@@ -6,29 +6,28 @@
 #define MT_STACKS_H
 
 #include "heap/capture/frame_tree.h"
+#include "heap/capture/known_path.h"
 #include "heap/layout.h"
 #include "heap/trace_region.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The stack that was interned last, outermost frame first, and its nodes. The
- * next one often has the same callers. */
-struct mt_stack_path {
-    uint32_t n;
-    uint32_t round;      /* mt_root.stacks_round that it holds for, */
-    uint64_t load_count; /* and mt_modules_load_count() */
-    uint32_t nodes[MT_DEPTH_MAX];
-    uint64_t frames[MT_DEPTH_MAX];
-};
-
 /* Prepares the table; once, before anything else here. */
 bool mt_stacks_start(void);
 
 /* The id of the stack, new or known; MT_STACK_OVERFLOW if the table is full.
- * `path` is NULL, or one that nobody else uses now. */
+ * `path` is NULL, or one that nobody else uses now: the next stack often has
+ * the same callers. */
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           struct mt_stack_path *path, bool *known);
+
+/* The same of the stack that mt_path_walk() came to; `buffer` has room for
+ * MT_DEPTH_MAX frames. */
+uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
+                               bool *known);
+/* Drops the path if it is one of other circumstances. */
+void mt_stacks_check_path(struct mt_stack_path *path);
 
 /* Those who intern and are not in a capture are here while they use the id. */
 void mt_stacks_enter(void);
