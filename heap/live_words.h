@@ -28,6 +28,19 @@ static inline uint64_t mt_live_count(uint64_t word)
     return word * (ones / 255) >> 56;
 }
 
+/* value * whole / part, or `value` where that is too large.  By integers: the
+ * program's floating-point state is its own. */
+static inline uint64_t mt_live_scale(uint64_t value, uint64_t whole,
+                                     uint64_t part)
+{
+    unsigned __int128 product = (unsigned __int128)value * whole;
+    uint64_t low = (uint64_t)product, high = (uint64_t)(product >> 64);
+    if (high >= part)
+        return value;
+    __asm__("div %2" : "+a"(low), "+d"(high) : "r"(part) : "cc");
+    return low;
+}
+
 /* Words at `at` that can be read, at most n: they lie in the record or in the
  * section, whoever has the span by now. */
 static inline uint64_t mt_live_bound(const mt_span *span, unsigned section,

@@ -103,8 +103,7 @@ static uint64_t peak_scale(uint64_t value)
 {
     if (peak.looked_at == peak.all || peak.looked_at == 0)
         return value;
-    return (uint64_t)((double)value * (double)peak.all /
-                      (double)peak.looked_at);
+    return mt_live_scale(value, peak.all, peak.looked_at);
 }
 
 static void peak_add(struct mt_peak_record *r, const struct peak_sum *sum)

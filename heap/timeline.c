@@ -90,12 +90,6 @@ static uint64_t timeline_count(struct live_sum *sum)
     return share;
 }
 
-/* value * whole / part, without overflow; part > 0 */
-static uint64_t timeline_scale(uint64_t value, uint64_t whole, uint64_t part)
-{
-    double scaled = (double)value * ((double)whole / (double)part);
-    return scaled < 9e18 ? (uint64_t)scaled : value;
-}
 
 /* --- resident memory --- */
 
@@ -171,9 +165,9 @@ static void timeline_take(struct mt_sample_record *sample)
     uint64_t share = timeline_count(&live);
     if (share > 1 && live.span_bytes) {
         live.bytes =
-            timeline_scale(live.bytes, sample->span_bytes, live.span_bytes);
+            mt_live_scale(live.bytes, sample->span_bytes, live.span_bytes);
         live.blocks =
-            timeline_scale(live.blocks, sample->span_bytes, live.span_bytes);
+            mt_live_scale(live.blocks, sample->span_bytes, live.span_bytes);
         sample->flags |= MT_SAMPLE_ESTIMATED;
     }
     sample->live_bytes = live.bytes;
