@@ -90,7 +90,6 @@ static uint64_t timeline_count(struct live_sum *sum)
     return share;
 }
 
-
 /* --- resident memory --- */
 
 /* Bytes; 0: not known. */
@@ -230,14 +229,14 @@ static void timeline_arm(const struct mt_sample_record *sample)
     mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
 }
 
-/* A thread that may make few system calls takes no samples; neither does a
- * child of vfork(), whose memory is another's.  No handler of a signal may
+/* A thread that may be allowed few system calls takes no samples; neither does
+ * a child of vfork(), whose memory is another's.  No handler of a signal may
  * leave this in the middle. */
 static void timeline_tick(uint64_t now)
 {
     const uint64_t all_signals = UINT64_MAX;
     uint64_t signals;
-    if (mt_sandbox.level != MT_SANDBOX_NONE || !mt_started() ||
+    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any) || !mt_started() ||
         mt_load_relaxed(&timeline.busy))
         return;
     int saved = errno;

@@ -507,7 +507,9 @@ NOINLINE static void scrub(void)
 
     for (size_t i = 0; i < sizeof below; i++)
         below[i] = 0;
-    __asm__ volatile("xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\t"
+    __asm__ volatile("xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\t"
+                     "xor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
+                     "xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\t"
                      "xor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
                      "xor %%r15d, %%r15d"
                      :
