@@ -7,8 +7,6 @@
 #include "heap/capture/stacks.h"
 #include "heap/memtrace.h"
 
-MT_SMALL_CODE
-
 static const uint32_t in_scope = MT_TRACE_SCOPE;
 
 /* The block that holds p; its end, or 0 if there is none. */

@@ -12,13 +12,6 @@
 #define MT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define MT_COLD __attribute__((cold, noinline))
-/* At the head of a file that few programs run: small code rather than fast,
- * because the kernel maps it around what is executed. */
-#if defined __GNUC__ && !defined __clang__
-#define MT_SMALL_CODE _Pragma("GCC optimize(\"Os\")")
-#else
-#define MT_SMALL_CODE
-#endif
 #define MT_NOINLINE __attribute__((noinline))
 /* For functions that the entry points call: a program may call entry points
  * with a stack that is not aligned, so these must accept that. */

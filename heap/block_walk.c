@@ -13,8 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-MT_SMALL_CODE
-
 static uint32_t span_count(void)
 {
     return (uint32_t)(mt_load_acquire(

@@ -27,6 +27,7 @@
  * trace region.  If it allocates or frees it dies by SIGSEGV; were the region
  * left to it, it would corrupt the heap of its parent.
  */
+#include "heap/seldom.h"
 #include "heap/box.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
@@ -43,8 +44,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-MT_SMALL_CODE
 
 #define TMPFS 0x01021994
 #define HIGH_FILE 900 /* descriptors from here on are seldom used */

@@ -2,6 +2,7 @@
  *
  * box_fork.c - a black box and fork: the child's trace is a copy (box.c).
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/box.h"
 #include "heap/kernel.h"
@@ -9,8 +10,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-
-MT_SMALL_CODE
 
 static bool fork_copy(void)
 {

@@ -3,12 +3,11 @@
  * box_notes.c - the notes of a black box: the process, its files, and the data
  * of the dynamic linker, as they were at the start.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/exit/at_exit.h"
 #include "heap/trace_region.h"
-
-MT_SMALL_CODE
 
 #define PAGE 4096u
 

@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-MT_SMALL_CODE
-
 static void config_complain(const char *item, size_t length, const char *why)
 {
     char text[200];

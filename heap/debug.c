@@ -2,6 +2,7 @@
  *
  * debug.c - the report of an invariant that does not hold.
  */
+#include "heap/seldom.h"
 #include "heap/debug.h"
 #include "heap/raw_print.h"
 

@@ -15,8 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-MT_SMALL_CODE
-
 static const char *error_explain(uint32_t kind)
 {
     switch (kind) {

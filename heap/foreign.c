@@ -7,6 +7,7 @@
  * AS-safe, and without the linker's lock: the linker's records are read only
  * where they are readable.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/capture/object.h"
 #include "heap/capture/unwind.h"
@@ -15,8 +16,6 @@
 #include <errno.h>
 #include <link.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 #define FOREIGN_FRAMES 24u
 #define MOST_OBJECTS 4096u

@@ -14,6 +14,7 @@
  * A process with one thread takes no lock: fork() may be called in a signal
  * handler that interrupted the one who holds it.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/exit/at_exit.h"
@@ -21,8 +22,6 @@
 #include "heap/map_table.h"
 #include "heap/timeline.h"
 #include "heap/trace_region.h"
-
-MT_SMALL_CODE
 
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));

@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-MT_SMALL_CODE
-
 struct check {
     struct memtrace_heap *heap;
     bool shared; /* other threads use the heap during the check */

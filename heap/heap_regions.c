@@ -2,6 +2,7 @@
  *
  * Regions of heaps, their slice maps, and the way from an address to its span.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/page_kinds.h"
@@ -9,8 +10,6 @@
 #include "heap/trace_region.h"
 
 #include <errno.h>
-
-MT_SMALL_CODE
 
 #define MIB(n) ((uint64_t)(n) << 20)
 

@@ -17,8 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-MT_SMALL_CODE
-
 struct row {
     uint64_t bytes, sample;
     uint32_t count, stack;

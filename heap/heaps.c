@@ -2,6 +2,7 @@
  *
  * heaps.c - the table of heaps: records are made, used again, and left.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/page_kinds.h"
 #include "heap/pages.h"
@@ -10,8 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 static struct mt_lock table_lock;
 static uint32_t n_heaps;

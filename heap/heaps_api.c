@@ -3,6 +3,7 @@
  * heaps_api.c - memtrace.h's creation and destruction of heaps, and their
  * names.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/memtrace.h"
 #include "heap/page_kinds.h"
@@ -10,8 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 static bool is_heap(const struct memtrace_heap *heap)
 {

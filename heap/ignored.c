@@ -6,6 +6,7 @@
  * one that allocated it.  Nothing is listed, so nothing can be out of date when
  * the block is freed.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/capture/stacks.h"
 

@@ -16,6 +16,7 @@
  * the kernel gave it: nobody else can have it in between.  While a range moves,
  * the lock is held over the system call.
  */
+#include "heap/seldom.h"
 #include "heap/map_table.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
@@ -24,8 +25,6 @@
 
 #include <errno.h>
 #include <signal.h>
-
-MT_SMALL_CODE
 
 typedef struct mt_map_record map_record;
 

@@ -8,13 +8,12 @@
  * the one that holds the address of a block is named alone: all else that the
  * allocator knows of blocks lies in the trace region.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/trace_region.h"
 
 #include <elf.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern const Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden"), weak));

@@ -3,13 +3,12 @@
  * page_kinds.c - parses pages= and nodes=: the size of a heap's pages, and
  * the NUMA nodes that they come from.
  */
+#include "heap/seldom.h"
 #include "heap/page_kinds.h"
 #include "heap/attributes.h"
 
 #include <errno.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define NORMAL 4096u

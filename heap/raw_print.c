@@ -2,6 +2,7 @@
  *
  * raw_print.c - text without stdio, and where the reports go.
  */
+#include "heap/seldom.h"
 #include "heap/raw_print.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
-
-MT_SMALL_CODE
 
 static struct stat stderr_at_start;
 

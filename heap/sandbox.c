@@ -3,12 +3,11 @@
  * sandbox.c - what a thread knows that has entered a sandbox; the theory is in
  * sandbox_enter.c.
  */
+#include "heap/seldom.h"
 #include "heap/sandbox.h"
 #include "heap/attributes.h"
 
 #include <pthread.h>
-
-MT_SMALL_CODE
 
 MT_TLS struct mt_sandbox mt_sandbox;
 uint32_t mt_sandbox_any, mt_sandbox_strict;

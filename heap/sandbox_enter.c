@@ -27,8 +27,6 @@
 #include <link.h>
 #include <sys/resource.h>
 
-MT_SMALL_CODE
-
 #define PAGE UINT64_C(4096)
 #define MAX_STACK (UINT64_C(64) << 20)    /* that is looked for */
 #define TRACE_AHEAD (UINT64_C(256) << 10) /* bytes of each section */

@@ -10,13 +10,12 @@
  * without it has one thread, whose end is the process's own.  If a library
  * brings libpthread in later, its first new thread finds it.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/sandbox.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
-
-MT_SMALL_CODE
 
 /* The function that glibc's own parts call: the preload library has another. */
 extern int __pthread_key_create(pthread_key_t *, void (*)(void *));

@@ -6,6 +6,7 @@
  *
  * These run between vfork() and the start, too: no lock, nothing allocated.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/box.h"
 #include "heap/kernel.h"
@@ -18,8 +19,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
-
-MT_SMALL_CODE
 
 #define LIBRARY "libmemtrace-preload.so"
 #define PRELOAD "LD_PRELOAD="

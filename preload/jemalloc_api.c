@@ -9,6 +9,7 @@
  * arenas and thread caches of jemalloc, which have no counterpart here; the
  * alignment and MALLOCX_ZERO are heeded.
  */
+#include "heap/seldom.h"
 #include "heap/traced_fast.h"
 #include "preload/preload.h"
 

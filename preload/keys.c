@@ -3,13 +3,12 @@
  * keys.c - the number of keys of threads is as it is without the heap, which
  * has one: when the program has all others, it is given that one, too.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <threads.h>
-
-MT_SMALL_CODE
 
 /* Functions that glibc's own parts call; before glibc 2.34 only programs with
  * threads have it, and call these. */

@@ -2,6 +2,7 @@
  *
  * The functions of glibc's malloc that do not allocate: statistics and tuning.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/block_walk.h"
 #include "heap/memtrace.h"
@@ -13,8 +14,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 /* glibc 2.33 and later; a program may bring it along for an older one. */
 #if !__GLIBC_PREREQ(2, 33)

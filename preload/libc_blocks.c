@@ -14,6 +14,7 @@
  * whose namespaces have a libc each; and libc's table where the kernel lets
  * nobody write to it.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/libc_heap.h"
@@ -24,8 +25,6 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
-
-MT_SMALL_CODE
 
 static const char *const family[] = {
     "malloc",          "free",          "calloc",         "realloc",

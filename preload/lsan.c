@@ -7,6 +7,7 @@
  * this process from outside.  Under a tracer (memtrace check, a debugger) it
  * could not; what counts is then the check at the end.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
@@ -26,8 +27,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-MT_SMALL_CODE
 
 #define MAX_ENVIRONMENT 1024
 #define STATUS_LEAKS 23

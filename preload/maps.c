@@ -7,6 +7,7 @@
  *
  * The C library maps for itself without them: stacks of threads, libraries.
  */
+#include "heap/seldom.h"
 #include "heap/kernel.h"
 #include "heap/attributes.h"
 #include "heap/map_table.h"
@@ -19,8 +20,6 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <unistd.h>
-
-MT_SMALL_CODE
 
 enum { MMAP, MUNMAP, MREMAP, SBRK, SHMAT, SHMDT, N_FUNCTIONS };
 

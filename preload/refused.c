@@ -6,6 +6,7 @@
  *
  * It runs between vfork() and execve(): system calls and the stack alone.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "preload/refused.h"
@@ -14,8 +15,6 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 #define LINKER "ld-linux-x86-64.so.2"
 #define MOST_NAMES                                                             \

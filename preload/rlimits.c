@@ -4,6 +4,7 @@
  * heap keeps for later, as that counts for them.  The limits are set by the
  * kernel as they would be without us.
  */
+#include "heap/seldom.h"
 #include "heap/memtrace.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
@@ -11,8 +12,6 @@
 
 #include <errno.h>
 #include <sys/resource.h>
-
-MT_SMALL_CODE
 
 static int limits_set(pid_t pid, int resource, const void *new_limit,
                       void *old_limit)

@@ -3,6 +3,7 @@
  * seccomp.c - prctl() and syscall() of a program that enters a sandbox: the
  * heap hears of it before, as it can't make all system calls after it.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/kernel.h"
 #include "heap/sandbox.h"
@@ -11,8 +12,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-
-MT_SMALL_CODE
 
 /* What syscall() does, for one that enters a sandbox; not in a child that has
  * its parent's memory. */

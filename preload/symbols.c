@@ -3,14 +3,13 @@
  * symbols.c - looks a name up in the symbol tables of loaded objects: dlsym()
  * takes the dynamic linker's lock, and can not be asked for one object alone.
  */
+#include "heap/seldom.h"
 #include "preload/symbols.h"
 #include "heap/attributes.h"
 
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/auxv.h>
-
-MT_SMALL_CODE
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 

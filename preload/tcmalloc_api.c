@@ -8,6 +8,7 @@
  * tc_version, tc_mallinfo, tc_malloc_stats and what else asks or tunes
  * tcmalloc itself stay tcmalloc's.
  */
+#include "heap/seldom.h"
 #include "heap/fast.h"
 #include "preload/preload.h"
 

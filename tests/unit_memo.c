@@ -30,9 +30,6 @@ TEST_REGS_DEFINE
 #define HIDE __attribute__((noinline))
 #define UNUSED __attribute__((unused))
 #define DEPTH 32
-#ifndef FRAME_POINTERS
-#define FRAME_POINTERS 0
-#endif
 
 static struct mt_thread_record records[8];
 static struct mt_capture *capture;
@@ -162,7 +159,7 @@ static void other_callers_far_out(void)
     }
     expect_right(before, 40000);
     mt_capture_merge_counts(capture);
-    if (has_memo && !FRAME_POINTERS) /* which lead to too many branches */
+    if (has_memo)
         CU_ASSERT(mt_capture_totals.hits - hits > 19500);
 }
 

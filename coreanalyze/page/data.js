@@ -93,11 +93,11 @@ class Profile {
         if (stamp[f] === i) continue;
         stamp[f] = i;
         stacks[f]++;
-        for (let m = 0; m < 4; m++) total[m][f] += s.of[m];
+        for (let m = 0; m < MEASURES.length; m++) total[m][f] += s.of[m];
       }
       if (s.title > 0) {
         const f = this.functionOf(s.title);
-        for (let m = 0; m < 4; m++) self[m][f] += s.of[m];
+        for (let m = 0; m < MEASURES.length; m++) self[m][f] += s.of[m];
       }
     });
     return (this.sums = { total, self, stacks });

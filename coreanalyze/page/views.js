@@ -37,7 +37,7 @@ function flamePanel(p, measures) {
   return [bar, host, where];
 }
 
-const flameView = (p) => flamePanel(p, [0, 1, 2, 3].filter((i) => i < 2 || p.total[i]));
+const flameView = (p) => flamePanel(p, MEASURES.map((m, i) => i).filter((i) => i < 2 || p.total[i]));
 
 function functionsView(p) {
   const sums = p.byFunction(), rows = p.functions.map((f, i) => i).filter((i) => sums.stacks[i]);

@@ -2,11 +2,10 @@
  *
  * capture_report.c - what verification of the memos found, at exit.
  */
+#include "heap/seldom.h"
 #include "heap/capture/capture.h"
 #include "heap/attributes.h"
 #include "heap/raw_print.h"
-
-MT_SMALL_CODE
 
 static __attribute__((destructor)) void capture_report_print(void)
 {

@@ -5,6 +5,7 @@
  * They compute CFAs of procedure linkage tables and of realigned stacks, and
  * where the kernel saved the registers of a signal frame.
  */
+#include "heap/seldom.h"
 #include "heap/capture/cfi.h"
 #include "heap/capture/cfi_read.h"
 

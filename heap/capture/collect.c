@@ -36,6 +36,7 @@
  * again, or if stacks were being condemned, begins anew. What is dead then is
  * freed with what the next collection finds.
  */
+#include "heap/seldom.h"
 #include "heap/capture/collect.h"
 #include "heap/kernel.h"
 #include "heap/recent_frees.h"

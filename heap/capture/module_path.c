@@ -9,6 +9,7 @@
  * The stack may have a few KiB only: paths are read into the table of strings,
  * and what they don't need is given back.
  */
+#include "heap/seldom.h"
 #include "heap/capture/module_path.h"
 #include "heap/attributes.h"
 
@@ -22,8 +23,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 #define ROOM 4096u /* the longest path, and the longest line of the maps */
 

@@ -13,6 +13,7 @@
  * number, a module is listed again at the end. So the list grows with the
  * modules and their addresses, and not with the number of loads.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/capture/module_table.h"
 #include "heap/os.h"
@@ -24,8 +25,6 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 static struct mt_section_record *modules_section(void)
 {

@@ -5,6 +5,7 @@
  *
  * A register's value is followed lazily, as rbp's is in unwind.c.
  */
+#include "heap/seldom.h"
 #include "heap/capture/capture.h"
 #include "heap/capture/unwind_full.h"
 

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/uio.h>
 
-MT_SMALL_CODE
-
 #define PAGE 4096u
 
 static bool is_zero(const char *data, size_t bytes)

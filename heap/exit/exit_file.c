@@ -3,6 +3,7 @@
  * exit_file.c - the files of save= and core=: their names, how many of them
  * stay, and their writing.
  */
+#include "heap/seldom.h"
 #include "heap/exit/at_exit.h"
 #include "heap/alloc.h"
 #include "heap/exit/memory_limits.h"
@@ -12,8 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-MT_SMALL_CODE
 
 #define MAX_NAME 1024u
 #define MOST_KEPT 64u

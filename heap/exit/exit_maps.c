@@ -12,8 +12,6 @@
 #include <link.h>
 #include <string.h>
 
-MT_SMALL_CODE
-
 #define PAGE UINT64_C(4096)
 
 /* --- lines of the maps --- */

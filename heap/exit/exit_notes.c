@@ -15,8 +15,6 @@
 #include <sys/procfs.h>
 #include <sys/reg.h>
 
-MT_SMALL_CODE
-
 static void exit_notes_begin(struct mt_exit *a, const char *name, uint32_t type,
                              size_t bytes)
 {

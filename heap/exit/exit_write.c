@@ -2,13 +2,12 @@
  *
  * exit_write.c - bytes into the file that a process leaves at its exit.
  */
+#include "heap/seldom.h"
 #include "heap/kernel.h"
 #include "heap/attributes.h"
 #include "heap/exit/at_exit.h"
 
 #include <errno.h>
-
-MT_SMALL_CODE
 
 bool mt_exit_write_at(struct mt_exit *a, const void *data, size_t bytes,
                       uint64_t offset)

@@ -16,8 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-MT_SMALL_CODE
-
 #define MAX_DIR 512u
 #define MAX_CGROUPS 16u
 #define MAX_TEXT ((size_t)1 << 20)

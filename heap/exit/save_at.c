@@ -16,8 +16,6 @@
 
 #include <errno.h>
 
-MT_SMALL_CODE
-
 #define LEAST_STEP (UINT64_C(64) << 10)
 #define MOST_STEP (UINT64_C(64) << 20)
 #define LEAST_GROWTH (UINT64_C(1) << 20) /* of save_every=+N% */
