@@ -469,7 +469,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
     uint32_t n =
         (read_log->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
     uint64_t extent = 0;
-    if (m->n_segments == 0)
+    if (m->n_segments == 0 || n == 0)
         return NULL;
     for (uint32_t i = 0; i < read_log->n_words; i++) {
         uint64_t offset = read_log->addresses[i] - regs->rsp;
