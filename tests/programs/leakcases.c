@@ -410,12 +410,15 @@ NOINLINE static void module_closed(void)
 }
 
 /* The child lets go of what the parent holds; both wait. */
+static void scrub(void);
+
 NOINLINE static void forked(void)
 {
     hold[0] = list(3);
     fflush(stdout);
     if (fork() == 0) {
         hold[0] = NULL;
+        scrub();
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         printf("child %d\n", (int)getpid());
         fflush(stdout);
