@@ -52,17 +52,40 @@ static void write_number(unsigned long number)
         _exit(99);
 }
 
-static void on_crash(int number, siginfo_t *info, void *context)
+/* Does the code belong to a library?  Then the process ends. */
+static void crash_at(void *pc)
 {
-    const ucontext_t *at = context;
     Dl_info where;
-    (void)info;
-    signal(number, SIG_DFL);
-    if (dladdr((void *)at->uc_mcontext.gregs[REG_RIP], &where) &&
-        strstr(where.dli_fname, ".so")) {
+    if (dladdr(pc, &where) && strstr(where.dli_fname, ".so")) {
         dprintf(2, "crash in %s\n", where.dli_fname);
         _exit(99);
     }
+}
+
+/* free() aborts in libc: what counts is who called it. */
+static void crash_of_caller(void)
+{
+    void *frames[32];
+    Dl_info where;
+    inside = 1;
+    int n = backtrace(frames, 32), i = 0;
+    while (i < n && dladdr(frames[i], &where) &&
+           (strstr(where.dli_fname, "libc.so") ||
+            strstr(where.dli_fname, "nomemory.so")))
+        i++;
+    if (i < n)
+        crash_at(frames[i]);
+}
+
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+    const ucontext_t *at = context;
+    (void)info;
+    signal(number, SIG_DFL);
+    if (number == SIGABRT)
+        crash_of_caller();
+    else
+        crash_at((void *)at->uc_mcontext.gregs[REG_RIP]);
     raise(number);
 }
 
@@ -75,6 +98,7 @@ static __attribute__((constructor)) void begin(void)
     const struct sigaction crash = {.sa_sigaction = on_crash,
                                     .sa_flags = SA_SIGINFO | SA_RESETHAND};
     sigaction(SIGSEGV, &crash, NULL);
+    sigaction(SIGABRT, &crash, NULL);
     fail_at = number_of("NOMEMORY_AT");
     fail_from = number_of("NOMEMORY_FROM");
     if (file) {
