@@ -9,7 +9,8 @@ noinst_LTLIBRARIES += %D%/libheap.la
 %C%_libheap_la_SOURCES =
 %C%_libheap_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libheap_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g -fvisibility=hidden \
-	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing
+	-ftls-model=initial-exec -fno-builtin-malloc -fno-strict-aliasing \
+	-fno-unroll-loops -fno-tree-vectorize -fno-tree-slp-vectorize
 %C%_libheap_la_LIBADD = $(DL_LIBS)
 %C%_libheap_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
 include %D%/alloc.mk

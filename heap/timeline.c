@@ -157,6 +157,14 @@ static uint64_t timeline_clock(void)
     return mt_os_ns(&t);
 }
 
+/* Of the processor: a thread that had to wait for it took no longer. */
+static uint64_t timeline_cpu(void)
+{
+    struct timespec t = {0};
+    mt_kernel(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t);
+    return mt_os_ns(&t);
+}
+
 static void timeline_take(struct mt_sample_record *sample)
 {
     struct live_sum live = {0};
@@ -202,7 +210,7 @@ static void timeline_keep(struct mt_sample_record *sample)
 static void timeline_peak(const struct mt_sample_record *sample, bool alarmed)
 {
     uint64_t live = sample->live_bytes, had = timeline.peak_bytes;
-    uint64_t start = timeline_clock();
+    uint64_t start = timeline_clock(), began = timeline_cpu();
     bool rested = start - timeline.peak_end_ns >= timeline.peak_took_ns * RESTS;
     if (live <= had + (alarmed ? 0 : rested ? had / 64 : had / 8))
         return;
@@ -216,7 +224,7 @@ static void timeline_peak(const struct mt_sample_record *sample, bool alarmed)
     if (mt_peak_take(&now)) {
         timeline.peak_bytes = live;
         timeline.peak_end_ns = timeline_clock();
-        timeline.peak_took_ns = timeline.peak_end_ns - start;
+        timeline.peak_took_ns = timeline_cpu() - began;
     }
 }
 
@@ -245,9 +253,9 @@ static void timeline_tick(uint64_t now)
         if (memtrace_root->pid == mt_os_pid()) {
             struct mt_sample_record sample = {.monotonic_ns = now};
             bool alarmed = mt_load_relaxed(&mt_spans_alarm) == UINT64_MAX;
-            uint64_t start = timeline_clock();
+            uint64_t began = timeline_cpu();
             timeline_take(&sample);
-            uint64_t wait = (timeline_clock() - start) * RESTS;
+            uint64_t wait = (timeline_cpu() - began) * RESTS;
             if (sample.allocs)
                 timeline_peak(&sample, alarmed);
             if (now >= timeline.next_ns && timeline_ready()) {

@@ -8,7 +8,8 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 %C%_libmemtrace_preload_la_CPPFLAGS = $(PLAIN_CPPFLAGS)
 %C%_libmemtrace_preload_la_CFLAGS = $(PLAIN_CFLAGS) -O2 -g \
 	-fvisibility=hidden -ftls-model=initial-exec -fno-builtin \
-	-fno-strict-aliasing
+	-fno-strict-aliasing -fno-unroll-loops -fno-tree-vectorize \
+	-fno-tree-slp-vectorize
 %C%_libmemtrace_preload_la_LIBADD = heap/libheap.la %D%/libseldom.la
 %C%_libmemtrace_preload_la_LDFLAGS = -module -avoid-version -shared \
 	-Wl,-z,now -Wl,-z,defs -Wl,-fini= -Wl,--sort-section=name
