@@ -15,6 +15,7 @@
  * Where addresses cannot be chosen (below Valgrind), the range is mapped
  * without access, as a reservation of the common kind.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/os.h"

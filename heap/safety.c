@@ -3,6 +3,7 @@
  * The modes of safety.h.  Reports are made with no lock held, so that a
  * handler of SIGABRT may still allocate.
  */
+#include "heap/seldom.h"
 #include "heap/safety.h"
 
 #include <errno.h>

@@ -5,6 +5,7 @@
  * much, they are joined with their neighbours, and what is then larger than
  * any array is a hole: all of it but its first page goes to the kernel.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/debug.h"

@@ -5,6 +5,7 @@
  * committed for good, so that records never move and a reader can rely on
  * every address in them.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/box.h"
 #include "heap/layout.h"

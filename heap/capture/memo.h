@@ -14,7 +14,7 @@
 #define MT_MEMO_WORDS 160   /* words of an entry at most */
 #define MT_MEMO_ROUND 4     /* the last is repeated up to a multiple of this */
 #define MT_MEMO_SEGMENTS 12 /* pieces of a memo's memory */
-#define MT_MEMO_LEVELS 12    /* branches on the way to an entry, at most */
+#define MT_MEMO_LEVELS 12   /* branches on the way to an entry, at most */
 #define MT_MEMO_PLACES 128
 /* One of this many keys is tried where entries don't pay. */
 #define MT_MEMO_SAMPLE 16
