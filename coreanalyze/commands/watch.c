@@ -242,7 +242,7 @@ static bool watch_write(const struct watch *watch, pid_t pid, char **name,
         source->ops->resume(source);
     }
     /* What was read of a process that has ended since is not the reason. */
-    if (!ok && (ended || !watch_stat(pid, &rss, &start_time) ||
+    if (!ok && (ended || !watch_stat(pid, &rss, &start_time) || rss == 0 ||
                 (source && source->coverage.ended)))
         mt_fail(error, "it ended before it could be read");
     mt_model_free(model);
