@@ -64,37 +64,12 @@ bool mt_box_set(const char *pattern, size_t length)
 
 /* --- the file --- */
 
-static void box_say(const char *what, int number)
-{
-    char text[MT_BOX_NAME + 200];
-    struct mt_print out = {
-        .text = text, .size = sizeof text, .fd = mt_report_fd()};
-    mt_print(&out, "memtrace: no box: ");
-    mt_print(&out, mt_box.name[0] ? mt_box.name : mt_box.pattern);
-    mt_print(&out, what);
-    if (number) {
-        mt_print(&out, ": error ");
-        mt_print_u64(&out, (uint64_t)number);
-        mt_print(&out, number == ENOSPC   ? " (no space left on device)"
-                       : number == EACCES ? " (permission denied)"
-                       : number == ENOENT ? " (no such folder)"
-                                          : "");
-    }
-    mt_print(&out, "\n");
-    mt_print_flush(&out);
-}
-
 /* %p is the process; a name that is taken gets a number. */
 static bool box_expand(uint32_t number)
 {
     struct mt_print out = {.text = mt_box.name, .size = MT_BOX_NAME - 1};
-    for (const char *p = mt_box.pattern; *p; p++) {
-        if (p[0] == '%' && p[1] == 'p')
-            mt_print_u64(&out, mt_box.pid);
-        else
-            mt_print_bytes(&out, p, 1);
-        p += p[0] == '%' && (p[1] == 'p' || p[1] == '%');
-    }
+    struct mt_pattern_values values = {.pid = mt_box.pid};
+    mt_print_pattern(&out, mt_box.pattern, &values);
     if (number > 1) {
         mt_print(&out, ".");
         mt_print_u64(&out, number);
@@ -304,8 +279,10 @@ bool mt_box_start(void)
 {
     mt_box_on = mt_box_create();
     if (!mt_box_on)
-        box_say(errno == EMEDIUMTYPE ? ": not on a tmpfs, as /dev/shm is" : "",
-                errno == EMEDIUMTYPE ? 0 : errno);
+        mt_report_file(
+            "no box: ", mt_box.name[0] ? mt_box.name : mt_box.pattern,
+            errno == EMEDIUMTYPE ? ": not on a tmpfs, as /dev/shm is" : "",
+            errno == EMEDIUMTYPE ? 0 : errno);
     return mt_box_on;
 }
 

@@ -157,3 +157,46 @@ void mt_print_size(struct mt_print *out, uint64_t bytes)
                     (char)('0' + hundredths % 10), units[u]};
     mt_print_bytes(out, text, 4);
 }
+
+void mt_print_pattern(struct mt_print *out, const char *pattern,
+                      const struct mt_pattern_values *values)
+{
+    for (const char *p = pattern; *p; p++) {
+        char key = p[0] == '%' ? p[1] : '\0';
+        if (key == 'p')
+            mt_print_u64(out, values->pid);
+        else if (key == 'n' && values->name)
+            mt_print_bytes(out, values->name, values->name_bytes);
+        else if (key == 't' && values->seconds)
+            mt_print_u64(out, values->seconds);
+        else if (key == '%')
+            mt_print(out, "%");
+        else {
+            mt_print_bytes(out, p, 1);
+            continue;
+        }
+        p++;
+    }
+}
+
+void mt_report_file(const char *before, const char *name, const char *what,
+                    int number)
+{
+    char text[1224]; /* a line is one write */
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
+    mt_print(&out, "memtrace: ");
+    mt_print(&out, before);
+    mt_print(&out, name);
+    mt_print(&out, what);
+    if (number) {
+        mt_print(&out, ": error ");
+        mt_print_u64(&out, (uint64_t)number);
+        mt_print(&out, number == ENOSPC   ? " (no space left on device)"
+                       : number == EACCES ? " (permission denied)"
+                       : number == ENOENT ? " (no such folder)"
+                                          : "");
+    }
+    mt_print(&out, "\n");
+    mt_print_flush(&out);
+}

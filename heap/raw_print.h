@@ -32,4 +32,18 @@ void mt_print_start(void);
 /* Writes out what is collected (fd > 0). */
 void mt_print_flush(struct mt_print *);
 
+/* What the keys of a file's pattern stand for: %p the process, %n its name, %t
+ * the time in seconds since 1970.  A key without a value stays as it is. */
+struct mt_pattern_values {
+    uint64_t pid, seconds; /* seconds 0: none */
+    const char *name;      /* or NULL */
+    size_t name_bytes;
+};
+void mt_print_pattern(struct mt_print *, const char *pattern,
+                      const struct mt_pattern_values *);
+/* Reports "memtrace: <before><name><what>: error <number> (...)" in a line;
+ * number 0: none. */
+void mt_report_file(const char *before, const char *name, const char *what,
+                    int number);
+
 #endif

@@ -119,6 +119,19 @@ bool mt_parse_address(const struct mt_args *args, uint64_t *address,
 
 /* --- a whole command line --- */
 
+bool mt_arguments_take_second(void *arguments, const struct mt_args *args,
+                              struct mt_error *error)
+{
+    struct mt_arguments *common = arguments;
+    const char **place = common->target ? &common->second : &common->target;
+
+    if (*place)
+        return mt_fail(error, "%s: unexpected argument '%s'", args->argv[0],
+                       args->value);
+    *place = args->value;
+    return true;
+}
+
 /* In GDB the target is the inferior: the operand is left out. */
 static bool arguments_take_operand(const struct mt_session *session,
                                    const struct mt_command *command,

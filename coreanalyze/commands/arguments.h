@@ -36,7 +36,8 @@ struct mt_coredump_words {
 /* The first member, `common`, of every command's `struct arguments`. */
 struct mt_arguments {
     const char *target;
-    unsigned json; /* version; 0: none is wanted */
+    const char *second; /* target, of commands that take two */
+    unsigned json;      /* version; 0: none is wanted */
     bool folded;
     struct mt_style_arguments style;
     struct mt_debug_places places;
@@ -146,6 +147,11 @@ bool mt_arguments_read(struct mt_session *session,
                        const struct mt_command *command, int argc,
                        const char *const *argv, void *arguments, int *status,
                        struct mt_error *error);
+
+/* The `operand` of a command that takes a second target.  In GDB the first one
+ * is the inferior, and the operand is kept as the target. */
+bool mt_arguments_take_second(void *arguments, const struct mt_args *args,
+                              struct mt_error *error);
 
 /* The style that the arguments ask for, of text that goes to `out`. */
 bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,

@@ -13,7 +13,7 @@ struct arguments {
     struct mt_arguments common;
     struct mt_show_options show;
     struct mt_row_arguments rows;
-    const char *output, *format, *second;
+    const char *output, *format;
     bool stop, no_stop;
     struct mt_leaks_options leaks; /* of a format that searches */
 };
@@ -45,21 +45,6 @@ static const struct mt_option options[] = {
     MT_OPTION_COREDUMP,
     {0},
 };
-
-static bool cmd_export_take_operand(void *arguments, const struct mt_args *args,
-                                    struct mt_error *error)
-{
-    struct arguments *a = arguments;
-
-    if (!a->common.target) {
-        a->common.target = args->value; /* in GDB */
-        return true;
-    }
-    if (a->second)
-        return mt_fail(error, "export: unexpected argument '%s'", args->value);
-    a->second = args->value;
-    return true;
-}
 
 /* Writes with what a search from the roots finds. */
 static bool export_put(const struct arguments *a,
@@ -165,8 +150,8 @@ static int cmd_export_run(struct mt_session *session, int argc,
     a.leaks.show = a.show;
     if (format && format->searches)
         sides[1].leaks_options = &a.leaks;
-    ok = mt_sides_begin(session, "export", a.common.target, a.second, sides,
-                        names, error) &&
+    ok = mt_sides_begin(session, "export", a.common.target, a.common.second,
+                        sides, names, error) &&
          export_check(&a, format, names[0] != NULL, error);
     for (unsigned i = 0; ok && i < 2; i++)
         if (i == 1 || names[0])
@@ -205,6 +190,6 @@ const struct mt_command mt_command_export = {
         "speedscope have both, massif has two snapshots.\n",
     .options = options,
     .takes_target = true,
-    .operand = cmd_export_take_operand,
+    .operand = mt_arguments_take_second,
     .run = cmd_export_run,
 };

@@ -23,7 +23,7 @@ struct arguments {
     struct mt_arguments common;
     struct mt_leaks_options leaks;
     struct mt_row_arguments rows;
-    const char *output, *second;
+    const char *output;
     bool no_leaks, no_stop;
 };
 
@@ -48,21 +48,6 @@ static const struct mt_option options[] = {
     MT_OPTION_COREDUMP,
     {0},
 };
-
-static bool cmd_report_take_operand(void *arguments, const struct mt_args *args,
-                                    struct mt_error *error)
-{
-    struct arguments *a = arguments;
-
-    if (!a->common.target) {
-        a->common.target = args->value; /* in GDB */
-        return true;
-    }
-    if (a->second)
-        return mt_fail(error, "report: unexpected argument '%s'", args->value);
-    a->second = args->value;
-    return true;
-}
 
 /* --- the parts of the page --- */
 
@@ -263,8 +248,8 @@ static int cmd_report_run(struct mt_session *session, int argc,
     if (!a.no_leaks)
         sides[1].leaks_options = &a.leaks;
     ok = (a.output || mt_fail(error, "report: missing option -o FILE")) &&
-         mt_sides_begin(session, "report", a.common.target, a.second, sides,
-                        names, error);
+         mt_sides_begin(session, "report", a.common.target, a.common.second,
+                        sides, names, error);
     for (unsigned i = 0; ok && i < 2; i++)
         if (i == 1 || names[0])
             ok = mt_side_read(&sides[i], "report", names[i], &a.leaks.show,
@@ -292,6 +277,6 @@ const struct mt_command mt_command_report = {
         "is read once for the search; --no-leaks leaves that out.\n",
     .options = options,
     .takes_target = true,
-    .operand = cmd_report_take_operand,
+    .operand = mt_arguments_take_second,
     .run = cmd_report_run,
 };

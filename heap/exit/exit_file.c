@@ -56,26 +56,6 @@ void mt_exit_keep_default(void)
         keep = KEPT;
 }
 
-static void exit_file_say(const char *name, const char *what, int number)
-{
-    char text[MAX_NAME + 200];
-    struct mt_print out = {
-        .text = text, .size = sizeof text, .fd = mt_report_fd()};
-    mt_print(&out, "memtrace: ");
-    mt_print(&out, name);
-    mt_print(&out, what);
-    if (number) {
-        mt_print(&out, ": error ");
-        mt_print_u64(&out, (uint64_t)number);
-        mt_print(&out, number == ENOSPC   ? " (no space left on device)"
-                       : number == EACCES ? " (permission denied)"
-                       : number == ENOENT ? " (no such folder)"
-                                          : "");
-    }
-    mt_print(&out, "\n");
-    mt_print_flush(&out);
-}
-
 /* The pattern with the process's id for %p, its name for %n, and the time in
  * seconds for %t. */
 static bool exit_file_expand(char name[MAX_NAME], bool core, const char *end)
@@ -88,18 +68,13 @@ static bool exit_file_expand(char name[MAX_NAME], bool core, const char *end)
     for (size_t i = 0; i < length; i++)
         if (own[i] == '/')
             own[i] = '_';
-    for (const char *p = patterns[core]; *p; p++) {
-        char key = p[0] == '%' ? p[1] : '\0';
-        if (key == 'p')
-            mt_print_u64(&out, memtrace_root->pid);
-        else if (key == 'n')
-            mt_print_bytes(&out, own, length);
-        else if (key == 't')
-            mt_print_u64(&out, mt_os_realtime_ns() / 1000000000);
-        else
-            mt_print_bytes(&out, p, 1);
-        p += key == 'p' || key == 'n' || key == 't' || key == '%';
-    }
+    struct mt_pattern_values values = {
+        .pid = memtrace_root->pid,
+        .seconds = mt_os_realtime_ns() / 1000000000,
+        .name = own,
+        .name_bytes = length,
+    };
+    mt_print_pattern(&out, patterns[core], &values);
     mt_print(&out, end);
     if (out.length >= MAX_NAME - 1)
         return false;
@@ -137,7 +112,7 @@ static bool exit_file_write_named(struct mt_exit *a, const char *name,
     }
     if (!ok) {
         if (!a->why.kind || !failure_said)
-            exit_file_say(name, ": not written", a->problem);
+            mt_report_file("", name, ": not written", a->problem);
         failure_said = true;
         if (a->file >= 0)
             mt_kernel(SYS_unlink, part);
@@ -244,14 +219,15 @@ bool mt_exit_file_write(bool core, uint64_t sp, uint64_t pc,
     if (!exit_file_expand(name, core, "") ||
         !exit_file_expand(part, core, why ? ".early.part" : ".part") ||
         (why && !core && !exit_file_number(name))) {
-        exit_file_say(patterns[core], ": not written: the name is too long", 0);
+        mt_report_file("", patterns[core],
+                       ": not written: the name is too long", 0);
         errno = saved;
         return false;
     }
     struct mt_exit *a = mt_os_reserve(sizeof *a, 0);
     bool ready = a && mt_os_commit(a, sizeof *a);
     if (!ready) {
-        exit_file_say(name, ": not written", errno);
+        mt_report_file("", name, ": not written", errno);
     } else {
         a->core = core;
         a->sp = sp;
