@@ -4,6 +4,7 @@
  * texts, workers, errors.
  */
 #include "coreanalyze/base/error.h"
+#include "coreanalyze/base/fold.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
 #include "coreanalyze/base/string_set.h"
@@ -191,6 +192,40 @@ static void counts(void)
     CU_ASSERT_STRING_EQUAL(mt_plural(2), "s");
 }
 
+static void folds(void)
+{
+    static const struct {
+        unsigned width;
+        const char *text, *expected;
+    } cases[] = {
+        {10, "one two", "one two"},
+        {10, "one two three\n", "one two\n  three\n"},
+        {10, "  one  two three four", "  one  two\n    three\n    four"},
+        {7, "one two\none two", "one two\none two"},
+        {10, "abcdefghijklmn op", "abcdefghijklmn\n  op"},
+        {10, "\033[1mone\033[0m two", "\033[1mone\033[0m two"},
+        {7, "\xc3\xa4\xc3\xb6\xc3\xbc abc", "\xc3\xa4\xc3\xb6\xc3\xbc abc"},
+        {0, "one two three", "one two three"},
+        {10, "             deep one two", "             deep one two"},
+        {10, "\n\n", "\n\n"},
+        {10, "", ""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t bytes;
+        struct mt_fold fold;
+        FILE *out = open_memstream(&text, &bytes), *to;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+        to = mt_fold_begin(&fold, out, cases[i].width);
+        fputs(cases[i].text, to);
+        CU_ASSERT_PTR_EQUAL(mt_fold_end(&fold, to), out);
+        fclose(out);
+        CU_ASSERT_STRING_EQUAL(text, cases[i].expected);
+        free(text);
+    }
+}
+
 static const struct unit_test tests[] = {
     {"a search counts what is below and up to a key", searches},
     {"a table finds every item by its key, though hashes collide", tables},
@@ -199,5 +234,6 @@ static const struct unit_test tests[] = {
     {"an array grows with zeros, and stays when memory runs out", growth},
     {"an error is one line with a status", errors},
     {"a count has the right word", counts},
+    {"a line is folded at spaces, and keeps all of its words", folds},
 };
 UNIT_MAIN(tests)

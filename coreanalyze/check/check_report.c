@@ -11,6 +11,7 @@
 #include "coreanalyze/reports/print_leaks.h"
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/base/fold.h"
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
@@ -63,19 +64,10 @@ static void check_put_result(FILE *out, const struct mt_findings_process *p)
     }
 }
 
-static void check_put_head(struct mt_check *check,
-                           const struct mt_findings_process *p)
+static void check_put_text(FILE *out, const struct mt_findings_process *p)
 {
-    FILE *out = check->out;
     char title[300];
 
-    check->processes[p->result]++;
-    check->crashed += p->crash.core;
-    check->signalled += p->crash.signal != 0;
-    if (check->json)
-        check_put_json(&check->writer, p);
-    if (check->json || !is_printed(check, p))
-        return;
     fprintf(out, "memtrace check: process %u", p->pid);
     if (p->command) {
         fputs(" (", out);
@@ -95,6 +87,34 @@ static void check_put_head(struct mt_check *check,
     putc('\n', out);
 }
 
+static void check_put_head(struct mt_check *check,
+                           const struct mt_findings_process *p)
+{
+    struct mt_fold fold;
+
+    check->processes[p->result]++;
+    check->crashed += p->crash.core;
+    check->signalled += p->crash.signal != 0;
+    if (check->json)
+        check_put_json(&check->writer, p);
+    if (check->json || !is_printed(check, p))
+        return;
+    check_put_text(mt_fold_begin(&fold, check->out, check->columns), p);
+    mt_fold_end(&fold, check->out);
+}
+
+static void check_put_leaks(struct mt_check *check,
+                            const struct mt_report *report,
+                            const struct mt_leaks *leaks)
+{
+    struct mt_report folded = *report;
+    struct mt_fold fold;
+
+    folded.out = mt_fold_begin(&fold, report->out, check->columns);
+    mt_print_leaks_of(&folded, leaks);
+    mt_fold_end(&fold, report->out);
+}
+
 static void put_report(struct mt_check *check, const struct mt_report *report,
                        struct mt_leaks *leaks,
                        const struct mt_findings_process *p,
@@ -105,7 +125,7 @@ static void put_report(struct mt_check *check, const struct mt_report *report,
     if (check->json)
         mt_json_put_leaks(&check->writer, report, leaks, verdict);
     else if (check->verbose || p->result != MT_RESULT_PASSED)
-        mt_print_leaks_of(report, leaks);
+        check_put_leaks(check, report, leaks);
 }
 
 static void finish_process(struct mt_check *check)

@@ -20,6 +20,7 @@ struct mt_check {
     bool verbose;
     char why_untraced[100]; /* the program is not, or "" */
     struct mt_style style;  /* of the text */
+    unsigned columns;       /* of the terminal that `out` is, or 0 */
     bool unfollowed;        /* ptrace was refused, or not wanted */
     struct mt_resolver_options names;
     FILE *out;

@@ -186,6 +186,17 @@ static bool arguments_finish(struct mt_session *session,
     return true;
 }
 
+/* What a person reads in a terminal fits it, unless it is wanted whole. */
+static void arguments_fold(struct mt_session *session,
+                           const struct mt_arguments *common)
+{
+    unsigned columns = mt_terminal_columns(session->out);
+
+    if (columns && !common->json && !common->folded && !common->style.full &&
+        !common->style.width)
+        session->out = mt_fold_begin(&session->fold, session->out, columns);
+}
+
 bool mt_arguments_read(struct mt_session *session,
                        const struct mt_command *command, int argc,
                        const char *const *argv, void *arguments, int *status,
@@ -216,7 +227,11 @@ bool mt_arguments_read(struct mt_session *session,
             return false;
     }
     session->limits = ((const struct mt_arguments *)arguments)->limits;
-    return arguments_finish(session, arguments, &args, error);
+    if (!arguments_finish(session, arguments, &args, error))
+        return false;
+    if (command->takes_target)
+        arguments_fold(session, arguments);
+    return true;
 }
 
 struct mt_resolver_options

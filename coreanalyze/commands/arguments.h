@@ -156,6 +156,12 @@ bool mt_arguments_take_second(void *arguments, const struct mt_args *args,
 /* The style that the arguments ask for, of text that goes to `out`. */
 bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
                         struct mt_style *style, struct mt_error *error);
+/* The same, of what goes to the session's output. */
+bool mt_session_style(const struct mt_session *session,
+                      const struct mt_style_arguments *arguments,
+                      struct mt_style *style, struct mt_error *error);
+/* Columns of the terminal that `out` is; 0 if it is another file. */
+unsigned mt_terminal_columns(FILE *out);
 
 /* Makes the resolver of names. `places` must outlive it. */
 struct mt_resolver_options

@@ -150,6 +150,8 @@ static int check_program(struct arguments *a, char *const *program,
     if (!mt_arguments_style(&a->common.style, output.file, &a->check.style,
                             error))
         return MT_EXIT_ERROR;
+    if (!a->check.style.full && !a->common.json)
+        a->check.columns = mt_terminal_columns(output.file);
     status = run_program(a, program, preload, annotations, error);
     if (a->output) {
         struct mt_error close_error = {0};

@@ -222,7 +222,8 @@ static bool cmd_diff_prepare(struct comparison *c, struct mt_error *error)
     const struct arguments *a = c->arguments;
 
     c->report.out = c->sides[1].session.out;
-    if (!mt_arguments_style(&a->common.style, c->report.out, &c->style, error))
+    if (!mt_session_style(&c->sides[1].session, &a->common.style, &c->style,
+                          error))
         return false;
     c->report.from = c->moments[0];
     c->report.to = c->moments[1];

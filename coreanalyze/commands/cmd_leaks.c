@@ -272,7 +272,7 @@ static int cmd_leaks_run(struct mt_session *session, int argc,
                 : MT_STYLE_ROWS;
     if (mt_rows_begin(&a.rows, &a.row_arguments, &a.common, &a.leaks.show,
                       error) &&
-        mt_arguments_style(&a.common.style, session->out, &a.style, error) &&
+        mt_session_style(session, &a.common.style, &a.style, error) &&
         mt_policy_begin(&a.policy, error) &&
         mt_target_captured(session, "leaks", a.common.target, !a.no_stop,
                            &a.leaks.mark.scan, &target, error) &&

@@ -124,7 +124,7 @@ static bool cmd_map_print(struct mt_session *session, const struct arguments *a,
         .top = a->top,
     };
     bool ok =
-        mt_arguments_style(&a->common.style, session->out, &style, error) &&
+        mt_session_style(session, &a->common.style, &style, error) &&
         mt_memory_diff_run(models, maps, &diff, error) &&
         cmd_map_names(session, a, &reports[1], error) &&
         (!a->old || cmd_map_names(&(struct mt_session){.out = session->out}, a,

@@ -7,6 +7,7 @@
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print_block.h"
+#include "coreanalyze/reports/print_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -67,17 +68,21 @@ static void put_block(const struct mt_block_printer *w, uint32_t span,
 
 static void put_ref(const struct mt_block_printer *w, const struct mt_ref *ref)
 {
+    const struct mt_report line = {w->namer.model, NULL, w->namer.resolver,
+                                   w->out,         NULL, w->style};
     char *name;
+    int column = 0;
 
     if (ref->from_block) {
         put_block(w, ref->span, ref->index, ref->at);
     } else {
         name = name_ref(&w->namer, ref);
         if (ref->at)
-            fprintf(w->out, "0x%" PRIx64 ": ", ref->at);
+            column = fprintf(w->out, "0x%" PRIx64 ": ", ref->at);
         if (!name)
             mt_resolver_lacks(w->namer.resolver);
-        fprintf(w->out, "%s\n", name ? name : "?");
+        mt_put_in_line(&line, name ? name : "?", column);
+        putc('\n', w->out);
         free(name);
     }
 }
@@ -185,9 +190,8 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
         mt_arguments_names(session, &a->common.places);
     struct mt_block_printer w;
     struct mt_style style;
-    bool ok =
-        mt_arguments_style(&a->common.style, session->out, &style, error) &&
-        mt_refs_run(target->model, a->address, &a->refs, &refs, error);
+    bool ok = mt_session_style(session, &a->common.style, &style, error) &&
+              mt_refs_run(target->model, a->address, &a->refs, &refs, error);
 
     if (ok && !refs.live)
         ok = mt_fail(error,

@@ -53,7 +53,7 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
     struct mt_style style;
     bool ok;
 
-    if (!mt_arguments_style(&a->common.style, session->out, &style, error) ||
+    if (!mt_session_style(session, &a->common.style, &style, error) ||
         !mt_block_printer_begin(&w, target->model, &retained.roots, &names,
                                 &style, session->out, error))
         return false;

@@ -146,7 +146,7 @@ static bool cmd_show_print(struct mt_session *session,
                                session->out,  NULL, &style};
     bool ok;
 
-    if (!mt_arguments_style(&a->common.style, session->out, &style, error))
+    if (!mt_session_style(session, &a->common.style, &style, error))
         return false;
     resolver = report.resolver =
         mt_arguments_resolver(session, &a->common.places, target->model, error);

@@ -215,7 +215,7 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
                           error)) {
         status = MT_EXIT_ERROR;
         if ((a.n > 0 || mt_fail(error, "whatis: missing ADDRESS")) &&
-            mt_arguments_style(&a.common.style, session->out, &style, error) &&
+            mt_session_style(session, &a.common.style, &style, error) &&
             open_target(session, &a, &target, error) &&
             mt_roots_find(target.model, &all, &roots, error) &&
             mt_block_printer_begin(&printer, target.model, &roots, &names,

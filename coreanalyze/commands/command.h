@@ -7,6 +7,7 @@
 #define MT_COMMAND_H
 
 #include "coreanalyze/analyses/verdict.h"
+#include "coreanalyze/base/fold.h"
 #include "coreanalyze/snapshot/model.h"
 #include "coreanalyze/commands/options.h"
 #include "coreanalyze/names/resolve.h"
@@ -26,6 +27,7 @@ struct mt_session {
     struct mt_source *target; /* GDB's; NULL: the command line names one */
     uint64_t root_symbol;     /* address of memtrace_root in it, or 0 */
     FILE *out;
+    struct mt_fold fold; /* `out` leads through it to a terminal, or not */
     const struct mt_progress *progress; /* or NULL */
     mt_name_hook *name_hook;            /* or NULL */
     void *name_context;

@@ -53,6 +53,7 @@ int mt_session_run(struct mt_session *session, int argc,
     }
     session->ended = 0;
     status = command->run(session, argc, argv, error);
+    session->out = mt_fold_end(&session->fold, session->out);
     if (session->ended == 0 || status == MT_EXIT_ERROR)
         return status;
     mt_fail(error,

@@ -13,19 +13,25 @@
 
 #define STYLE_USUAL_WIDTH 80
 
-static unsigned terminal_width(FILE *out)
+unsigned mt_terminal_columns(FILE *out)
 {
     const char *columns = getenv("COLUMNS");
     struct winsize size;
     int fd = fileno(out);
     unsigned n = columns ? (unsigned)strtoul(columns, NULL, 10) : 0;
 
-    if (fd >= 0 && isatty(fd)) {
-        if (n == 0 && ioctl(fd, TIOCGWINSZ, &size) == 0)
-            n = size.ws_col;
-        return n ? n : STYLE_USUAL_WIDTH;
-    }
-    return STYLE_USUAL_WIDTH;
+    if (fd < 0 || !isatty(fd))
+        return 0;
+    if (n == 0 && ioctl(fd, TIOCGWINSZ, &size) == 0)
+        n = size.ws_col;
+    return n ? n : STYLE_USUAL_WIDTH;
+}
+
+static unsigned terminal_width(FILE *out)
+{
+    unsigned columns = mt_terminal_columns(out);
+
+    return columns ? columns : STYLE_USUAL_WIDTH;
 }
 
 /* Does the locale of the environment have UTF-8? */
@@ -84,4 +90,13 @@ bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
         .ellipsis = has_utf8() ? "\xe2\x80\xa6" : "...",
     };
     return true;
+}
+
+bool mt_session_style(const struct mt_session *session,
+                      const struct mt_style_arguments *arguments,
+                      struct mt_style *style, struct mt_error *error)
+{
+    FILE *out = session->fold.kept ? session->fold.real : session->out;
+
+    return mt_arguments_style(arguments, out, style, error);
 }
