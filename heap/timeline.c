@@ -41,6 +41,7 @@
 #define FIRST_ALARM (UINT64_C(4) << 20) /* bytes of spans */
 #define RESTS UINT64_C(100)             /* times as long as a sample takes */
 #define GROUP 32u                       /* spans, whose records are a page */
+#define MOST_STACK 1024                 /* bytes, of the thread that it is on */
 #define MOST_GROUPS ((UINT64_C(1) << 18) / GROUP)
 
 static struct {
@@ -93,7 +94,7 @@ static uint64_t timeline_count(struct live_sum *sum)
 /* --- resident memory --- */
 
 /* Bytes; 0: not known. */
-static uint64_t timeline_resident(void)
+static MT_NOINLINE uint64_t timeline_resident(void)
 {
     char text[128], *at = text;
     uint64_t pages = 0;
@@ -165,7 +166,7 @@ static uint64_t timeline_cpu(void)
     return mt_os_ns(&t);
 }
 
-static void timeline_take(struct mt_sample_record *sample)
+static MT_NOINLINE void timeline_take(struct mt_sample_record *sample)
 {
     struct live_sum live = {0};
     timeline_heaps(sample);
@@ -194,7 +195,7 @@ static bool timeline_ready(void)
     return timeline.samples != NULL;
 }
 
-static void timeline_keep(struct mt_sample_record *sample)
+static MT_NOINLINE void timeline_keep(struct mt_sample_record *sample)
 {
     sample->resident = timeline_resident();
     if (timeline.n == MT_SAMPLES)
@@ -207,7 +208,8 @@ static void timeline_keep(struct mt_sample_record *sample)
 /* A new peak is taken at every alarm; otherwise when it is an eighth larger
  * than the last, or by less, when a hundred times as long has passed as that
  * took. */
-static void timeline_peak(const struct mt_sample_record *sample, bool alarmed)
+static MT_NOINLINE void timeline_peak(const struct mt_sample_record *sample,
+                                      bool alarmed)
 {
     uint64_t live = sample->live_bytes, had = timeline.peak_bytes;
     uint64_t start = timeline_clock(), began = timeline_cpu();
@@ -237,16 +239,11 @@ static void timeline_arm(const struct mt_sample_record *sample)
     mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
 }
 
-/* A thread that may be allowed few system calls takes no samples; neither does
- * a child of vfork(), whose memory is another's.  No handler of a signal may
- * leave this in the middle. */
-static void timeline_tick(uint64_t now)
+/* No handler of a signal may leave this in the middle. */
+static MT_NOINLINE void timeline_sample(uint64_t now)
 {
     const uint64_t all_signals = UINT64_MAX;
     uint64_t signals;
-    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any) || !mt_started() ||
-        mt_load_relaxed(&timeline.busy))
-        return;
     int saved = errno;
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, &signals, 8);
     if (!__atomic_exchange_n(&timeline.busy, 1, __ATOMIC_ACQUIRE)) {
@@ -271,6 +268,24 @@ static void timeline_tick(uint64_t now)
     }
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &signals, NULL, 8);
     errno = saved;
+}
+
+/* Is what a sample and a peak take of the stack there?  A coroutine may have
+ * little more than malloc needs. */
+static bool timeline_fits(void)
+{
+    const char *here = __builtin_frame_address(0);
+    return mt_os_readable(here - MOST_STACK, MOST_STACK);
+}
+
+/* A thread that may be allowed few system calls takes no samples; neither does
+ * one on a small stack, nor a child of vfork(), whose memory is another's.  The
+ * next tick of another does. */
+static void timeline_tick(uint64_t now)
+{
+    if (!mt_sandbox.level && !mt_load_relaxed(&mt_sandbox_any) &&
+        mt_started() && !mt_load_relaxed(&timeline.busy) && timeline_fits())
+        timeline_sample(now);
 }
 
 void mt_timeline_start(void)

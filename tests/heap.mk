@@ -42,6 +42,9 @@ UNIT_TESTS += %D%/unit_threads
 %C%_unit_threads_SOURCES = %D%/unit_threads.c
 %C%_unit_threads_CFLAGS = $(AM_CFLAGS) -O2
 %C%_unit_threads_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
+UNIT_TESTS += %D%/unit_maps
+%C%_unit_maps_SOURCES = %D%/unit_maps.c
+%C%_unit_maps_LDADD = heap/libheap.la $(CUNIT_LIBS) -lpthread
 LONG_TESTS += %D%/tsan
 
 # The heap's threads under ThreadSanitizer, without the rest of check-long.

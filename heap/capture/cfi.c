@@ -75,26 +75,26 @@ static MT_NOINLINE bool read_cie(const uint8_t *at, const uint8_t *limit,
     struct record record;
     if (!read_record(at, limit, &record) || record.id != 0)
         return false;
-    struct mt_cursor c = record.body;
+    struct mt_cursor *c = &record.body;
     *cie = (struct mt_cfi_cie){.program_end = record.next};
-    uint8_t version = mt_read_u8(&c);
-    const char *letters = (const char *)c.at;
-    while (mt_cursor_room(&c, 1) && *c.at)
-        c.at++;
-    mt_read_u8(&c);
+    uint8_t version = mt_read_u8(c);
+    const char *letters = (const char *)c->at;
+    while (mt_cursor_room(c, 1) && *c->at)
+        c->at++;
+    mt_read_u8(c);
     if (version == 4) {
-        if (mt_read_u8(&c) != 8 || mt_read_u8(&c) != 0)
+        if (mt_read_u8(c) != 8 || mt_read_u8(c) != 0)
             return false; /* address and segment sizes */
     } else if (version != 1 && version != 3) {
         return false;
     }
-    cie->code_align = mt_read_uleb(&c);
-    cie->data_align = mt_read_sleb(&c);
-    cie->return_column = version == 1 ? mt_read_u8(&c) : mt_read_uleb(&c);
-    if (c.bad || !read_cie_augmentation(&c, letters, cie))
+    cie->code_align = mt_read_uleb(c);
+    cie->data_align = mt_read_sleb(c);
+    cie->return_column = version == 1 ? mt_read_u8(c) : mt_read_uleb(c);
+    if (c->bad || !read_cie_augmentation(c, letters, cie))
         return false;
-    cie->program = c.at;
-    return !c.bad && cie->return_column == MT_REG_RIP;
+    cie->program = c->at;
+    return !c->bad && cie->return_column == MT_REG_RIP;
 }
 
 /* The end of what can be read from `at` on; `at` itself: nothing. */
