@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
 	%D%/diff.c %D%/diff.h %D%/dominators.c %D%/dominators.h \
-	%D%/memory_diff.c %D%/memory_diff.h %D%/memory_map.c %D%/memory_map.h %D%/memory_pieces.c \
+	%D%/memory_diff.c %D%/memory_diff.h %D%/memory_map.c %D%/memory_map.h \
+	%D%/memory_of_trace.c %D%/memory_pieces.c %D%/memory_rows.c %D%/memory_rows.h \
 	%D%/memory_pieces.h %D%/leak_kind.c %D%/leak_kind.h %D%/leaks.c %D%/leaks.h \
 	%D%/merged_graph.c %D%/merged_graph.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \

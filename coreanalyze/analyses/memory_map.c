@@ -8,23 +8,13 @@
  */
 #include "coreanalyze/analyses/memory_map.h"
 #include "coreanalyze/analyses/memory_pieces.h"
-#include "coreanalyze/base/memory.h"
+#include "coreanalyze/analyses/memory_rows.h"
 #include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PAGE UINT64_C(4096)
-
-const char *const mt_memory_kind_names[MT_N_MEMORY_KINDS] = {
-    "asked", "free",  "trace",  "anonymous", "break",   "stacks",
-    "data",  "files", "shared", "devices",   "unknown",
-};
-const char *const mt_memory_kind_texts[MT_N_MEMORY_KINDS] = {
-    "heap: asked for", "heap: free, rounding", "trace",       "anonymous",
-    "program break",   "thread stacks",        ".data, .bss", "files",
-    "shared memory",   "devices, kernel",      "unknown",
-};
 
 /* Which pages of a heap's region are resident: a bit for each. */
 struct heap_pages {
@@ -39,100 +29,12 @@ struct map_builder {
     struct mt_memory_pieces pieces;
     struct mt_mapping_use *uses; /* of each mapping, and one more */
     struct heap_pages *heaps;    /* of the model's regions, in order */
-    size_t capacity;             /* of the rows */
     const struct mt_mapping *mapping;
     size_t first_row;   /* of the mapping */
     uint64_t part_file; /* of the part that is measured */
     uint64_t part_own, part_swapped;
     struct heap_pages *part_heap;
 };
-
-/* --- rows --- */
-
-static bool row_add(struct map_builder *b, const struct mt_memory_row *row)
-{
-    struct mt_memory_map *map = b->map;
-
-    if (!mt_grow(&map->rows, &b->capacity, map->n_rows + 1, sizeof *map->rows))
-        return false;
-    map->rows[map->n_rows++] = *row;
-    return true;
-}
-
-static int compare_names(const char *x, const char *y)
-{
-    if (!x || !y)
-        return (x != NULL) - (y != NULL);
-    return strcmp(x, y);
-}
-
-/* Memory without a name is told apart by its address. */
-static bool row_is_alone(const struct mt_memory_row *row)
-{
-    return !row->name && row->stack == 0 && row->kind != MT_MEMORY_TRACE;
-}
-
-static int row_by_origin(const void *a, const void *b)
-{
-    const struct mt_memory_row *x = a, *y = b;
-    int order = compare_names(x->name, y->name);
-
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    if (x->stack != y->stack)
-        return x->stack < y->stack ? -1 : 1;
-    if (order == 0 && x->tid != y->tid)
-        return x->tid < y->tid ? -1 : 1;
-    if (order == 0)
-        return x->address < y->address ? -1 : x->address > y->address;
-    return order;
-}
-
-static int row_by_size(const void *a, const void *b)
-{
-    const struct mt_memory_row *x = a, *y = b;
-
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    if (x->sum.resident != y->sum.resident)
-        return x->sum.resident > y->sum.resident ? -1 : 1;
-    if (x->sum.size != y->sum.size)
-        return x->sum.size > y->sum.size ? -1 : 1;
-    return row_by_origin(a, b);
-}
-
-static bool rows_same(const struct mt_memory_row *x,
-                      const struct mt_memory_row *y)
-{
-    return x->kind == y->kind && x->stack == y->stack && x->tid == y->tid &&
-           compare_names(x->name, y->name) == 0 && !row_is_alone(x);
-}
-
-static void sum_add(struct mt_memory_sum *sum, const struct mt_memory_sum *more)
-{
-    sum->resident += more->resident;
-    sum->swapped += more->swapped;
-    sum->size += more->size;
-}
-
-static void rows_merge(struct mt_memory_map *map)
-{
-    size_t kept = 0;
-
-    if (map->n_rows == 0)
-        return;
-    qsort(map->rows, map->n_rows, sizeof *map->rows, row_by_origin);
-    for (size_t i = 1; i < map->n_rows; i++) {
-        struct mt_memory_row *row = &map->rows[kept];
-        if (!rows_same(row, &map->rows[i])) {
-            map->rows[++kept] = map->rows[i];
-            continue;
-        }
-        row->count += map->rows[i].count;
-        sum_add(&row->sum, &map->rows[i].sum);
-    }
-    map->n_rows = kept + 1;
-}
 
 /* --- mappings, part by part --- */
 
@@ -191,7 +93,7 @@ static bool part_add_row(struct map_builder *b, uint64_t start, uint64_t end,
     row.sum.resident = bytes;
     row.sum.size = first ? end - start : 0;
     row.sum.swapped = first ? b->part_swapped : 0;
-    return row_add(b, &row);
+    return mt_memory_row_add(b->map, &row);
 }
 
 static bool part_measure(struct map_builder *b, uint64_t start, uint64_t end,
@@ -214,7 +116,7 @@ static bool part_measure(struct map_builder *b, uint64_t start, uint64_t end,
         row.sum.resident = b->part_file + b->part_own;
         row.sum.swapped = b->part_swapped;
         row.sum.size = end - start;
-        ok = row_add(b, &row);
+        ok = mt_memory_row_add(b->map, &row);
     } else {
         ok = part_add_row(b, start, end, false) &&
              part_add_row(b, start, end, true);
@@ -247,7 +149,7 @@ static bool mapping_settle(struct map_builder *b)
                                     .address = b->mapping->start};
         row.sum.resident = wanted - got;
         map->unlisted += wanted - got;
-        return row_add(b, &row);
+        return mt_memory_row_add(b->map, &row);
     }
     excess = got - wanted;
     map->uncounted += excess;
@@ -361,7 +263,7 @@ static bool asked_rows(struct map_builder *b, const uint64_t *resident,
             row.sum.size = take_bytes(&from->sum.size, bytes[h]);
         }
         b->map->asked_bytes += bytes[h];
-        if (!row_add(b, &row))
+        if (!mt_memory_row_add(b->map, &row))
             return false;
     }
     return true;
@@ -418,10 +320,10 @@ static bool map_measure(struct map_builder *b, struct mt_error *error)
         struct mt_memory_row row = {.kind = MT_MEMORY_UNKNOWN,
                                     .name = "(mapped while it was read)"};
         row.sum.resident = b->uses[source->n_mappings].resident;
-        if (!row_add(b, &row))
+        if (!mt_memory_row_add(b->map, &row))
             return mt_no_memory(error, "the map of the memory");
     }
-    rows_merge(map);
+    mt_memory_rows_merge(map);
     return !b->model || asked_measure(b, error);
 }
 
@@ -440,12 +342,7 @@ static bool map_build(struct map_builder *b, struct mt_error *error)
         !map_measure(b, error))
         return false;
     map->unknown_stacks = b->pieces.unknown_stacks;
-    if (map->n_rows > 0)
-        qsort(map->rows, map->n_rows, sizeof *map->rows, row_by_size);
-    for (size_t i = 0; i < map->n_rows; i++) {
-        sum_add(&map->sums[map->rows[i].kind], &map->rows[i].sum);
-        sum_add(&map->all, &map->rows[i].sum);
-    }
+    mt_memory_rows_finish(map);
     return true;
 }
 
@@ -461,11 +358,13 @@ bool mt_memory_map_run(struct mt_source *source, struct mt_model *model,
     bool ok;
 
     memset(map, 0, sizeof *map);
+    if (source->process.mini && model)
+        return mt_memory_map_of_trace(model, map, error);
     if (!mt_memory_map_can(source))
         return mt_fail(error,
                        source->process.mini
-                           ? "a mini-core has the trace alone: its process's "
-                             "memory is not known"
+                           ? "a mini-core has the trace alone, and it cannot "
+                             "be read"
                            : "the pages of this target are not known");
     ok = map_build(&b, error);
     if (!ok)
@@ -476,10 +375,4 @@ bool mt_memory_map_run(struct mt_source *source, struct mt_model *model,
     free(b.uses);
     mt_memory_pieces_free(&b.pieces);
     return ok;
-}
-
-void mt_memory_map_free(struct mt_memory_map *map)
-{
-    free(map->rows);
-    memset(map, 0, sizeof *map);
 }

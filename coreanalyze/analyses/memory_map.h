@@ -43,7 +43,7 @@ struct mt_memory_row {
 
 struct mt_memory_map {
     struct mt_memory_row *rows; /* by kind, then the largest first */
-    size_t n_rows;
+    size_t n_rows, capacity;
     struct mt_memory_sum sums[MT_N_MEMORY_KINDS];
     struct mt_memory_sum all;
     uint64_t asked_bytes;    /* of live blocks, resident or not */
@@ -52,6 +52,11 @@ struct mt_memory_map {
     uint64_t unlisted;       /* bytes in Rss, but not in the page table */
     uint64_t unknown_stacks; /* threads whose stack was not found */
     bool measured; /* the kernel's figures; otherwise what a core has */
+    /* The target has the trace alone: what is mapped stands for what is
+     * resident.  `last_rss` is the process's, when it took its last sample
+     * with one, or wrote the file; 0: not known. */
+    bool of_trace;
+    uint64_t last_rss, last_rss_ns;
 };
 
 /* `model` may be NULL: there is no traced heap.  False with `error` filled if
@@ -59,7 +64,8 @@ struct mt_memory_map {
 bool mt_memory_map_run(struct mt_source *source, struct mt_model *model,
                        struct mt_memory_map *map, struct mt_error *error);
 void mt_memory_map_free(struct mt_memory_map *map);
-/* True if the source shows which memory is resident. */
+/* True if the source shows which memory is resident.  The map of a mini-core
+ * or a black box has what its trace knows of. */
 bool mt_memory_map_can(const struct mt_source *source);
 
 #endif

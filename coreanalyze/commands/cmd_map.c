@@ -158,6 +158,10 @@ static int cmd_map_run(struct mt_session *session, int argc,
         other.target = NULL;
         ok = cmd_map_take(&other, &a, a.old, &old, error);
     }
+    if (ok && a.old && now.map.of_trace != old.map.of_trace)
+        ok = mt_fail(error, "map: one of the two is a trace alone, where what "
+                            "was resident is not known: save a whole core to "
+                            "compare with");
     ok = ok && cmd_map_print(session, &a, &now, &old, error);
     mt_memory_map_free(&now.map);
     mt_memory_map_free(&old.map);
@@ -177,8 +181,11 @@ const struct mt_command mt_command_map = {
         "memory by its stack or name, the program break, stacks of threads,\n"
         ".data and .bss, files, shared memory, devices, and unknown.  Of a\n"
         "live process the kinds add up to the kernel's figure, Rss in\n"
-        "/proc/PID/smaps; of a core, to the bytes in the file.  The process\n"
-        "needs no traced heap; it is stopped while it is read.\n",
+        "/proc/PID/smaps; of a core, to the bytes in the file.  Of a\n"
+        "mini-core or a black box, the map has what the trace knows, as it "
+        "was\n"
+        "mapped.  The process needs no traced heap; it is stopped while it is\n"
+        "read.\n",
     .options = options,
     .takes_target = true,
     .run = cmd_map_run,

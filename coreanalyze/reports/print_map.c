@@ -16,7 +16,14 @@
 /* Of what the bytes are. */
 static const char *map_of(const struct mt_map_report *r)
 {
-    return r->map->measured ? "RSS" : "in the core";
+    return r->map->measured   ? "RSS"
+           : r->map->of_trace ? "known to the trace"
+                              : "in the core";
+}
+
+static const char *map_column(const struct mt_map_report *r)
+{
+    return r->map->measured ? "RSS" : r->map->of_trace ? "Mapped" : "In core";
 }
 
 static unsigned map_percent(uint64_t part, uint64_t all)
@@ -59,8 +66,8 @@ static void map_put_sums(const struct mt_map_report *r)
 {
     FILE *out = r->report->out;
 
-    fprintf(out, "\n%9s %5s %9s %9s%s\n", r->map->measured ? "RSS" : "In core",
-            "%", "Size", "Swapped", r->old ? "    Change" : "");
+    fprintf(out, "\n%9s %5s %9s %9s%s\n", map_column(r), "%", "Size", "Swapped",
+            r->old ? "    Change" : "");
     for (unsigned kind = 0; kind < MT_N_MEMORY_KINDS; kind++)
         if (r->map->sums[kind].size || r->map->sums[kind].resident ||
             (r->old && r->old->sums[kind].resident))
@@ -127,8 +134,7 @@ static void map_put_rows(const struct mt_map_report *r)
 
     if (r->top && n > r->top)
         n = (size_t)r->top;
-    fprintf(out, "\n%9s %9s %6s%s  %-9s  %s\n",
-            r->map->measured ? "RSS" : "In core", "Size", "Parts",
+    fprintf(out, "\n%9s %9s %6s%s  %-9s  %s\n", map_column(r), "Size", "Parts",
             r->old ? "    Change" : "", "Kind", "Origin");
     for (size_t i = 0; i < diff->n; i++) {
         int64_t more = mt_memory_change(&diff->pairs[i]);
@@ -173,7 +179,11 @@ static void map_put_notes(const struct mt_map_report *r)
     } else {
         mt_print_notes(r->report, "  note: ");
     }
-    if (source->process.kind == MT_SOURCE_CORE)
+    if (map->of_trace)
+        fputs("  note: of what was mapped, not of what was resident: files, "
+              "stacks and .data are not in a trace\n",
+              out);
+    else if (source->process.kind == MT_SOURCE_CORE)
         fputs("  note: a core does not have all pages, and some that were "
               "never used: these are not the kernel's figures\n",
               out);
@@ -195,6 +205,27 @@ static void map_put_notes(const struct mt_map_report *r)
                  map->unknown_stacks);
 }
 
+/* What is known of the rest. */
+static void map_put_last_rss(const struct mt_map_report *r)
+{
+    const struct mt_model *model = r->report->model;
+    const struct mt_memory_map *map = r->map;
+    char text[MT_FIGURE_BYTES];
+
+    if (!map->of_trace)
+        return;
+    if (!map->last_rss) {
+        fputs("  RSS: not known\n", r->report->out);
+        return;
+    }
+    fprintf(r->report->out,
+            "  RSS: %s when it was last looked at, %.1f s after the start",
+            mt_figure(r->report, map->last_rss, text),
+            (double)map->last_rss_ns / 1e9);
+    fprintf(r->report->out, "; the trace ends at %.1f s\n",
+            (double)model->now_ns / 1e9);
+}
+
 void mt_print_map(const struct mt_map_report *r)
 {
     const struct mt_process *process = &r->source->process;
@@ -213,6 +244,7 @@ void mt_print_map(const struct mt_map_report *r)
         fprintf(out, ", at most %s",
                 mt_figure(r->report, process->peak_rss_bytes, text));
     putc('\n', out);
+    map_put_last_rss(r);
     map_put_sums(r);
     map_put_rows(r);
     map_put_notes(r);
@@ -324,6 +356,11 @@ void mt_print_map_json(const struct mt_map_report *r)
     map_json_target(&json, r);
     mt_json_bool(&json, "traced", r->report->model != NULL);
     mt_json_bool(&json, "measured", map->measured);
+    if (map->of_trace) {
+        mt_json_bool(&json, "of_trace", true);
+        mt_json_u64(&json, "last_rss_bytes", map->last_rss);
+        mt_json_seconds(&json, "last_rss_s", (double)map->last_rss_ns / 1e9);
+    }
     map_json_sum(&json, r, &map->all, r->old ? &r->old->all : NULL);
     mt_json_u64(&json, "asked_bytes", map->asked_bytes);
     mt_json_u64(&json, "huge_bytes", map->huge_bytes);
