@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parts of the symbolizer that need no files: names, spans, strings, lists. */
+/* Parts of the symbolizer that need no files: names, spans, strings, lists;
+ * and the symbols of this program. */
 #include "coreanalyze/symbols/dwarf_ranges.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
+#include "coreanalyze/symbols/symbolize_symtab.h"
 #include "coreanalyze/base/string_set.h"
 #include "tests/unit.h"
 
@@ -263,6 +265,43 @@ static void new_file_table(void)
     expect_file(&sections, 0, NULL, NULL);
 }
 
+/* A table answers its first questions before it is sorted, and by the same
+ * rules. */
+static void unsorted_symbols(void)
+{
+    struct mt_error error;
+    struct mt_elf *elf = mt_elf_open("/proc/self/exe", &error);
+    struct mt_symtab *sorted, *fresh = NULL;
+    uint64_t start = (uint64_t)(uintptr_t)&unsorted_symbols & 0xfff;
+    size_t named = 0, differ = 0;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(elf);
+    const struct mt_elf_section *text = mt_elf_find(elf, ".text");
+    sorted = mt_symtab_read(elf, false);
+    CU_ASSERT_FATAL(sorted && text && text->bytes > 0);
+    for (size_t i = 0; i < 100; i++)
+        mt_symtab_find(sorted, text->address + i);
+    for (size_t i = 0; i < 2000; i++) {
+        uint64_t pc =
+            text->address - 64 + (start + i * 977) % (text->bytes + 128);
+        const struct mt_symtab_entry *one = mt_symtab_find(sorted, pc), *other;
+
+        if (i % 20 == 0) {
+            mt_symtab_free(fresh);
+            fresh = mt_symtab_read(elf, false);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(fresh);
+        }
+        other = mt_symtab_find(fresh, pc);
+        named += one != NULL;
+        differ += !one != !other || (one && strcmp(one->name, other->name));
+    }
+    CU_ASSERT(named > 1000);
+    CU_ASSERT_EQUAL(differ, 0);
+    mt_symtab_free(fresh);
+    mt_symtab_free(sorted);
+    mt_elf_close(elf);
+}
+
 static const struct unit_test tests[] = {
     {"names of C++ and Rust", demangling},
     {"mangled names that would fill memory", demangling_bombs},
@@ -272,6 +311,7 @@ static const struct unit_test tests[] = {
     {"file names of DWARF 4", old_file_table},
     {"file names of DWARF 5", new_file_table},
     {"each string once", strings},
+    {"symbols before their table is sorted", unsorted_symbols},
 };
 
 UNIT_MAIN(tests)

@@ -5,4 +5,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/namer.c %D%/namer.h %D%/resolve.c %D%/resolve.h \
 	%D%/stack_frames.c %D%/stack_frames.h %D%/variables.c \
 	%D%/variables.h \
-	%D%/short_name.c %D%/short_name.h
+	%D%/short_name.c %D%/short_name.h \
+	%D%/system_library.c %D%/system_library.h

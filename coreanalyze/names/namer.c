@@ -6,8 +6,8 @@
 #include "coreanalyze/names/namer.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/names/frame_text.h"
-#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/names/stack_frames.h"
+#include "coreanalyze/names/system_library.h"
 
 #include <elf.h>
 #include <inttypes.h>

@@ -7,6 +7,7 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/base/table.h"
+#include "coreanalyze/names/system_library.h"
 #include "coreanalyze/symbols/symbolize.h"
 
 #include <elf.h>
@@ -22,7 +23,7 @@ struct entry {
     const struct mt_module *module;
     struct mt_frame *frames;
     size_t n;
-    bool exact, signal_frame;
+    bool exact, brief, signal_frame;
 };
 
 struct mt_resolver {
@@ -150,7 +151,7 @@ static bool resolve_match(const void *items, size_t item, const void *key)
     const struct entry *one = (const struct entry *)items + item, *other = key;
 
     return one->pc == other->pc && one->module == other->module &&
-           one->exact == other->exact;
+           one->exact == other->exact && one->brief == other->brief;
 }
 
 static bool resolve_match_module(const void *items, size_t item,
@@ -284,6 +285,18 @@ static bool is_signal_frame(struct mt_resolver *resolver,
            memcmp(code, eax, sizeof eax) == 0;
 }
 
+/* The function by the symbol tables; they may know none. */
+static bool resolve_function(struct mt_resolver *resolver,
+                             const struct mt_module *module,
+                             const struct entry *entry, struct mt_frame *frame)
+{
+    struct mt_symbol_module m = symbol_module(resolver, module);
+
+    frame->function = mt_symbolize_plain(
+        resolver->symbolizer, &m, entry->pc - module->load_bias, !entry->exact);
+    return frame->function != NULL;
+}
+
 static size_t resolve_look_up(struct mt_resolver *resolver,
                               const struct mt_module *module,
                               const struct entry *entry,
@@ -297,6 +310,8 @@ static size_t resolve_look_up(struct mt_resolver *resolver,
         frames[0].function = "<signal handler called>";
         return 1;
     }
+    if (entry->brief && resolve_function(resolver, module, entry, &frames[0]))
+        return 1;
     if (module) {
         struct mt_symbol_module m = symbol_module(resolver, module);
         n = mt_symbolize(resolver->symbolizer, &m,
@@ -346,8 +361,8 @@ static const struct entry *resolve_add(struct mt_resolver *resolver,
     return &resolver->entries[resolver->n_entries++];
 }
 
-struct mt_resolved mt_resolve(struct mt_resolver *resolver,
-                              const struct mt_pc *at)
+static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
+                                     const struct mt_pc *at, bool brief)
 {
     uint64_t pc = at->exact ? at->pc : at->pc - 1;
     const struct mt_module *module =
@@ -355,7 +370,9 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
                         : mt_source_module(resolver->source, pc);
     const struct entry key = {.pc = at->pc,
                               .module = resolve_keep(resolver, module),
-                              .exact = at->exact};
+                              .exact = at->exact,
+                              .brief = brief && module && module->path &&
+                                       mt_module_is_library(module->path)};
     size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
                              resolver->entries, &key);
     const struct entry *entry =
@@ -367,6 +384,18 @@ struct mt_resolved mt_resolve(struct mt_resolver *resolver,
     resolver->no_memory = true;
     resolve_describe(key.module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
+}
+
+struct mt_resolved mt_resolve(struct mt_resolver *resolver,
+                              const struct mt_pc *at)
+{
+    return resolve_pc(resolver, at, false);
+}
+
+struct mt_resolved mt_resolve_brief(struct mt_resolver *resolver,
+                                    const struct mt_pc *at)
+{
+    return resolve_pc(resolver, at, true);
 }
 
 bool mt_resolver_bytes(struct mt_resolver *resolver,

@@ -79,6 +79,10 @@ struct mt_resolved {
 };
 /* The frames of a program counter, valid until the resolver is freed. */
 struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
+/* The same, but of a library of the system (mt_module_is_library) the function
+ * alone, by the name that programs call it: no line and no inlined calls, whose
+ * debug information is most of what a short report would cost. */
+struct mt_resolved mt_resolve_brief(struct mt_resolver *, const struct mt_pc *);
 
 /* Bytes of a module's file by their address in memory less the load bias; false
  * without a file that is known to be the one that ran. */

@@ -9,6 +9,7 @@
  */
 #include "coreanalyze/names/short_name.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/names/system_library.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -315,11 +316,6 @@ static const char *const starts[] = {"_start",
                                      "_dl_start_user",
                                      "execute_native_thread_routine",
                                      NULL};
-static const char *const libraries[] = {
-    "libc.so",  "libc-2",      "ld-linux",   "ld-2",      "libpthread",
-    "libdl.so", "libdl-2",     "librt.so",   "librt-2",   "libm.so",
-    "libm-2",   "libstdc++.",  "libc++.",    "libc++abi", "libgcc_s",
-    "ld-musl",  "libmemtrace", "libasan.so", NULL};
 static const char *const namespaces[] = {
     "std::",  "__gnu_cxx::",  "__cxxabiv1::", "boost::",
     "absl::", "operator new", "alloc::",      "<alloc::",
@@ -337,11 +333,6 @@ static bool names_allocator(const char *function)
         if (strcasestr(function, allocators[i]))
             return true;
     return false;
-}
-
-bool mt_module_is_library(const char *path)
-{
-    return begins_with_one_of(mt_base_name(path), libraries);
 }
 
 enum mt_frame_kind mt_frame_kind(const struct mt_frame *frame)

@@ -23,8 +23,6 @@ enum mt_frame_kind {
     MT_FRAME_START,   /* above main, or above a thread's function */
 };
 enum mt_frame_kind mt_frame_kind(const struct mt_frame *frame);
-/* Is the module, by its path, libc, libstdc++ or the like? */
-bool mt_module_is_library(const char *path);
 /* The frame that names a stack: the first one of the program itself; if it has
  * none, the first that is not the start of a thread.  n is at least 1. */
 size_t mt_frame_title(const struct mt_frame *frames, size_t n);

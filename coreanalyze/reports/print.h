@@ -99,5 +99,10 @@ void mt_report_frames(const struct mt_report *report,
                       const struct mt_show_row *row,
                       void (*visit)(void *context, const struct mt_frame *),
                       void *context);
+/* The same, those of libraries of the system by their function alone (see
+ * mt_resolve_brief). */
+void mt_report_brief_frames(
+    const struct mt_report *report, const struct mt_show_row *row,
+    void (*visit)(void *context, const struct mt_frame *), void *context);
 
 #endif

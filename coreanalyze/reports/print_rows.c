@@ -120,6 +120,26 @@ static void row_frames_add(void *context, const struct mt_frame *frame)
     list->frames[list->n++] = *frame;
 }
 
+/* The frames of a row.  In the short form libraries of the system show at most
+ * the function that was called, unless the row has nothing else. */
+static void row_frames_read(const struct mt_report *report,
+                            const struct mt_show_row *row,
+                            struct row_frames *list)
+{
+    enum mt_frame_kind kind = MT_FRAME_LIBRARY;
+
+    if (!mt_report_is_full(report)) {
+        mt_report_brief_frames(report, row, row_frames_add, list);
+        if (list->n > 0)
+            kind = mt_frame_kind(
+                &list->frames[mt_frame_title(list->frames, list->n)]);
+    }
+    if (kind == MT_FRAME_PROGRAM || kind == MT_FRAME_WRAPPER)
+        return;
+    list->n = 0;
+    mt_report_frames(report, row, row_frames_add, list);
+}
+
 /* Is the frame left out?  Libraries between functions of the program are, such
  * as what std::function needs to call one. */
 static bool row_frames_hides(const struct row_frames *list, size_t title,
@@ -166,7 +186,7 @@ static bool row_key_of(const struct mt_report *report,
     size_t title, n = 0;
     bool shown = false;
 
-    mt_report_frames(report, row, row_frames_add, &list);
+    row_frames_read(report, row, &list);
     pcs = malloc((list.n + 1) * sizeof *pcs);
     if (!pcs || list.incomplete) {
         free(pcs);
@@ -477,7 +497,7 @@ void mt_print_row_stack(const struct mt_report *report,
     struct row_frames list = {0};
     const char *remark;
 
-    mt_report_frames(report, row, row_frames_add, &list);
+    row_frames_read(report, row, &list);
     remark = stack_remark(report, row, list.n == 0);
     if (list.incomplete)
         row_lacks(report);

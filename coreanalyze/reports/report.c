@@ -39,10 +39,13 @@ void mt_report_pages(const struct mt_report *report, uint32_t heap,
     scale_pages(stats, page_bytes);
 }
 
-void mt_report_frames(const struct mt_report *report,
-                      const struct mt_show_row *row,
-                      void (*visit)(void *context, const struct mt_frame *),
-                      void *context)
+typedef struct mt_resolved report_resolve(struct mt_resolver *,
+                                          const struct mt_pc *);
+
+static void report_walk(const struct mt_report *report,
+                        const struct mt_show_row *row, report_resolve *resolve,
+                        void (*visit)(void *context, const struct mt_frame *),
+                        void *context)
 {
     struct mt_model *model = report->model;
     uint64_t pcs[MT_MAX_FRAMES];
@@ -54,10 +57,25 @@ void mt_report_frames(const struct mt_report *report,
     for (size_t i = 0; i < n && i < row->depth; i++) {
         struct mt_pc at = {pcs[i], model->stacks[row->stack].modules,
                            found.signal_frame};
-        found = mt_resolve(report->resolver, &at);
+        found = resolve(report->resolver, &at);
         for (size_t j = 0; j < found.n; j++)
             visit(context, &found.frames[j]);
     }
+}
+
+void mt_report_frames(const struct mt_report *report,
+                      const struct mt_show_row *row,
+                      void (*visit)(void *context, const struct mt_frame *),
+                      void *context)
+{
+    report_walk(report, row, mt_resolve, visit, context);
+}
+
+void mt_report_brief_frames(
+    const struct mt_report *report, const struct mt_show_row *row,
+    void (*visit)(void *context, const struct mt_frame *), void *context)
+{
+    report_walk(report, row, mt_resolve_brief, visit, context);
 }
 
 #define MAX_NOTES 40u

@@ -43,7 +43,8 @@ struct module {
     struct mt_files files;
     struct mt_symtab *tables[3]; /* see load_tables() */
     enum mt_symbol_quality table_quality[3];
-    struct mt_dwarf *dwarf;
+    struct mt_dwarf *dwarf; /* see dwarf_of() */
+    bool dwarf_sought;
     struct answer **cache; /* CACHE_SLOTS of them */
     size_t cache_bytes;
     size_t id_bytes;
@@ -127,6 +128,7 @@ static void symbolize_unload(struct module *module)
     module->cache_bytes = 0;
     mt_dwarf_free(module->dwarf);
     module->dwarf = NULL;
+    module->dwarf_sought = false;
     for (size_t i = 0; i < 3; i++) {
         mt_symtab_free(module->tables[i]);
         module->tables[i] = NULL;
@@ -258,7 +260,10 @@ static void load_tables(struct module *module)
     symbolize_add_table(module, 2, module->files.debug, false);
 }
 
-static void load_dwarf(struct mt_symbolizer *symbolizer, struct module *module)
+/* Debug information is large, and a module may be asked for its code, or for
+ * functions of its symbol tables, alone. */
+static struct mt_dwarf *dwarf_of(struct mt_symbolizer *symbolizer,
+                                 struct module *module)
 {
     struct mt_files *files = &module->files;
     struct mt_error error;
@@ -272,11 +277,15 @@ static void load_dwarf(struct mt_symbolizer *symbolizer, struct module *module)
         .strings = symbolizer->strings,
     };
 
+    if (module->dwarf_sought || symbolizer->options.no_dwarf)
+        return module->dwarf;
+    module->dwarf_sought = true;
     if (options.elf != NULL)
         module->dwarf = mt_dwarf_new(&options, &error);
     options.elf = files->module;
     if (module->dwarf == NULL && options.elf != NULL)
         module->dwarf = mt_dwarf_new(&options, &error);
+    return module->dwarf;
 }
 
 static bool symbolize_load(struct mt_symbolizer *symbolizer,
@@ -294,8 +303,6 @@ static bool symbolize_load(struct mt_symbolizer *symbolizer,
     if (module->files.note[0] != 0)
         module->note = mt_strings_keep(symbolizer->strings, module->files.note);
     load_tables(module);
-    if (!symbolizer->options.no_dwarf)
-        load_dwarf(symbolizer, module);
     return true;
 }
 
@@ -348,8 +355,7 @@ static void keep_budget(struct mt_symbolizer *symbolizer,
 /* GDB asks the module's file first, and takes the debug file's symbol only
  * where that lies closer. */
 static const struct mt_symtab_entry *
-find_symbol(const struct module *module, uint64_t address,
-            enum mt_symbol_quality *quality)
+find_symbol(const struct module *module, uint64_t address, size_t *table)
 {
     const struct mt_symtab_entry *best = NULL;
 
@@ -361,7 +367,7 @@ find_symbol(const struct module *module, uint64_t address,
 
         if (entry != NULL && (best == NULL || entry->address > best->address)) {
             best = entry;
-            *quality = module->table_quality[i];
+            *table = i;
         }
     }
     return best;
@@ -397,15 +403,14 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
                                 struct mt_symbol_frame *frames,
                                 enum mt_symbol_quality *quality)
 {
-    enum mt_symbol_quality of_symbol = MT_SYMBOL_NONE;
-    const struct mt_symtab_entry *entry =
-        find_symbol(module, address, &of_symbol);
+    size_t table = 0;
+    const struct mt_symtab_entry *entry = find_symbol(module, address, &table);
     const char *linkage =
         entry != NULL ? linkage_name(symbolizer, entry) : NULL;
     size_t n = 0;
 
     *quality = MT_SYMBOL_NONE;
-    if (module->dwarf != NULL) {
+    if (dwarf_of(symbolizer, module) != NULL) {
         n = mt_dwarf_find(module->dwarf, address, frames, MAX_FRAMES);
         const char *missing = mt_dwarf_missing_split(module->dwarf);
         char *note = NULL;
@@ -416,7 +421,7 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
     }
     if (n == 0 || frames[n - 1].function == NULL) {
         if (entry != NULL) {
-            *quality = n == 0 ? of_symbol : MT_SYMBOL_DWARF;
+            *quality = n == 0 ? module->table_quality[table] : MT_SYMBOL_DWARF;
             if (n == 0)
                 frames[n++] = (struct mt_symbol_frame){0};
             frames[n - 1].function = shown_name(symbolizer, linkage);
@@ -534,6 +539,22 @@ size_t mt_symbolize(struct mt_symbolizer *symbolizer,
             out[i].offset += pc - address;
     }
     return n;
+}
+
+const char *mt_symbolize_plain(struct mt_symbolizer *symbolizer,
+                               const struct mt_symbol_module *recorded,
+                               uint64_t pc, bool is_return_address)
+{
+    struct module *module = symbolize_loaded(symbolizer, recorded);
+    const struct mt_symtab_entry *entry = NULL;
+    size_t table;
+
+    if (module != NULL)
+        entry = find_symbol(module, is_return_address ? pc - 1 : pc, &table);
+    if (entry == NULL)
+        return NULL;
+    entry = mt_symtab_plain(module->tables[table], entry);
+    return shown_name(symbolizer, linkage_name(symbolizer, entry));
 }
 
 bool mt_symbolize_code(struct mt_symbolizer *symbolizer,

@@ -128,6 +128,13 @@ size_t mt_symbolize(struct mt_symbolizer *, const struct mt_symbol_module *,
                     struct mt_symbol_frame *out, size_t max,
                     enum mt_symbol_quality *quality);
 
+/* The function that PC is in by the symbol tables alone, which cost little
+ * where debug information is large; NULL if they know none.  Of several names
+ * at one address it is the plainest: `puts`, not `_IO_puts`. */
+const char *mt_symbolize_plain(struct mt_symbolizer *,
+                               const struct mt_symbol_module *, uint64_t pc,
+                               bool is_return_address);
+
 /* Bytes of code in the module's file, at ADDRESS in it; false if no file is
  * known to be the one that ran, or it has no such code. */
 bool mt_symbolize_code(struct mt_symbolizer *, const struct mt_symbol_module *,

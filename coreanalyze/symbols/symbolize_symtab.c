@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * symbolize_symtab.c - the symbol table of a file, sorted, and the symbol
- * around an address.
+ * symbolize_symtab.c - the symbol table of a file, and the symbol around an
+ * address.  A table is sorted when it has been asked for often enough: before
+ * that, all of it is looked through each time.
  */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_symtab.h"
@@ -13,11 +14,14 @@
 #include <string.h>
 
 #define NO_SECTION UINT32_MAX
+/* Questions that cost about what sorting does. */
+#define UNSORTED_QUESTIONS 48
 
 struct mt_symtab {
     struct mt_elf *elf;
-    struct mt_symtab_entry *entries; /* by address */
+    struct mt_symtab_entry *entries; /* once sorted, by address and name */
     size_t n;
+    unsigned questions; /* up to UNSORTED_QUESTIONS; then it is sorted */
 };
 
 static bool symtab_is_code(const struct mt_elf *elf, uint32_t section)
@@ -72,9 +76,6 @@ static void symtab_fill(struct mt_symtab *table, const uint8_t *symbols,
             .section = symbol.st_shndx,
         };
     }
-    if (table->n != 0)
-        qsort(table->entries, table->n, sizeof(*table->entries),
-              symtab_compare);
 }
 
 static const struct mt_elf_section *find_table(const struct mt_elf *elf,
@@ -150,12 +151,11 @@ static bool symtab_covers(const struct mt_symtab_entry *entry, uint64_t pc)
  * covers PC; a sized symbol whose end PC is past gives way to the one before it
  * if that covers PC; otherwise no sized symbol is stretched, but a label is.
  */
-const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
-                                             uint64_t pc)
+static const struct mt_symtab_entry *
+symtab_choose(const struct mt_symtab_entry *entries, size_t n, uint32_t section,
+              uint64_t pc)
 {
-    const struct mt_symtab_entry *entries = table->entries, *label = NULL;
-    uint32_t section = section_of(table->elf, pc);
-    size_t n = mt_count_up_to(entries, table->n, address, pc);
+    const struct mt_symtab_entry *label = NULL;
 
     for (size_t i = n; i > 0; i--) {
         const struct mt_symtab_entry *entry = &entries[i - 1];
@@ -175,4 +175,98 @@ const struct mt_symtab_entry *mt_symtab_find(const struct mt_symtab *table,
         break;
     }
     return label;
+}
+
+/* Where the rules stop looking: at the last address with a sized symbol of the
+ * section, and one before it. */
+static uint64_t symtab_first_address(const struct mt_symtab *table,
+                                     uint32_t section, uint64_t pc)
+{
+    const struct mt_symtab_entry *end = table->entries + table->n;
+    uint64_t last = 0, before = 0;
+
+    for (const struct mt_symtab_entry *e = table->entries; e < end; e++)
+        if (e->bytes != 0 && e->section == section && e->address <= pc &&
+            e->address > last)
+            last = e->address;
+    for (const struct mt_symtab_entry *e = table->entries; e < end; e++)
+        if (e->address < last && e->address > before)
+            before = e->address;
+    return before;
+}
+
+/* Brings what the rules look at to the front, sorted; returns its number. */
+static size_t symtab_gather(struct mt_symtab *table, uint32_t section,
+                            uint64_t pc)
+{
+    uint64_t first = symtab_first_address(table, section, pc);
+    size_t n = 0;
+
+    for (size_t i = 0; i < table->n; i++) {
+        struct mt_symtab_entry entry = table->entries[i];
+
+        if (entry.address < first || entry.address > pc)
+            continue;
+        table->entries[i] = table->entries[n];
+        table->entries[n++] = entry;
+    }
+    return n;
+}
+
+const struct mt_symtab_entry *mt_symtab_find(struct mt_symtab *table,
+                                             uint64_t pc)
+{
+    uint32_t section = section_of(table->elf, pc);
+    size_t n = table->n, front;
+
+    if (table->questions == UNSORTED_QUESTIONS) {
+        front = mt_count_up_to(table->entries, n, address, pc);
+        return symtab_choose(table->entries, front, section, pc);
+    }
+    front = ++table->questions == UNSORTED_QUESTIONS
+                ? n
+                : symtab_gather(table, section, pc);
+    if (front != 0)
+        qsort(table->entries, front, sizeof(*table->entries), symtab_compare);
+    front = front == n ? mt_count_up_to(table->entries, n, address, pc) : front;
+    return symtab_choose(table->entries, front, section, pc);
+}
+
+/* How plain a name is: what a C library puts before it counts most, then its
+ * length. */
+static size_t symtab_ornament(const char *name)
+{
+    static const char *const prefixes[] = {"__GI_", "_IO_new_", "_IO_", "_"};
+    size_t all = strcspn(name, "@"), skipped = 0;
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes;)
+        if (strncmp(name + skipped, prefixes[i], strlen(prefixes[i])) == 0) {
+            skipped += strlen(prefixes[i]);
+            i = 0;
+        } else {
+            i++;
+        }
+    return (all - (skipped < all ? skipped : all)) * 65536 + all;
+}
+
+const struct mt_symtab_entry *
+mt_symtab_plain(const struct mt_symtab *table,
+                const struct mt_symtab_entry *entry)
+{
+    const struct mt_symtab_entry *best = entry;
+    size_t least = symtab_ornament(entry->name);
+
+    for (size_t i = 0; i < table->n; i++) {
+        const struct mt_symtab_entry *other = &table->entries[i];
+
+        if (other->address != entry->address ||
+            other->section != entry->section)
+            continue;
+        size_t ornament = symtab_ornament(other->name);
+        if (ornament < least) {
+            least = ornament;
+            best = other;
+        }
+    }
+    return best;
 }
