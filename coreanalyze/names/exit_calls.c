@@ -63,7 +63,8 @@ static bool exit_calls_inside(void *context, const struct mt_call *call)
 }
 
 /* A core that was written at an exit does not have the call.  abort() ends by
- * a signal to its thread. */
+ * a signal to its thread, which raise() of glibc before 2.34 blocks until after
+ * the call. */
 static bool exit_calls_may_be(const struct mt_source *source, size_t thread)
 {
     const struct mt_thread *t = &source->threads[thread];
@@ -71,6 +72,7 @@ static bool exit_calls_may_be(const struct mt_source *source, size_t thread)
 
     return t->has_registers &&
            (call == SYS_exit_group || call == SYS_tgkill ||
+            call == SYS_rt_sigprocmask ||
             (source->process.kind == MT_SOURCE_CORE && thread == 0));
 }
 

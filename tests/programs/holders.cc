@@ -104,19 +104,19 @@ static void leave_all(void *(*work)(void *), void *(*argument)(void),
 
 __attribute__((noinline)) static void give_to_kernel(void)
 {
+    static timer_t timers[N]; // blocks of glibc's, before 2.34
     int poll = epoll_create1(0);
 
     for (int i = 0; i < N; i++) {
         struct epoll_event event = {};
         struct sigevent signal = {};
-        timer_t timer;
         event.events = EPOLLIN;
         event.data.ptr = keep_epoll();
         epoll_ctl(poll, EPOLL_CTL_ADD, eventfd(0, 0), &event);
         signal.sigev_notify = SIGEV_SIGNAL;
         signal.sigev_signo = SIGUSR1;
         signal.sigev_value.sival_ptr = keep_timer();
-        timer_create(CLOCK_MONOTONIC, &signal, &timer);
+        timer_create(CLOCK_MONOTONIC, &signal, &timers[i]);
     }
 }
 
