@@ -52,7 +52,8 @@ check-tsan: all
 	$(AM_V_at)MT_LONG=1 $(TEST_RUN) --timeout 3600 $(srcdir)/%D%/tsan
 .PHONY: check-tsan
 SCRIPT_TESTS += %D%/e2e/allocators
-EXTRA_DIST += %D%/programs/jemallocx.c %D%/programs/tcmallocx.cc %D%/programs/aborts.c
+EXTRA_DIST += %D%/programs/jemallocx.c %D%/programs/ownheap.c \
+	%D%/programs/tcmallocx.cc %D%/programs/aborts.c
 LONG_TESTS += %D%/e2e/suites
 # In a build with --enable-debug: damage on purpose, and the assertions.
 if DEBUG

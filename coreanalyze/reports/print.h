@@ -68,7 +68,7 @@ int mt_print_row_ages(const struct mt_report *report,
 void mt_print_ages_time(const struct mt_report *report);
 struct mt_json;
 /* The members "target", "stacks" and "coverage". */
-void mt_json_put_target(struct mt_json *, const struct mt_model *);
+void mt_json_put_target(struct mt_json *, struct mt_model *);
 void mt_json_put_stacks(struct mt_json *, const struct mt_report *);
 void mt_json_put_coverage(struct mt_json *, const struct mt_report *);
 /* The members "heaps", "untraced" and "pages"; the items of "modules". */
@@ -89,7 +89,7 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix);
 /* other_heaps.c: allocators in the target whose blocks are not seen. */
 size_t mt_print_other_heaps(const struct mt_report *report, const char *prefix);
 struct mt_json;
-void mt_json_other_heaps(struct mt_json *json, const struct mt_source *source);
+void mt_json_other_heaps(struct mt_json *json, struct mt_model *model);
 /* The pages of a heap, as far as the source knows them. */
 void mt_report_pages(const struct mt_report *report, uint32_t heap,
                      struct mt_page_stats *stats);

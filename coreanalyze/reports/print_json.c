@@ -26,7 +26,7 @@ static void json_put_saved_at(struct mt_json *json,
     mt_json_close(json, '}');
 }
 
-void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
+void mt_json_put_target(struct mt_json *json, struct mt_model *model)
 {
     const struct mt_process *process = &model->source->process;
 
@@ -47,7 +47,7 @@ void mt_json_put_target(struct mt_json *json, const struct mt_model *model)
     mt_json_u64(json, "depth", model->depth);
     mt_json_u64(json, "sample_bytes", model->sample_bytes);
     mt_json_string(json, "config", model->config);
-    mt_json_other_heaps(json, model->source);
+    mt_json_other_heaps(json, model);
     json_put_saved_at(json, &process->saved_at);
     mt_json_close(json, '}');
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ownheap.c - an allocator with a function of its own, and a program that takes
+ * blocks from it; see e2e/allocators.
+ *
+ * With -DLIBRARY -shared it is the allocator: it maps 8 MiB, and hands out the
+ * start of them.  Without, it is the program.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MEBIBYTE 1048576u
+
+void *mi_malloc(size_t bytes);
+
+#ifdef LIBRARY
+void *mi_malloc(size_t bytes)
+{
+    static char *memory;
+    static size_t used;
+
+    if (!memory)
+        memory = mmap(NULL, 8 * MEBIBYTE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    madvise(memory, 8 * MEBIBYTE, MADV_NOHUGEPAGE); /* no more than is used */
+    if (used + bytes > 8 * MEBIBYTE)
+        return NULL;
+    used += bytes;
+    return memory + used - bytes;
+}
+#else
+int main(void)
+{
+    /* Of the program's own, and in no figure of the library's. */
+    char *own = mmap(NULL, MEBIBYTE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (own == MAP_FAILED)
+        return 1;
+    memset(own, 1, MEBIBYTE);
+    for (int i = 0; i < 3; i++) {
+        char *block = mi_malloc(MEBIBYTE);
+        if (!block)
+            return 1;
+        memset(block, 1, MEBIBYTE);
+    }
+    puts("ready");
+    fflush(stdout);
+    pause();
+    return 0;
+}
+#endif
