@@ -38,8 +38,10 @@ static bool has_one_thread(void)
 static void fork_prepare(void)
 {
     if (has_one_thread()) {
-        fork_locked = false;
-        mt_box_fork_prepare(false);
+        if (fork_locked)
+            fork_locked = false;
+        if (mt_box_on)
+            mt_box_fork_prepare(false);
         return;
     }
     if (_IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
@@ -57,7 +59,8 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
-    mt_box_fork_parent(fork_locked);
+    if (mt_box_on)
+        mt_box_fork_parent(fork_locked);
     if (!fork_locked)
         return;
     mt_map_fork(MT_MAP_FORK_PARENT);
@@ -73,8 +76,10 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-    mt_box_gate_reset();
-    mt_box_fork_child(); /* there is no region before */
+    if (mt_box_on) {
+        mt_box_gate_reset();
+        mt_box_fork_child(); /* there is no region before */
+    }
     mt_region_fork_child();
     mt_side_fork_child();
     mt_map_fork(MT_MAP_FORK_CHILD);
@@ -86,7 +91,8 @@ static void fork_child(void)
     mt_threads_fork_child(mt_tls);
     if (fork_locked && _IO_list_lock && _IO_list_unlock && _IO_list_resetlock)
         _IO_list_resetlock();
-    mt_box_publish();
+    if (mt_box_on)
+        mt_box_publish();
     mt_exit_begin();
     mt_save_at_begin();
 }

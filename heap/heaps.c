@@ -143,6 +143,8 @@ void mt_heap_remove(struct memtrace_heap *heap)
     mt_lock_acquire(&heap->cache_lock);
     mt_lock_acquire(&heap->lock);
     drop_regions(heap, heap->record->flags & MT_HEAP_UNMAP_ON_DESTROY);
+    __atomic_fetch_sub(&mt_spans_total, heap->record->span_bytes,
+                       __ATOMIC_RELAXED);
     mt_heap_forget(heap);
     mt_lock_release(&heap->lock);
     mt_lock_release(&heap->cache_lock);

@@ -62,5 +62,6 @@ void mt_lock_release(struct mt_lock *lock)
 
 void mt_lock_reset(struct mt_lock *lock)
 {
-    mt_store_release(&lock->word, 0);
+    if (mt_load_relaxed(&lock->word)) /* or its page stays the parent's */
+        mt_store_release(&lock->word, 0);
 }

@@ -15,6 +15,7 @@ struct mt_lock {
 void mt_lock_acquire(struct mt_lock *);
 bool mt_lock_try(struct mt_lock *);
 void mt_lock_release(struct mt_lock *);
+/* In the child of a fork. Writes nothing to one that is free. */
 void mt_lock_reset(struct mt_lock *);
 
 #endif

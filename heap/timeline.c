@@ -50,6 +50,7 @@ static struct {
     uint32_t busy;    /* a thread takes a sample */
     uint32_t phase;   /* which share of the spans comes next */
     bool failed;      /* there is no memory for them */
+    bool forked;      /* a child that has not asked for the time yet */
     uint64_t next_ns; /* when the next sample is due */
     /* The peak that the trace has, when it was taken, and how long that took;
      * the bytes of spans that one is looked for at. */
@@ -239,6 +240,22 @@ static void timeline_arm(const struct mt_sample_record *sample)
     mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
 }
 
+/* The child of a fork is a process that has just started. Most end soon or
+ * execute another program, and a peak of all that they share with their parent
+ * would cost more than the fork. So neither that nor a sample is due at once,
+ * unless the spans have grown. True: they are not due. */
+static bool timeline_rests(uint64_t now)
+{
+    timeline.forked = false;
+    timeline.peak_end_ns = now;
+    if (mt_load_relaxed(&mt_spans_alarm) == UINT64_MAX)
+        return false;
+    if (timeline.next_ns < now + FIRST_NS)
+        timeline.next_ns = now + FIRST_NS;
+    mt_store_relaxed(&mt_epoch_listen_ns, timeline.next_ns);
+    return true;
+}
+
 /* No handler of a signal may leave this in the middle. */
 static MT_NOINLINE void timeline_sample(uint64_t now)
 {
@@ -284,7 +301,9 @@ static bool timeline_fits(void)
 static void timeline_tick(uint64_t now)
 {
     if (!mt_sandbox.level && !mt_load_relaxed(&mt_sandbox_any) &&
-        mt_started() && !mt_load_relaxed(&timeline.busy) && timeline_fits())
+        mt_started() && !mt_load_relaxed(&timeline.busy) &&
+        !(MT_UNLIKELY(timeline.forked) && timeline_rests(now)) &&
+        timeline_fits())
         timeline_sample(now);
 }
 
@@ -302,4 +321,5 @@ void mt_timeline_fork_child(void)
     if (timeline.busy)
         mt_peak_fork_child();
     timeline.busy = 0;
+    timeline.forked = true;
 }

@@ -458,6 +458,50 @@ static void child_has_its_own(void)
     memtrace_heap_destroy(heap);
 }
 
+static uint64_t last_sample(void)
+{
+    const struct mt_section_record *s =
+        &memtrace_root->sections[MT_SECTION_SAMPLES];
+    const struct mt_sample_record *samples =
+        (const struct mt_sample_record *)s->base;
+    uint64_t last = 0;
+    for (uint64_t i = 0; i < s->used / sizeof *samples; i++)
+        if (samples[i].monotonic_ns > last)
+            last = samples[i].monotonic_ns;
+    return last;
+}
+
+/* Opens an epoch, after the next sample would be due. */
+static void late_allocation(memtrace_heap *heap)
+{
+    usleep(150000);
+    mt_epoch_hasten();
+    memtrace_free(memtrace_alloc(heap, 100000));
+}
+
+/* A process that forks often would count its whole heap in each child. */
+static void child_takes_no_sample_at_once(void)
+{
+    memtrace_heap *heap = create("sampled", NULL, 0, MEMTRACE_HEAP_LOCKED);
+    late_allocation(heap);
+    uint64_t before = last_sample();
+    CU_ASSERT_NOT_EQUAL(before, 0);
+    uint32_t peak = memtrace_root->peak;
+    usleep(150000);
+    pid_t child = fork();
+    if (child == 0) {
+        mt_epoch_hasten();
+        memtrace_free(memtrace_alloc(heap, 100000));
+        bool at_once = last_sample() != before || memtrace_root->peak != peak;
+        late_allocation(heap);
+        _exit(at_once ? 1 : last_sample() == before ? 2 : 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    memtrace_heap_destroy(heap);
+}
+
 static const struct unit_test tests[] = {
     {"creation and destruction", creation},
     {"a fixed heap runs out cleanly", fixed_runs_out},
@@ -476,5 +520,6 @@ static const struct unit_test tests[] = {
     {"255 heaps", many_heaps},
     {"heaps come and go", heaps_come_and_go},
     {"a forked child has its own", child_has_its_own},
+    {"a forked child takes no sample at once", child_takes_no_sample_at_once},
 };
 UNIT_MAIN(tests)
