@@ -22,6 +22,13 @@ size_t mt_export_path(const struct mt_profile *profile, uint32_t node,
     return n;
 }
 
+bool mt_export_has_peak(const struct mt_profile *profile)
+{
+    return profile->model->peak.known &&
+           !mt_profile_is_partial(profile->show) &&
+           profile->total.of[MT_PEAK_BYTES] > profile->total.of[MT_LIVE_BYTES];
+}
+
 const char *mt_export_command(const struct mt_model *model)
 {
     const struct mt_process *process = &model->source->process;

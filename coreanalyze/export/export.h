@@ -61,6 +61,9 @@ bool mt_export_callgrind(const struct mt_export *export,
 #define MT_EXPORT_DEPTH 65536u
 size_t mt_export_path(const struct mt_profile *profile, uint32_t node,
                       uint32_t *path);
+/* Is it known what was live at the peak, and was that more than what is live? A
+ * peak is known by stack, not by heap or age. */
+bool mt_export_has_peak(const struct mt_profile *profile);
 /* The command line of a target, or its program. */
 const char *mt_export_command(const struct mt_model *model);
 /* "0x401136: parse (json.c:12)", as Valgrind's tools have it. */

@@ -2,9 +2,10 @@
  *
  * export_dhat.c - the JSON of Valgrind's DHAT, version 2, for dh_view.html.
  *
- * DHAT knows for each place how much of it lived at the program's peak, and
- * for how long blocks lived.  The trace has neither: the end of the recording
- * stands for the peak, and lifetimes are 0.
+ * DHAT knows for each place how much of it lived at the program's peak, and how
+ * much at the place's own, and for how long blocks lived.  The trace has the
+ * first of these; where its peak is less than what is live, the end is the
+ * peak. A place's own peak is at least the larger of the two.  Lifetimes are 0.
  */
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/memory.h"
@@ -30,23 +31,30 @@ static bool dhat_put_frame(struct mt_json *json, const struct mt_profile *p,
     return ok;
 }
 
+static uint64_t dhat_most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* A place that allocated, by its stack. */
 static void dhat_put_place(struct mt_json *json, const struct mt_profile *p,
-                           uint32_t node)
+                           uint32_t node, bool has_peak)
 {
     const uint64_t *is = p->nodes[node].self.of;
     uint64_t live = is[MT_LIVE_BYTES], blocks = is[MT_LIVE_BLOCKS];
-    uint64_t allocs = is[MT_ALLOCS] > blocks ? is[MT_ALLOCS] : blocks;
+    uint64_t peak = has_peak ? is[MT_PEAK_BYTES] : live;
+    uint64_t peak_blocks = has_peak ? is[MT_PEAK_BLOCKS] : blocks;
+    uint64_t most = dhat_most(live, peak);
+    uint64_t most_blocks = dhat_most(blocks, peak_blocks);
 
     mt_json_open(json, NULL, '{');
-    mt_json_u64(json, "tb",
-                is[MT_ALLOC_BYTES] > live ? is[MT_ALLOC_BYTES] : live);
-    mt_json_u64(json, "tbk", allocs);
+    mt_json_u64(json, "tb", dhat_most(is[MT_ALLOC_BYTES], most));
+    mt_json_u64(json, "tbk", dhat_most(is[MT_ALLOCS], most_blocks));
     mt_json_u64(json, "tl", 0);
-    mt_json_u64(json, "mb", live);
-    mt_json_u64(json, "mbk", blocks);
-    mt_json_u64(json, "gb", live);
-    mt_json_u64(json, "gbk", blocks);
+    mt_json_u64(json, "mb", most);
+    mt_json_u64(json, "mbk", most_blocks);
+    mt_json_u64(json, "gb", peak);
+    mt_json_u64(json, "gbk", peak_blocks);
     mt_json_u64(json, "eb", live);
     mt_json_u64(json, "ebk", blocks);
     mt_json_open(json, "fs", '[');
@@ -62,7 +70,7 @@ bool mt_export_dhat(const struct mt_export *export, struct mt_error *error)
     const struct mt_model *model = p->model;
     const struct mt_process *process = &model->source->process;
     struct mt_json json = {.out = export->out};
-    bool ok = true;
+    bool ok = true, has_peak = mt_export_has_peak(p);
 
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "dhatFileVersion", 2);
@@ -75,13 +83,15 @@ bool mt_export_dhat(const struct mt_export *export, struct mt_error *error)
     mt_json_u64(&json, "tuth", 1000);
     mt_json_string(&json, "cmd", mt_export_command(model));
     mt_json_u64(&json, "pid", process->pid ? process->pid : model->pid);
-    mt_json_u64(&json, "tg", model->now_ns / 1000000);
+    mt_json_u64(&json, "tg",
+                (has_peak ? model->peak.ns : model->now_ns) / 1000000);
     mt_json_u64(&json, "te", model->now_ns / 1000000);
     mt_json_open(&json, "pps", '[');
     for (uint32_t node = 1; node < p->n_nodes; node++)
         if (p->nodes[node].self.of[MT_LIVE_BLOCKS] ||
+            p->nodes[node].self.of[MT_PEAK_BLOCKS] ||
             p->nodes[node].self.of[MT_ALLOCS])
-            dhat_put_place(&json, p, node);
+            dhat_put_place(&json, p, node, has_peak);
     mt_json_close(&json, ']');
     mt_json_open(&json, "ftbl", '[');
     mt_json_string(&json, NULL, "[root]");

@@ -3,7 +3,8 @@
  * export_massif.c - Massif's format: a snapshot of the live bytes, or one of
  * the old and one of the new side, each with the tree from the allocating
  * function outwards.  Before a single one, the samples of the timeline are
- * snapshots without a tree.
+ * snapshots without a tree; if more was live at the peak than is now, its
+ * snapshot, with a tree, stands among them.
  *
  * Samples know whole blocks: what blocks have beyond what was asked for, extra
  * bytes in this format, is split off by its share of what is live now.
@@ -27,6 +28,7 @@ struct massif_node {
 
 struct massif_tree {
     const struct mt_profile *profile;
+    enum mt_measure measure;
     struct massif_node *nodes; /* the first one is the root */
     size_t n, capacity;
     struct mt_table table;
@@ -72,7 +74,7 @@ static bool massif_build(struct massif_tree *tree)
         return false;
     tree->n = 1;
     for (uint32_t leaf = 1; leaf < p->n_nodes; leaf++) {
-        uint64_t bytes = p->nodes[leaf].self.of[MT_LIVE_BYTES];
+        uint64_t bytes = p->nodes[leaf].self.of[tree->measure];
         uint32_t at = 0, depth = 0;
         tree->nodes[0].bytes += bytes;
         for (uint32_t node = leaf; bytes && node && depth < MASSIF_DEPTH;
@@ -158,41 +160,65 @@ static uint64_t massif_used(const struct mt_profile *p)
     return used;
 }
 
-/* Samples are of all heaps, stacks and ages; returns their number. */
-static unsigned massif_put_samples(const struct mt_profile *p, FILE *out)
+static bool massif_put_tree(const struct mt_profile *p, enum mt_measure measure,
+                            FILE *out)
 {
-    const struct mt_show_options *options = p->show->options;
-    uint64_t used = massif_used(p), asked = p->total.of[MT_LIVE_BYTES];
-    double share = used > asked && used ? (double)asked / (double)used : 1;
-    unsigned n = 0;
+    struct massif_tree tree = {.profile = p, .measure = measure, .out = out};
+    bool ok = massif_build(&tree);
 
-    if (options->heap || options->since.kind != MT_WHEN_NOT ||
-        options->older.kind != MT_WHEN_NOT || p->show->filtered.count)
-        return 0;
-    for (size_t i = 0; i < p->model->n_samples; i++) {
-        const struct mt_sample *s = &p->model->samples[i];
-        uint64_t bytes = (uint64_t)((double)s->live_bytes * share);
-        massif_put_head(out, n++, s->ns, bytes, s->live_bytes - bytes, "empty");
-    }
-    return n;
+    if (ok)
+        massif_put(&tree, 0, 0);
+    free(tree.nodes);
+    mt_table_free(&tree.table);
+    return ok;
 }
 
 static bool massif_put_snapshot(const struct mt_export_side *side,
                                 unsigned number, bool peak, FILE *out)
 {
     const struct mt_profile *p = side->profile;
-    struct massif_tree tree = {.profile = p, .out = out};
     uint64_t used = massif_used(p), bytes = p->total.of[MT_LIVE_BYTES];
-    bool ok = massif_build(&tree);
 
     massif_put_head(out, number, p->model->now_ns, bytes,
                     used > bytes ? used - bytes : 0,
                     peak ? "peak" : "detailed");
-    if (ok)
-        massif_put(&tree, 0, 0);
-    free(tree.nodes);
-    mt_table_free(&tree.table);
-    return ok;
+    return massif_put_tree(p, MT_LIVE_BYTES, out);
+}
+
+/* What the stacks had then. */
+static bool massif_put_peak(const struct mt_profile *p, unsigned number,
+                            FILE *out)
+{
+    const struct mt_peak *peak = &p->model->peak;
+    uint64_t bytes = p->total.of[MT_PEAK_BYTES];
+
+    massif_put_head(out, number, peak->ns, bytes,
+                    peak->live_bytes > bytes ? peak->live_bytes - bytes : 0,
+                    "peak");
+    return massif_put_tree(p, MT_PEAK_BYTES, out);
+}
+
+/* The curve up to now.  Samples are of all heaps, stacks and ages; counts the
+ * snapshots. */
+static bool massif_put_past(const struct mt_profile *p, bool has_peak,
+                            unsigned *n, FILE *out)
+{
+    uint64_t used = massif_used(p), asked = p->total.of[MT_LIVE_BYTES];
+    double share = used > asked && used ? (double)asked / (double)used : 1;
+    bool samples = !mt_profile_is_partial(p->show) && !p->show->filtered.count;
+    bool ok = true;
+
+    for (size_t i = 0; samples && ok && i < p->model->n_samples; i++) {
+        const struct mt_sample *s = &p->model->samples[i];
+        uint64_t bytes = (uint64_t)((double)s->live_bytes * share);
+        if (has_peak && s->ns >= p->model->peak.ns) {
+            ok = massif_put_peak(p, (*n)++, out);
+            has_peak = false;
+        }
+        massif_put_head(out, (*n)++, s->ns, bytes, s->live_bytes - bytes,
+                        "empty");
+    }
+    return ok && (!has_peak || massif_put_peak(p, (*n)++, out));
 }
 
 bool mt_export_massif(const struct mt_export *export, struct mt_error *error)
@@ -201,6 +227,7 @@ bool mt_export_massif(const struct mt_export *export, struct mt_error *error)
     const struct mt_profile *old = export->old.profile;
     bool grew =
         !old || now->total.of[MT_LIVE_BYTES] >= old->total.of[MT_LIVE_BYTES];
+    bool has_peak = !old && mt_export_has_peak(now);
     unsigned n = old ? 1 : 0;
     bool ok = true;
 
@@ -212,7 +239,8 @@ bool mt_export_massif(const struct mt_export *export, struct mt_error *error)
     if (old)
         ok = massif_put_snapshot(&export->old, 0, !grew, export->out);
     else
-        n = massif_put_samples(now, export->out);
-    ok = ok && massif_put_snapshot(&export->now, n, grew, export->out);
+        ok = massif_put_past(now, has_peak, &n, export->out);
+    ok = ok &&
+         massif_put_snapshot(&export->now, n, grew && !has_peak, export->out);
     return ok || mt_no_memory(error, "the report");
 }
