@@ -156,7 +156,9 @@ bool mt_arguments_take_second(void *arguments, const struct mt_args *args,
 /* The style that the arguments ask for, of text that goes to `out`. */
 bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
                         struct mt_style *style, struct mt_error *error);
-/* The same, of what goes to the session's output. */
+/* The session's output; what is written to it is not folded. */
+FILE *mt_session_file(const struct mt_session *session);
+/* The style of what goes there. */
 bool mt_session_style(const struct mt_session *session,
                       const struct mt_style_arguments *arguments,
                       struct mt_style *style, struct mt_error *error);

@@ -14,7 +14,7 @@ struct arguments {
     struct mt_show_options show;
     struct mt_row_arguments rows;
     const char *output, *format;
-    bool stop, no_stop;
+    bool stop, no_stop, no_peak;
     struct mt_leaks_options leaks; /* of a format that searches */
 };
 
@@ -27,6 +27,10 @@ static const struct mt_option options[] = {
      "file's name: .pb.gz, .folded, .speedscope.json, .dhat.json, .massif, "
      ".callgrind, .heapsnapshot)",
      MT_FIELD(mt_parse_text, const char *, format)},
+    {"--no-peak", 0, NULL,
+     "pprof without the figures of the peak: go tool pprof compares only files "
+     "of the same types, and those of other tools have four",
+     MT_FIELD(mt_parse_flag, bool, no_peak)},
     {"--heap", 0, "NAME", "only this heap",
      MT_FIELD(mt_parse_text, const char *, show.heap)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
@@ -92,7 +96,8 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
     struct mt_export export = {
         .now = {sides[1].profile.model ? &sides[1].profile : NULL,
                 &sides[1].report},
-        .out = session->out,
+        .out = mt_session_file(session),
+        .no_peak = a->no_peak,
     };
     struct mt_output output;
     bool ok;

@@ -92,11 +92,15 @@ bool mt_arguments_style(const struct mt_style_arguments *arguments, FILE *out,
     return true;
 }
 
+FILE *mt_session_file(const struct mt_session *session)
+{
+    return session->fold.kept ? session->fold.real : session->out;
+}
+
 bool mt_session_style(const struct mt_session *session,
                       const struct mt_style_arguments *arguments,
                       struct mt_style *style, struct mt_error *error)
 {
-    FILE *out = session->fold.kept ? session->fold.real : session->out;
-
-    return mt_arguments_style(arguments, out, style, error);
+    return mt_arguments_style(arguments, mt_session_file(session), style,
+                              error);
 }

@@ -22,6 +22,7 @@ struct mt_export {
     struct mt_export_side now;
     struct mt_export_side old; /* of a comparison; its profile is else NULL */
     FILE *out;
+    bool no_peak; /* pprof: the four types that Go's heap profiles have */
     /* Who holds what, and how to name holders; of formats that search. */
     const struct mt_merged *merged;
     const struct mt_retained_report *holders;

@@ -42,6 +42,7 @@ struct pprof_writer {
     char **owned; /* texts made here */
     size_t n_owned, owned_room;
     bool failed;
+    bool no_peak; /* without the types of the peak */
 };
 
 static bool pprof_match(const void *items, size_t item, const void *key)
@@ -180,13 +181,24 @@ static void pprof_put_labels(struct pprof_writer *w,
                         0);
 }
 
+/* The types of samples, in their order. */
+static const struct {
+    const char *name, *unit;
+    enum mt_measure measure;
+    bool peak;
+} pprof_types[MT_N_MEASURES] = {
+    {"alloc_objects", "count", MT_ALLOCS, false},
+    {"alloc_space", "bytes", MT_ALLOC_BYTES, false},
+    {"peak_objects", "count", MT_PEAK_BLOCKS, true},
+    {"peak_space", "bytes", MT_PEAK_BYTES, true},
+    {"inuse_objects", "count", MT_LIVE_BLOCKS, false},
+    {"inuse_space", "bytes", MT_LIVE_BYTES, false},
+};
+
 static void pprof_put_sample(struct pprof_writer *w,
                              const struct mt_export_side *side,
                              const struct mt_profile_sample *sample, bool old)
 {
-    static const enum mt_measure order[MT_N_MEASURES] = {
-        MT_ALLOCS,     MT_ALLOC_BYTES, MT_PEAK_BLOCKS,
-        MT_PEAK_BYTES, MT_LIVE_BLOCKS, MT_LIVE_BYTES};
     const struct mt_profile *p = side->profile;
 
     for (uint32_t node = sample->node; node;) {
@@ -197,7 +209,9 @@ static void pprof_put_sample(struct pprof_writer *w,
     }
     mt_protobuf_message(&w->message, 1, &w->inner);
     for (unsigned i = 0; i < MT_N_MEASURES; i++) {
-        uint64_t is = sample->is.of[order[i]];
+        uint64_t is = sample->is.of[pprof_types[i].measure];
+        if (w->no_peak && pprof_types[i].peak)
+            continue;
         mt_protobuf_varint(&w->inner, old ? -is : is);
     }
     mt_protobuf_message(&w->message, 2, &w->inner);
@@ -271,12 +285,10 @@ static void pprof_put_profile(struct pprof_writer *w,
     const struct mt_model *model = export->now.profile->model;
 
     pprof_string(w, "");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "alloc_objects", "count");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "alloc_space", "bytes");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "peak_objects", "count");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "peak_space", "bytes");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "inuse_objects", "count");
-    pprof_put_type(w, PROFILE_SAMPLE_TYPE, "inuse_space", "bytes");
+    for (unsigned i = 0; i < MT_N_MEASURES; i++)
+        if (!w->no_peak || !pprof_types[i].peak)
+            pprof_put_type(w, PROFILE_SAMPLE_TYPE, pprof_types[i].name,
+                           pprof_types[i].unit);
     if (export->old.profile)
         pprof_put_side(w, &export->old, true);
     pprof_put_side(w, &export->now, false);
@@ -326,7 +338,7 @@ static bool pprof_compress(const struct mt_protobuf *data, FILE *out)
 
 bool mt_export_pprof(const struct mt_export *export, struct mt_error *error)
 {
-    struct pprof_writer w = {0};
+    struct pprof_writer w = {.no_peak = export->no_peak};
     bool ok;
 
     pprof_put_profile(&w, export);
