@@ -73,6 +73,8 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
         {"llvm", MT_HEURISTIC_LLVM},
         {"exception", MT_HEURISTIC_EXCEPTION},
         {"fontconfig", MT_HEURISTIC_FONTCONFIG},
+        {"links", MT_HEURISTIC_LINKS},
+        {"tagged", MT_HEURISTIC_TAGGED},
         {"interior", MT_HEURISTIC_INTERIOR},
         {"all", MT_HEURISTICS_ALL},
         {"none", 0},
@@ -83,7 +85,8 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
                              "heuristic (stdstring, length64, newarray, "
                              "multipleinheritance, cpython, hashbrown, "
                              "gobject, fontconfig, ralloc, mariadb, zend, "
-                             "llvm, exception, all, interior, none)",
+                             "llvm, exception, links, tagged, all, interior, "
+                             "none)",
                              error);
 }
 

@@ -63,9 +63,18 @@ bool mt_layout_zend(struct mt_memory_view *memory,
 /* C++: the runtime's record of an exception lies before it. */
 bool mt_layout_exception(struct mt_memory_view *memory,
                          const struct mt_inner_pointer *pointer);
-/* LLVM: the operands of a value lie before it. */
+/* LLVM: the operands of a value or of metadata lie before it. */
 bool mt_layout_llvm(struct mt_memory_view *memory,
                     const struct mt_inner_pointer *pointer);
+
+/* A pointer whose low three bits are a tag: to the first bytes of a block that
+ * begins with addresses, so that it is not a place in a text. */
+bool mt_layout_tagged(struct mt_memory_view *memory,
+                      const struct mt_inner_pointer *pointer);
+/* Links inside of a block, as <linux/list.h> and <linux/rbtree.h> have them:
+ * what they lead to links back. */
+bool mt_layout_links(struct mt_memory_view *memory,
+                     const struct mt_inner_pointer *pointer);
 
 /* fontconfig: a pattern has the distance to its elements in place of a pointer
  * to them.  True if what lies at `start` may be a pattern; it is one if its

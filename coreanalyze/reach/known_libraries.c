@@ -94,8 +94,8 @@ bool mt_layout_zend(struct mt_memory_view *memory,
 
 /* The operands of an instruction lie before it, and each names it; or a pointer
  * to its operands does. */
-bool mt_layout_llvm(struct mt_memory_view *memory,
-                    const struct mt_inner_pointer *p)
+static bool is_llvm_value(struct mt_memory_view *memory,
+                          const struct mt_inner_pointer *p)
 {
     uint64_t object = p->start + p->offset, operands, user;
 
@@ -111,4 +111,43 @@ bool mt_layout_llvm(struct mt_memory_view *memory,
     /* Without operands: one that uses it names it first. */
     return mt_layout_address(memory, object + 8, &user) &&
            mt_memory_view_word(memory, user, &operands) && operands == object;
+}
+
+#define LLVM_SET 64u  /* bytes in which a small set keeps its own room */
+#define LLVM_NODE 24u /* bytes of metadata, at least */
+#define LLVM_OWNED 7u /* bits of its pointer to the context that are tags */
+
+/* A context has a pointer to what begins with a small set of modules, and that
+ * with a pointer to the set's own room. */
+static bool is_llvm_context(struct mt_memory_view *memory, uint64_t context)
+{
+    uint64_t all, room;
+
+    return mt_layout_address(memory, context, &all) &&
+           mt_layout_address(memory, all, &room) && room - all - 1 < LLVM_SET;
+}
+
+/* The operands of a node of metadata lie before it.  It has the context, or the
+ * record of those that use it, which begins with the context. */
+static bool is_llvm_metadata(struct mt_memory_view *memory,
+                             const struct mt_inner_pointer *p)
+{
+    uint64_t object = p->start + p->offset, context, other;
+
+    if (p->offset % 8 != 0 || p->offset + LLVM_NODE > p->bytes)
+        return false;
+    /* Until LLVM 14 its number of operands is before that. */
+    for (unsigned at = 8; at <= 16; at += 8)
+        if (mt_memory_view_word(memory, object + at, &context) &&
+            (is_llvm_context(memory, context &= ~(uint64_t)LLVM_OWNED) ||
+             (mt_layout_address(memory, context, &other) &&
+              is_llvm_context(memory, other))))
+            return true;
+    return false;
+}
+
+bool mt_layout_llvm(struct mt_memory_view *memory,
+                    const struct mt_inner_pointer *p)
+{
+    return is_llvm_value(memory, p) || is_llvm_metadata(memory, p);
 }

@@ -182,6 +182,8 @@ static unsigned scan_known_layout(struct mt_scan *scan,
         {MT_HEURISTIC_ZEND, mt_layout_zend},
         {MT_HEURISTIC_LLVM, mt_layout_llvm},
         {MT_HEURISTIC_EXCEPTION, mt_layout_exception},
+        {MT_HEURISTIC_LINKS, mt_layout_links},
+        {MT_HEURISTIC_TAGGED, mt_layout_tagged},
     };
     unsigned wanted = scan->options->heuristics;
 

@@ -136,6 +136,75 @@ __attribute__((noinline)) static void *make_llvm(void)
     return operands + 8;
 }
 
+/* A node of metadata after its two operands; its word for the context is that of
+ * LLVM 14 or of later ones. */
+__attribute__((noinline)) static void *make_metadata(void)
+{
+    static uint64_t all[8], context[] = {(uintptr_t)all};
+    static unsigned n;
+    static uint64_t users[] = {(uintptr_t)context, 0};
+    uint64_t *operands = calloc(1, 16 + 32);
+
+    all[0] = spoil ? (uintptr_t)context : (uintptr_t)(all + 4);
+    operands[0] = (uintptr_t)layouts_inner();
+    operands[2 + 1 + n % 2] = n % 3 ? (uintptr_t)context : (uintptr_t)users | 4;
+    n++;
+    return operands + 2;
+}
+
+/* A ring: the links lie after three words. */
+__attribute__((noinline)) static void *make_ring(void)
+{
+    static uint64_t *first, *last;
+    static unsigned n;
+    uint64_t *element = calloc(1, 24 + 16), *links = element + 3;
+
+    element[0] = (uintptr_t)layouts_inner();
+    first = first ? first : links;
+    if (last) {
+        last[0] = (uintptr_t)links;
+        links[1] = (uintptr_t)last;
+    }
+    last = links;
+    if (++n == N) {
+        links[0] = (uintptr_t)first;
+        first[1] = (uintptr_t)links;
+        first = last = NULL;
+    }
+    if (spoil)
+        links[1] = (uintptr_t)links;
+    return links;
+}
+
+/* A heap of a tree: parent with a colour, and two children. */
+__attribute__((noinline)) static void *make_tree(void)
+{
+    static uint64_t *nodes[N + 1];
+    static unsigned n;
+    uint64_t *element = calloc(1, 16 + 24), *links = element + 2, *parent;
+
+    element[0] = (uintptr_t)layouts_inner();
+    nodes[++n] = links;
+    if (n > 1) {
+        parent = nodes[n / 2];
+        links[0] = (uintptr_t)parent | (n & 1);
+        parent[1 + n % 2] = spoil ? (uintptr_t)element : (uintptr_t)links;
+    }
+    return links;
+}
+
+/* With the number of its kind in the low bits of the pointer. */
+__attribute__((noinline)) static void *make_tagged(void)
+{
+    static unsigned n;
+    uint64_t *block = calloc(1, 40);
+
+    block[1] = (uintptr_t)layouts_inner();
+    if (spoil)
+        memset(block, 'x', 40);
+    return (char *)block + 1 + n++ % 7;
+}
+
 /* As the C++ runtime has an exception: type, destructor, two handlers; the
  * function that ends it is after the class of the unwinder's part. */
 __attribute__((noinline)) static void *make_exception(void)
@@ -162,6 +231,10 @@ static const struct {
     {"mariadb", make_mariadb},
     {"zend", make_zend},
     {"llvm", make_llvm},
+    {"metadata", make_metadata},
+    {"ring", make_ring},
+    {"tree", make_tree},
+    {"tagged", make_tagged},
     {"exception", make_exception},
 };
 
