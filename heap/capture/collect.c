@@ -234,10 +234,11 @@ static void collect_end(void)
 {
     uint64_t in_use = mt_stacks_in_use(), limit = mt_tree_limit();
     uint64_t trigger = mt_tree_heap_bytes() / 16;
+    uint64_t records = in_use - mt_tree_index_bytes();
     if (trigger < MT_STACKS_TRIGGER)
         trigger = MT_STACKS_TRIGGER;
-    if (trigger < 2 * in_use)
-        trigger = 2 * in_use;
+    if (trigger < 2 * records)
+        trigger = 2 * records;
     if (trigger > limit - limit / 4)
         trigger = limit - limit / 4;
     bool enough = in_use <= limit / 2 + limit / 8 && !mt_tree_is_tight();
@@ -271,8 +272,11 @@ static void collect_steps(const struct mt_capture *own, struct mt_capture *all)
             return;
         scan_tags();
         mt_stacks_sweep();
-        mt_tree_sweep();
-        phase = DEAD;
+        phase = mt_tree_sweep() ? DEAD : OUT_OF_INDEX;
+        if (phase == OUT_OF_INDEX && !wait_begin(all)) {
+            phase = IDLE;
+            return;
+        }
     }
     if (phase == DEAD) {
         if (!mt_tree_reindex())

@@ -25,8 +25,9 @@
  * outermost, so that the callers of a live node that it leads to are live. A
  * node that is still condemned when the collection has marked the nodes of all
  * live stacks is dead: look-ups pass it over, and the index is replaced by one
- * without it. One compare-and-swap decides between the two. When every thread
- * has ended the capture that it was in at that time, dead nodes are free.
+ * without it (where few are dead, they are left alone). One compare-and-swap
+ * decides between the two. When every thread has ended the capture that it was
+ * in at that time, dead nodes are free.
  */
 #include "heap/capture/frame_tree.h"
 #include "heap/capture/module_table.h"
@@ -36,6 +37,7 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64
+#define KEPT_INDEX (UINT64_C(512) << 10) /* bytes, at most */
 #define EMPTY UINT64_C(0)
 #define FROZEN UINT64_C(1) /* no node has this id */
 
@@ -62,6 +64,7 @@ static uint32_t full;   /* 1: the section takes no more */
 /* --- room --- */
 
 #define LIMIT_LEAST (UINT64_C(32) << 20)
+#define LIMIT_SHARE 4 /* of the heap's peak */
 
 uint64_t mt_tree_heap_bytes(void)
 {
@@ -79,7 +82,7 @@ uint64_t mt_tree_limit(void)
     uint64_t limit = mt_load_relaxed(&memtrace_root->stacks_limit);
     if (limit != 0)
         return limit;
-    limit = mt_tree_heap_bytes() / 2;
+    limit = mt_tree_heap_bytes() / LIMIT_SHARE;
     return limit > LIMIT_LEAST ? limit : LIMIT_LEAST;
 }
 
@@ -96,15 +99,34 @@ bool mt_tree_reserve(uint64_t bytes, bool urgent)
     return false;
 }
 
-void mt_free_ids_put(struct mt_free_ids *list, uint32_t id, uint32_t *link)
+void mt_free_ids_put(struct mt_free_ids *list, uint32_t n, uint32_t first,
+                     uint32_t *last_link)
 {
     uint64_t head = mt_load_relaxed(&list->head), next;
     do {
-        mt_store_relaxed(link, (uint32_t)head);
-        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) + id;
+        mt_store_relaxed(last_link, (uint32_t)head);
+        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) + first;
     } while (!__atomic_compare_exchange_n(&list->head, &head, next, false,
                                           __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    __atomic_fetch_add(&list->n, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&list->n, n, __ATOMIC_RELAXED);
+}
+
+void mt_free_ids_add(struct mt_free_ids *list, struct mt_free_chain *chain,
+                     uint32_t id, uint32_t *link)
+{
+    mt_store_relaxed(link, chain->first);
+    if (chain->n++ == 0)
+        chain->last_link = link;
+    chain->first = id;
+    if (chain->n == MT_FREE_CHAIN)
+        mt_free_ids_end(list, chain);
+}
+
+void mt_free_ids_end(struct mt_free_ids *list, struct mt_free_chain *chain)
+{
+    if (chain->n)
+        mt_free_ids_put(list, chain->n, chain->first, chain->last_link);
+    *chain = (struct mt_free_chain){0};
 }
 
 /* A free node, or 0. */
@@ -137,6 +159,23 @@ static size_t index_bytes(uint64_t slots)
     return sizeof(struct index) + slots * 8;
 }
 
+static uint64_t index_taken; /* of stacks_bytes: what indexes take */
+
+/* Those of one size are linked by `next`. */
+static void spare_put(struct index **spare, struct index *list)
+{
+    struct index *none, *others, *last;
+    do {
+        others = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
+        for (last = list; others && last->next; last = last->next)
+            ;
+        if (others)
+            last->next = others;
+        none = NULL;
+    } while (!__atomic_compare_exchange_n(spare, &none, list, false,
+                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
 static struct index *index_make(uint64_t slots)
 {
     struct index **spare = &spare_indexes[__builtin_ctzll(slots) & 31];
@@ -145,39 +184,61 @@ static struct index *index_make(uint64_t slots)
         index = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
     if (!index)
         index = mt_section_alloc(MT_SECTION_PRIVATE, index_bytes(slots));
-    if (index)
+    else if (index->next)
+        spare_put(spare, index->next);
+    if (index) {
+        index->next = NULL;
         index->mask = slots - 1;
+    }
     return index;
 }
 
 /* An index takes room for two: a collection replaces it by another of its
  * size. */
+static uint64_t index_room(uint64_t slots)
+{
+    return 2 * index_bytes(slots);
+}
+
+static void index_give_back(uint64_t slots)
+{
+    __atomic_fetch_sub(&memtrace_root->stacks_bytes, index_room(slots),
+                       __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&index_taken, index_room(slots), __ATOMIC_RELAXED);
+}
+
 static struct index *new_index(uint64_t slots)
 {
-    if (!mt_tree_reserve(2 * index_bytes(slots), false))
+    if (!mt_tree_reserve(index_room(slots), false))
         return NULL;
+    __atomic_fetch_add(&index_taken, index_room(slots), __ATOMIC_RELAXED);
     struct index *index = index_make(slots);
     if (!index)
-        __atomic_fetch_sub(&memtrace_root->stacks_bytes, 2 * index_bytes(slots),
-                           __ATOMIC_RELAXED);
+        index_give_back(slots);
     return index;
 }
 
-/* Nobody looks into it any longer. */
-static void index_release(struct index *index)
+uint64_t mt_tree_index_bytes(void)
+{
+    return mt_load_relaxed(&index_taken);
+}
+
+/* Nobody looks into it any longer. Its memory goes back to the kernel, unless
+ * it is likely to be wanted `soon`. */
+static void index_release(struct index *index, bool soon)
 {
     uint64_t slots = index->mask + 1;
     uintptr_t start = (uintptr_t)index, end = start + index_bytes(slots);
     uintptr_t first = (start + 4095) & ~(uintptr_t)4095;
     uintptr_t last = end & ~(uintptr_t)4095;
-    if (first < last) {
+    if (first < last && !(soon && end - start <= KEPT_INDEX)) {
         memset(index, 0, first - start);
         memset((void *)last, 0, end - last);
         mt_section_forget(index, end - start);
     } else {
         memset(index, 0, end - start);
     }
-    mt_store_release(&spare_indexes[__builtin_ctzll(slots) & 31], index);
+    spare_put(&spare_indexes[__builtin_ctzll(slots) & 31], index);
 }
 
 bool mt_tree_start(void)
@@ -259,26 +320,27 @@ static inline enum outcome tree_probe(struct index **where,
     return NO_ROOM;
 }
 
-/* Copies an id, unless that was done before, or the node is dead. */
-static void copy_slot(struct index *to, uint64_t word)
+/* Copies an id, unless that was done before, or the node is dead; true: it
+ * did. */
+static inline bool copy_slot(struct index *to, uint64_t word)
 {
     MT_ASSERT(is_tree_node((uint32_t)word));
     if (MT_NODE_STATE(mt_load_acquire(&mt_tree_node((uint32_t)word)->pc)) &
         MT_TREE_DEAD)
-        return;
+        return false;
     MT_ASSERT(tree_hash(mt_tree_parent((uint32_t)word),
                         mt_tree_pc((uint32_t)word)) == word >> 32);
     for (uint64_t n = 0; n <= to->mask; n++) {
-        uint64_t there = EMPTY;
-        if (__atomic_compare_exchange_n(
-                &to->slots[((word >> 32) + n) & to->mask], &there, word, false,
-                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-            __atomic_fetch_add(&to->used, 1, __ATOMIC_RELAXED);
-            return;
-        }
+        uint64_t *at = &to->slots[((word >> 32) + n) & to->mask];
+        uint64_t there = mt_load_relaxed(at);
+        if (there == EMPTY &&
+            __atomic_compare_exchange_n(at, &there, word, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return true;
         if (there == word)
-            return;
+            break;
     }
+    return false;
 }
 
 /* The index that replaces `old`, or NULL when out of memory. */
@@ -295,15 +357,28 @@ static struct index *tree_successor(struct index *old)
     return next;
 }
 
+/* Slots are counted before they are used, so that an index that is left in the
+ * middle has more room than it seems. */
+#define COUNTED_AHEAD 16
+
 static void tree_move(struct index *old, struct index *next)
 {
+    uint64_t ahead = 0;
     for (uint64_t i = 0; i <= old->mask; i++) {
-        uint64_t word = EMPTY;
-        if (!__atomic_compare_exchange_n(&old->slots[i], &word, FROZEN, false,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
-            word != FROZEN)
-            copy_slot(next, word);
+        uint64_t word = mt_load_acquire(&old->slots[i]);
+        if (word == EMPTY &&
+            __atomic_compare_exchange_n(&old->slots[i], &word, FROZEN, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            continue;
+        if (word == FROZEN)
+            continue;
+        if (ahead == 0) {
+            ahead = COUNTED_AHEAD;
+            __atomic_fetch_add(&next->used, ahead, __ATOMIC_RELAXED);
+        }
+        ahead -= copy_slot(next, word);
     }
+    __atomic_fetch_sub(&next->used, ahead, __ATOMIC_RELAXED);
 }
 
 /* Replaces the current index, and those after it up to `crowded`. */
@@ -386,7 +461,7 @@ uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent)
         return id;
     }
     mt_store_relaxed(&mt_tree_node(added)->pc, (uint64_t)MT_TREE_FREE << 48);
-    mt_free_ids_put(&free_nodes, added, &mt_tree_node(added)->parent);
+    mt_free_ids_put(&free_nodes, 1, added, &mt_tree_node(added)->parent);
     return outcome == FOUND ? id : 0;
 }
 
@@ -399,7 +474,7 @@ static uint32_t tree_end(void)
                       sizeof(struct mt_node_record));
 }
 
-/* Changes the state of a node that is `from`. */
+/* Changes the state of a node that is `from`, unless another thread does. */
 static inline bool tree_turn(uint32_t id, uint32_t from, uint32_t to)
 {
     uint64_t *pc = &mt_tree_node(id)->pc, word = mt_load_relaxed(pc);
@@ -409,13 +484,25 @@ static inline bool tree_turn(uint32_t id, uint32_t from, uint32_t to)
                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* The same where no other thread does, or it does not matter. */
+static inline bool tree_set(uint32_t id, uint32_t from, uint32_t to)
+{
+    uint64_t *pc = &mt_tree_node(id)->pc, word = mt_load_relaxed(pc);
+    if (MT_NODE_STATE(word) != from)
+        return false;
+    mt_store_release(pc, (word & MT_NODE_PC) | (uint64_t)to << 48);
+    return true;
+}
+
+/* By compare-and-swap: who adds a node may have to give it up again. */
 void mt_tree_condemn(void)
 {
     for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
         if (!tree_turn(id, MT_TREE_LIVE, MT_TREE_CONDEMNED))
-            tree_turn(id, MT_TREE_MARKED, MT_TREE_CONDEMNED);
+            tree_set(id, MT_TREE_MARKED, MT_TREE_CONDEMNED);
 }
 
+/* A condemned node may be revived at the same time: marked is as good. */
 void mt_tree_mark(uint32_t id)
 {
     for (; id; id = mt_tree_parent(id)) {
@@ -423,20 +510,14 @@ void mt_tree_mark(uint32_t id)
         MT_ASSERT(!(MT_NODE_STATE(pc) & MT_TREE_DEAD));
         if (MT_NODE_STATE(pc) & (MT_TREE_MARKED | MT_TREE_DEAD))
             return; /* so are its callers */
-        if (!tree_turn(id, MT_TREE_CONDEMNED, MT_TREE_MARKED))
-            tree_turn(id, MT_TREE_LIVE, MT_TREE_MARKED); /* just revived */
+        if (!tree_set(id, MT_TREE_CONDEMNED, MT_TREE_MARKED))
+            tree_set(id, MT_TREE_LIVE, MT_TREE_MARKED); /* just revived */
     }
 }
 
-void mt_tree_sweep(void)
-{
-    n_live = 0;
-    for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
-        if (tree_turn(id, MT_TREE_MARKED, MT_TREE_LIVE))
-            n_live++;
-        else
-            tree_turn(id, MT_TREE_CONDEMNED, MT_TREE_DEAD);
-}
+/* To take out of the index a smaller share than this costs more than it brings.
+ */
+#define SWEEP_SHARE 8
 
 bool mt_tree_is_tight(void)
 {
@@ -444,12 +525,38 @@ bool mt_tree_is_tight(void)
     return 4 * mt_load_relaxed(&index->used) > 3 * index->mask;
 }
 
+bool mt_tree_sweep(void)
+{
+    uint32_t end = tree_end();
+    uint64_t unmarked = 0;
+    n_live = 0;
+    for (uint32_t id = MT_NODE_FIRST; id < end; id++) {
+        uint64_t pc = mt_load_relaxed(&mt_tree_node(id)->pc);
+        n_live += MT_NODE_STATE(pc) == MT_TREE_MARKED;
+        unmarked += MT_NODE_STATE(pc) == MT_TREE_CONDEMNED;
+    }
+    bool worth =
+        unmarked > n_live / SWEEP_SHARE || (unmarked > 0 && mt_tree_is_tight());
+    for (uint32_t id = MT_NODE_FIRST; id < end; id++)
+        if (!tree_set(id, MT_TREE_MARKED, MT_TREE_LIVE))
+            tree_turn(id, MT_TREE_CONDEMNED,
+                      worth ? MT_TREE_DEAD : MT_TREE_LIVE);
+    released = mt_load_acquire(&current); /* all of those before it is moved */
+    return worth;
+}
+
+/* The new index has the size of the old one if as many nodes as that had may
+ * come before the next collection: then it need not grow step by step. */
+#define INDEX_SHARE 8 /* of what is allowed, at most */
+
 bool mt_tree_reindex(void)
 {
     struct index *old = mt_load_acquire(&current), *none = NULL;
     struct index *next = mt_load_acquire(&old->next);
     uint64_t slots = old->mask + 1;
-    while (slots > FIRST_SLOTS && slots / 4 > n_live)
+    while (slots / 2 >= FIRST_SLOTS && slots / 4 > n_live &&
+           (3 * slots / 8 > mt_load_relaxed(&old->used) ||
+            index_room(slots) > mt_tree_limit() / INDEX_SHARE))
         slots /= 2;
     bool is_new = !next && (next = index_make(slots));
     if (!next)
@@ -457,12 +564,14 @@ bool mt_tree_reindex(void)
     if (is_new &&
         !__atomic_compare_exchange_n(&old->next, &none, next, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        index_release(next);
+        index_release(next, true);
         return false;
     }
-    if (is_new && slots <= old->mask)
-        __atomic_fetch_add(&memtrace_root->stacks_bytes, 2 * index_bytes(slots),
+    if (is_new && slots <= old->mask) {
+        __atomic_fetch_add(&memtrace_root->stacks_bytes, index_room(slots),
                            __ATOMIC_RELAXED);
+        __atomic_fetch_add(&index_taken, index_room(slots), __ATOMIC_RELAXED);
+    }
     tree_move(old, next); /* what another thread may have begun */
     released = next;
     __atomic_compare_exchange_n(&current, &old, next, false, __ATOMIC_ACQ_REL,
@@ -472,17 +581,17 @@ bool mt_tree_reindex(void)
 
 void mt_tree_release(void)
 {
+    struct mt_free_chain chain = {0};
     for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
-        if (tree_turn(id, MT_TREE_DEAD, MT_TREE_FREE))
-            mt_free_ids_put(&free_nodes, id, &mt_tree_node(id)->parent);
+        if (tree_set(id, MT_TREE_DEAD, MT_TREE_FREE))
+            mt_free_ids_add(&free_nodes, &chain, id, &mt_tree_node(id)->parent);
+    mt_free_ids_end(&free_nodes, &chain);
     while (oldest != released) {
         struct index *index = oldest, *next = mt_load_acquire(&index->next);
         /* First: this may be left, and done again. */
         mt_store_release(&oldest, next);
         if (next->mask != index->mask)
-            __atomic_fetch_sub(&memtrace_root->stacks_bytes,
-                               2 * index_bytes(index->mask + 1),
-                               __ATOMIC_RELAXED);
-        index_release(index);
+            index_give_back(index->mask + 1);
+        index_release(index, next->mask == index->mask);
     }
 }

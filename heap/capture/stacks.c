@@ -121,12 +121,11 @@ uint64_t mt_stacks_in_use(void)
            mt_load_relaxed(&free_records.n) * sizeof(struct mt_stack_record);
 }
 
-static void record_drop(uint32_t id)
+/* Nobody has the record any longer. */
+static void record_clear(struct mt_stack_record *s)
 {
-    struct mt_stack_record *s = mt_stacks_record(id);
     mt_store_release(&s->depth, 0);
     mt_store_release(&s->state, MT_TREE_FREE);
-    mt_free_ids_put(&free_records, id, &s->next);
 }
 
 /* A record of nobody's, or 0. */
@@ -152,7 +151,7 @@ static uint32_t new_record(struct stack_key *key)
     uint32_t id = stacks_take(key->flags & MT_STACK_COARSE);
     struct mt_stack_record *s = mt_stacks_record(id);
     uint64_t in_use = mt_stacks_in_use(), limit = mt_tree_limit();
-    if (in_use > mt_load_relaxed(&mt_stacks_trigger) ||
+    if (in_use - mt_tree_index_bytes() > mt_load_relaxed(&mt_stacks_trigger) ||
         in_use > limit - limit / 4)
         mt_store_relaxed(&mt_stacks_crowded, 1);
     if (!id)
@@ -179,7 +178,8 @@ static MT_NOINLINE uint32_t stacks_add(struct stack_key *key)
     for (;;) {
         uint32_t other = stacks_find(first, key);
         if (other) { /* which another thread has just added */
-            record_drop(id);
+            record_clear(mt_stacks_record(id));
+            mt_free_ids_put(&free_records, 1, id, &mt_stacks_record(id)->next);
             return other;
         }
         mt_store_relaxed(&mt_stacks_record(id)->next, first);
@@ -428,7 +428,13 @@ void mt_stacks_sweep(void)
 
 void mt_stacks_release(void)
 {
-    for (uint32_t id = MT_STACK_FIRST, end = stacks_end(); id < end; id++)
-        if (mt_load_relaxed(&mt_stacks_record(id)->state) == MT_TREE_DEAD)
-            record_drop(id);
+    struct mt_free_chain chain = {0};
+    for (uint32_t id = MT_STACK_FIRST, end = stacks_end(); id < end; id++) {
+        struct mt_stack_record *s = mt_stacks_record(id);
+        if (mt_load_relaxed(&s->state) != MT_TREE_DEAD)
+            continue;
+        record_clear(s);
+        mt_free_ids_add(&free_records, &chain, id, &s->next);
+    }
+    mt_free_ids_end(&free_records, &chain);
 }

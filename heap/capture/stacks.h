@@ -38,9 +38,10 @@ extern uint32_t mt_stacks_entered;
 
 /* Bytes that stacks and nodes take, without those that are free for others. */
 uint64_t mt_stacks_in_use(void);
-/* 1: that is more than mt_stacks_trigger, or there was no room. */
+/* 1: stacks and nodes alone take more than mt_stacks_trigger, or there was no
+ * room. */
 extern uint32_t mt_stacks_crowded;
-#define MT_STACKS_TRIGGER (UINT64_C(1) << 20)
+#define MT_STACKS_TRIGGER (UINT64_C(512) << 10)
 extern uint64_t mt_stacks_trigger;
 
 /* The steps of a collection, as those of the tree. What is not live is dead
