@@ -2,11 +2,17 @@
  *
  * symbolize_debuginfod.c - asks a debuginfod server for the files of a
  * build-id.
+ *
+ * A thread asks, and the caller waits for it.  libdebuginfod 0.192 and later
+ * say nothing until a server has begun to send, so that they cannot be told to
+ * stop waiting for one that does not; the thread is left to itself then.
  */
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +21,25 @@
 
 #define WAIT_S 5 /* for a server that says nothing */
 #define MOST_WAIT_S 3600
+#define STEP_NS 100000000 /* between two looks at what came */
+#define LEAVE_STEPS 15    /* for a thread that is told to end */
 
 typedef struct debuginfod_client client;
 typedef int progress_fn(client *, long, long);
 
-/* One question to the servers. */
+/* One question to the servers, of two threads. */
 struct query {
-    const struct mt_files_options *options;
-    struct timespec since; /* the servers said something last */
-    long at;               /* what they had said then */
-    bool gave_up, late;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool ended;       /* the thread has; the caller frees this */
+    bool gave_up;     /* the library is to end the question */
+    bool left;        /* the caller has; the thread frees this */
+    long done, total; /* bytes, as the library has them */
+    int fd;
+    char *path;
+    bool debug;
+    int id_bytes;
+    uint8_t build_id[64];
 };
 
 /* libdebuginfod, loaded when it is first needed and kept; it pulls in libcurl
@@ -77,51 +92,176 @@ static long debuginfod_wait(void)
     return seconds > 0 && seconds <= MOST_WAIT_S ? seconds : WAIT_S;
 }
 
-/* Called all the time while the library waits; anything but 0 ends that. */
-static int debuginfod_progress(client *session, long done, long total)
+/* Anything but 0 ends the question. */
+static int query_progress(client *session, long done, long total)
 {
     struct query *query = library.get_data(session);
-    const struct mt_files_options *options = query->options;
-    struct timespec now;
+    bool gave_up;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    /* Without a size, `done` may count these calls. */
-    if (total > 0 && done != query->at) {
-        query->at = done;
-        query->since = now;
+    pthread_mutex_lock(&query->lock);
+    query->done = done;
+    query->total = total;
+    gave_up = query->gave_up;
+    pthread_mutex_unlock(&query->lock);
+    return gave_up;
+}
+
+static void query_free(struct query *query)
+{
+    pthread_cond_destroy(&query->changed);
+    pthread_mutex_destroy(&query->lock);
+    free(query);
+}
+
+static void query_ask(struct query *query)
+{
+    client *session = library.begin();
+
+    if (session == NULL)
+        return;
+    library.set_data(session, query);
+    library.set_progress(session, query_progress);
+    query->fd = query->debug
+                    ? library.find_debuginfo(session, query->build_id,
+                                             query->id_bytes, &query->path)
+                    : library.find_executable(session, query->build_id,
+                                              query->id_bytes, &query->path);
+    library.end(session);
+}
+
+static void *query_main(void *argument)
+{
+    struct query *query = argument;
+    bool left;
+
+    query_ask(query);
+    pthread_mutex_lock(&query->lock);
+    query->ended = true;
+    left = query->left;
+    pthread_cond_signal(&query->changed);
+    pthread_mutex_unlock(&query->lock);
+    if (left) {
+        if (query->fd >= 0)
+            close(query->fd);
+        free(query->path);
+        query_free(query);
     }
-    query->late = now.tv_sec - query->since.tv_sec > debuginfod_wait();
-    if (query->late || (options->waiting != NULL &&
-                        !options->waiting(options->waiting_context,
-                                          "asking the debuginfod servers",
-                                          done > 0 ? (uint64_t)done : 0,
-                                          total > 0 ? (uint64_t)total : 0)))
-        query->gave_up = true;
-    return query->gave_up;
+    return NULL;
+}
+
+static struct query *query_new(const uint8_t *build_id, int bytes, bool debug)
+{
+    struct query *query = calloc(1, sizeof *query);
+    pthread_condattr_t attributes;
+
+    if (query == NULL)
+        return NULL;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&query->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&query->lock, NULL);
+    query->fd = -1;
+    query->debug = debug;
+    query->id_bytes = bytes;
+    memcpy(query->build_id, build_id, (size_t)bytes);
+    return query;
+}
+
+/* The thread that asks; signals are for the others. */
+static bool query_start(struct query *query)
+{
+    pthread_attr_t detached;
+    pthread_t thread;
+    sigset_t all, before;
+    bool ok;
+
+    sigfillset(&all);
+    if (pthread_attr_init(&detached) != 0)
+        return false;
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    ok = pthread_create(&thread, &detached, query_main, query) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    return ok;
+}
+
+/* Waits for a step at most, with the lock; true if the thread has ended. */
+static bool query_step(struct query *query)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += STEP_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    if (!query->ended)
+        pthread_cond_timedwait(&query->changed, &query->lock, &until);
+    return query->ended;
+}
+
+/* Waits until the thread has ended, the servers have said nothing for too long,
+ * or the caller wants no more.  With the lock. */
+static void query_wait(struct query *query,
+                       const struct mt_files_options *options)
+{
+    struct timespec since, now; /* the servers said something last */
+    long at = 0;                /* what they had said then */
+    bool late = false;
+
+    clock_gettime(CLOCK_MONOTONIC, &since);
+    while (!query_step(query) && !query->gave_up) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        /* Without a size, `done` may count calls. */
+        if (query->total > 0 && query->done != at) {
+            at = query->done;
+            since = now;
+        }
+        late = now.tv_sec - since.tv_sec > debuginfod_wait();
+        query->gave_up =
+            late ||
+            (options->waiting != NULL &&
+             !options->waiting(options->waiting_context,
+                               "asking the debuginfod servers",
+                               query->done > 0 ? (uint64_t)query->done : 0,
+                               query->total > 0 ? (uint64_t)query->total : 0));
+    }
+    if (late)
+        fprintf(stderr,
+                "memtrace: the debuginfod servers did not answer for %ld s and "
+                "are not asked again\n",
+                debuginfod_wait());
+    for (int i = 0; query->gave_up && i < LEAVE_STEPS; i++)
+        if (query_step(query))
+            break;
 }
 
 static int debuginfod_ask(const struct mt_files_options *options,
                           const uint8_t *build_id, int bytes, bool debug,
                           char **path)
 {
-    struct query query = {.options = options};
-    client *session = library.begin();
+    struct query *query = query_new(build_id, bytes, debug);
+    bool ended;
     int fd;
 
-    if (session == NULL)
+    if (query == NULL)
         return -1;
-    clock_gettime(CLOCK_MONOTONIC, &query.since);
-    library.set_data(session, &query);
-    library.set_progress(session, debuginfod_progress);
-    fd = debug ? library.find_debuginfo(session, build_id, bytes, path)
-               : library.find_executable(session, build_id, bytes, path);
-    library.end(session);
-    library.silent = fd < 0 && query.gave_up;
-    if (library.silent && query.late)
-        fprintf(stderr,
-                "memtrace: the debuginfod servers did not answer for %ld s and "
-                "are not asked again\n",
-                debuginfod_wait());
+    pthread_mutex_lock(&query->lock);
+    if (!query_start(query)) {
+        pthread_mutex_unlock(&query->lock);
+        query_free(query);
+        return -1;
+    }
+    query_wait(query, options);
+    ended = query->ended;
+    query->left = !ended;
+    fd = ended ? query->fd : -1;
+    *path = ended ? query->path : NULL;
+    library.silent = query->gave_up && fd < 0;
+    pthread_mutex_unlock(&query->lock);
+    if (ended)
+        query_free(query);
     return fd;
 }
 
