@@ -129,7 +129,7 @@ static bool graph_reach(struct graph *g)
     g->mark = (struct mt_mark){g->map, &g->source, &g->options, 0, 0, false};
     for (size_t i = 0; i < g->map->n_slots; i++)
         g->map->flags[i] &= MT_BLOCK_LIVE;
-    return mt_mark_reach(&g->mark, &range, 1, NULL, 0, NULL);
+    return mt_mark_reach(&g->mark, &range, 1, NULL, 0, 0, NULL);
 }
 
 /* Memcheck's word for a block. */

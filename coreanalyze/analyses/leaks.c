@@ -117,6 +117,24 @@ static bool find_ignored(struct mt_model *model, struct mt_leaks *leaks,
     return !ignored.out_of_memory || mt_no_memory(error, "the roots");
 }
 
+/* Words of vector registers that hold a block for all that is known: it is not
+ * seen whether they are of use. */
+static uint64_t count_in_vectors(const struct mt_source *source,
+                                 const struct mt_map *map)
+{
+    struct mt_block_ref place;
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < source->n_kernel_words; i++) {
+        const struct mt_kernel_word *word = &source->kernel_words[i];
+        n += word->kind == MT_KERNEL_VECTOR && !word->stored &&
+             mt_map_find(map, word->value, &place) &&
+             (map->flags[place.slot] & (MT_BLOCK_LIVE | MT_BLOCK_REACHED)) ==
+                 MT_BLOCK_LIVE;
+    }
+    return n;
+}
+
 static bool leaks_mark(struct mt_model *model, struct classifier *c,
                        struct mt_error *error)
 {
@@ -134,6 +152,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
               (mark.missing_bytes == 0 || mark.stopped ||
                mt_roots_missing(&roots, &mark, error));
 
+    leaks->in_vectors = ok ? count_in_vectors(model->source, c->map) : 0;
     leaks->roots = roots.coverage;
     leaks->scanned_bytes = mark.scanned_bytes;
     leaks->missing_bytes = mark.missing_bytes;
@@ -199,7 +218,9 @@ static bool leaks_all_read(const struct mt_source_coverage *s,
         leaks->sums[MT_LEAK_POSSIBLE].count == 0)
         return true;
     return s->untouched_bytes == 0 && s->swapped_bytes == 0 &&
-           s->unread_bytes == 0 && !s->by_debugger;
+           s->unread_bytes == 0 && !s->by_debugger &&
+           leaks->roots.polling == 0 && leaks->roots.async == 0 &&
+           leaks->in_vectors == 0;
 }
 
 bool mt_leaks_complete(const struct mt_model *model,

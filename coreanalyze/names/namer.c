@@ -8,6 +8,7 @@
 #include "coreanalyze/names/frame_text.h"
 #include "coreanalyze/names/stack_frames.h"
 #include "coreanalyze/names/system_library.h"
+#include "coreanalyze/source/vector_words.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -228,6 +229,16 @@ char *mt_name_thread(const struct mt_namer *namer, uint32_t index)
     return namer_close(namer, out, &text);
 }
 
+static void put_vector(FILE *out, const struct mt_kernel_word *word)
+{
+    if (word->watched < MT_XSAVE_XMM_END)
+        fprintf(out, "register xmm%" PRIu32,
+                (word->watched - MT_XSAVE_XMM) / 16);
+    else
+        fputs("vector register", out);
+    fprintf(out, " of thread %" PRIu32, word->id);
+}
+
 static void put_kernel_word(FILE *out, const struct mt_namer *namer,
                             uint32_t index)
 {
@@ -241,6 +252,10 @@ static void put_kernel_word(FILE *out, const struct mt_namer *namer,
     word = &source->kernel_words[index];
     if (word->kind == MT_KERNEL_TIMER)
         fprintf(out, "value of POSIX timer %" PRIu32, word->id);
+    else if (word->kind == MT_KERNEL_SIGNAL)
+        fprintf(out, "value of a queued signal %" PRIu32, word->watched);
+    else if (word->kind == MT_KERNEL_VECTOR)
+        put_vector(out, word);
     else
         fprintf(out, "data of descriptor %" PRIu32 " in epoll %" PRIu32,
                 word->watched, word->id);

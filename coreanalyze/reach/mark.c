@@ -21,7 +21,7 @@ struct roots {
     size_t n_ranges;
     uint64_t *first; /* part that a range begins with; one more at the end */
     const uint64_t *words;
-    size_t n_words;
+    size_t n_words, n_certain;
 };
 
 /* The range that a part lies in: the last one that begins at it or before. */
@@ -52,8 +52,10 @@ static void mark_scan_roots(struct mt_worker *worker, void *context)
         /* Draining changes it. */
         worker->definite = true;
         if (part == n_parts) {
-            for (size_t i = 0; i < roots->n_words; i++)
+            for (size_t i = 0; i < roots->n_words; i++) {
+                worker->definite = i < roots->n_certain;
                 reach_word(worker, roots->words[i]);
+            }
         } else {
             size_t i = range_of(roots, part);
             const struct mt_mark_range *range = &roots->ranges[i];
@@ -123,9 +125,10 @@ static struct mt_mark_range *clip_ranges(const struct mt_source *source,
 
 bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                    size_t n_ranges, const uint64_t *words, size_t n_words,
-                   struct mt_error *error)
+                   size_t n_certain, struct mt_error *error)
 {
-    struct roots roots = {.words = words, .n_words = n_words};
+    struct roots roots = {
+        .words = words, .n_words = n_words, .n_certain = n_certain};
     struct mt_mark_range *clipped =
         clip_ranges(mark->source, ranges, n_ranges, &roots.n_ranges);
     struct mt_workers all;

@@ -36,10 +36,11 @@ struct mt_mark {
 };
 
 /* Sets REACHED and DEFINITE of all blocks that the ranges and the words (the
- * contents of registers) lead to.  False when out of memory. */
+ * contents of registers) lead to; of words after the first n_certain, REACHED
+ * alone.  False when out of memory. */
 bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                    size_t n_ranges, const uint64_t *words, size_t n_words,
-                   struct mt_error *error);
+                   size_t n_certain, struct mt_error *error);
 
 /* A leak root; the sums of the blocks that it leads to and that no earlier leak
  * root leads to. */

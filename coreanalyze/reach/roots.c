@@ -14,6 +14,7 @@
 #include "coreanalyze/reach/thread_stacks.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/source/vector_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@
 #endif
 #define KERNEL_HALF (UINT64_C(1) << 63) /* cores have its page, vsyscall */
 #define DTV_OFFSET 8u /* of the pointer in the control block */
-#define DTV_SKIP 16u  /* it points after the first entry of the vector */
+#define PAGE_BYTES 4096u
+#define DTV_SKIP 16u /* it points after the first entry of the vector */
 
 struct interval {
     uint64_t start, end;
@@ -396,10 +398,29 @@ static void take_protected(struct finder *f, const struct mt_mapping *m)
                   p->end < m->end ? p->end : m->end, add_range);
 }
 
+/* The kernel keeps what a pending operation will hand back. */
+static bool is_async(const struct mt_mapping *m)
+{
+    return m->path && (strstr(m->path, "[io_uring]") ||
+                       strncmp(m->path, "/[aio]", 6) == 0);
+}
+
+/* Is it data of a module?  Variables without a value have no file. */
+static bool is_module_data(const struct finder *f, const struct mt_mapping *m)
+{
+    const struct mt_module *module = mt_source_module(f->source, m->start);
+
+    if (!module || (m->path && m->path[0] != '/'))
+        return false;
+    return m->path || (m->present == 0 && m->end - module->end < PAGE_BYTES) ||
+           m->end <= module->end;
+}
+
 static void take_mapping(struct finder *f, const struct mt_mapping *m)
 {
     uint64_t present = m->start + m->present, missing;
 
+    f->roots->coverage.async += is_async(m);
     if (!is_writable(m)) {
         take_protected(f, m);
         return;
@@ -408,7 +429,7 @@ static void take_mapping(struct finder *f, const struct mt_mapping *m)
     missing = each_left(f, m, present, m->end, NULL);
     /* A page of a module that was never written to holds no word of the
      * program's; other files may be shared memory. */
-    if (m->path && m->path[0] == '/' && mt_source_module(f->source, m->start)) {
+    if (is_module_data(f, m)) {
         f->roots->coverage.missing_file_bytes += missing;
     } else {
         f->roots->coverage.missing_bytes += missing;
@@ -438,9 +459,12 @@ bool mt_roots_find(const struct mt_model *model,
         take_stack(&f, &model->source->threads[i]);
     }
     take_ended(&f);
+    mt_vectors_find_stored(model->source);
     for (size_t i = 0; i < model->source->n_kernel_words; i++)
-        roots_add_word(&f, model->source->kernel_words[i].value, MT_ROOT_KERNEL,
-                       (uint32_t)i, 0);
+        if (model->source->kernel_words[i].kind != MT_KERNEL_VECTOR ||
+            model->source->kernel_words[i].stored)
+            roots_add_word(&f, model->source->kernel_words[i].value,
+                           MT_ROOT_KERNEL, (uint32_t)i, 0);
     sort_excluded(&f);
     for (size_t i = 0; i < model->source->n_mappings; i++)
         take_mapping(&f, &model->source->mappings[i]);
@@ -530,13 +554,21 @@ static bool is_idle(const struct mt_root_range *word)
     return word->kind == MT_ROOT_DTV && word->index == MT_ENDED_THREAD;
 }
 
+/* A vector register may have been left as it is for long. */
+static bool is_vector(const struct mt_source *source,
+                      const struct mt_root_range *word)
+{
+    return word->kind == MT_ROOT_KERNEL &&
+           source->kernel_words[word->index].kind == MT_KERNEL_VECTOR;
+}
+
 bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
                    struct mt_error *error)
 {
     struct mt_mark_range *ranges = ranges_of(roots);
     uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
     bool ok = ranges && words;
-    size_t n_words = 0;
+    size_t n_words = 0, n_certain;
     uint32_t span;
 
     if (!ok)
@@ -548,10 +580,14 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
     for (size_t i = 0; ok && i < roots->n_words; i++)
         if (is_idle(&roots->words[i]))
             roots_mark_idle(mark, roots->words[i].start);
-        else
+        else if (!is_vector(mark->source, &roots->words[i]))
             words[n_words++] = roots->words[i].start;
-    ok = ok &&
-         mt_mark_reach(mark, ranges, roots->n_ranges, words, n_words, error);
+    n_certain = n_words;
+    for (size_t i = 0; ok && i < roots->n_words; i++)
+        if (is_vector(mark->source, &roots->words[i]))
+            words[n_words++] = roots->words[i].start;
+    ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words, n_words,
+                             n_certain, error);
     free(ranges);
     free(words);
     return ok;

@@ -46,6 +46,7 @@ struct mt_roots_coverage {
     uint64_t ended_stacks, ended_stack_bytes; /* left out: kept by libc */
     uint64_t stacks_unknown;                  /* of threads; searched whole */
     uint64_t polling;       /* threads of a core that wait in an epoll */
+    uint64_t async;         /* mappings of asynchronous input and output */
     uint64_t scanned_bytes; /* of all ranges */
 };
 

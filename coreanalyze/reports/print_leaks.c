@@ -158,6 +158,14 @@ size_t mt_print_leak_notes(const struct mt_report *report,
                         "%s thread{ waits|s wait} in an epoll, whose data a "
                         "core does not have: blocks that only it holds look "
                         "lost");
+    n += leaks_put_note(report, prefix, leaks->in_vectors,
+                        "%s vector register{ has|s have} the address of a "
+                        "block that looks lost: a copy may have been under "
+                        "way");
+    if (r->async && leaks_has_lost(leaks))
+        n += leaks_put_text(report, prefix,
+                            "the process has io_uring or AIO: blocks that "
+                            "only a pending operation holds look lost");
     n += leaks_put_note(report, prefix, r->stacks_unknown,
                         "%s thread{ runs|s run} on unknown stacks: the memory "
                         "there was searched whole");

@@ -20,7 +20,7 @@ struct core {
     void **pieces; /* of it that were read */
     size_t n_pieces, pieces_capacity;
     struct core_segment *segments; /* by address, no overlaps */
-    size_t n_segments;
+    size_t n_segments, kernel_words_capacity;
 };
 
 /* Reads one PT_NOTE segment: process, threads, files and auxiliary vector.
@@ -41,6 +41,7 @@ int mt_core_open_file(const char *path, struct mt_error *);
 
 #define MT_CORE_MAX_MAPPINGS (1u << 22)
 #define MT_CORE_MAX_THREADS (1u << 20)
+#define MT_CORE_MAX_WORDS (1u << 22)
 
 /* The source's operation, as source.h has it. */
 bool mt_core_capture(struct core *, const struct mt_word_filter *,

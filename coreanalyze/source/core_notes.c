@@ -8,6 +8,7 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/segments.h"
+#include "coreanalyze/source/vector_words.h"
 #include "heap/corenote.h"
 
 #include <elf.h>
@@ -173,6 +174,35 @@ static bool note_thread(struct core *core, const uint8_t *data,
     return true;
 }
 
+/* Notes of a thread's registers follow the one that names it. */
+static bool note_vectors(struct core *core, const struct mt_elf_note *note,
+                         size_t from, size_t to)
+{
+    struct mt_source *source = &core->source;
+    const struct mt_thread *thread;
+    size_t most;
+
+    if (to > note->bytes)
+        to = note->bytes;
+    if (source->n_threads == 0 || to < from)
+        return true;
+    thread = &source->threads[source->n_threads - 1];
+    if (!mt_thread_in_user_code(thread->registers))
+        return true;
+    most = (to - from) / 8;
+    if (source->n_kernel_words + most > MT_CORE_MAX_WORDS) {
+        source->coverage.tables_incomplete = true;
+        return true;
+    }
+    if (!mt_grow(&source->kernel_words, &core->kernel_words_capacity,
+                 source->n_kernel_words + most, sizeof *source->kernel_words))
+        return false;
+    source->n_kernel_words +=
+        mt_vector_words(note->data, from, to, thread->tid,
+                        source->kernel_words + source->n_kernel_words, most);
+    return true;
+}
+
 static void note_process(struct core *core, const uint8_t *data)
 {
     struct mt_process *process = &core->source.process;
@@ -276,6 +306,9 @@ static bool one_note(struct core *core, const struct mt_elf_note *note,
              mt_no_memory(error, "the threads");
     else if (note->type == NT_PRPSINFO && note->bytes >= PRPSINFO_BYTES)
         note_process(core, note->data);
+    else if (note->type == NT_FPREGSET)
+        ok = note_vectors(core, note, MT_XSAVE_XMM, MT_XSAVE_XMM_END) ||
+             mt_no_memory(error, "the registers");
     else if (note->type == NT_FILE)
         ok = note_files(core, note->data, note->bytes, error);
     else if (note->type == NT_PRSTATUS || note->type == NT_PRPSINFO)
@@ -310,6 +343,10 @@ bool mt_core_notes(struct core *core, uint64_t offset, uint64_t bytes,
             auxv_bytes = note.bytes;
         } else if (is_core && !one_note(core, &note, &threads, error)) {
             return false;
+        } else if (mt_elf_note_is(&note, "LINUX") &&
+                   note.type == NT_X86_XSTATE) {
+            if (!note_vectors(core, &note, MT_XSAVE_REST, MT_XSAVE_MOST))
+                return mt_no_memory(error, "the registers");
         } else if (mt_elf_note_is(&note, MT_NOTE_NAME)) {
             note_of_ours(core, &note);
         }

@@ -23,6 +23,7 @@
 #define OTHERS_PAUSE_NS 20000000
 #define LOOK_MS 100
 #define MAX_THREADS (1u << 22)
+#define MAX_WORDS (1u << 18)
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* Linux 5.9 */
 #endif
@@ -36,8 +37,9 @@ static bool make_shared(struct mt_holder *holder, pid_t tid,
     struct mt_hold *hold;
 
     capacity = (capacity < MAX_THREADS ? capacity : MAX_THREADS) + MORE_THREADS;
-    holder->shared_bytes =
-        sizeof *hold + (size_t)capacity * sizeof *hold->threads;
+    holder->shared_bytes = sizeof *hold +
+                           (size_t)capacity * sizeof *hold->threads +
+                           MAX_WORDS * sizeof *hold->words;
     hold = mmap(NULL, holder->shared_bytes, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (hold == MAP_FAILED)
@@ -47,6 +49,8 @@ static bool make_shared(struct mt_holder *holder, pid_t tid,
     hold->stop_ns = options->stop_ns;
     hold->idle_ns = options->idle_ns;
     hold->capacity = (uint32_t)capacity;
+    hold->words = (struct mt_kernel_word *)(void *)(hold->threads + capacity);
+    hold->words_capacity = MAX_WORDS;
     holder->shared = hold;
     return true;
 }
@@ -253,4 +257,13 @@ const struct mt_held_thread *mt_held_threads(const struct mt_holder *holder,
 {
     *n = holder->shared ? holder->shared->n : 0;
     return holder->shared ? holder->shared->threads : NULL;
+}
+
+const struct mt_kernel_word *mt_held_words(const struct mt_holder *holder,
+                                           size_t *n)
+{
+    *n = holder->shared
+             ? __atomic_load_n(&holder->shared->n_words, __ATOMIC_ACQUIRE)
+             : 0;
+    return holder->shared ? holder->shared->words : NULL;
 }

@@ -48,6 +48,10 @@ void mt_hold_beat(const struct mt_holder *holder);
 /* The threads that are known; valid until mt_hold_end. */
 const struct mt_held_thread *mt_held_threads(const struct mt_holder *holder,
                                              size_t *n);
+/* Words that the threads had in no memory: of vector registers, and values of
+ * queued signals; valid until mt_hold_end. */
+const struct mt_kernel_word *mt_held_words(const struct mt_holder *holder,
+                                           size_t *n);
 
 /* --- holder_process.c: what the two processes share --- */
 
@@ -65,6 +69,8 @@ struct mt_hold {
     uint32_t phase; /* enum mt_hold_phase, set by the holder */
     int error;      /* errno, if refused */
     pid_t refused;  /* the thread that it was refused for */
+    struct mt_kernel_word *words;
+    uint32_t n_words, words_capacity;
     uint32_t n, capacity;
     struct mt_held_thread threads[];
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * live_kernel.c - addresses that a process has given to the kernel, and that
- * may be nowhere in its own memory: the data of what an epoll waits for, and
- * the values that timers deliver.  /proc has both.
+ * live_kernel.c - addresses that may be nowhere in a process's own memory: the
+ * data of what an epoll waits for, and the values that timers deliver.  /proc
+ * has both.  The holder has others: values of queued signals, and words of
+ * vector registers.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
@@ -99,6 +100,24 @@ bool mt_live_find_polls(struct live *live)
     return ok;
 }
 
+/* What the holder took when it stopped the threads. */
+static bool kernel_add_held(struct live *live)
+{
+    struct mt_source *source = &live->source;
+    size_t n;
+    const struct mt_kernel_word *words = mt_held_words(&live->holder, &n);
+
+    if (n == 0)
+        return true;
+    if (!mt_grow(&source->kernel_words, &live->kernel_words_capacity,
+                 source->n_kernel_words + n, sizeof *words))
+        return false;
+    memcpy(source->kernel_words + source->n_kernel_words, words,
+           n * sizeof *words);
+    source->n_kernel_words += n;
+    return true;
+}
+
 bool mt_live_kernel_words(struct live *live)
 {
     char name[32];
@@ -113,5 +132,5 @@ bool mt_live_kernel_words(struct live *live)
         snprintf(name, sizeof name, "fdinfo/%" PRIu32, live->polls[i]);
         ok = kernel_read(live, name, MT_KERNEL_EPOLL, live->polls[i]);
     }
-    return ok;
+    return ok && kernel_add_held(live);
 }

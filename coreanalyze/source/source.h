@@ -47,16 +47,21 @@ struct mt_present {
     int file;        /* what it is read from; -1: the target */
 };
 
-/* A word that the process gave to the kernel, which hands it back. */
+/* A word that the kernel has for the process, and hands back. */
 enum mt_kernel_kind {
-    MT_KERNEL_EPOLL, /* data of a descriptor that an epoll waits for */
-    MT_KERNEL_TIMER, /* value of a POSIX timer */
+    MT_KERNEL_EPOLL,  /* data of a descriptor that an epoll waits for */
+    MT_KERNEL_TIMER,  /* value of a POSIX timer */
+    MT_KERNEL_SIGNAL, /* value of a signal that is queued */
+    MT_KERNEL_VECTOR, /* of a vector register: vector_words.h */
 };
 struct mt_kernel_word {
     uint64_t value;
     enum mt_kernel_kind kind;
-    uint32_t id;      /* of the timer; the epoll's descriptor */
-    uint32_t watched; /* that descriptor */
+    uint32_t id;      /* of the timer; the epoll's descriptor; the thread, or 0
+                         for a signal to the process */
+    uint32_t watched; /* that descriptor; number of the signal; place in the
+                         XSAVE area */
+    bool stored;      /* the next instructions store that vector register */
 };
 
 /* Registers in the order of struct user_regs_struct (<sys/user.h>). */
@@ -258,7 +263,8 @@ struct mt_source {
     struct mt_present *present; /* by address, no overlaps */
     size_t n_present;
     bool present_known;                  /* else that table says nothing */
-    struct mt_kernel_word *kernel_words; /* of a captured live target */
+    struct mt_kernel_word *kernel_words; /* of a captured live target, or of
+                                            a core, which has few of them */
     size_t n_kernel_words;
     struct mt_captured captured;    /* all 0 unless it was */
     struct mt_word_copy *word_copy; /* of captured memory, or NULL */

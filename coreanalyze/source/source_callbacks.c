@@ -255,6 +255,11 @@ static bool take_core(struct callbacks *c, struct mt_error *error)
         return false;
     if (!copy_tables(to, core, error))
         return false;
+    to->kernel_words = copy_table(core->kernel_words, core->n_kernel_words,
+                                  sizeof *to->kernel_words);
+    if (!to->kernel_words)
+        return mt_no_memory(error, "the registers");
+    to->n_kernel_words = core->n_kernel_words;
     to->ops = core->ops->view ? &core_ops : &unmapped_core_ops;
     return true;
 }

@@ -231,6 +231,101 @@ NOINLINE static void sentinel()
         looks->table[i] = keep(300);
 }
 
+/* --- addresses that are in no memory --- */
+
+/* The addresses of two blocks are in a vector register, and nowhere else; the
+ * code that follows would store it. */
+NOINLINE static void vectors()
+{
+    static void *words[2];
+    words[0] = keep(200);
+    words[1] = keep(200);
+    ready();
+    __asm__ volatile("movdqa (%0), %%xmm8\n pxor %%xmm0, %%xmm0\n"
+                     "movdqa %%xmm0, (%0)\n xor %%eax, %%eax\n"
+                     "xor %%ecx, %%ecx\n xor %%edx, %%edx\n"
+                     "xor %%esi, %%esi\n xor %%edi, %%edi\n"
+                     "1: pause\n jmp 1b\n movdqa %%xmm8, (%0)" ::"r"(words)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "xmm0", "xmm8",
+                       "memory");
+}
+
+/* They were left there, and nothing follows that stores them. */
+NOINLINE static void stale_vectors()
+{
+    static void *words[2];
+    words[0] = lose(200);
+    words[1] = lose(200);
+    ready();
+    __asm__ volatile("movdqa (%0), %%xmm8\n pxor %%xmm0, %%xmm0\n"
+                     "movdqa %%xmm0, (%0)\n xor %%eax, %%eax\n"
+                     "xor %%ecx, %%ecx\n xor %%edx, %%edx\n"
+                     "xor %%esi, %%esi\n xor %%edi, %%edi\n"
+                     "1: pause\n jmp 1b\n .skip 256, 0x90" ::"r"(words)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "xmm0", "xmm8",
+                       "memory");
+}
+
+/* A system call keeps vector registers, but nobody uses what they hold. */
+NOINLINE static void idle_vectors()
+{
+    static void *words[2];
+    words[0] = lose(200);
+    words[1] = lose(200);
+    ready();
+    __asm__ volatile("movdqa (%0), %%xmm8\n pxor %%xmm0, %%xmm0\n"
+                     "movdqa %%xmm0, (%0)\n xor %%edx, %%edx\n"
+                     "xor %%esi, %%esi\n xor %%edi, %%edi\n"
+                     "1: mov $34, %%eax\n syscall\n jmp 1b" ::"r"(words)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r11", "xmm0", "xmm8",
+                       "memory");
+}
+
+/* Copies of memory go through vector registers. */
+NOINLINE static void moving()
+{
+    std::vector<void *> all;
+    for (int i = 0; i < 400; i++)
+        all.push_back(keep(72));
+    ready();
+    for (;;) {
+        void *last = all.back();
+        all.pop_back();
+        all.insert(all.begin(), last);
+    }
+}
+
+NOINLINE static void queue_signals()
+{
+    for (int i = 0; i < 40; i++) {
+        union sigval value;
+        value.sival_ptr = keep(100);
+        if (i % 2)
+            pthread_sigqueue(pthread_self(), SIGRTMIN + 3, value);
+        else
+            sigqueue(getpid(), SIGRTMIN + 3, value);
+    }
+}
+
+NOINLINE static void queued()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    queue_signals();
+}
+
+/* --- variables that nobody has written to --- */
+
+static char untouched[65536];
+
+NOINLINE static void bare()
+{
+    forget(100);
+    sink = untouched;
+}
+
 /* --- a first thread that has ended --- */
 
 static void *outlive(void *)
@@ -248,6 +343,19 @@ NOINLINE static void leave()
     pthread_exit((void *)words[0] == nullptr ? (void *)1 : nullptr);
 }
 
+/* Cases without an argument. */
+static const struct {
+    const char *name;
+    void (*function)();
+} plain[] = {{"coroutines", coroutines},
+             {"sentinel", sentinel},
+             {"leave", leave},
+             {"vectors", vectors},
+             {"idle_vectors", idle_vectors}, {"stale_vectors", stale_vectors},
+             {"moving", moving},
+             {"queued", queued},
+             {"bare", bare}};
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -259,18 +367,14 @@ int main(int argc, char **argv)
         reused(bytes);
     else if (strcmp(what, "threads") == 0 && argc > 2)
         threads(argv[2]);
-    else if (strcmp(what, "coroutines") == 0)
-        coroutines();
-    else if (strcmp(what, "sentinel") == 0)
-        sentinel();
     else if (strcmp(what, "stale") == 0) {
         stale();
         wipe();
         return 0;
-    } else if (strcmp(what, "leave") == 0)
-        leave();
-    else
-        return 2;
+    }
+    for (auto &one : plain)
+        if (strcmp(what, one.name) == 0)
+            one.function();
     ready();
     for (;;)
         pause();
