@@ -108,3 +108,28 @@ const char *mt_base_name(const char *path)
 
     return slash && slash[1] ? slash + 1 : path;
 }
+
+uint64_t mt_scan_hex(const char **at)
+{
+    uint64_t value = 0;
+
+    for (;; (*at)++) {
+        unsigned digit = (unsigned char)**at - '0';
+
+        if (digit > 9) {
+            digit = ((unsigned char)**at | 0x20) - 'a' + 10;
+            if (digit < 10 || digit > 15)
+                return value;
+        }
+        value = value << 4 | digit;
+    }
+}
+
+uint64_t mt_scan_decimal(const char **at)
+{
+    uint64_t value = 0;
+
+    for (; **at >= '0' && **at <= '9'; (*at)++)
+        value = value * 10 + (uint64_t)(**at - '0');
+    return value;
+}

@@ -29,6 +29,12 @@ const char *mt_plural(uint64_t n);
  * n: "%s block{|s} {is|are} damaged". */
 void mt_put_count(FILE *out, const char *text, uint64_t n);
 
+/* A number at *AT in hexadecimal digits, or in decimal ones; 0 without digits.
+ * Moves *AT after them.  Files of /proc have thousands of these, for which
+ * sscanf takes some hundred instructions each. */
+uint64_t mt_scan_hex(const char **at);
+uint64_t mt_scan_decimal(const char **at);
+
 /* The last part of a path. */
 const char *mt_base_name(const char *path);
 

@@ -40,9 +40,12 @@ struct mt_resolver {
     struct mt_table by_start; /* of modules */
     struct mt_strings *paths;
     struct mt_frame fallback;
-    bool shared;      /* the symbolizer is the caller's */
-    bool no_memory;   /* an answer may lack names */
-    char running[80]; /* path of the module asked about now, or "" */
+    bool shared;    /* the symbolizer is the caller's */
+    bool no_memory; /* an answer may lack names */
+    /* Path of the module that was asked about last, or "". */
+    char running[80];
+    const struct mt_module *running_of;
+    uint64_t running_start;
 };
 
 static bool resolve_waiting(void *context, const char *step, uint64_t done,
@@ -108,6 +111,7 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
 void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
 {
     resolver->model = model;
+    resolver->running_of = NULL;
 }
 
 void mt_resolver_free(struct mt_resolver *resolver)
@@ -254,7 +258,11 @@ static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
 {
     bool identified = module->build_id_bytes != 0;
 
-    find_running(resolver, module);
+    if (resolver->running_of != module ||
+        resolver->running_start != module->start)
+        find_running(resolver, module);
+    resolver->running_of = module;
+    resolver->running_start = module->start;
     return (struct mt_symbol_module){
         .path = module->path,
         .build_id = identified ? module->build_id : NULL,

@@ -4,8 +4,8 @@
  * fields to ours by name.
  */
 #include "coreanalyze/snapshot/snapshot_internal.h"
+#include "coreanalyze/base/text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct own_field {
@@ -62,7 +62,7 @@ static void schema_forget(struct mt_record_map maps[MT_N_RECORDS])
 static int record_named(const char *name)
 {
     for (unsigned r = 0; r < MT_N_RECORDS; r++)
-        if (strcmp(own[r].name, name) == 0)
+        if (own[r].name[0] == name[0] && strcmp(own[r].name, name) == 0)
             return (int)r;
     return -1;
 }
@@ -74,7 +74,8 @@ static void set_field(struct mt_record_map *map, unsigned record,
         place[1] > (map->bytes - place[0]) / place[2])
         return;
     for (uint32_t i = 0; i < map->n_fields; i++) {
-        if (strcmp(own[record].fields[i].name, name) != 0)
+        const char *known = own[record].fields[i].name;
+        if (known[0] != name[0] || strcmp(known, name) != 0)
             continue;
         map->fields[i].from = place[0];
         map->fields[i].from_bytes = place[1];
@@ -82,20 +83,52 @@ static void set_field(struct mt_record_map *map, unsigned record,
     }
 }
 
+/* The next word at *AT, which moves after it; false if it is not there or too
+ * long. */
+static bool schema_word(const char **at, char *word, size_t bytes)
+{
+    size_t n;
+
+    *at += strspn(*at, " ");
+    n = strcspn(*at, " ");
+    if (n == 0 || n >= bytes)
+        return false;
+    memcpy(word, *at, n);
+    word[n] = '\0';
+    *at += n;
+    return true;
+}
+
+static bool schema_number(const char **at, unsigned *number)
+{
+    const char *start;
+    uint64_t value;
+
+    *at += strspn(*at, " ");
+    start = *at;
+    value = mt_scan_decimal(at);
+    *number = (unsigned)value;
+    return *at > start && *at - start <= 9;
+}
+
 static void schema_parse_line(const char *line, struct mt_record_map *maps,
                               int *record)
 {
-    char name[64];
+    char kind[8], name[64];
+    const char *at = line;
     unsigned place[3];
 
-    if (sscanf(line, "record %63s %9u", name, &place[0]) == 2) {
+    if (!schema_word(&at, kind, sizeof kind) ||
+        !schema_word(&at, name, sizeof name) || !schema_number(&at, &place[0]))
+        return;
+    if (strcmp(kind, "record") == 0) {
         *record = record_named(name);
         if (place[0] > MT_MAX_RECORD_BYTES)
             *record = -1;
         if (*record >= 0)
             maps[*record].bytes = place[0];
-    } else if (*record >= 0 && sscanf(line, "field %63s %9u %9u %9u", name,
-                                      &place[0], &place[1], &place[2]) == 4) {
+    } else if (*record >= 0 && strcmp(kind, "field") == 0 &&
+               schema_number(&at, &place[1]) && schema_number(&at, &place[2])) {
         set_field(&maps[*record], (unsigned)*record, name, place);
     }
 }

@@ -35,7 +35,7 @@ static bool set_threads(struct mt_source *source, const struct mt_exited *ended)
 struct mt_source *mt_exited_open(const struct mt_exited *ended,
                                  struct mt_error *error)
 {
-    struct mt_source *source = mt_source_open_pid(ended->reader, error);
+    struct mt_source *source = mt_source_open_still(ended->reader, error);
 
     if (source == NULL)
         return NULL;

@@ -13,6 +13,7 @@
 #include <signal.h>
 
 struct mt_lazy;
+struct mt_still;
 
 struct live {
     struct mt_source source; /* first: the source is the live target */
@@ -33,6 +34,8 @@ struct live {
     pthread_mutex_t lock;  /* of the rest */
     uint64_t backing_of;   /* start of the mapping */
     struct mt_backing backing;
+    pthread_mutex_t still_lock; /* of the last one */
+    struct mt_still *still;     /* pages of a source that stands still */
 };
 
 /* The tables of a process from /proc; also for a source that reads its memory
@@ -72,6 +75,11 @@ size_t mt_live_read_present(struct live *, uint64_t address, void *buffer,
 /* True if the process has ended, or runs another program now; the source's
  * coverage then says so. */
 bool mt_live_gone(struct live *);
+
+/* --- live_still.c --- */
+/* mt_live_peek, by way of pages that are kept if the source stands still. */
+size_t mt_live_peek_still(struct live *, uint64_t address, void *buffer,
+                          size_t bytes);
 
 /* --- live_present.c --- */
 /* Fills in the source's `present`, and what is left out. */

@@ -5,8 +5,8 @@
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/text.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static bool add_lazy(struct live *live, size_t *capacity, uint64_t start,
  * comes to be one of these. */
 bool mt_live_find_lazy(struct live *live)
 {
-    uint64_t start = 0, end = 0, a, b;
+    uint64_t start = 0, end = 0;
     char path[64], *line = NULL;
     size_t bytes = 0, capacity = 0;
     bool ok = true;
@@ -43,9 +43,11 @@ bool mt_live_find_lazy(struct live *live)
         if (line[0] >= 'A' && line[0] <= 'Z') {
             if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, " um"))
                 ok = add_lazy(live, &capacity, start, end);
-        } else if (sscanf(line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2) {
-            start = a;
-            end = b;
+        } else {
+            const char *at = line;
+            start = mt_scan_hex(&at);
+            at += *at == '-';
+            end = mt_scan_hex(&at);
         }
     }
     free(line);

@@ -154,7 +154,9 @@ size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
                     : read_empty(live, m, at, (char *)buffer + done, n);
         done += got;
         if (got < n) {
-            mt_live_gone(live);
+            /* read_empty() has asked. */
+            if (there)
+                mt_live_gone(live);
             break;
         }
     }

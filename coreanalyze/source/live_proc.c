@@ -6,6 +6,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/text.h"
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/source/page_walk.h"
 #include "coreanalyze/source/proc_task.h"
@@ -48,27 +49,37 @@ static size_t clean_path(char *path)
 static bool live_proc_parse_line(struct mt_source *source, char *line,
                                  struct mt_mapping *mapping)
 {
-    char flags[5];
-    int path = 0;
+    const char *at = line, *flags;
+    char *path;
 
-    if (sscanf(line,
-               "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32
-               " %" SCNu64 " %n",
-               &mapping->start, &mapping->end, flags, &mapping->file_offset,
-               &mapping->device_major, &mapping->device_minor, &mapping->inode,
-               &path) < 7 ||
+    mapping->start = mt_scan_hex(&at);
+    if (at == line || *at++ != '-')
+        return false;
+    mapping->end = mt_scan_hex(&at);
+    flags = at + 1;
+    if (*at != ' ' || strcspn(flags, " \n") < 4 || flags[4] != ' ' ||
         mapping->end <= mapping->start)
         return false;
+    at = flags + 5;
+    mapping->file_offset = mt_scan_hex(&at);
+    at += *at == ' ';
+    mapping->device_major = (uint32_t)mt_scan_hex(&at);
+    if (*at++ != ':')
+        return false;
+    mapping->device_minor = (uint32_t)mt_scan_hex(&at);
+    if (*at++ != ' ')
+        return false;
+    mapping->inode = mt_scan_decimal(&at);
     mapping->flags = (flags[0] == 'r' ? MT_MAP_READ : 0) |
                      (flags[1] == 'w' ? MT_MAP_WRITE : 0) |
                      (flags[2] == 'x' ? MT_MAP_EXEC : 0) |
                      (flags[3] == 'p' ? MT_MAP_PRIVATE : 0);
     if (mapping->flags & MT_MAP_READ)
         mapping->present = mapping->end - mapping->start;
-    line[strcspn(line, "\n")] = '\0';
-    if (path > 0 && line[path] != '\0')
-        mapping->path = mt_strings_add(source->strings, line + path,
-                                       clean_path(line + path));
+    path = line + (at - line) + strspn(at, " ");
+    path[strcspn(path, "\n")] = '\0';
+    if (*path != '\0')
+        mapping->path = mt_strings_add(source->strings, path, clean_path(path));
     return true;
 }
 

@@ -4,6 +4,7 @@
  * figures (/proc/TID/smaps), and which pages these are (its page table).
  */
 #include "coreanalyze/source/live.h"
+#include "coreanalyze/base/text.h"
 #include "coreanalyze/source/page_walk.h"
 #include "coreanalyze/source/proc_task.h"
 
@@ -56,9 +57,10 @@ bool mt_live_uses(struct mt_source *source, struct mt_mapping_use *uses,
                        strerror(errno));
     }
     while (getline(&line, &line_bytes, file) > 0) {
-        uint64_t start, end;
+        const char *at = line;
+        uint64_t start = mt_scan_hex(&at);
         const struct mt_mapping *m;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) != 2) {
+        if (at == line || *at != '-') {
             smaps_line(line, use);
             continue;
         }

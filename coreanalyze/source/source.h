@@ -260,6 +260,7 @@ struct mt_source {
     size_t auxv_bytes;
     struct mt_source_coverage coverage;
     struct mt_source_limits limits;
+    bool still;                 /* a live target that will not run again */
     struct mt_present *present; /* by address, no overlaps */
     size_t n_present;
     bool present_known;                  /* else that table says nothing */
@@ -273,6 +274,8 @@ struct mt_source {
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */
 struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error);
+/* One that will not run again: what is read of it may be kept. */
+struct mt_source *mt_source_open_still(pid_t pid, struct mt_error *error);
 /* Has it the mark of a black box? */
 bool mt_file_is_box(int file);
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);

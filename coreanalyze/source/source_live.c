@@ -27,7 +27,7 @@ static size_t read_between(struct live *live, uint64_t address, void *buffer,
     bytes = gap < bytes ? (size_t)gap : bytes;
     end = mt_source_skip_empty(source, address, address + bytes);
     if (end == address || (m->inode && (m->flags & MT_MAP_PRIVATE)))
-        return mt_live_peek(live, address, buffer, bytes);
+        return mt_live_peek_still(live, address, buffer, bytes);
     memset(buffer, 0, (size_t)(end - address));
     return (size_t)(end - address);
 }
@@ -49,8 +49,8 @@ static size_t live_read(struct mt_source *source, uint64_t address,
         done += n;
     }
     if (done < bytes)
-        done += mt_live_peek(live, address + done, (char *)buffer + done,
-                             bytes - done);
+        done += mt_live_peek_still(live, address + done, (char *)buffer + done,
+                                   bytes - done);
     return done;
 }
 
@@ -74,6 +74,8 @@ static void live_destroy(struct mt_source *source)
     free(live->files);
     free(live->lazy);
     free(live->polls);
+    free(live->still);
+    pthread_mutex_destroy(&live->still_lock);
     mt_backing_close(&live->backing);
     pthread_mutex_destroy(&live->lock);
     if (live->mem >= 0)
@@ -108,7 +110,8 @@ static const struct mt_source_ops live_ops = {
     .destroy = live_destroy,
 };
 
-struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
+static struct mt_source *live_open(pid_t pid, bool still,
+                                   struct mt_error *error)
 {
     struct live *live = calloc(1, sizeof *live);
     struct mt_source *source = &live->source;
@@ -116,6 +119,7 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     if (live == NULL)
         return mt_no_memory(error, "the process"), NULL;
     source->ops = &live_ops;
+    source->still = still;
     source->strings = mt_strings_new();
     live->pid = pid;
     live->tid = mt_proc_living(pid);
@@ -125,6 +129,7 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     live->backing.file = -1;
     live->holder.go = live->holder.ready = -1;
     pthread_mutex_init(&live->lock, NULL);
+    pthread_mutex_init(&live->still_lock, NULL);
     live->pagemap = mt_proc_open(live->tid, "pagemap");
     live->mem = mt_proc_open(live->tid, "mem");
     if (live->mem < 0 || live->pagemap < 0) {
@@ -145,4 +150,14 @@ struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
     }
     mt_source_free(source);
     return NULL;
+}
+
+struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error)
+{
+    return live_open(pid, false, error);
+}
+
+struct mt_source *mt_source_open_still(pid_t pid, struct mt_error *error)
+{
+    return live_open(pid, true, error);
 }
