@@ -33,6 +33,9 @@ class Browser:
             "goog:loggingPrefs": {"browser": "ALL"},
             "goog:chromeOptions": {"args": arguments}}}})
         self.session = "/session/" + value["sessionId"]
+        # Where it serves its own DevTools.
+        self.devtools = "http://%s/devtools/" % value["capabilities"][
+            "goog:chromeOptions"]["debuggerAddress"]
 
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -50,6 +53,24 @@ class Browser:
     def run(self, script, *arguments):
         return self.ask("POST", self.session + "/execute/sync",
                         {"script": script, "args": list(arguments)})
+
+    def run_async(self, script, *arguments):
+        """As run(); the script is the body of an async function, and its result
+        is what that returns."""
+        value = self.ask("POST", self.session + "/execute/async", {
+            "script": "const done = arguments[arguments.length - 1];"
+                      "(async (...given) => {%s})(...arguments).then("
+                      "(value) => done({value}),"
+                      "(error) => done({error: String(error.stack)}));" %
+                      script, "args": list(arguments)})
+        harness.check("error" not in value, value.get("error"))
+        return value["value"]
+
+    def open_devtools(self):
+        """A page of the browser's own DevTools, whose modules scripts import."""
+        self.ask("POST", self.session + "/timeouts", {"script": 100000})
+        self.ask("POST", self.session + "/url",
+                 {"url": self.devtools + "inspector.html"})
 
     def open(self, path):
         """Open a file and wait for its scripts."""
