@@ -27,7 +27,7 @@ include %D%/check.mk
 SCRIPT_TESTS += %D%/e2e/redis %D%/e2e/real %D%/e2e/family %D%/e2e/hostile \
 	%D%/e2e/known %D%/e2e/frames %D%/e2e/odd-programs %D%/e2e/stacks %D%/e2e/control %D%/e2e/layout %D%/installed \
 	%D%/completion %D%/include-rules %D%/prose %D%/configure-names %D%/layout-doc %D%/tree
-LONG_TESTS += %D%/e2e/stacks-more %D%/e2e/oom-matrix %D%/e2e/guest
+LONG_TESTS += %D%/e2e/stacks-more %D%/e2e/oom-matrix %D%/e2e/guest %D%/e2e/rpm
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/sampled.py %D%/e2e/third_reader.py \
 	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c %D%/programs/stale.c \
