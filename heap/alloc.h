@@ -232,6 +232,17 @@ static inline bool mt_started(void)
 /* The heap of that id, or NULL: then there is none of a larger id either. */
 struct memtrace_heap *mt_heap_at(uint32_t id);
 
+/* move_pages.c */
+/* Can the block's pages move to the new block, and has the heap nothing that
+ * would miss it: neither guards, fills and quarantine, nor large pages? */
+bool mt_large_may_move(const struct memtrace_heap *, const mt_span *,
+                       const void *moved);
+/* Gives `moved` the contents, `bytes`, of the large block, and frees that.
+ * Returns `moved`; NULL, with errno, if that is not possible: then the old
+ * block is as it was. */
+void *mt_large_move(struct memtrace_heap *, mt_span *, uint64_t bytes,
+                    void *moved);
+
 /* classes.c */
 void mt_classes_init(void);
 uint32_t mt_class_size(uint32_t size_class);
@@ -250,8 +261,15 @@ mt_span *mt_span_new(struct memtrace_heap *, uint32_t size_class,
  * whether its memory is known to be zero. */
 mt_span *mt_span_new_large(struct memtrace_heap *, size_t bytes, size_t align,
                            bool *zeroed);
-/* Gives the span's slices back to the heap. */
-void mt_span_release(struct memtrace_heap *, mt_span *);
+/* Gives the span's slices back to the heap: MT_SPAN_DIRTY, or MT_SPAN_HOLE if
+ * nothing is mapped there any longer. */
+void mt_span_release_as(struct memtrace_heap *, mt_span *, uint32_t flags);
+static inline void mt_span_release(struct memtrace_heap *heap, mt_span *span)
+{
+    mt_span_release_as(heap, span, MT_SPAN_DIRTY);
+}
+/* May so many bytes of the heap be left without a mapping? */
+bool mt_may_be_hole(const struct memtrace_heap *, uint64_t bytes);
 /* Changes a large span's size in place; false if it cannot. */
 bool mt_span_resize(struct memtrace_heap *, mt_span *, size_t bytes);
 /* Gives idle memory of the heap to the kernel, down to `keep` dirty bytes;

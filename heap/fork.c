@@ -82,7 +82,8 @@ static void fork_child(void)
     }
     mt_region_fork_child();
     mt_side_fork_child();
-    mt_map_fork(MT_MAP_FORK_CHILD);
+    if (mt_map_is_busy())
+        mt_map_fork(MT_MAP_FORK_CHILD);
     mt_records_fork_child();
     mt_pages_fork_child();
     mt_epoch_fork_child();

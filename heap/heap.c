@@ -531,7 +531,10 @@ void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
     void *moved = mt_heap_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     if (moved == NULL)
         return NULL; /* the old block is as it was */
-    memcpy(moved, p, size < span->block_bytes ? size : span->block_bytes);
+    uint64_t kept = size < span->block_bytes ? size : span->block_bytes;
+    if (mt_large_may_move(heap, span, moved))
+        return mt_large_move(heap, span, kept, moved);
+    memcpy(moved, p, kept);
     free_block(span, index, "realloc()");
     return moved;
 }

@@ -158,12 +158,13 @@ bool mt_heap_add_region(struct memtrace_heap *heap, void *base, uint64_t bytes)
     }
     mt_lock_acquire(&region_lock);
     struct mt_region_record *r = new_region_record(bytes);
+    if (r) /* a page that is read first costs two faults */
+        mt_store_relaxed(&r->heap, heap->id);
     bool ok = r && give_map(r, bytes) && (!given || map_slices(r, bytes));
     if (ok) {
         r->base = (uintptr_t)base;
         r->size = bytes;
         r->committed = given ? bytes : 0;
-        r->heap = heap->id;
         r->top = 0;
         if (hr->flags & MT_HEAP_MAIN && hr->n_regions == 0) {
             mt_hot.base = r->base; /* its size stays 0 until it is committed */

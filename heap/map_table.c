@@ -32,9 +32,9 @@ typedef struct mt_map_record map_record;
 #define MT_INLINE inline __attribute__((always_inline))
 #define MAP_WAITS 200 /* ms until a lock is given up */
 
-static struct mt_lock map_lock;
+struct mt_lock mt_map_lock;
 static uint32_t map_root, map_free, map_n;
-static uint32_t map_gave_up; /* the process that does not wait, or 0 */
+uint32_t mt_map_gave_up;
 static uint64_t map_fork_signals;
 
 static MT_INLINE map_record *map_record_at(uint32_t id)
@@ -51,17 +51,17 @@ static MT_INLINE map_record *map_record_at(uint32_t id)
 static MT_INLINE bool map_wait(void)
 {
     const struct timespec millisecond = {.tv_nsec = 1000000};
-    if (mt_load_relaxed(&map_gave_up) == mt_os_pid())
+    if (mt_load_relaxed(&mt_map_gave_up) == mt_os_pid())
         return false;
     for (unsigned i = 0; i < 100 + MAP_WAITS; i++) {
-        if (mt_lock_try(&map_lock))
+        if (mt_lock_try(&mt_map_lock))
             return true;
         if (i < 100)
             __builtin_ia32_pause();
         else
             mt_kernel(SYS_nanosleep, &millisecond, NULL);
     }
-    mt_store_relaxed(&map_gave_up, mt_os_pid());
+    mt_store_relaxed(&mt_map_gave_up, mt_os_pid());
     return false;
 }
 
@@ -71,9 +71,9 @@ static MT_COLD bool map_begin(uint64_t *signals)
     if (!mt_started())
         return false;
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, signals, 8);
-    if (mt_lock_try(&map_lock) || map_wait()) {
+    if (mt_lock_try(&mt_map_lock) || map_wait()) {
         /* Whoever held it so long has let go. */
-        mt_store_relaxed(&map_gave_up, 0);
+        mt_store_relaxed(&mt_map_gave_up, 0);
         return true;
     }
     __atomic_fetch_add(&memtrace_root->sections[MT_SECTION_MAPS].overflow, 1,
@@ -84,15 +84,15 @@ static MT_COLD bool map_begin(uint64_t *signals)
 
 static MT_COLD void map_end(const uint64_t *signals)
 {
-    mt_lock_release(&map_lock);
+    mt_lock_release(&mt_map_lock);
     mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, signals, NULL, 8);
 }
 
 MT_COLD void mt_map_fork(enum mt_map_fork when)
 {
     if (when == MT_MAP_FORK_CHILD) {
-        mt_lock_reset(&map_lock);
-        map_gave_up = 0;
+        mt_lock_reset(&mt_map_lock);
+        mt_map_gave_up = 0;
     } else if (when == MT_MAP_FORK_PREPARE) {
         if (!map_begin(&map_fork_signals))
             map_fork_signals = UINT64_MAX;

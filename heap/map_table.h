@@ -58,5 +58,14 @@ uintptr_t mt_map_moved(const struct mt_map_move *);
 /* Fork, as heap/fork.c has it. */
 enum mt_map_fork { MT_MAP_FORK_PREPARE, MT_MAP_FORK_PARENT, MT_MAP_FORK_CHILD };
 void mt_map_fork(enum mt_map_fork);
+extern struct mt_lock mt_map_lock;
+extern uint32_t mt_map_gave_up; /* the process that does not wait, or 0 */
+/* Has the child of a fork anything to reset?  It mostly has not, and then calls
+ * nothing that is in another part of the library's code. */
+static inline bool mt_map_is_busy(void)
+{
+    return mt_load_relaxed(&mt_map_lock.word) |
+           mt_load_relaxed(&mt_map_gave_up);
+}
 
 #endif

@@ -32,6 +32,12 @@ bool mt_os_commit_file(void *, size_t bytes, int file, uint64_t offset,
  * memory. */
 bool mt_os_commit_huge(void *, size_t bytes, unsigned shift);
 bool mt_os_uncommit(void *, size_t bytes); /* the opposite */
+/* Moves committed pages to the start of `room` committed bytes, which they
+ * replace; nothing is mapped at `from` any longer. */
+enum mt_os_moved { MT_OS_MOVED, MT_OS_STAYED, MT_OS_LOST };
+/* MT_OS_STAYED: nothing is moved, and there are `room` bytes at `to`.
+ * MT_OS_LOST: there are none. */
+enum mt_os_moved mt_os_move(void *from, size_t bytes, void *to, size_t room);
 bool mt_os_decommit(void *, size_t bytes); /* contents gone, reads as 0 */
 bool mt_os_unmap(void *, size_t bytes);    /* memory that a caller gave */
 /* Binds committed memory to NUMA nodes, one bit each. */

@@ -308,3 +308,23 @@ bool mt_os_uncommit(void *address, size_t bytes)
     mt_kernel(SYS_madvise, address, bytes, MADV_DONTDUMP);
     return true;
 }
+
+enum mt_os_moved mt_os_move(void *from, size_t bytes, void *to, size_t room)
+{
+    const size_t wanted[] = {room, bytes}; /* the second for many mappings */
+    if (mt_os_told_to_fail() || mt_sandbox.level ||
+        mt_load_relaxed(&mt_sandbox_any) || is_in_mapped(from) ||
+        is_in_mapped(to))
+        return MT_OS_STAYED;
+    bool moved = false;
+    for (unsigned i = 0; i < 2 && !moved; i++)
+        moved = (void *)mt_kernel(SYS_mremap, from, bytes, wanted[i],
+                                  MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
+    /* The kernel may have unmapped what is at `to` before it refused. */
+    char *rest = (char *)to + (moved ? bytes : 0);
+    size_t rest_bytes = room - (moved ? bytes : 0);
+    if (rest_bytes && !map_at(rest, rest_bytes, PROT_READ | PROT_WRITE, 0) &&
+        errno != EEXIST)
+        return MT_OS_LOST;
+    return moved ? MT_OS_MOVED : MT_OS_STAYED;
+}

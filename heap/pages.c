@@ -132,13 +132,16 @@ static bool pages_split(struct memtrace_heap *heap, mt_span *run, uint32_t n)
     return true;
 }
 
+bool mt_may_be_hole(const struct memtrace_heap *heap, uint64_t bytes)
+{
+    return !(heap->record->flags & (MT_HEAP_FIXED | MT_HEAP_GIVEN)) &&
+           bytes >= HOLE_LEAST && bytes >= heap->record->committed / HOLES_MOST;
+}
+
 static void purge_run(struct memtrace_heap *heap, mt_span *run)
 {
     mt_run_remove(heap, run);
-    uint64_t least = heap->record->committed / HOLES_MOST;
-    if (least < HOLE_LEAST)
-        least = HOLE_LEAST;
-    if (!(heap->record->flags & MT_HEAP_FIXED) && run->block_bytes >= least &&
+    if (mt_may_be_hole(heap, run->block_bytes) &&
         mt_os_uncommit((void *)run->base, run->block_bytes)) {
         heap->record->committed -= run->block_bytes;
         run->flags = MT_SPAN_HOLE;
@@ -489,7 +492,8 @@ mt_span *mt_span_new_large(struct memtrace_heap *heap, size_t bytes,
     return span;
 }
 
-void mt_span_release(struct memtrace_heap *heap, mt_span *span)
+void mt_span_release_as(struct memtrace_heap *heap, mt_span *span,
+                        uint32_t flags)
 {
     if (span->flags & (MT_SPAN_GUARDED | MT_SPAN_SHUT) && !open_span(span)) {
         span->flags |= MT_SPAN_DELAYED; /* lost, but for its owner's limit */
@@ -506,7 +510,9 @@ void mt_span_release(struct memtrace_heap *heap, mt_span *span)
     if (span->tags && span->n_blocks == 1)
         mt_remember_free(span->base, mt_tags(span)[0]);
     mt_side_free(span);
-    span->flags = MT_SPAN_DIRTY;
+    span->flags = flags;
+    if (flags & MT_SPAN_HOLE)
+        hr->committed -= span->n_slices * MT_SLICE_BYTES;
     put_run(heap, span);
     uint64_t allowed = allowed_dirty(heap);
     if (hr->dirty_bytes > allowed) {

@@ -109,6 +109,9 @@ bool mt_start(void)
     bool first = false;
     mt_lock_acquire(&start_lock);
     if (!mt_started() && !failed) {
+        /* Its page would be read first, and a page that is read and then
+         * written to costs two faults. */
+        mt_store_relaxed(&memtrace_root, NULL);
         mt_store_relaxed(&starter, mt_os_tid());
         failed = !heap_start();
         mt_store_relaxed(&starter, 0);

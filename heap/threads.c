@@ -286,7 +286,8 @@ void mt_threads_fork_child(struct mt_cache *own)
 {
     mt_lock_reset(&idle_lock);
     mt_lock_reset(&capture_lock);
-    idle_list = NULL;
+    if (idle_list) /* its page may still be the parent's */
+        idle_list = NULL;
     for (uint32_t i = mt_thread_count(); i-- > 1;) {
         struct mt_thread_record *record = mt_thread_record(i);
         struct mt_cache *cache = mt_cache_of(i);

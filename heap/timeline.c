@@ -50,7 +50,7 @@ static struct {
     uint32_t busy;    /* a thread takes a sample */
     uint32_t phase;   /* which share of the spans comes next */
     bool failed;      /* there is no memory for them */
-    bool forked;      /* a child that has not asked for the time yet */
+    uint32_t pid;     /* another one: this is a child that had no tick yet */
     uint64_t next_ns; /* when the next sample is due */
     /* The peak that the trace has, when it was taken, and how long that took;
      * the bytes of spans that one is looked for at. */
@@ -246,7 +246,7 @@ static void timeline_arm(const struct mt_sample_record *sample)
  * unless the spans have grown. True: they are not due. */
 static bool timeline_rests(uint64_t now)
 {
-    timeline.forked = false;
+    timeline.pid = memtrace_root->pid;
     timeline.peak_end_ns = now;
     if (mt_load_relaxed(&mt_spans_alarm) == UINT64_MAX)
         return false;
@@ -302,7 +302,8 @@ static void timeline_tick(uint64_t now)
 {
     if (!mt_sandbox.level && !mt_load_relaxed(&mt_sandbox_any) &&
         mt_started() && !mt_load_relaxed(&timeline.busy) &&
-        !(MT_UNLIKELY(timeline.forked) && timeline_rests(now)) &&
+        !(MT_UNLIKELY(timeline.pid != memtrace_root->pid) &&
+          timeline_rests(now)) &&
         timeline_fits())
         timeline_sample(now);
 }
@@ -310,6 +311,7 @@ static void timeline_tick(uint64_t now)
 void mt_timeline_start(void)
 {
     memtrace_root->sample_step_ns = FIRST_STEP_NS;
+    timeline.pid = memtrace_root->pid;
     timeline.next_ns = memtrace_root->start_monotonic_ns + FIRST_NS;
     mt_spans_alarm = FIRST_ALARM;
     mt_epoch_listen_ns = timeline.next_ns;
@@ -318,8 +320,8 @@ void mt_timeline_start(void)
 
 void mt_timeline_fork_child(void)
 {
-    if (timeline.busy)
+    if (timeline.busy) {
         mt_peak_fork_child();
-    timeline.busy = 0;
-    timeline.forked = true;
+        timeline.busy = 0;
+    }
 }

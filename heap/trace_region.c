@@ -21,6 +21,9 @@ MT_EXPORT struct mt_root *memtrace_root;
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 #define COMMIT_STEP KIB(64)
+/* One call maps the root page, the schema, which is no larger than a step, and
+ * the first records of the heaps. */
+#define FIRST (3 * COMMIT_STEP)
 
 /* Address space of each section, for MT_MAIN_RESERVE bytes of blocks and at
  * least: full tracing of 16-byte blocks needs 8/16 of them for tags and 2/128
@@ -92,7 +95,7 @@ bool mt_region_start(void)
     char *base = trace_reserve(&shift, &bytes);
     if (base == NULL)
         return false;
-    if (!mt_trace_commit(base, 4096)) {
+    if (!mt_trace_commit(base, FIRST)) {
         mt_os_release(base, bytes);
         return false;
     }
@@ -115,6 +118,8 @@ bool mt_region_start(void)
         section->entry_bytes = naming[s].entry_bytes;
         section->base = (uintptr_t)at;
         section->reserved = trace_planned(s, shift);
+        if ((uint64_t)(at - base) < FIRST)
+            section->committed = COMMIT_STEP;
         at += section->reserved;
     }
     root->self = (uintptr_t)root;
@@ -152,7 +157,11 @@ static bool trace_map(unsigned id, uint64_t have, uint64_t want)
     }
     if (!ok && errno != EEXIST)
         return false;
-    mt_os_thp(base + have, want - have, false);
+    /* A huge page would fit from here on: in less there cannot be one, and most
+     * sections of most processes stay small. */
+    if (want >= MIB(2))
+        mt_os_thp(have < MIB(2) ? base : base + have,
+                  have < MIB(2) ? want : want - have, false);
     return true;
 }
 

@@ -42,3 +42,4 @@ EXTRA_DIST += %D%/bench/manystacks.c %D%/bench/report
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
+EXTRA_DIST += %D%/programs/pagefaults.c

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,6 +170,57 @@ static void realloc_keeps_contents(void)
     CU_ASSERT_EQUAL(stats_of(heap).blocks, 0);
     CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
     memtrace_heap_destroy(heap);
+}
+
+static long page_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* Grows a block of 4 MiB, which has another one after it, and counts its wrong
+ * words; `faults` is what that takes. */
+static size_t grow_large(uint64_t fail_at, long *faults)
+{
+    const size_t before = 4 << 20, after = 5 << 20;
+    memtrace_heap *heap = create("moves", NULL, 0, 0);
+    uint64_t *p = memtrace_alloc(heap, before), *next;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    for (size_t i = 0; i < before / sizeof *p; i++)
+        p[i] = i * 7;
+    next = memtrace_alloc(heap, 100000);
+    *faults = page_faults();
+    if (fail_at)
+        mt_os_fail_at = mt_os_calls + fail_at;
+    uint64_t *grown = memtrace_realloc(heap, p, after);
+    mt_os_fail_at = 0;
+    *faults = page_faults() - *faults;
+    CU_ASSERT_PTR_NOT_EQUAL(grown, p);
+    if (grown == NULL)
+        grown = p; /* is as it was */
+    else
+        memset(grown + before / sizeof *p, 1, after - before);
+    size_t wrong = 0;
+    for (size_t i = 0; i < before / sizeof *p; i++)
+        wrong += grown[i] != i * 7;
+    CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
+    CU_ASSERT_PTR_EQUAL(memtrace_heap_of(grown), heap);
+    memtrace_free(grown);
+    memtrace_free(next);
+    CU_ASSERT_EQUAL(stats_of(heap).blocks, 0);
+    CU_ASSERT_EQUAL(memtrace_heap_check(heap), 0);
+    memtrace_heap_destroy(heap);
+    return wrong;
+}
+
+static void large_blocks_move(void)
+{
+    long faults;
+    CU_ASSERT_EQUAL(grow_large(0, &faults), 0);
+    CU_ASSERT(faults < 200); /* a copy takes one for each of 1,024 pages */
+    for (uint64_t n = 1; n < 8; n++)
+        CU_ASSERT_EQUAL(grow_large(n, &faults), 0);
 }
 
 static int free_one(memtrace_heap *heap, size_t bytes, void *arg)
@@ -509,6 +561,7 @@ static const struct unit_test tests[] = {
     {"alignments to 1 GiB", alignment},
     {"impossible sizes", impossible_sizes},
     {"realloc keeps contents", realloc_keeps_contents},
+    {"large blocks move with their pages", large_blocks_move},
     {"limit and out-of-memory handler", limit_and_handler},
     {"tags tell stack and size", tags_tell},
     {"tracing on and off", toggling},

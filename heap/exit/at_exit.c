@@ -30,7 +30,8 @@ bool mt_exit_is_wanted(bool core)
 
 void mt_exit_begin(void)
 {
-    at_exit.done = 0;
+    if (at_exit.done) /* of the parent, whose page it may be */
+        at_exit.done = 0;
     if (at_exit.mini || at_exit.core)
         mt_exit_file_begin(at_exit.ends_core);
 }
