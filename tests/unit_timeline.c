@@ -58,7 +58,7 @@ static void in_order(void)
     sample(7000, 7);
     sample(0, 99); /* not in use */
     sample(1000, 1);
-    sample(5000, 5); /* was moved, and is there twice */
+    sample(5000, 5); /* was moved, so it is found twice */
     sample(9000, 9)->flags = MT_SAMPLE_ESTIMATED;
     image->root->sample_step_ns = 2000;
     take();

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define STACKS 40000u
-#define DEPTH 12u /* four levels tell stacks apart, eight follow */
+#define DEPTH 12u /* four levels make stacks differ, eight follow */
 
 typedef void step(uint64_t path, unsigned depth);
 static step *const steps[16];
