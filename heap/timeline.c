@@ -209,14 +209,14 @@ static MT_NOINLINE void timeline_keep(struct mt_sample_record *sample)
 /* A new peak is taken at every alarm; otherwise when it is an eighth larger
  * than the last, or by less, when a hundred times as long has passed as that
  * took. */
-static MT_NOINLINE void timeline_peak(const struct mt_sample_record *sample,
+static MT_NOINLINE bool timeline_peak(const struct mt_sample_record *sample,
                                       bool alarmed)
 {
     uint64_t live = sample->live_bytes, had = timeline.peak_bytes;
     uint64_t start = timeline_clock(), began = timeline_cpu();
     bool rested = start - timeline.peak_end_ns >= timeline.peak_took_ns * RESTS;
     if (live <= had + (alarmed ? 0 : rested ? had / 64 : had / 8))
-        return;
+        return false;
     const struct mt_peak_now now = {
         .ns = sample->monotonic_ns,
         .live_bytes = live,
@@ -224,18 +224,20 @@ static MT_NOINLINE void timeline_peak(const struct mt_sample_record *sample,
         .span_bytes = sample->span_bytes,
         .may_take_ns = (start - timeline.peak_end_ns) / 64,
     };
-    if (mt_peak_take(&now)) {
-        timeline.peak_bytes = live;
-        timeline.peak_end_ns = timeline_clock();
-        timeline.peak_took_ns = timeline_cpu() - began;
-    }
+    if (!mt_peak_take(&now))
+        return false;
+    timeline.peak_bytes = live;
+    timeline.peak_end_ns = timeline_clock();
+    timeline.peak_took_ns = timeline_cpu() - began;
+    return true;
 }
 
-/* Sets what the next span is to be compared with. */
-static void timeline_arm(const struct mt_sample_record *sample)
+/* Sets what the next span is to be compared with: what there was at the last
+ * peak or alarm.  A sample in between changes nothing. */
+static void timeline_arm(const struct mt_sample_record *sample, bool moves)
 {
     uint64_t at = sample->span_bytes + sample->span_bytes / 8;
-    if (timeline.alarm < at)
+    if (timeline.alarm < at && (moves || timeline.alarm == 0))
         timeline.alarm = at;
     mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
 }
@@ -270,8 +272,7 @@ static MT_NOINLINE void timeline_sample(uint64_t now)
             uint64_t began = timeline_cpu();
             timeline_take(&sample);
             uint64_t wait = (timeline_cpu() - began) * RESTS;
-            if (sample.allocs)
-                timeline_peak(&sample, alarmed);
+            bool moves = sample.allocs && timeline_peak(&sample, alarmed);
             if (now >= timeline.next_ns && timeline_ready()) {
                 timeline_keep(&sample);
                 if (wait < memtrace_root->sample_step_ns)
@@ -279,7 +280,7 @@ static MT_NOINLINE void timeline_sample(uint64_t now)
                 timeline.next_ns = now + wait;
             }
             mt_store_relaxed(&mt_epoch_listen_ns, timeline.next_ns);
-            timeline_arm(&sample);
+            timeline_arm(&sample, moves || alarmed);
         }
         __atomic_store_n(&timeline.busy, 0, __ATOMIC_RELEASE);
     }
