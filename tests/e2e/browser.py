@@ -72,6 +72,15 @@ class Browser:
         self.ask("POST", self.session + "/url",
                  {"url": self.devtools + "inspector.html"})
 
+    def cdp(self, command, **parameters):
+        return self.ask("POST", self.session + "/goog/cdp/execute",
+                        {"cmd": command, "params": parameters})
+
+    def task_seconds(self):
+        """Processor time of the page's main thread since it was opened."""
+        return {metric["name"]: metric["value"] for metric in self.cdp(
+            "Performance.getMetrics")["metrics"]}["TaskDuration"]
+
     def open(self, path):
         """Open a file and wait for its scripts."""
         self.ask("POST", self.session + "/url", {"url": "about:blank"})
