@@ -55,7 +55,8 @@ class Profile {
     const t = json.total;
     this.total = [num(t.bytes), num(t.count), num(t.alloc_bytes), num(t.allocs), num(t.peak_bytes), num(t.peak_count)];
     const max = (list, key) => list.reduce((m, s) => m + (s.kind === key ? s.of[0] : 0), 0);
-    this.lost = max(this.stacks, "definite") + max(this.stacks, "indirect");
+    this.definite = max(this.stacks, "definite");
+    this.lost = this.definite + max(this.stacks, "indirect");
     this.possible = max(this.stacks, "possible");
     this.from = num(json.time.from_s);
     this.to = num(json.time.to_s);

@@ -57,7 +57,7 @@ function copy(value, button) {
   else old();
 }
 
-const command = (value) => el("div", { class: "cmd" }, el("code", {}, text(value)),
+const command = (value) => el("div", { class: "cmd" }, el("code", { title: text(value) }, text(value)),
   el("button", { onclick: (e) => { e.stopPropagation(); copy(value, e.target); } }, "Copy"));
 
 /* Eight bars, the oldest first; `lines(i)` gives the lines of a tip. */

@@ -35,7 +35,8 @@ function callersOf(p, s, most) {
   return names;
 }
 
-/* Stacks that one function names, with what is wrong with them. */
+/* Stacks that one function names, with what is wrong with them; what grows or is
+ * lost is chosen before what is only large, and the largest stands first. */
 function suspects(p) {
   const groups = new Map();
   for (const s of p.stacks) {
@@ -53,7 +54,7 @@ function suspects(p) {
   const live = p.total[0] || 1;
   const score = (g) => g.bytes + 4 * g.steady + 4 * g.lost;
   return [...groups.values()].filter((g) => g.bytes > live / 50 || g.lost > 0 || g.steady > live / 200)
-    .sort((a, b) => score(b) - score(a)).slice(0, MAX_SUSPECTS);
+    .sort((a, b) => score(b) - score(a)).slice(0, MAX_SUSPECTS).sort((a, b) => b.bytes - a.bytes);
 }
 
 /* Who holds most of the bytes of these stacks: what holds at least half of each
@@ -88,12 +89,26 @@ function lead(p, extra, list, holders) {
   }
   const growing = p.stacks.filter((s) => s.steady);
   if (growing.length) parts.push(plural(growing.length, "stack") + (growing.length === 1 ? " grows" : " grow") + " steadily. ");
-  if (extra.searched) parts.push(p.lost ? [b(bytes(p.lost)), " is definitely lost. "] : "Nothing is definitely lost. ");
+  if (extra.searched) parts.push(p.lost ? [b(bytes(p.lost)), " is lost. "] : p.possible ? "Nothing is definitely lost. " : "Nothing is lost. ");
   const top = holders && holders.roots[0];
   if (top && top.bytes > p.total[0] / 20) parts.push("Most is held by ", b(text(top.name, 120)), ". ");
   const unseen = num(p.json.untraced.bytes);
   if (unseen) parts.push(bytes(unseen) + " was allocated while tracing was off. ");
   return el("p", { class: "lead" }, parts);
+}
+
+/* What the figure of lost bytes is made of. */
+function lostNote(p, extra) {
+  if (!extra.searched) return "not searched";
+  if (p.possible) return "possibly " + bytes(p.possible) + " more";
+  return p.lost > p.definite ? bytes(p.definite) + ", and what that leads to" : p.lost ? "definitely" : "every block is held";
+}
+
+/* Resident memory, now or in the last sample that had it. */
+function residentTile(extra) {
+  if (extra.rss_bytes) return ["RSS", bytes(num(extra.rss_bytes)), extra.peak_rss_bytes ? "at most " + bytes(num(extra.peak_rss_bytes)) : ""];
+  const seen = ((extra.timeline || {}).samples || []).filter((s) => num(s.resident_bytes)), last = seen[seen.length - 1];
+  return last ? ["RSS", bytes(num(last.resident_bytes)), "last seen " + span(num(last.s)) + " after the start"] : ["RSS", "\u2013", "not known here"];
 }
 
 function tiles(p, extra) {
@@ -102,9 +117,9 @@ function tiles(p, extra) {
   const list = [
     ["Live", bytes(p.total[0]), plural(p.total[1], "block")],
     ["In use with rounding", bytes(sum("used")), percent(sum("used") - sum("requested"), sum("used")) + " rounding"],
-    ["RSS", extra.rss_bytes ? bytes(num(extra.rss_bytes)) : "\u2013", extra.peak_rss_bytes ? "at most " + bytes(num(extra.peak_rss_bytes)) : "not known here"],
+    residentTile(extra),
     ["Heap's peak", bytes(sum("peak")), limit ? "limit " + bytes(limit) : "no limit"],
-    ["Lost", extra.searched ? bytes(p.lost) : "\u2013", extra.searched ? (p.possible ? "possibly " + bytes(p.possible) : "definitely") : "not searched", p.lost ? "bad" : ""],
+    ["Lost", extra.searched ? bytes(p.lost) : "\u2013", lostNote(p, extra), p.lost ? "bad" : ""],
     ["Growing", bytes(steady.reduce((a, s) => a + s.of[0], 0)), plural(steady.length, "steady stack"), steady.length ? "warn" : ""],
     ["Not seen", bytes(num(p.json.untraced.bytes)), plural(extra.notes.length, "note")],
   ];

@@ -45,16 +45,22 @@ function functionsView(p) {
     const list = p.stacks.filter((s) => s.of[0] && p.path(s.node).some((n) => p.functionOf(n) === i)).sort((a, b) => b.of[0] - a.of[0]).slice(0, 3);
     return list.length ? list.map((s) => [el("div", { class: "dim" }, bytes(s.of[0]) + " in " + plural(s.of[1], "block")), stackList(p, s.node, s.title)]) : "No block of it is live.";
   };
-  return [el("p", { class: "dim" }, "Total is of all stacks through a function; Self of those that it names, as the first function of the program itself."),
-    table([
-      { label: "Total", number: true, value: (i) => sums.total[0][i], text: (i) => bytes(sums.total[0][i]), part: (i) => sums.total[0][i] / p.total[0], class: "pct" },
-      { label: "%", number: true, value: (i) => sums.total[0][i] / p.total[0], text: (i) => percent(sums.total[0][i], p.total[0]) },
-      { label: "Self", number: true, value: (i) => sums.self[0][i], text: (i) => bytes(sums.self[0][i]), part: (i) => sums.self[0][i] / p.total[0], class: "pct" },
-      { label: "Blocks", number: true, value: (i) => sums.total[1][i], text: (i) => count(sums.total[1][i]) },
-      { label: "Allocations", number: true, value: (i) => sums.total[3][i], text: (i) => count(sums.total[3][i]), help: "since the start, freed ones included" },
-      { label: "Function", value: (i) => p.functions[i].name, text: (i) => p.brief[i], class: "name" },
-      { label: "Where", value: (i) => (p.functions[i].file ? base(p.functions[i].file) : base(p.moduleOf(i))) },
-    ], rows, { filter: (i) => p.functions[i].name + " " + (p.functions[i].file || "") + " " + p.moduleOf(i), open, hash: "f", sort: getHash("f") ? 0 : 2, placeholder: "Function, file or module" })];
+  const columns = [
+    { label: "Total", number: true, value: (i) => sums.total[0][i], text: (i) => bytes(sums.total[0][i]), part: (i) => sums.total[0][i] / p.total[0], class: "pct" },
+    { label: "%", number: true, value: (i) => sums.total[0][i] / p.total[0], text: (i) => percent(sums.total[0][i], p.total[0]) },
+    { label: "Self", number: true, value: (i) => sums.self[0][i], text: (i) => bytes(sums.self[0][i]), part: (i) => sums.self[0][i] / p.total[0], class: "pct" },
+    { label: "Blocks", number: true, value: (i) => sums.total[1][i], text: (i) => count(sums.total[1][i]) },
+    { label: "Allocations", number: true, value: (i) => sums.total[3][i], text: (i) => count(sums.total[3][i]), help: "since the start, freed ones included" },
+    { label: "Function", value: (i) => p.functions[i].name, text: (i) => p.brief[i], class: "name" },
+    { label: "Where", value: (i) => (p.functions[i].file ? base(p.functions[i].file) : base(p.moduleOf(i))) },
+  ];
+  /* Those of libraries have no bytes of their own, and nearly all of the total. */
+  const own = rows.filter((i) => p.role[i] === OWN || sums.self[0][i]), host = el("div", {}), hidden = rows.length - own.length;
+  const draw = (all) => host.replaceChildren(table(columns, all || !own.length ? rows : own, {
+    filter: (i) => p.functions[i].name + " " + (p.functions[i].file || "") + " " + p.moduleOf(i), open, hash: "f", sort: getHash("f") ? 0 : 2, placeholder: "Function, file or module",
+    bar: hidden && own.length ? toggle("Library functions (" + count(hidden) + ")", all, (on) => { setHash("lib", on ? "1" : ""); draw(on); }, "Also functions of libc, std and the like, and wrappers of malloc") : null }));
+  draw(getHash("lib") === "1");
+  return [el("p", { class: "dim" }, "Total is of all stacks through a function; Self of those that it names, as the first function of the program itself."), host];
 }
 
 function stackColumns(p) {
@@ -100,6 +106,7 @@ function leaksView(p, extra) {
       el("div", { class: "v " + (k === "definite" && num(kinds[k].bytes) ? "bad" : "") }, bytes(num(kinds[k].bytes))), el("div", { class: "s" }, plural(num(kinds[k].count), "block"))))),
     el("p", { class: checked.complete ? "dim" : "warn", style: { "margin-top": "14px" } }, "Result: " + checked.verdict + (checked.why ? " (" + checked.why + ")" : "") + ". " + (checked.complete ? "All memory that may hold a pointer was searched." : "Some memory could not be searched: see About.")),
     rows.length ? table([{ label: "Kind", value: (s) => s.kind, cell: (s) => el("span", { class: s.kind === "definite" ? "bad" : "" }, s.kind) },
+      { label: "Loses", number: true, value: (s) => (s.kind === "indirect" ? 0 : s.of[0] + s.indirect), text: (s) => (s.kind === "indirect" ? "" : bytes(s.of[0] + s.indirect)), help: "with what only its blocks lead to" },
       ...stackColumns(p).filter((c) => c.label !== "Allocations").map((c) => (c.label === "Stack" ? { ...c, cell: (s) => stackTitle(p, s) } : c))],
       rows, { sort: 1, filter: (s) => s.kind + " " + stackText(p, s), hash: "l",
         open: (s) => [command(gdbLine(p, extra, s.sample)), stackList(p, s.node, s.title), el("div", { class: "dim" }, "To suppress it:"), el("pre", {}, text(suppression(p, s), 4000)),
