@@ -178,6 +178,19 @@ static bool visit_chunk(struct mt_snapshot *snapshot,
     return true;
 }
 
+/* The kernel leaves a mapping out of a core if nobody has touched it: it is
+ * empty.  A core that has the root of the trace has what was touched. */
+static bool is_untouched(const struct mt_source *source, uint64_t address)
+{
+    const struct mt_mapping *m = mt_source_mapping(source, address);
+
+    return source->process.kind == MT_SOURCE_CORE && !source->process.mini &&
+           !source->coverage.by_debugger &&
+           source->coverage.missing_bytes == 0 && m && m->present == 0 &&
+           !m->path && (m->flags & MT_MAP_WRITE) &&
+           !(m->flags & MT_MAP_ASSUMED);
+}
+
 /* After a failed read at record `index`: the next one that may be readable;
  * counts what lies between. */
 static uint64_t next_index(struct mt_snapshot *snapshot,
@@ -192,8 +205,9 @@ static uint64_t next_index(struct mt_snapshot *snapshot,
 
     if (next <= index)
         next = index + 1;
-    snapshot->model->coverage.unreadable_bytes +=
-        (next - index) * section->entry_bytes;
+    if (!is_untouched(snapshot->model->source, failed))
+        snapshot->model->coverage.unreadable_bytes +=
+            (next - index) * section->entry_bytes;
     return next;
 }
 
