@@ -31,6 +31,7 @@
 /* Dirty memory kept: see allowed_dirty(). */
 #define KEEP_LEAST MIB(1)
 #define KEEP_MOST MIB(16)
+#define LEARN_MOST MIB(64) /* or what is in use */
 #define REGRET_NS UINT64_C(100000000)
 #define RETAIN_NS UINT64_C(1000000000)
 
@@ -190,8 +191,12 @@ static uint64_t allowed_dirty(struct memtrace_heap *heap)
         heap->purge_delay_bytes /= 2;
         heap->purge_backoff_ns += RETAIN_NS;
     }
-    if (allowed < heap->purge_delay_bytes)
-        allowed = heap->purge_delay_bytes;
+    uint64_t learned = heap->purge_delay_bytes;
+    uint64_t most = used > LEARN_MOST ? used : LEARN_MOST;
+    if (learned > most)
+        learned = most;
+    if (allowed < learned)
+        allowed = learned;
     return allowed < KEEP_LEAST ? KEEP_LEAST : allowed;
 }
 

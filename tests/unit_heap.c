@@ -379,6 +379,21 @@ static void memory_goes_back(void)
     memtrace_heap_destroy(heap);
 }
 
+/* A heap that swings by 256 MiB learns to keep memory, but not all of that. */
+static void swings_are_not_kept(void)
+{
+    memtrace_heap *heap = create("swings", NULL, 0, 0);
+    char *blocks[8];
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 8; i++)
+            blocks[i] = memtrace_alloc(heap, 32 << 20);
+        for (int i = 0; i < 8; i++)
+            memtrace_free(blocks[i]);
+        CU_ASSERT(stats_of(heap).trimmable <= 64 << 20);
+    }
+    memtrace_heap_destroy(heap);
+}
+
 static void class_statistics(void)
 {
     struct memtrace_class_stats before[80], after[80];
@@ -567,6 +582,7 @@ static const struct unit_test tests[] = {
     {"tracing on and off", toggling},
     {"sampling is unbiased", sampling_is_unbiased},
     {"freed memory goes back", memory_goes_back},
+    {"what swings is kept within bounds", swings_are_not_kept},
     {"statistics of size classes", class_statistics},
     {"marks open epochs", marks},
     {"show prints live memory", show_prints},
