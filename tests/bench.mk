@@ -38,7 +38,13 @@ bench-report: all
 	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/report
 EXTRA_DIST += %D%/bench/manystacks.c %D%/bench/report
 
-.PHONY: bench bench-trace bench-lines bench-report
+# make bench-spare WITHOUT=LIBRARY: the memory of a block's spare byte.
+bench-spare: all
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/spare \
+		--without $(WITHOUT)
+EXTRA_DIST += %D%/bench/spare
+
+.PHONY: bench bench-trace bench-lines bench-report bench-spare
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
