@@ -70,6 +70,16 @@ struct mt_cache {
     struct mt_bin bins[MT_N_CLASSES];
 };
 
+/* The lists of free runs, in the order in which they are taken. */
+enum { MT_RUNS_DIRTY, MT_RUNS_CLEAN, MT_RUNS_HOLES, MT_RUNS_KINDS };
+
+static inline unsigned mt_runs_kind(const mt_span *run)
+{
+    return run->flags & MT_SPAN_DIRTY  ? MT_RUNS_DIRTY
+           : run->flags & MT_SPAN_HOLE ? MT_RUNS_HOLES
+                                       : MT_RUNS_CLEAN;
+}
+
 struct mt_runs {
     uint64_t nonempty[MT_N_RUN_BINS / 64];
     uint32_t head[MT_N_RUN_BINS]; /* linked by next, prev */
@@ -115,7 +125,7 @@ struct memtrace_heap {
     uint64_t purge_delay_bytes; /* dirty bytes to keep, for a while */
     uint64_t purged_ns;         /* when memory was last given back */
     uint64_t purge_backoff_ns;  /* when some of it was last wanted back */
-    struct mt_runs runs[2];     /* free runs: clean, dirty */
+    struct mt_runs runs[MT_RUNS_KINDS];
     /* The one cache of all, with cache_lock: of named heaps, and of the main
      * heap if it has modes. NULL: each thread has its own. */
     struct mt_cache *cache;

@@ -19,7 +19,7 @@ struct check {
     bool shared; /* other threads use the heap during the check */
     int violations;
     uint64_t span_bytes, dirty_bytes;
-    uint64_t n_free[2]; /* clean, dirty runs found in regions */
+    uint64_t n_free[MT_RUNS_KINDS]; /* runs found in regions */
     uint64_t class_bytes[MT_N_CLASSES + 1];
 };
 
@@ -154,9 +154,9 @@ static void check_region(struct check *check, const struct mt_region_record *r,
         check_map(check, r, span);
         uint64_t bytes = span->n_slices * MT_SLICE_BYTES;
         if (span->state == MT_SPAN_FREE) {
-            bool dirty = span->flags & MT_SPAN_DIRTY;
-            check->n_free[dirty]++;
-            check->dirty_bytes += dirty ? bytes : 0;
+            unsigned kind = mt_runs_kind(span);
+            check->n_free[kind]++;
+            check->dirty_bytes += kind == MT_RUNS_DIRTY ? bytes : 0;
         } else if (span->state == MT_SPAN_SMALL) {
             check_small(check, span, r);
             check->span_bytes += bytes;
@@ -173,9 +173,9 @@ static void check_region(struct check *check, const struct mt_region_record *r,
     }
 }
 
-static void check_runs(struct check *check, int dirty)
+static void check_runs(struct check *check, unsigned kind)
 {
-    const struct mt_runs *runs = &check->heap->runs[dirty];
+    const struct mt_runs *runs = &check->heap->runs[kind];
     uint64_t found = 0;
     for (uint32_t bin = 0; bin < MT_N_RUN_BINS; bin++) {
         bool marked = runs->nonempty[bin / 64] >> (bin % 64) & 1;
@@ -185,8 +185,7 @@ static void check_runs(struct check *check, int dirty)
         for (uint32_t id = runs->head[bin]; id;) {
             const mt_span *run = mt_span_at(id);
             if (run->state != MT_SPAN_FREE || run->prev != prev ||
-                !(run->flags & MT_SPAN_DIRTY) != !dirty ||
-                found++ > check->n_free[dirty]) {
+                mt_runs_kind(run) != kind || found++ > check->n_free[kind]) {
                 heap_check_violation(check, "broken list of runs",
                                      (uintptr_t)run);
                 return;
@@ -195,7 +194,7 @@ static void check_runs(struct check *check, int dirty)
             id = run->next;
         }
     }
-    if (found != check->n_free[dirty])
+    if (found != check->n_free[kind])
         heap_check_violation(check, "free run in no list", found);
 }
 
@@ -253,8 +252,8 @@ static int heap_verify(struct memtrace_heap *heap, bool shared)
         if (r->state && r->heap == heap->id)
             check_region(&check, r, i);
     }
-    check_runs(&check, 0);
-    check_runs(&check, 1);
+    for (unsigned kind = 0; kind < MT_RUNS_KINDS; kind++)
+        check_runs(&check, kind);
     if (check.span_bytes != heap->record->span_bytes)
         heap_check_violation(&check, "span_bytes is not the sum",
                              check.span_bytes);

@@ -21,6 +21,9 @@ void mt_os_release(void *, size_t bytes);
 /* The most that it is wise to reserve: less than all where reservations count
  * for RLIMIT_AS. */
 uint64_t mt_os_reserve_most(void);
+/* Is there a limit of what the process may map?  Then a heap keeps nothing that
+ * a thread's stack may need. */
+bool mt_os_is_limited(void);
 /* Maps a part of a range that is not committed: read-write, zero.  EEXIST: the
  * process has mapped something else there.  Otherwise ENOMEM. */
 bool mt_os_commit(void *, size_t bytes);

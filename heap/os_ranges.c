@@ -250,6 +250,17 @@ uint64_t mt_os_reserve_most(void)
     return limit.rlim_cur / 4;
 }
 
+bool mt_os_is_limited(void)
+{
+    struct rlimit limit;
+    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any))
+        return false;
+    return (mt_kernel(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) == 0 &&
+            limit.rlim_cur != RLIM_INFINITY) ||
+           (mt_kernel(SYS_prlimit64, 0, RLIMIT_DATA, NULL, &limit) == 0 &&
+            limit.rlim_cur != RLIM_INFINITY);
+}
+
 bool mt_os_commit(void *address, size_t bytes)
 {
     if (mt_os_told_to_fail() || is_strict())

@@ -139,17 +139,29 @@ bool mt_may_be_hole(const struct memtrace_heap *heap, uint64_t bytes)
            bytes >= HOLE_LEAST && bytes >= heap->record->committed / HOLES_MOST;
 }
 
+/* Makes a run that is in no list a hole, if it is large enough. */
+static bool pages_unmap(struct memtrace_heap *heap, mt_span *run)
+{
+    if (!mt_may_be_hole(heap, run->block_bytes) ||
+        !mt_os_uncommit((void *)run->base, run->block_bytes))
+        return false;
+    heap->record->committed -= run->block_bytes;
+    run->flags = MT_SPAN_HOLE;
+    return true;
+}
+
 static void purge_run(struct memtrace_heap *heap, mt_span *run)
 {
     mt_run_remove(heap, run);
-    if (mt_may_be_hole(heap, run->block_bytes) &&
-        mt_os_uncommit((void *)run->base, run->block_bytes)) {
-        heap->record->committed -= run->block_bytes;
-        run->flags = MT_SPAN_HOLE;
-    } else if (mt_os_decommit((void *)run->base, run->block_bytes)) {
+    if (!pages_unmap(heap, run) &&
+        mt_os_decommit((void *)run->base, run->block_bytes))
         run->flags &= ~MT_SPAN_DIRTY;
-    }
     put_run(heap, run);
+    if (mt_runs_kind(run) == MT_RUNS_CLEAN) { /* with its neighbours */
+        mt_run_remove(heap, run);
+        pages_unmap(heap, run);
+        put_run(heap, run);
+    }
 }
 
 /* Heap lock held. */
@@ -285,13 +297,12 @@ static bool lower_tops(struct memtrace_heap *heap)
     return any;
 }
 
-/* Maps a hole of n slices that is in no list; a small one together with some of
- * what follows. */
+/* Maps a hole that is in no list: n slices, or small blocks' in some number. */
 static bool fill_hole(struct memtrace_heap *heap, mt_span *run, uint32_t n)
 {
     uint32_t least = HOLE_LEAST >> MT_SLICE_SHIFT;
-    uint32_t more = n < least && run->n_slices > least ? least : n;
-    if (!pages_split(heap, run, more))
+    uint32_t more = (least + n - 1) / n * n;
+    if (!pages_split(heap, run, run->n_slices > more ? more : n))
         return false;
     uint64_t bytes = run->n_slices * MT_SLICE_BYTES;
     uint64_t base = mt_region_at(run->region)->base +
@@ -522,7 +533,7 @@ void mt_span_release_as(struct memtrace_heap *heap, mt_span *span,
     uint64_t allowed = allowed_dirty(heap);
     if (hr->dirty_bytes > allowed) {
         pages_purge(heap, allowed - allowed / 4);
-        heap->purged_ns = mt_os_monotonic_ns();
+        heap->purged_ns = mt_os_is_limited() ? 0 : mt_os_monotonic_ns();
         mt_records_trim(heap, false);
         mt_side_trim(false);
     }

@@ -2,9 +2,9 @@
  *
  * Free runs of slices, in lists by size: one list for each size to 64
  * slices, then four to each doubling; dirty runs (they may hold memory) apart
- * from clean ones (they hold none, and read as 0).  A search is a bit scan and,
- * in the one list that holds runs both too small and large enough, a bounded
- * walk.
+ * from clean ones (they hold none, and read as 0) and from holes, which the
+ * kernel may refuse to map.  A search is a bit scan and, in the one list that
+ * holds runs both too small and large enough, a bounded walk.
  */
 #include "heap/alloc.h"
 #include "heap/debug.h"
@@ -24,7 +24,7 @@ static uint32_t bin_of(uint32_t n)
 
 static struct mt_runs *runs_of(struct memtrace_heap *heap, const mt_span *run)
 {
-    return &heap->runs[run->flags & MT_SPAN_DIRTY ? 1 : 0];
+    return &heap->runs[mt_runs_kind(run)];
 }
 
 static uint64_t run_bytes(const mt_span *run)
@@ -110,9 +110,9 @@ static mt_span *runs_search(const struct mt_runs *runs, uint32_t n)
 
 mt_span *mt_run_take(struct memtrace_heap *heap, uint32_t n)
 {
-    mt_span *run = runs_search(&heap->runs[1], n); /* memory in use first */
-    if (run == NULL)
-        run = runs_search(&heap->runs[0], n);
+    mt_span *run = NULL;
+    for (unsigned kind = 0; !run && kind < MT_RUNS_KINDS; kind++)
+        run = runs_search(&heap->runs[kind], n);
     if (run)
         mt_run_remove(heap, run);
     return run;
@@ -120,7 +120,7 @@ mt_span *mt_run_take(struct memtrace_heap *heap, uint32_t n)
 
 mt_span *mt_run_largest_dirty(const struct memtrace_heap *heap)
 {
-    const struct mt_runs *runs = &heap->runs[1];
+    const struct mt_runs *runs = &heap->runs[MT_RUNS_DIRTY];
     for (uint32_t w = MT_N_RUN_BINS / 64; w-- > 0;)
         if (runs->nonempty[w]) {
             uint32_t bit = 63 - (uint32_t)__builtin_clzll(runs->nonempty[w]);

@@ -161,7 +161,7 @@ static void planted_damage(void)
     PLANT(heap, map[run->first_slice + 1], mt_span_id(run));
     PLANT(heap, heap->record->span_bytes, 1);
     PLANT(heap, heap->record->dirty_bytes, 1);
-    PLANT(heap, heap->runs[1].nonempty[0], 0);
+    PLANT(heap, heap->runs[MT_RUNS_DIRTY].nonempty[0], 0);
     PLANT(heap, heap->cache->bins[2].span, mt_span_id(big));
     PLANT(heap, heap->cache->bins[2].word, (uint64_t *)map);
     memtrace_heap_destroy(heap);

@@ -11,6 +11,8 @@
  *     limits huge           which blocks of many GiB can be had
  *     limits late MIB       limits its own address space, then works
  *     limits back           what is freed does not count for a limit
+ *     limits rounds SIZE    three times all that RLIMIT_DATA allows, freed again;
+ *                           then a thread needs a stack
  *     limits threads N      N threads at once allocate: how many failed
  *     limits lock           locks all of its memory: KiB that it has then
  *     limits child          a child that runs out must not hurt its parent
@@ -164,6 +166,46 @@ static int swing(size_t bytes)
     return puts("good"), 0;
 }
 
+static size_t rounds_take(size_t size)
+{
+    void **list = NULL, **p;
+    size_t n = 0;
+    while ((p = malloc(size)) != NULL) {
+        memset(p, 1, size);
+        *p = (void *)list;
+        list = p;
+        n++;
+    }
+    while ((p = list) != NULL) {
+        list = *p;
+        free((void *)p);
+    }
+    return n;
+}
+
+static void *rounds_nothing(void *unused)
+{
+    return unused;
+}
+
+static int rounds(size_t size)
+{
+    struct rlimit limit = {200 * MIB, RLIM_INFINITY};
+    size_t n[3];
+    pthread_t thread;
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        return puts("cannot limit itself"), 1;
+    for (int i = 0; i < 3; i++) {
+        n[i] = rounds_take(size);
+        if (n[i] < n[0] - n[0] / 20 || n[i] * size < 150 * MIB)
+            return printf("round %d: %zu of %zu\n", i, n[i], n[0]), 1;
+    }
+    if (pthread_create(&thread, NULL, rounds_nothing, NULL) != 0)
+        return puts("what was freed counts for a thread's stack"), 1;
+    pthread_join(thread, NULL);
+    return puts("good"), 0;
+}
+
 enum { STRESS_THREADS = 4, STRESS_SLOTS = 4000 };
 static size_t stress_operations;
 
@@ -274,7 +316,7 @@ static int limit_to(size_t mib)
     return setrlimit(RLIMIT_AS, &limit);
 }
 
-static void *nothing(void *arg)
+static void *rounds_thread(void *arg)
 {
     return arg;
 }
@@ -285,7 +327,7 @@ static int late(size_t mib)
     pthread_t thread;
     free(malloc(1000));
     limit_to(mib);
-    int error = pthread_create(&thread, NULL, nothing, NULL);
+    int error = pthread_create(&thread, NULL, rounds_thread, NULL);
     printf("thread %s\n", strerror(error));
     if (error == 0)
         pthread_join(thread, NULL);
@@ -402,6 +444,8 @@ int main(int argc, char **argv)
         return late(strtoul(argv[2], NULL, 10));
     if (argc > 2 && strcmp(what, "threads") == 0)
         return many_threads(strtoul(argv[2], NULL, 10));
+    if (argc > 2 && strcmp(what, "rounds") == 0)
+        return rounds(strtoul(argv[2], NULL, 10));
     if (strcmp(what, "back") == 0)
         return back();
     if (strcmp(what, "lock") == 0)
