@@ -30,6 +30,12 @@ static void print_help(FILE *out)
         mt_options_line(out, left, mt_commands[i]->summary);
     }
     fputs(
+        "\nTo begin:\n"
+        "    memtrace run -- PROGRAM      start it; its children are traced, "
+        "too\n"
+        "    memtrace show PID            who allocated what is live\n"
+        "    memtrace leaks PID           what nothing points to\n"
+        "    memtrace report PID -o FILE.html\n"
         "\nRun `memtrace COMMAND --help`, or `memtrace help COMMAND`, for the "
         "options of a\ncommand.\n\n"
         "Exit status: 0 done, 1 usage or target error, 23 leaks found, 24 "

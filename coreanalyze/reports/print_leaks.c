@@ -252,7 +252,7 @@ static int leaks_put_figures(const struct mt_report *report,
                           ? mt_age_text(report->model, row->oldest_epoch, text)
                           : "-");
     snprintf(text, sizeof text, "0x%" PRIx64, row->sample);
-    return indent + fprintf(out, "%14s  ", text);
+    return indent + fprintf(out, "%14s", text);
 }
 
 static void leaks_put_brief_rows(const struct mt_report *report)
@@ -260,7 +260,7 @@ static void leaks_put_brief_rows(const struct mt_report *report)
     const struct mt_show *show = report->show;
     unsigned *callers = mt_row_callers(report, show->rows, show->n_rows);
     bool indirect = false;
-    int indent;
+    int indent, figures;
 
     for (size_t i = 0; i < show->n_rows; i++)
         indirect |= show->rows[i].indirect_count > 0;
@@ -271,9 +271,11 @@ static void leaks_put_brief_rows(const struct mt_report *report)
         if (i == 0 || show->rows[i].kind != show->rows[i - 1].kind)
             fprintf(report->out, "%s\n",
                     mt_leak_kind_titles[show->rows[i].kind]);
-        indent = leaks_put_figures(report, &show->rows[i], indirect);
-        mt_print_row_stack(report, &show->rows[i],
-                           mt_row_indent(report, indent),
+        figures = leaks_put_figures(report, &show->rows[i], indirect) + 2;
+        indent = mt_row_indent(report, figures);
+        if (indent == figures)
+            fputs("  ", report->out);
+        mt_print_row_stack(report, &show->rows[i], indent,
                            callers ? callers[i] : MT_ROW_CALLERS);
     }
     free(callers);

@@ -25,6 +25,8 @@
 #define ROW_CALLERS_LEAST 2
 /* Least number of columns for a name, however deep its indent. */
 #define ROW_LEAST_COLUMNS 24
+/* Of a name that is cut, so much more may be left out to begin with a word. */
+#define ROW_WORD_COLUMNS 12
 /* If the figures leave less room than this, the stack gets its own lines. */
 #define ROW_STACK_COLUMNS 36
 #define ROW_STACK_INDENT 10
@@ -303,11 +305,41 @@ static char *row_frame_where(const struct mt_report *report,
     return n < 0 ? NULL : where;
 }
 
-/* The end of a name in that many columns: it says more than the start. */
-static void put_cut(const struct mt_report *report, const char *name,
-                    size_t columns)
+/* Does a name's end close template arguments that it does not open? */
+static bool name_is_inside(const char *end)
 {
-    size_t all = text_columns(name), mark;
+    int depth = 0;
+
+    for (; *end; end++) {
+        depth += *end == '<';
+        if (*end == '>' && end[1] != '=' && depth-- == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The next scope or folder of the rest of a name, if it is near: half a word
+ * says less than none. */
+static const char *name_next_word(const char *rest)
+{
+    const char *at;
+
+    if (rest[0] == ':' && rest[1] != ':')
+        rest++; /* the half of a :: */
+    for (at = rest; *at && at - rest < ROW_WORD_COLUMNS; at++) {
+        bool scope = at[0] == ':' && at[1] == ':' && at[2];
+        if ((scope || (at[0] == '/' && at[1])) && !name_is_inside(at))
+            return at;
+    }
+    return rest;
+}
+
+/* The end of a name in that many columns: it says more than the start.  Returns
+ * how many it took. */
+static size_t put_cut(const struct mt_report *report, const char *name,
+                      size_t columns)
+{
+    size_t all = text_columns(name), mark = 0;
 
     if (all > columns) {
         mark = text_columns(report->style->ellipsis);
@@ -317,8 +349,10 @@ static void put_cut(const struct mt_report *report, const char *name,
             do
                 name++;
             while (((unsigned char)*name & 0xc0) == 0x80);
+        name = name_next_word(name);
     }
     mt_put_text(report->out, name);
+    return mark + text_columns(name);
 }
 
 void mt_put_in_line(const struct mt_report *report, const char *name,
@@ -360,10 +394,9 @@ static size_t put_short_frame(const struct mt_report *report,
         place = 0;
     if (text_columns(name) > room)
         mt_short_name_fold(name, report->style->ellipsis);
-    used = text_columns(name) < room ? text_columns(name) : room;
     if (title)
         put_escape(report, "1");
-    put_cut(report, name, room);
+    used = put_cut(report, name, room);
     if (title)
         put_escape(report, "0");
     if (place > 0) {
