@@ -148,8 +148,8 @@ struct mt_hot {
      * (safety.h). */
     uint64_t small_sizes;
 };
-extern struct mt_hot mt_hot;
-extern uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
+extern MT_HIDDEN struct mt_hot mt_hot;
+extern MT_HIDDEN uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
 extern MT_TLS struct mt_cache *mt_tls;
 extern MT_TLS uint32_t mt_tls_id;   /* mt_tls->id */
 extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */

@@ -2,7 +2,7 @@
 # order, and the kernel maps a library's code by 64 KiB around what is executed:
 # what every program needs comes first, what most never run comes last, behind
 # capture and unwinding (local.mk).
-%C%_libheap_la_SOURCES += %D%/doors.c %D%/api.c %D%/traced.S %D%/heap.c %D%/start.c %D%/state.c %D%/cache.c %D%/refill.c %D%/cache_table.c %D%/pages.c \
+%C%_libheap_la_SOURCES += %D%/traced_fast.c %D%/doors.c %D%/api.c %D%/traced.S %D%/heap.c %D%/start.c %D%/state.c %D%/cache.c %D%/refill.c %D%/cache_table.c %D%/pages.c \
 	%D%/runs.c %D%/heap_regions.c %D%/records.c %D%/side_tables.c %D%/threads.c %D%/thread_key.c %D%/heaps.c %D%/heaps_api.c \
 	%D%/page_kinds.c %D%/classes.c %D%/own_data.c %D%/os.c %D%/vdso.c %D%/lock.c %D%/trace_region.c %D%/schema.c %D%/time_index.c \
 	%D%/config.c %D%/fork.c %D%/fill.c %D%/safety.c %D%/exit/at_exit.c %D%/raw_print.c %D%/recent_frees.c %D%/recent_frees.h \

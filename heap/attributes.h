@@ -21,6 +21,9 @@
  * front, then what few programs use. */
 #define MT_FILLED_BSS __attribute__((section(".bss.filled")))
 #define MT_SELDOM_BSS __attribute__((section(".bss.seldom")))
+/* For declarations of variables of hot paths: within this library, and so
+ * without a look at the table of addresses. */
+#define MT_HIDDEN __attribute__((visibility("hidden")))
 #define MT_EXPORT __attribute__((visibility("default")))
 /* Initial-exec: the access is one instruction and can never allocate. */
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))

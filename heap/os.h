@@ -9,6 +9,8 @@
 #ifndef MT_OS_H
 #define MT_OS_H
 
+#include "heap/attributes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,7 +60,7 @@ static inline uint64_t mt_os_ns(const struct timespec *time)
 uint64_t mt_os_monotonic_ns(void);
 /* vdso.c: clock_gettime() of the kernel, never another's. */
 typedef int mt_clock(clockid_t, struct timespec *);
-extern mt_clock *mt_os_clock;
+extern MT_HIDDEN mt_clock *mt_os_clock;
 void mt_os_clock_start(void);
 uint64_t mt_os_realtime_ns(void);
 uint32_t mt_os_tid(void);

@@ -10,7 +10,7 @@
 #include "heap/os.h"
 #include "heap/trace_region.h"
 
-extern uint64_t mt_epoch_next_ns; /* when the next may open */
+extern MT_HIDDEN uint64_t mt_epoch_next_ns; /* when the next may open */
 /* Called when an epoch was opened, not before that time; NULL: nobody is. */
 typedef void mt_epoch_hook(uint64_t now);
 extern mt_epoch_hook *mt_epoch_listener;
@@ -20,7 +20,7 @@ void mt_epoch_hasten(void);
 MT_REALIGN MT_COLD void mt_epoch_open(uint64_t now);
 static inline uint32_t mt_epoch_at(uint64_t now)
 {
-    if (MT_UNLIKELY(now >= mt_load_relaxed(&mt_epoch_next_ns)))
+    if (MT_UNLIKELY(now >= mt_load_folded(&mt_epoch_next_ns)))
         mt_epoch_open(now);
     return mt_load_relaxed(&memtrace_root->epoch);
 }

@@ -36,14 +36,17 @@ static MT_NOINLINE void *traced_malloc(size_t size)
 
 static MT_NOINLINE void *sampled_malloc(size_t size)
 {
-    void *block = mt_unsampled_fast(size);
+    void *block = mt_take_unsampled(size);
     return block != NULL ? block : traced_malloc(size);
 }
 
 MT_EXPORT void *malloc(size_t size)
 {
     void *block = mt_malloc_fast(size);
-    return MT_LIKELY(block != NULL) ? block : sampled_malloc(size);
+    if (MT_LIKELY(block != NULL))
+        return block;
+    return mt_may_be_unsampled(size) ? sampled_malloc(size)
+                                     : traced_malloc(size);
 }
 
 MT_EXPORT void free(void *block)

@@ -224,6 +224,8 @@ static MT_COLD MT_NOINLINE void refresh_memo(struct mt_memo *m)
     m->unload_count = unload_count;
     m->depth = depth;
     m->load_count = load_count;
+    m->usual_count =
+        mt_load_relaxed(&mt_capture_verify) ? ~load_count : load_count;
 }
 
 /* Unwinds in spite of a hit, and compares. */
@@ -254,12 +256,8 @@ static uint32_t capture_hit(struct mt_capture *c,
                             const struct mt_memo_slot *slot,
                             const struct mt_regs *regs, uint64_t bytes)
 {
-    bool is_plain = mt_capture_is_plain(c, slot);
-    struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
-    if (MT_UNLIKELY(!is_plain) && counter->allocs >= MT_COUNTER_FULL)
-        mt_memo_merge_one(counter);
     uint32_t id = mt_capture_hit(c, slot, bytes);
-    if (MT_UNLIKELY(!is_plain) && mt_load_relaxed(&mt_capture_verify))
+    if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)))
         capture_verify(c, id, regs, &mt_capture_totals.verified);
     return id;
 }
@@ -327,7 +325,8 @@ static MT_NOINLINE uint32_t capture_whole(struct mt_capture *c,
     if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
         room = mt_capture_room(c, regs->rsp);
-        struct mt_memo_slot *slot = mt_memo_find(&c->memo, regs, room);
+        struct mt_memo_slot *slot =
+            mt_memo_find(&c->memo, regs->rip, regs->rsp, regs->rbp, room);
         if (slot) {
             mt_memo_expect(&c->memo, slot);
             return capture_hit(c, slot, regs, bytes);
@@ -364,24 +363,6 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
     return capture_learn(c, regs, bytes, id, known);
 }
 
-struct mt_memo_slot *mt_capture_find(struct mt_capture *c, uint64_t rip,
-                                     uint64_t rsp, uint64_t rbp)
-{
-    const struct mt_regs regs = {.rip = rip, .rsp = rsp, .rbp = rbp};
-    uint64_t room = mt_capture_room(c, rsp);
-    if (MT_UNLIKELY(room == 0))
-        room = mt_walk_ask_room(&c->ranges, rsp);
-    if (MT_UNLIKELY(room == 0 || !mt_memo_tries(&c->memo, rip, rsp) ||
-                    !mt_capture_is_current(c)))
-        return NULL;
-    struct mt_memo_slot *slot = mt_memo_find(&c->memo, &regs, room);
-    if (!mt_memo_pays(&c->memo, rip))
-        mt_memo_sampled(&c->memo, rip, slot != NULL);
-    if (MT_LIKELY(slot != NULL))
-        mt_memo_expect(&c->memo, slot);
-    return slot;
-}
-
 uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
                          uint64_t bytes)
 {
@@ -389,9 +370,8 @@ uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
         return capture_nested(c, regs, bytes);
     if (MT_UNLIKELY(!mt_capture_is_current(c)))
         refresh_memo(&c->memo);
-    const struct mt_memo_slot *slot = mt_capture_expected(c, regs);
-    if (!slot)
-        slot = mt_capture_find(c, regs->rip, regs->rsp, regs->rbp);
+    const struct mt_memo_slot *slot =
+        mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
     return MT_LIKELY(slot != NULL) ? capture_hit(c, slot, regs, bytes)
                                    : capture_miss(c, regs, bytes);
 }

@@ -67,8 +67,10 @@ static inline void mt_capture_release(struct mt_capture *c, uint64_t rsp)
  * thread's own. */
 static inline uint64_t mt_capture_room(const struct mt_capture *c, uint64_t sp)
 {
-    uint64_t low = c->ranges.range[0].low, high = c->ranges.range[0].high;
-    return sp - low < high - low ? high - sp : 0;
+    uint64_t high = c->ranges.range[0].high;
+    if (MT_UNLIKELY(sp < c->ranges.range[0].low))
+        return 0;
+    return MT_LIKELY(sp < high) ? high - sp : 0;
 }
 
 /* Was the memo made under the present circumstances? */
@@ -78,28 +80,47 @@ static inline bool mt_capture_is_current(const struct mt_capture *c)
            c->memo.depth == mt_load_relaxed(&memtrace_root->depth);
 }
 
-/* The slot expected next, if its entry holds, or NULL; of `regs` it reads rip,
- * rsp and rbp.  Between begin and end. */
-static inline __attribute__((always_inline)) struct mt_memo_slot *
-mt_capture_expected(const struct mt_capture *c, const struct mt_regs *regs)
+/* The same, and is there nothing to do for a hit but to count it? */
+static inline bool mt_capture_is_usual(const struct mt_capture *c,
+                                       const struct mt_root *root)
 {
-    if (MT_UNLIKELY(!mt_capture_is_current(c)))
-        return NULL;
-    return mt_memo_expected(&c->memo, regs, mt_capture_room(c, regs->rsp));
+    return MT_LIKELY(c->memo.usual_count == mt_modules_load_count() &&
+                     c->memo.depth == mt_load_folded(&root->depth));
 }
 
-/* Another slot whose entry holds for these registers, or NULL. Between begin
- * and end. */
-MT_REALIGN struct mt_memo_slot *
-mt_capture_find(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp);
-
-/* Is there nothing to do for a hit but to count it? */
-static inline bool mt_capture_is_plain(const struct mt_capture *c,
-                                       const struct mt_memo_slot *slot)
+/* Another slot than the expected one whose entry holds for these registers, or
+ * NULL; `room` is that of rsp. */
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_capture_find(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp,
+                uint64_t room)
 {
-    return MT_LIKELY(c->memo.counters[slot - c->memo.slots].allocs <
-                         MT_COUNTER_FULL &&
-                     !mt_load_relaxed(&mt_capture_verify));
+    struct mt_memo *m = &c->memo;
+    if (MT_UNLIKELY(room == 0))
+        room = mt_walk_ask_room(&c->ranges, rsp);
+    bool pays = mt_memo_pays(m, rip);
+    if (MT_UNLIKELY(room == 0 || (!pays && !mt_memo_tries(m, rip, rsp))))
+        return NULL;
+    struct mt_memo_slot *slot = mt_memo_find(m, rip, rsp, rbp, room);
+    if (MT_UNLIKELY(!pays))
+        mt_memo_sampled(m, rip, slot != NULL);
+    if (MT_LIKELY(slot != NULL))
+        mt_memo_expect(m, slot);
+    return slot;
+}
+
+/* The slot whose entry holds for these registers, or NULL. Between begin and
+ * end, with a memo that is current. */
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_capture_known(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp)
+{
+    uint64_t room = mt_capture_room(c, rsp);
+    if (MT_LIKELY(c->memo.trust != 0)) {
+        struct mt_memo_slot *slot =
+            mt_memo_expected(&c->memo, rip, rsp, rbp, room);
+        if (MT_LIKELY(slot != NULL))
+            return slot;
+    }
+    return mt_capture_find(c, rip, rsp, rbp, room);
 }
 
 /* Counts the hit, and returns its stack. */
@@ -108,7 +129,9 @@ static inline uint32_t mt_capture_hit(struct mt_capture *c,
                                       uint64_t bytes)
 {
     struct mt_memo_entry *e = mt_memo_at(&c->memo, slot->at);
-    struct mt_counter_record *counter = &c->memo.counters[slot - c->memo.slots];
+    struct mt_counter_record *counter = mt_memo_counter(&c->memo, slot);
+    if (MT_UNLIKELY(counter->allocs >= MT_COUNTER_FULL))
+        mt_memo_merge_one(counter);
     if (MT_UNLIKELY(!e->hit))
         e->hit = 1;
     c->memo.hits++;

@@ -13,12 +13,12 @@
 /* The count changes before code can run at an address that meant other code
  * before, and before other code that is loaded can. Facts derived from an
  * address - a rule, a memo, a module - hold while the count is the same. */
-extern const volatile uint64_t *mt_modules_loads[2];
-extern uint64_t mt_modules_events;
+extern MT_HIDDEN const volatile uint64_t *mt_modules_loads[2];
+extern MT_HIDDEN uint64_t mt_modules_events;
 static inline uint64_t mt_modules_load_count(void)
 {
-    return *mt_modules_loads[0] + (*mt_modules_loads[1] << 24) +
-           mt_load_relaxed(&mt_modules_events);
+    return (*mt_modules_loads[1] << 24) + *mt_modules_loads[0] +
+           mt_load_folded(&mt_modules_events);
 }
 
 /* Finds where the count is. Once, before the first capture. */

@@ -53,10 +53,15 @@ uint32_t mt_memo_kib = 4096;
 static uint64_t all_bytes;                        /* of all threads */
 static struct mt_memo_slot nothing[MT_MEMO_WAYS]; /* for want of memory */
 
-static uint32_t entry_size(unsigned n_words)
+/* In units of 8 bytes; that of the rounds is in bytes. */
+static uint32_t entry_size(size_t rounds)
 {
-    size_t bytes = sizeof(struct mt_memo_entry) + n_words * 10;
-    return (uint32_t)((bytes + 7) / 8);
+    return (uint32_t)((sizeof(struct mt_memo_entry) + rounds) / 8);
+}
+
+static uint32_t memo_words(const struct mt_memo_entry *e)
+{
+    return (uint32_t)(e->size / sizeof(struct mt_memo_round) * MT_MEMO_ROUND);
 }
 
 static bool memo_alive(const struct mt_memo *m, const struct mt_memo_entry *e)
@@ -98,6 +103,7 @@ static void memo_drop(struct mt_memo *m, uint32_t slot)
     mt_memo_merge_one(&m->counters[slot]);
     m->counters[slot].stack = 0;
     m->slots[slot].at = 0;
+    m->slots[slot].key = 0;
 }
 
 void mt_memo_clear(struct mt_memo *m)
@@ -129,7 +135,7 @@ static bool was_used(const struct mt_memo *m, struct mt_memo_slot *slot)
 /* The way for a new key: a free one, or one that was not used. */
 static uint32_t choose_slot(const struct mt_memo *m, uint32_t key)
 {
-    uint32_t set = (uint32_t)(key & m->set_mask) * MT_MEMO_WAYS;
+    uint32_t set = (uint32_t)((key & m->set_mask) / sizeof *m->slots);
     uint32_t rotate = (uint32_t)(m->misses & (MT_MEMO_WAYS - 1));
     for (uint32_t way = 0; way < MT_MEMO_WAYS; way++)
         if (m->slots[set + way].at == 0)
@@ -184,7 +190,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     m->counters = counters;
     m->last = m->next = m->next_at = 0;
     m->n_slots = n_slots;
-    m->set_mask = n_slots / MT_MEMO_WAYS - 1;
+    m->set_mask = (n_slots - MT_MEMO_WAYS) * sizeof *slots;
     for (uint32_t i = 0; i < old.n_slots; i++)
         if (old.slots[i].at == MT_MEMO_BRANCH)
             m->slots[choose_slot(m, old.slots[i].key)] = old.slots[i];
@@ -192,7 +198,7 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
         const struct mt_memo_segment *segment = &m->segments[s];
         for (uint32_t at = segment->at; at < segment->at + segment->filled;) {
             struct mt_memo_entry *e = mt_memo_at(m, at);
-            at += entry_size(e->n_words);
+            at += entry_size(e->size);
             if (!memo_alive(&old, e))
                 continue;
             lead_to(m, choose_slot(m, e->key), e);
@@ -340,8 +346,8 @@ static void memo_evict(struct mt_memo *m, unsigned *slides)
 {
     const struct mt_memo_segment *segment = &m->segments[m->current];
     struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
-    uint32_t size = entry_size(e->n_words);
-    MT_ASSERT(e->n_words && e->n_words <= MT_MEMO_WORDS);
+    uint32_t size = entry_size(e->size);
+    MT_ASSERT(memo_words(e) && memo_words(e) <= MT_MEMO_WORDS);
     MT_ASSERT(m->head <= m->victim && m->victim + size <= segment->filled);
     m->victim += size;
     if (!memo_alive(m, e))
@@ -391,7 +397,7 @@ void mt_memo_passed(struct mt_memo *m)
     bool grows = m->known_misses > m->misses / GROWTH_SHARE && memo_may_grow(m);
     while (grows && m->victim < segment->filled) {
         struct mt_memo_entry *e = mt_memo_at(m, segment->at + m->victim);
-        m->victim += entry_size(e->n_words);
+        m->victim += entry_size(e->size);
         if (memo_alive(m, e))
             memo_drop(m, e->slot);
     }
@@ -403,9 +409,14 @@ void mt_memo_passed(struct mt_memo *m)
 
 /* --- the tree --- */
 
-static const uint16_t *memo_offsets(const struct mt_memo_entry *e)
+static uint64_t memo_value(const struct mt_memo_entry *e, uint32_t i)
 {
-    return (const uint16_t *)(e->values + e->n_words);
+    return e->rounds[i / MT_MEMO_ROUND].value[i % MT_MEMO_ROUND];
+}
+
+static uint16_t memo_where(const struct mt_memo_entry *e, uint32_t i)
+{
+    return e->rounds[i / MT_MEMO_ROUND].where[i % MT_MEMO_ROUND];
 }
 
 #define SAME UINT32_MAX
@@ -415,13 +426,19 @@ static const uint16_t *memo_offsets(const struct mt_memo_entry *e)
 static uint32_t memo_parting(const struct mt_memo_entry *a,
                              const struct mt_memo_entry *b)
 {
-    uint32_t n = a->n_words < b->n_words ? a->n_words : b->n_words;
+    uint32_t n = memo_words(a) < memo_words(b) ? memo_words(a) : memo_words(b);
     if (a->rip != b->rip || a->rsp != b->rsp)
         return SAME; /* nothing but their keys */
-    for (uint32_t i = 0; i < n && memo_offsets(a)[i] == memo_offsets(b)[i]; i++)
-        if (a->values[i] != b->values[i])
+    for (uint32_t i = 0; i < n && memo_where(a, i) == memo_where(b, i); i++)
+        if (memo_value(a, i) != memo_value(b, i))
             return i;
     return SAME;
+}
+
+/* Where the word ends, in bytes. */
+static uint32_t branch_end(const struct mt_memo_entry *e, uint32_t at)
+{
+    return 8 * (memo_where(e, at) + 1u);
 }
 
 /* Makes a branch at word `at` of a slot that leads to `e`, and after it a slot
@@ -431,10 +448,11 @@ static void memo_split(struct mt_memo *m, struct mt_memo_slot *slot,
 {
     uint32_t key = slot->key;
     memo_drop(m, (uint32_t)(slot - m->slots));
+    slot->key = key;
     slot->at = MT_MEMO_BRANCH;
     slot->position = at | MT_MEMO_USED;
-    slot->offset = memo_offsets(e)[at];
-    e->key = mt_memo_key_of(key, e->values[at]);
+    slot->end = branch_end(e, at);
+    e->key = mt_memo_key_of(key, memo_value(e, at));
     lead_to(m, choose_slot(m, e->key), e);
 }
 
@@ -448,7 +466,7 @@ static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
             break;
         if (slot->at == MT_MEMO_BRANCH) {
             at = slot->position & ~MT_MEMO_USED;
-            if (at >= e->n_words || memo_offsets(e)[at] != slot->offset)
+            if (at >= memo_words(e) || branch_end(e, at) != slot->end)
                 break;
         } else {
             struct mt_memo_entry *other = mt_memo_at(m, slot->at);
@@ -457,7 +475,7 @@ static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
                 break;
             memo_split(m, slot, other, at);
         }
-        e->key = mt_memo_key_of(e->key, e->values[at]);
+        e->key = mt_memo_key_of(e->key, memo_value(e, at));
     }
     return slot ? (uint32_t)(slot - m->slots) : choose_slot(m, e->key);
 }
@@ -466,8 +484,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
                                  const struct mt_read_log *read_log,
                                  uint32_t id)
 {
-    uint32_t n =
-        (read_log->n_words + MT_MEMO_ROUND - 1) & ~(MT_MEMO_ROUND - 1u);
+    uint32_t n = (read_log->n_words + MT_MEMO_ROUND - 1) / MT_MEMO_ROUND;
     uint64_t extent = 0;
     if (m->n_segments == 0 || n == 0)
         return NULL;
@@ -478,24 +495,26 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
         if (offset + 8 > extent)
             extent = offset + 8;
     }
-    struct mt_memo_entry *e = memo_take(m, entry_size(n));
+    size_t size = n * sizeof(struct mt_memo_round);
+    struct mt_memo_entry *e = memo_take(m, entry_size(size));
     if (!e)
         return NULL;
     *e = (struct mt_memo_entry){
         .rip = regs->rip,
         .rsp = regs->rsp,
         .rbp = regs->rbp,
-        .key = mt_memo_key(regs),
+        .key = mt_memo_key(regs->rip, regs->rsp),
         .id = id,
         .extent = (uint32_t)extent,
-        .n_words = (uint16_t)n,
+        .size = (uint16_t)size,
         .uses_rbp = read_log->registers != 0,
     };
-    uint16_t *where = (uint16_t *)(e->values + n);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n * MT_MEMO_ROUND; i++) {
+        struct mt_memo_round *r = &e->rounds[i / MT_MEMO_ROUND];
         uint32_t word = i < read_log->n_words ? i : read_log->n_words - 1;
-        e->values[i] = read_log->values[word];
-        where[i] = (uint16_t)((read_log->addresses[word] - regs->rsp) / 8);
+        r->value[i % MT_MEMO_ROUND] = read_log->values[word];
+        r->where[i % MT_MEMO_ROUND] =
+            (uint16_t)((read_log->addresses[word] - regs->rsp) / 8);
     }
     uint32_t slot = memo_place(m, e);
     lead_to(m, slot, e);

@@ -13,25 +13,32 @@
 #define MT_MEMO_WAYS 8
 #define MT_MEMO_WORDS 160   /* words of an entry at most */
 #define MT_MEMO_ROUND 4     /* the last is repeated up to a multiple of this */
+#define MT_MEMO_TRUST 2     /* wrong guesses until no more are made */
 #define MT_MEMO_SEGMENTS 12 /* pieces of a memo's memory */
 #define MT_MEMO_LEVELS 12   /* branches on the way to an entry, at most */
 #define MT_MEMO_PLACES 128
 /* One of this many keys is tried where entries don't pay. */
 #define MT_MEMO_SAMPLE 16
 
+/* Some of the words that an unwinding read, and where: in 8-byte words above
+ * rsp. */
+struct mt_memo_round {
+    uint64_t value[MT_MEMO_ROUND];
+    uint16_t where[MT_MEMO_ROUND];
+};
+
 /* An unwinding: it began with these registers, read these words, and led to
- * the stack `id`. The words' slots, as 8-byte words above rsp, follow the
- * values. */
+ * the stack `id`. */
 struct mt_memo_entry {
     uint64_t rip, rsp, rbp;
     uint32_t key;
     uint32_t id;
     uint32_t slot;   /* of the index; it points here, or the entry is dead */
     uint32_t extent; /* bytes above rsp that were read */
-    uint16_t n_words;
+    uint16_t size;   /* of the rounds, in bytes; not 0 */
     uint8_t uses_rbp;
     uint8_t hit; /* since the memory before it was filled */
-    uint64_t values[];
+    struct mt_memo_round rounds[];
 };
 
 /* The state of a key: an entry, which is at `at`, in units of 8 bytes from the
@@ -42,13 +49,14 @@ struct mt_memo_entry {
 struct mt_memo_slot {
     uint32_t key, at;
     union {
-        uint32_t next;     /* slot that was found after it the last time */
+        uint32_t next;     /* that was found after it the last time: its place
+                              in bytes */
         uint32_t position; /* of the word, in the order of reading; flag: was
                               used since it was last looked at */
     };
     union {
         uint32_t next_at; /* where that slot pointed to */
-        uint32_t offset;  /* of the word, in 8-byte words above rsp */
+        uint32_t end;     /* of the word, in bytes above rsp */
     };
 };
 
@@ -56,13 +64,15 @@ struct mt_memo {
     uint64_t base; /* of the private section */
     struct mt_memo_slot *slots;
     struct mt_counter_record *counters; /* of the entries in the same slots */
-    uint64_t set_mask;
-    uint64_t load_count; /* mt_modules_load_count() that it holds for */
+    uint64_t set_mask; /* a key's bits that are the place of its set in bytes */
+    uint64_t load_count;  /* mt_modules_load_count() that it holds for */
+    uint64_t usual_count; /* the same, or none if captures are verified */
     uint64_t unload_count;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
-    uint32_t last;          /* the slot found last */
+    uint32_t last;          /* the slot found last: its place in bytes */
     uint32_t next, next_at; /* what is expected after it */
+    uint32_t trust;         /* is it tried?  MT_MEMO_TRUST after it was right */
     uint32_t changes;       /* of slots' stacks, but for those that go */
     bool has_guesses;       /* entries with frames outside of all modules */
     /* The memo's memory: a ring through the segments. New entries go to `head`;
@@ -89,20 +99,23 @@ void mt_memo_clear(struct mt_memo *m);
 /* A miss was not remembered; there may have been too little memory. */
 void mt_memo_passed(struct mt_memo *m);
 /* A key was tried of a place where entries don't pay. */
-MT_COLD void mt_memo_sampled(struct mt_memo *m, uint64_t rip, bool hit);
+MT_COLD MT_REALIGN void mt_memo_sampled(struct mt_memo *m, uint64_t rip,
+                                        bool hit);
 /* Remembers where an unwinding with that read log led. Returns the entry's
  * slot, or NULL if it does not fit. */
 struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
                                  const struct mt_read_log *read_log,
                                  uint32_t id);
 void mt_memo_end_round(struct mt_memo *m);
-MT_COLD void mt_memo_merge_one(struct mt_counter_record *counter);
+MT_COLD MT_REALIGN void mt_memo_merge_one(struct mt_counter_record *counter);
 
-static inline uint32_t mt_memo_key(const struct mt_regs *regs)
+/* No key is 0. */
+#define MT_MEMO_KEY(product) ((uint32_t)((product) >> 32) | 1)
+
+static inline uint32_t mt_memo_key(uint64_t rip, uint64_t rsp)
 {
-    uint64_t h = regs->rip * UINT64_C(0x9e3779b97f4a7c15);
-    h ^= regs->rsp * UINT64_C(0xc2b2ae3d27d4eb4f);
-    return (uint32_t)(h >> 32 ^ h >> 12);
+    uint64_t h = rip * UINT64_C(0x9e3779b97f4a7c15);
+    return MT_MEMO_KEY((h ^ rsp) * UINT64_C(0xc2b2ae3d27d4eb4f));
 }
 
 static inline unsigned mt_memo_place(uint64_t rip)
@@ -127,8 +140,8 @@ static inline bool mt_memo_tries(const struct mt_memo *m, uint64_t rip,
 /* The key after a branch, by the word there. */
 static inline uint32_t mt_memo_key_of(uint32_t key, uint64_t word)
 {
-    uint64_t h = (word ^ (uint64_t)key << 32) * UINT64_C(0x9fb21c651e98df25);
-    return (uint32_t)((h ^ h >> 28) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    return MT_MEMO_KEY((word + (uint64_t)key * 0x2c1b3c6d) *
+                       UINT64_C(0x9fb21c651e98df25));
 }
 
 static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
@@ -140,41 +153,67 @@ static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
 /* Would the unwinding do now what it did then?  `room` bytes above rsp are
  * known to be readable; words are compared in the order they were read in. */
 MT_READS_STACK static inline __attribute__((always_inline)) bool
-mt_memo_holds(const struct mt_memo_entry *e, const struct mt_regs *regs,
-              uint64_t room)
+mt_memo_holds(const struct mt_memo_entry *e, uint64_t rip, uint64_t rsp,
+              uint64_t rbp, uint64_t room)
 {
-    if (e->rip != regs->rip || e->rsp != regs->rsp || e->extent > room ||
-        (e->uses_rbp && e->rbp != regs->rbp))
+    if (e->rip != rip || e->rsp != rsp || e->extent > room ||
+        (e->uses_rbp && e->rbp != rbp))
         return false;
-    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)e->rsp;
-    const uint64_t *value = e->values, *end = value + e->n_words;
-    const uint16_t *where = (const uint16_t *)end;
-    for (; value != end; value += MT_MEMO_ROUND, where += MT_MEMO_ROUND)
-        if (stack[where[0]] != value[0] || stack[where[1]] != value[1] ||
-            stack[where[2]] != value[2] || stack[where[3]] != value[3])
+    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)rsp;
+    const struct mt_memo_round *r = e->rounds;
+    const char *end = (const char *)r + e->size;
+    do {
+        if (stack[r->where[0]] != r->value[0] ||
+            stack[r->where[1]] != r->value[1] ||
+            stack[r->where[2]] != r->value[2] ||
+            stack[r->where[3]] != r->value[3])
             return false;
+    } while ((const char *)++r != end);
     return true;
 }
 
 #define MT_MEMO_LINES 5 /* of an entry, fetched ahead */
 
+static inline struct mt_memo_slot *mt_memo_slot_at(const struct mt_memo *m,
+                                                   uint32_t place)
+{
+    return (struct mt_memo_slot *)((char *)m->slots + place);
+}
+
+static inline uint32_t mt_memo_place_of(const struct mt_memo *m,
+                                        const struct mt_memo_slot *slot)
+{
+    return (uint32_t)((const char *)slot - (const char *)m->slots);
+}
+
+/* Of the entry in that slot. */
+static inline struct mt_counter_record *
+mt_memo_counter(const struct mt_memo *m, const struct mt_memo_slot *slot)
+{
+    _Static_assert(sizeof *slot == sizeof(struct mt_counter_record),
+                   "one place for both");
+    return (struct mt_counter_record *)((char *)m->counters +
+                                        mt_memo_place_of(m, slot));
+}
+
 static inline void mt_memo_fetch(const struct mt_memo *m, uint32_t at,
-                                 uint32_t slot)
+                                 const struct mt_memo_slot *slot)
 {
     const char *entry = (const char *)mt_memo_at(m, at);
     for (unsigned line = 0; line < MT_MEMO_LINES; line++)
         __builtin_prefetch(entry + (size_t)line * 64);
-    __builtin_prefetch(&m->counters[slot], 1);
+    __builtin_prefetch(mt_memo_counter(m, slot), 1);
+    __builtin_prefetch(slot);
 }
 
 /* The expected slot if its entry holds, or NULL. */
 static inline __attribute__((always_inline)) struct mt_memo_slot *
-mt_memo_expected(const struct mt_memo *m, const struct mt_regs *regs,
-                 uint64_t room)
+mt_memo_expected(const struct mt_memo *m, uint64_t rip, uint64_t rsp,
+                 uint64_t rbp, uint64_t room)
 {
-    struct mt_memo_slot *slot = &m->slots[m->next];
+    struct mt_memo_slot *slot = mt_memo_slot_at(m, m->next);
     if (MT_LIKELY(slot->at == m->next_at && m->next_at != 0) &&
-        mt_memo_holds(mt_memo_at(m, m->next_at), regs, room))
+        mt_memo_holds(mt_memo_at(m, m->next_at), rip, rsp, rbp, room))
         return slot;
     return NULL;
 }
@@ -184,58 +223,67 @@ mt_memo_expected(const struct mt_memo *m, const struct mt_regs *regs,
 static inline void mt_memo_found(struct mt_memo *m,
                                  const struct mt_memo_slot *slot)
 {
-    m->last = (uint32_t)(slot - m->slots);
-    m->next = slot->next;
-    m->next_at = slot->next_at;
-    if (m->next == m->last)
-        return;
-    mt_memo_fetch(m, m->next_at, m->next);
-    __builtin_prefetch(&m->slots[m->next]);
+    uint32_t next = slot->next, next_at = slot->next_at;
+    m->last = mt_memo_place_of(m, slot);
+    m->next = next;
+    m->next_at = next_at;
+    if (m->trust != 0 && next != m->last)
+        mt_memo_fetch(m, next_at, mt_memo_slot_at(m, next));
 }
 
-/* From now on `slot` is expected after the one that was found last. */
+/* From now on `slot` is expected after the one that was found last. Where
+ * nothing is predictable, nothing is expected until a guess was right again. */
 static inline void mt_memo_expect(struct mt_memo *m,
                                   const struct mt_memo_slot *slot)
 {
-    struct mt_memo_slot *last = &m->slots[m->last];
+    struct mt_memo_slot *last = mt_memo_slot_at(m, m->last);
+    uint32_t place = mt_memo_place_of(m, slot);
+    if (MT_UNLIKELY(place == m->next))
+        m->trust = MT_MEMO_TRUST;
+    else if (MT_UNLIKELY(m->trust != 0))
+        m->trust--;
     if (MT_UNLIKELY(last->at == MT_MEMO_BRANCH))
         return;
-    last->next = (uint32_t)(slot - m->slots);
+    last->next = place;
     last->next_at = slot->at;
 }
 
-/* The slot with this key, or NULL. */
-static inline struct mt_memo_slot *mt_memo_slot_of(const struct mt_memo *m,
-                                                   uint32_t key)
+/* The slot with this key, or NULL; a free one's is 0. */
+static inline __attribute__((always_inline)) struct mt_memo_slot *
+mt_memo_slot_of(const struct mt_memo *m, uint32_t key)
 {
-    struct mt_memo_slot *set = &m->slots[(key & m->set_mask) * MT_MEMO_WAYS];
-    for (unsigned way = 0; way < MT_MEMO_WAYS; way++)
-        if (set[way].key == key && set[way].at != 0)
-            return &set[way];
-    return NULL;
+    struct mt_memo_slot *s = mt_memo_slot_at(m, key & m->set_mask);
+    _Static_assert(MT_MEMO_WAYS == 8, "as many looks");
+    return s->key == key || (++s)->key == key || (++s)->key == key ||
+                   (++s)->key == key || (++s)->key == key ||
+                   (++s)->key == key || (++s)->key == key || (++s)->key == key
+               ? s
+               : NULL;
 }
 
 /* The slot of an entry that holds, or NULL. At a branch it looks at a word
  * before those in front of it are compared: that only makes a guess. */
-MT_READS_STACK static inline struct mt_memo_slot *
-mt_memo_find(const struct mt_memo *m, const struct mt_regs *regs, uint64_t room)
+MT_READS_STACK static inline
+    __attribute__((always_inline)) struct mt_memo_slot *
+    mt_memo_find(const struct mt_memo *m, uint64_t rip, uint64_t rsp,
+                 uint64_t rbp, uint64_t room)
 {
-    const mt_any_word *stack = (const mt_any_word *)(uintptr_t)regs->rsp;
-    uint32_t key = mt_memo_key(regs);
+    const char *stack = (const char *)(uintptr_t)rsp;
+    uint32_t key = mt_memo_key(rip, rsp);
     for (unsigned level = 0; level <= MT_MEMO_LEVELS; level++) {
         struct mt_memo_slot *slot = mt_memo_slot_of(m, key);
         if (!slot)
             return NULL;
-        if (slot->at != MT_MEMO_BRANCH) {
-            mt_memo_fetch(m, slot->at, (uint32_t)(slot - m->slots));
-            return mt_memo_holds(mt_memo_at(m, slot->at), regs, room) ? slot
-                                                                      : NULL;
-        }
-        if (8 * ((uint64_t)slot->offset + 1) > room)
+        if (slot->at != MT_MEMO_BRANCH)
+            return mt_memo_holds(mt_memo_at(m, slot->at), rip, rsp, rbp, room)
+                       ? slot
+                       : NULL;
+        uint64_t end = slot->end;
+        if (end > room)
             return NULL;
-        if (!(slot->position & MT_MEMO_USED))
+        if (MT_UNLIKELY((int32_t)slot->position >= 0))
             slot->position |= MT_MEMO_USED;
-        key = mt_memo_key_of(key, stack[slot->offset]);
+        key = mt_memo_key_of(key, *(const mt_any_word *)(stack + end - 8));
     }
     return NULL;
 }

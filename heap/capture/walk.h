@@ -72,7 +72,8 @@ void mt_walk_enter_stack(struct mt_walk *w, uint64_t sp);
 /* Readable bytes above `sp`, on another stack than the thread's own: as many as
  * unwindings found there before, and MT_WALK_ROOM at most. Asks the kernel. */
 #define MT_WALK_ROOM (UINT64_C(1) << 16)
-MT_COLD uint64_t mt_walk_ask_room(const struct mt_stack_ranges *, uint64_t sp);
+MT_COLD MT_REALIGN uint64_t mt_walk_ask_room(const struct mt_stack_ranges *,
+                                             uint64_t sp);
 /* Is the word at `address`, which is not in [low, high), readable? */
 MT_COLD bool mt_walk_admit(struct mt_walk *w, uint64_t address);
 

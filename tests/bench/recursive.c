@@ -7,12 +7,15 @@
  * cubes     covers are split by a variable and complemented, as espresso does
  *           it: small sets of every length, which live as long as their call
  * distinct  100,000 stacks, which part near their outermost frames, at random
+ * fork      children of a process with a heap of 100 MB allocate a little
  */
 #include "tests/bench/rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static unsigned scale = 100;
 
@@ -358,6 +361,32 @@ static void distinct(void)
     printf("%u\n", (unsigned)sum);
 }
 
+/* --- fork --- */
+
+enum { HEAP_BLOCKS = 100000, BLOCK_BYTES = 1000, CHILD_BLOCKS = 1000 };
+
+static void child(void)
+{
+    for (size_t i = 0; i < CHILD_BLOCKS; i++)
+        memset(must(malloc(BLOCK_BYTES)), 1, BLOCK_BYTES);
+    _exit(0);
+}
+
+static void forks(void)
+{
+    unsigned failed = 0;
+    for (size_t i = 0; i < HEAP_BLOCKS; i++)
+        memset(must(malloc(BLOCK_BYTES)), 1, BLOCK_BYTES);
+    for (size_t n = scaled(100); n--;) {
+        int status = 1;
+        pid_t pid = fork();
+        if (pid == 0)
+            child();
+        failed += pid < 0 || waitpid(pid, &status, 0) != pid || status != 0;
+    }
+    printf("%u failed\n", failed);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -365,6 +394,7 @@ static const struct {
     {"json", json},
     {"cubes", cubes},
     {"distinct", distinct},
+    {"fork", forks},
 };
 
 int main(int argc, char **argv)
@@ -376,6 +406,6 @@ int main(int argc, char **argv)
             programs[i].run();
             return 0;
         }
-    fputs("recursive: json, cubes or distinct\n", stderr);
+    fputs("recursive: json, cubes, distinct or fork\n", stderr);
     return 1;
 }

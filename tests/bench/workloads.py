@@ -2,6 +2,7 @@
 """The benchmarks' workloads: the patterns of patterns.c, and programs of
 others with inputs that are made here, the same in every run."""
 
+import json
 import os
 import random
 import shlex
@@ -271,6 +272,77 @@ def debugger(folder, scale):
         "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", *copies,
         "-ex", "maint expand-symtabs", "-ex", "info types mt_", library],
         env={"HOME": folder})
+
+
+PYTHON_JSON = """
+import json, sys
+with open(sys.argv[1], encoding="ascii") as file:
+    data = json.loads(file.read())
+print(len(data))
+"""
+
+
+def json_text(megabytes):
+    """Records with values of every kind in them, some of them deep."""
+    pick = random.Random(4711)
+
+    def value(depth):
+        kind = pick.random()
+        if depth > 5 or kind < 0.35:
+            return pick.choice((pick.random(), pick.randint(0, 10 ** 6),
+                                "s" * pick.randint(1, 20), None, True))
+        n = pick.randint(1, 6)
+        if kind < 0.7:
+            return {"k%d" % pick.randint(0, 200): value(depth + 1)
+                    for _ in range(n)}
+        return [value(depth + 1) for _ in range(n)]
+
+    parts, size = [], 0
+    while size < megabytes * 1000000:
+        parts.append(json.dumps({
+            "id": len(parts), "name": "n%d" % len(parts),
+            "tags": ["t%d" % pick.randint(0, 99) for _ in range(3)],
+            "body": value(0)}))
+        size += len(parts[-1]) + 2
+    return "[" + ", ".join(parts) + "]"
+
+
+def redis_pipelined(folder, scale):
+    """A server under redis-benchmark, 32 requests in flight a client."""
+    socket = os.path.join(folder, "p")
+    server = ["redis-server", "--port", "0", "--unixsocket", socket,
+              "--save", "", "--appendonly", "no", "--logfile", "/dev/null",
+              "--crash-memcheck-enabled", "no"]
+    client = "redis-cli -s %s" % shlex.quote(socket)
+    load = ("redis-benchmark -s %s -P 32 -n %d -r 100000 -q -t "
+            "set,get,lpush,lpop,sadd,hset >/dev/null 2>&1" % (
+                shlex.quote(socket), 3000 * scale))
+    return Workload("redis -P 32", "worst", server, own_malloc=True,
+                    client="until %s ping; do sleep 0.02; done; %s; "
+                    "%s shutdown nosave; exit 0" % (client, load, client))
+
+
+def worst(folder, scale):
+    """Programs that tracing costs most: their stacks hardly ever repeat in
+    order, or little else is done.  And what was left out."""
+    left, out = [], []
+    program = os.path.join(PROGRAMS, "recursive")
+    for name in ("json", "cubes", "distinct", "fork"):
+        out.append(Workload(name, "worst", [program, name, scale]))
+    if shutil.which("/usr/bin/python3"):
+        text = write(folder, "text.json", json_text(scale / 5))
+        script = write(folder, "loads.py", PYTHON_JSON)
+        for name, env in (("python json", {}), ("python json, malloc",
+                                                {"PYTHONMALLOC": "malloc"})):
+            out.append(Workload(name, "worst", ["/usr/bin/python3", "-S",
+                                                script, text], env=env))
+    else:
+        left.append("/usr/bin/python3: skipped, it is not installed")
+    if shutil.which("redis-server") and shutil.which("redis-benchmark"):
+        out.append(redis_pipelined(folder, scale))
+    else:
+        left.append("redis-benchmark: skipped, it is not installed")
+    return out, left
 
 
 def programs(folder, scale):
