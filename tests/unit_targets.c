@@ -69,7 +69,7 @@ static void next_targets(void)
                                             .no_debuginfod = true};
     struct mt_symbolizer *symbolizer = mt_symbolizer_new(&options);
     uint8_t id[64];
-    const uint8_t *found;
+    const uint8_t *found = NULL;
     size_t bytes = 0;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
