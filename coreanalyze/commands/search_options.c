@@ -68,6 +68,7 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
         {"hashbrown", MT_HEURISTIC_HASHBROWN},
         {"gobject", MT_HEURISTIC_GOBJECT},
         {"ralloc", MT_HEURISTIC_RALLOC},
+        {"sqlite", MT_HEURISTIC_SQLITE},
         {"mariadb", MT_HEURISTIC_MARIADB},
         {"zend", MT_HEURISTIC_ZEND},
         {"llvm", MT_HEURISTIC_LLVM},
@@ -84,9 +85,9 @@ bool mt_parse_heuristics(void *member, const struct mt_args *args,
     return search_take_words(args, words, member,
                              "heuristic (stdstring, length64, newarray, "
                              "multipleinheritance, cpython, hashbrown, "
-                             "gobject, fontconfig, ralloc, mariadb, zend, "
-                             "llvm, exception, links, tagged, all, interior, "
-                             "none)",
+                             "gobject, fontconfig, ralloc, sqlite, "
+                             "mariadb, zend, llvm, exception, links, tagged, "
+                             "all, interior, none)",
                              error);
 }
 

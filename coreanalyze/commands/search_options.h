@@ -21,8 +21,9 @@ mt_parse mt_take_tag_bits;
         "--heuristics", 0, "NAMES",                                            \
             "inner pointers that count like those to a start: stdstring, "     \
             "length64, newarray, multipleinheritance, cpython, hashbrown, "    \
-            "gobject, fontconfig, ralloc, mariadb, zend, llvm, exception, "    \
-            "links, tagged, all (the default), interior (every one) or none",  \
+            "gobject, fontconfig, ralloc, sqlite, mariadb, zend, llvm, "       \
+            "exception, links, tagged, all (the default), interior (every "    \
+            "one) or none",                                                    \
             MT_FIELD(mt_parse_heuristics, unsigned, member)                    \
     }
 #define MT_OPTION_TAG_BITS(member)                                             \

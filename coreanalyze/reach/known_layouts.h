@@ -54,6 +54,9 @@ bool mt_layout_glib(struct mt_memory_view *memory,
 bool mt_layout_ralloc(struct mt_memory_view *memory,
                       const struct mt_inner_pointer *pointer);
 
+/* SQLite: the header of a page in memory lies after the page. */
+bool mt_layout_sqlite(struct mt_memory_view *memory,
+                      const struct mt_inner_pointer *pointer);
 /* MariaDB: a header with the size. */
 bool mt_layout_mariadb(struct mt_memory_view *memory,
                        const struct mt_inner_pointer *pointer);

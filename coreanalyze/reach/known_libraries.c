@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * known_libraries.c - layouts of fontconfig, Mesa, MariaDB, PHP and LLVM.
+ * known_libraries.c - layouts of fontconfig, Mesa, MariaDB, PHP, LLVM and
+ * SQLite.
  */
 #include "coreanalyze/reach/known_layouts.h"
 
@@ -50,6 +51,28 @@ bool mt_layout_ralloc(struct mt_memory_view *memory,
             links_back(memory, p->start, RALLOC_CHILD, RALLOC_PARENT) ||
             links_back(memory, p->start, RALLOC_NEXT, RALLOC_PREVIOUS) ||
             links_back(memory, p->start, RALLOC_PREVIOUS, RALLOC_NEXT));
+}
+
+/* --- SQLite --- */
+
+#define SQLITE_LEAST 512u /* bytes of a page */
+#define SQLITE_MOST 65536u
+
+/* The header has where the page is, and what the pager has of it, which is the
+ * rest of the block.  SQLite's own allocator has the size before the page. */
+bool mt_layout_sqlite(struct mt_memory_view *memory,
+                      const struct mt_inner_pointer *p)
+{
+    uint64_t header = p->start + p->offset, page, extra, bytes;
+
+    if (p->offset < SQLITE_LEAST || p->offset > SQLITE_MOST + 8 ||
+        !mt_memory_view_word(memory, header, &page) ||
+        (page != p->start && page != p->start + 8))
+        return false;
+    bytes = header - page;
+    return (bytes & (bytes - 1)) == 0 &&
+           mt_memory_view_word(memory, header + 8, &extra) &&
+           extra > header + 8 && extra < p->start + p->bytes;
 }
 
 /* --- MariaDB --- */

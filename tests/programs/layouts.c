@@ -102,6 +102,19 @@ __attribute__((noinline)) static void *make_ralloc(void)
     return header + 6;
 }
 
+/* Its size, a page of 512 bytes, the header of 56, and the pager's 40. */
+__attribute__((noinline)) static void *make_sqlite(void)
+{
+    uint64_t *block = calloc(1, 8 + 512 + 56 + 40), *page = block + 1,
+             *header = page + 512 / 8;
+
+    block[0] = 512 + 56 + 40;
+    header[0] = (uintptr_t)page + (spoil ? 8 : 0);
+    header[1] = (uintptr_t)(header + 56 / 8);
+    page[3] = (uintptr_t)layouts_inner();
+    return header;
+}
+
 __attribute__((noinline)) static void *make_mariadb(void)
 {
     uint64_t *header = calloc(1, 24 + 72);
@@ -228,6 +241,7 @@ static const struct {
     {"slab", make_slab},
     {"pattern", make_pattern},
     {"ralloc", make_ralloc},
+    {"sqlite", make_sqlite},
     {"mariadb", make_mariadb},
     {"zend", make_zend},
     {"llvm", make_llvm},
