@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As if so many bytes of bitmaps came while a process is read. */
+#define RUNNING_BITMAP_BYTES (UINT64_C(4) << 20)
+
 #define PIECE_WORDS 1024u
 
 struct index_reader {
@@ -189,6 +192,10 @@ static bool index_read(struct mt_snapshot *snapshot,
     index->snapshot = snapshot;
     index->n_spans = snapshot->sections[MT_SECTION_SPANS].entries;
     index->bit_budget = snapshot->sections[MT_SECTION_BITMAPS].used;
+    /* Of a process that runs, a bitmap may be seen as that of its next span,
+     * too, and there are more of them by now. */
+    if (mt_snapshot_runs(snapshot))
+        index->bit_budget = index->bit_budget * 2 + RUNNING_BITMAP_BYTES;
     index->spans = calloc(index->n_spans + 1, sizeof *index->spans);
     index->more = calloc(index->n_spans + 1, sizeof *index->more);
     ok = index->spans && index->more && load_slice_maps(index);
