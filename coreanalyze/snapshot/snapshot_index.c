@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As if so many bytes of bitmaps came while a process is read. */
+/* Bytes of bitmaps that may come while a process is read. */
 #define RUNNING_BITMAP_BYTES (UINT64_C(4) << 20)
 
 #define PIECE_WORDS 1024u

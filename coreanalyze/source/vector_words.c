@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LEAST_ADDRESS 4096u
-#define CODE_BYTES 192u /* copying functions store within so many */
+#define CODE_BYTES 192u /* copying functions store sooner */
 #define AVX_END 832u    /* of the upper halves of ymm0 to ymm15 */
 
 /* The kernel has a negative number there if it was not called. */
