@@ -3,8 +3,8 @@
  * show.c - sums over live blocks per heap and stack.
  */
 #include "coreanalyze/analyses/show.h"
+#include "coreanalyze/analyses/show_sums.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/base/table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,60 +13,16 @@
 const char *const mt_show_sort_names[] = {"bytes",  "count",    "age",
                                           "allocs", "lifetime", NULL};
 
-/* Estimates of a row, while it is summed up, of a sample. */
-struct estimate {
-    double bytes, count;
-};
-
 struct walk {
     struct mt_model *model;
     struct mt_show *show;
     uint32_t first_epoch, end_epoch;
-    uint8_t *part;              /* of the time looked at, by epoch */
-    uint32_t only_heap;         /* or UINT32_MAX */
-    struct estimate *estimates; /* by row, of a sample */
-    size_t capacity, estimates_room;
-    struct mt_table by_key; /* of rows */
+    uint8_t *part;      /* of the time looked at, by epoch */
+    uint32_t only_heap; /* or UINT32_MAX */
+    struct mt_show_sums sums;
+    size_t capacity; /* of the rows */
     bool out_of_memory;
 };
-
-static bool show_match(const void *items, size_t item, const void *key)
-{
-    const struct mt_show_row *one = (const struct mt_show_row *)items + item;
-    const struct mt_show_row *other = key;
-
-    return one->stack == other->stack && one->heap == other->heap &&
-           one->kind == other->kind && one->thread == other->thread;
-}
-
-/* Blocks are summed up in the rows themselves: there may be millions. */
-static bool show_find_row(struct walk *walk, const struct mt_show_row *key,
-                          size_t *index)
-{
-    struct mt_show *show = walk->show;
-    uint64_t hash = (uint64_t)(key->kind + 1) << 60 |
-                    (uint64_t)key->heap << 32 | key->stack;
-    size_t i;
-
-    hash ^= (uint64_t)key->thread << 40;
-    i = mt_table_find(&walk->by_key, hash, show_match, show->rows, key);
-    if (i == MT_TABLE_NONE) {
-        i = show->n_rows;
-        if (!mt_grow(&show->rows, &walk->capacity, i + 1, sizeof *show->rows) ||
-            (show->scaled && !mt_grow(&walk->estimates, &walk->estimates_room,
-                                      i + 1, sizeof *walk->estimates)) ||
-            !mt_table_add(&walk->by_key, hash, i))
-            return false;
-        show->rows[i] = *key;
-        show->rows[i].sample = UINT64_MAX;
-        show->rows[i].oldest_epoch = UINT32_MAX;
-        if (show->scaled)
-            walk->estimates[i] = (struct estimate){0, 0};
-        show->n_rows++;
-    }
-    *index = i;
-    return true;
-}
 
 /* A sampled block stands for as many as the chance that it was taken says:
  * a block of n bytes is taken with 1 - e^(-n / mean). */
@@ -96,37 +52,11 @@ static bool add_to_heap(struct mt_show *show, const struct mt_block *block)
     return sums != show->traced && show->options->classify == NULL;
 }
 
-static void add_to_row(const struct walk *walk, size_t index,
-                       const struct mt_block *block,
-                       const struct mt_show_class *row_class)
-{
-    struct mt_show_row *row = &walk->show->rows[index];
-
-    if (walk->show->scaled) {
-        double w = show_weight(walk->model, block->bytes);
-        walk->estimates[index].bytes += w * (double)block->bytes;
-        walk->estimates[index].count += w;
-    }
-    row->bytes += block->bytes;
-    row->count++;
-    row->sampled++;
-    row->indirect_bytes += row_class->indirect_bytes;
-    row->indirect_count += row_class->indirect_count;
-    if (block->address < row->sample)
-        row->sample = block->address;
-    if (block->epoch < row->oldest_epoch)
-        row->oldest_epoch = block->epoch;
-    if (block->epoch > row->newest_epoch)
-        row->newest_epoch = block->epoch;
-    row->ages[walk->part[block->epoch]]++;
-}
-
 static bool visit_block(void *context, const struct mt_block *block)
 {
     struct walk *walk = context;
     const struct mt_show_options *options = walk->show->options;
     struct mt_show_class row_class = {0};
-    size_t row;
 
     if (options->peak)
         return true;
@@ -137,32 +67,12 @@ static bool visit_block(void *context, const struct mt_block *block)
     if (options->classify &&
         !options->classify(options->classify_context, block, &row_class))
         return true;
-    const struct mt_show_row key = {.heap = block->heap,
-                                    .kind = row_class.kind,
-                                    .thread =
-                                        options->threads ? block->owner : 0,
-                                    .stack = block->stack};
-    if (!show_find_row(walk, &key, &row)) {
-        walk->out_of_memory = true;
-        return false;
-    }
-    add_to_row(walk, row, block, &row_class);
-    return true;
-}
-
-/* What is known of a row's stack, and its estimates. */
-static void finish_row(const struct walk *walk, size_t index)
-{
-    struct mt_show_row *row = &walk->show->rows[index];
-    const struct mt_stack *stack = &walk->model->stacks[row->stack];
-
-    row->allocs = stack->allocs;
-    row->alloc_bytes = stack->bytes;
-    row->depth = stack->depth;
-    if (walk->show->scaled) {
-        row->bytes = (uint64_t)llround(walk->estimates[index].bytes);
-        row->count = (uint64_t)llround(walk->estimates[index].count);
-    }
+    const struct mt_show_added added = {
+        block, &row_class, options->threads ? block->owner : 0,
+        walk->part[block->epoch],
+        walk->show->scaled ? show_weight(walk->model, block->bytes) : 1};
+    walk->out_of_memory = !mt_show_sums_add(&walk->sums, walk->model, &added);
+    return !walk->out_of_memory;
 }
 
 /* --- merging of stacks that agree in their first frames --- */
@@ -435,34 +345,62 @@ static bool add_live_rows(struct walk *walk)
     struct mt_show *show = walk->show;
     bool freed = show->options->freed && walk->only_heap == UINT32_MAX;
 
-    mt_table_free(&walk->by_key);
-    for (size_t i = 0; i < show->n_rows; i++)
-        finish_row(walk, i);
-    free(walk->estimates);
-    walk->estimates = NULL;
-    return (!freed || add_freed_rows(walk)) &&
+    show->n_rows = walk->sums.n;
+    return mt_show_sums_rows(&walk->sums, walk->model, &show->rows,
+                             &walk->capacity) &&
+           (!freed || add_freed_rows(walk)) &&
            mt_grow(&show->rows, &walk->capacity, 1, sizeof *show->rows);
+}
+
+/* Makes all rows; or, of which --top alone are kept, room for these: their sums
+ * become rows one by one. */
+static bool make_room(struct walk *walk, bool *one_by_one)
+{
+    struct mt_show *show = walk->show;
+    const struct mt_show_options *options = show->options;
+    size_t n = walk->sums.n;
+
+    *one_by_one = options->depth == 0 && !options->freed && !options->peak &&
+                  (options->top != 0 || options->late);
+    if (*one_by_one) {
+        show->n_rows = n;
+        if (options->late)
+            return (show->late = malloc(sizeof *show->late)) != NULL;
+        return mt_grow(&show->rows, &walk->capacity,
+                       (n < options->top ? n : (size_t)options->top) + 1,
+                       sizeof *show->rows);
+    }
+    return (options->peak ? add_peak_rows(walk) : add_live_rows(walk)) &&
+           (options->depth == 0 || merge_rows(walk->model, show));
 }
 
 static bool make_rows(struct walk *walk)
 {
     struct mt_show *show = walk->show;
     const struct mt_show_options *options = show->options;
+    struct mt_show_row row;
     size_t kept = 0;
+    bool one_by_one;
 
-    if (options->peak ? !add_peak_rows(walk) : !add_live_rows(walk))
-        return false;
-    if (options->depth > 0 && !merge_rows(walk->model, show))
+    if (!make_room(walk, &one_by_one))
         return false;
     show->n_all_rows = show->n_rows;
     for (size_t i = 0; i < show->n_rows; i++) {
-        struct mt_show_row row = show->rows[i];
+        if (one_by_one)
+            mt_show_sums_row(&walk->sums, walk->model, i, &row);
+        else
+            row = show->rows[i];
         show->shown.bytes += row.bytes;
         show->shown.count += row.count;
         show->n_freed_rows += row.count == 0;
         row.steady = is_steady(&row);
-        if (row.bytes + row.indirect_bytes >= options->min_bytes)
+        if (!show->late && row.bytes + row.indirect_bytes >= options->min_bytes)
             offer_row(options, show->rows, &kept, &row);
+    }
+    if (show->late) {
+        *show->late = walk->sums;
+        walk->sums = (struct mt_show_sums){0};
+        return true;
     }
     show->n_rows = kept;
     if (!options->unsorted)
@@ -563,6 +501,8 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
     memset(show, 0, sizeof *show);
     show->options = options;
     show->scaled = model->sample_bytes > 0 && options->classify == NULL;
+    walk.sums.scaled = show->scaled;
+    walk.sums.classified = options->classify != NULL;
     show->usage = calloc(model->n_heaps + 1, sizeof *show->usage);
     show->traced = calloc(model->n_heaps + 1, sizeof *show->traced);
     show->untraced = calloc(model->n_heaps + 1, sizeof *show->untraced);
@@ -575,14 +515,29 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
          (make_rows(&walk) || mt_no_memory(error, "the rows"));
     if (walk.out_of_memory)
         mt_no_memory(error, "the stacks");
-    free(walk.estimates);
-    mt_table_free(&walk.by_key);
+    mt_show_sums_free(&walk.sums);
     free(walk.part);
     return ok;
 }
 
+bool mt_show_take_row(struct mt_show *show, const struct mt_model *model,
+                      struct mt_show_row *row)
+{
+    if (show->n_rows == 0)
+        return false;
+    show->n_rows--;
+    if (show->late)
+        mt_show_sums_take(show->late, model, row);
+    else
+        *row = show->rows[show->n_rows];
+    return true;
+}
+
 void mt_show_free(struct mt_show *show)
 {
+    if (show->late)
+        mt_show_sums_free(show->late);
+    free(show->late);
     free(show->rows);
     free(show->usage);
     free(show->classes);

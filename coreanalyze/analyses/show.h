@@ -41,6 +41,8 @@ struct mt_show_options {
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
     bool unsorted; /* rows in any order: the caller sorts them; not with top */
+    bool late;  /* there are no rows yet: mt_show_take_row() makes each; all of
+                   them, unsorted and unmerged */
     bool freed; /* rows of stacks without live blocks, too; sample: MT_NO_SAMPLE
                  */
     /* If not NULL, called for every block, also those without a stack: all of
@@ -83,10 +85,12 @@ struct mt_show_sum {
 };
 
 struct mt_memory_map;
+struct mt_show_sums;
 struct mt_show {
     const struct mt_show_options *options;
     struct mt_show_row *rows; /* sorted */
     size_t n_rows;
+    struct mt_show_sums *late;      /* what n_rows rows are made of, or NULL */
     size_t n_all_rows;              /* before --top and --min */
     size_t n_freed_rows;            /* of these, without live blocks */
     struct mt_show_sum shown;       /* of all rows before --top and --min */
@@ -104,6 +108,10 @@ struct mt_show {
 bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
                  struct mt_show *show, struct mt_error *error);
 void mt_show_free(struct mt_show *show);
+/* Takes the last row out, with its memory now and then; false if there is none.
+ * For millions of rows that are turned into something else. */
+bool mt_show_take_row(struct mt_show *, const struct mt_model *,
+                      struct mt_show_row *row);
 /* Is the heap among those that are shown? */
 bool mt_show_wants(const struct mt_model *model, const struct mt_show *show,
                    uint32_t heap);

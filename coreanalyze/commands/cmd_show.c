@@ -107,7 +107,8 @@ static bool cmd_show_collect(struct mt_session *session,
 }
 
 static bool cmd_show_put(const struct arguments *a, const struct mt_rows *rows,
-                         const struct mt_report *report, struct mt_error *error)
+                         const struct mt_report *report, struct mt_show *show,
+                         struct mt_error *error)
 {
     if (a->timeline) {
         if (a->common.json)
@@ -123,7 +124,7 @@ static bool cmd_show_put(const struct arguments *a, const struct mt_rows *rows,
         return true;
     }
     if (a->common.folded)
-        return mt_print_folded(report, error);
+        return mt_print_folded_last(report, show, error);
     if (a->rows.by == MT_BY_STACK) {
         mt_print_show(report);
         return true;
@@ -153,7 +154,7 @@ static bool cmd_show_print(struct mt_session *session,
     if (resolver == NULL)
         return false;
     mt_rows_filter(rows, &report, show);
-    ok = cmd_show_put(a, rows, &report, error);
+    ok = cmd_show_put(a, rows, &report, show, error);
     return mt_resolver_finish(resolver, ok ? error : NULL) && ok;
 }
 
@@ -199,6 +200,8 @@ static int cmd_show_run(struct mt_session *session, int argc,
         mt_rows_end(&rows);
         return MT_EXIT_ERROR;
     }
+    a.show.late = a.show.unsorted && !a.show.peak && !a.show.min_bytes &&
+                  !a.show.depth && !rows.filter;
     ok = mt_target_open(session, "show", a.common.target, &target, error) &&
          cmd_show_collect(session, &a, &target, &show, &map, error) &&
          cmd_show_print(session, &a, &rows, &target, &show, error);

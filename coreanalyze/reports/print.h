@@ -33,6 +33,9 @@ void mt_print_table(const struct mt_report *report);
 void mt_print_heaps(const struct mt_report *report);
 /* One line per stack, root first, for flame graphs. */
 bool mt_print_folded(const struct mt_report *report, struct mt_error *error);
+/* The same, of a show that needs its rows no more: they are taken out of it. */
+bool mt_print_folded_last(const struct mt_report *report, struct mt_show *show,
+                          struct mt_error *error);
 /* The text of such a line without its number, to be freed; NULL when out of
  * memory. */
 char *mt_folded_text(const struct mt_report *report,

@@ -52,16 +52,14 @@ char *mt_folded_text(const struct mt_report *report,
     return NULL;
 }
 
-bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
+/* Writes and frees the paths, if there are some. */
+static bool folded_finish(const struct mt_report *report,
+                          struct mt_folded *folded, struct mt_error *error)
 {
     const struct mt_show *show = report->show;
-    struct mt_folded *folded = mt_folded_new(report);
     uint64_t untraced = 0;
-    bool ok = folded != NULL;
+    bool ok = folded && mt_folded_put(folded, report->out);
 
-    for (size_t i = 0; ok && i < show->n_rows; i++)
-        ok = mt_folded_add(folded, &show->rows[i]);
-    ok = ok && mt_folded_put(folded, report->out);
     mt_folded_free(folded);
     for (uint32_t i = 0; i < report->model->n_heaps; i++)
         if (mt_show_wants(report->model, show, i) &&
@@ -70,4 +68,33 @@ bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
     if (ok && untraced > 0)
         fprintf(report->out, "[untraced] %" PRIu64 "\n", untraced);
     return ok || mt_no_memory(error, "the report");
+}
+
+static struct mt_folded *folded_add(struct mt_folded *folded,
+                                    const struct mt_show_row *row)
+{
+    if (!folded || mt_folded_add(folded, row))
+        return folded;
+    mt_folded_free(folded);
+    return NULL;
+}
+
+bool mt_print_folded(const struct mt_report *report, struct mt_error *error)
+{
+    struct mt_folded *folded = mt_folded_new(report);
+
+    for (size_t i = 0; i < report->show->n_rows; i++)
+        folded = folded_add(folded, &report->show->rows[i]);
+    return folded_finish(report, folded, error);
+}
+
+bool mt_print_folded_last(const struct mt_report *report, struct mt_show *show,
+                          struct mt_error *error)
+{
+    struct mt_folded *folded = mt_folded_new(report);
+    struct mt_show_row row;
+
+    while (mt_show_take_row(show, report->model, &row))
+        folded = folded_add(folded, &row);
+    return folded_finish(report, folded, error);
 }

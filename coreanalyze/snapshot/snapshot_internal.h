@@ -41,6 +41,9 @@ struct mt_window {
     uint64_t address;
     size_t bytes, capacity;
     uint8_t *data;
+    /* The piece of memory around the last address that needs no copy. */
+    const uint8_t *extent;
+    uint64_t extent_start, extent_bytes;
 };
 
 #define MT_NODE_WINDOW 65536u /* bytes of the nodes' section */
@@ -90,6 +93,7 @@ struct mt_snapshot {
     uint64_t *region_ids; /* model's regions by the target's index + 1 */
     size_t n_region_ids;
     unsigned n_regrown;      /* see mt_snapshot_regrow */
+    unsigned walks;          /* of mt_model_frames */
     uint64_t counter_budget; /* honest threads share no counters */
     struct mt_window spans, local, remote, tags, slices;
     struct mt_window nodes[MT_NODE_WINDOWS]; /* each for every 64th part */
@@ -132,6 +136,8 @@ void mt_snapshot_stack_again(struct mt_snapshot *, uint32_t stack);
 /* Is [address, address + bytes) among the records of the section? */
 bool mt_section_holds(const struct mt_snapshot *snapshot, unsigned section,
                       uint64_t address, uint64_t bytes);
+/* What was read at [address, address + bytes) is not wanted soon. */
+void mt_snapshot_forget(struct mt_snapshot *, uint64_t address, uint64_t bytes);
 /* `bytes` at `address`, through the window; NULL if they cannot be read. */
 const void *mt_window_get(struct mt_snapshot *snapshot,
                           struct mt_window *window, uint64_t address,

@@ -112,12 +112,22 @@ const void *mt_window_get(struct mt_snapshot *snapshot,
     struct mt_source *source = snapshot->model->source;
     size_t skip = address % 8;
     size_t wanted = bytes < CHUNK_BYTES / 4 ? CHUNK_BYTES / 4 : bytes + skip;
+    uint64_t at = address - window->extent_start;
 
+    if (window->extent && at < window->extent_bytes &&
+        bytes <= window->extent_bytes - at)
+        return window->extent + at;
     if (source->ops->view) {
         const void *view = source->ops->view(source, address, bytes);
         /* A core that puts its segments askew is read by copying. */
-        if (view && ((uintptr_t)view - address) % 8 == 0)
+        if (view && ((uintptr_t)view - address) % 8 == 0) {
+            window->extent = source->ops->extent
+                                 ? source->ops->extent(source, address,
+                                                       &window->extent_start,
+                                                       &window->extent_bytes)
+                                 : NULL;
             return view;
+        }
     }
     if (address >= window->address &&
         address - window->address <= window->bytes &&
@@ -133,6 +143,15 @@ const void *mt_window_get(struct mt_snapshot *snapshot,
     window->address = address;
     window->bytes = mt_source_read_part(source, address, window->data, wanted);
     return window->bytes >= bytes ? window->data : NULL;
+}
+
+void mt_snapshot_forget(struct mt_snapshot *snapshot, uint64_t address,
+                        uint64_t bytes)
+{
+    struct mt_source *source = snapshot->model->source;
+
+    if (source->ops->forget)
+        source->ops->forget(source, address, bytes);
 }
 
 /* The first address from `address` on that a mapping holds; `end` if none. */
@@ -233,6 +252,10 @@ bool mt_snapshot_each(struct mt_snapshot *snapshot, unsigned id,
         n = got / section.entry_bytes;
         go_on = visit_chunk(snapshot, &section, record, from, buffer,
                             n * section.entry_bytes, visit, context);
+        if (n * section.entry_bytes >= CHUNK_BYTES / 2)
+            mt_snapshot_forget(snapshot,
+                               section.base + from * section.entry_bytes,
+                               n * section.entry_bytes);
         from += n;
         if (n == 0 && go_on)
             from = next_index(snapshot, &section, from, to);

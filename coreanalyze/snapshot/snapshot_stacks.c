@@ -16,6 +16,7 @@ _Static_assert(MT_ID_FIRST == MT_STACK_FIRST, "stack ids");
 _Static_assert(MT_MAX_FRAMES == MT_DEPTH_MAX, "frames of a stack");
 
 #define MAX_AGAIN 4096u
+#define FORGET_WALKS (1u << 17)
 #define PC_MASK ((UINT64_C(1) << 48) - 1)
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
@@ -136,6 +137,7 @@ static void add_counters(struct mt_snapshot *snapshot,
         stack->allocs = add_capped(stack->allocs, counter.allocs);
         stack->bytes = add_capped(stack->bytes, counter.bytes);
     }
+    mt_snapshot_forget(snapshot, thread->counters, bytes);
 }
 
 static bool visit_thread_counters(void *context, uint64_t index,
@@ -236,6 +238,15 @@ static bool stacks_get_node(struct mt_snapshot *snapshot, uint32_t node,
     return record->pc != 0;
 }
 
+/* Nodes are read all over their section, and most of them once. */
+static void stacks_forget_nodes(struct mt_snapshot *snapshot)
+{
+    const struct mt_section *nodes = &snapshot->sections[MT_SECTION_NODES];
+
+    if (++snapshot->walks % FORGET_WALKS == 0)
+        mt_snapshot_forget(snapshot, nodes->base, nodes->used);
+}
+
 size_t mt_model_frames(struct mt_model *model, uint32_t stack,
                        uint64_t frames[MT_MAX_FRAMES])
 {
@@ -247,6 +258,7 @@ size_t mt_model_frames(struct mt_model *model, uint32_t stack,
     if (stack >= model->n_stacks || !model->stacks[stack].valid)
         return 0;
     s = &model->stacks[stack];
+    stacks_forget_nodes(snapshot);
     /* The depth bounds the walk, wherever the parents of nodes lead. */
     for (node = s->node; n < s->depth && node != 0; n++) {
         struct mt_node_record record;

@@ -166,6 +166,9 @@ struct mt_source_ops {
     /* Returns the bytes without copying, or NULL; they are valid until the
      * source is freed.  May be NULL. */
     const void *(*view)(struct mt_source *, uint64_t address, size_t bytes);
+    /* Memory that was read in order and is not wanted soon: what a mapped file
+     * of it holds is the kernel's again.  May be NULL. */
+    void (*forget)(struct mt_source *, uint64_t address, uint64_t bytes);
     /* The whole piece of memory around `address` that can be read without
      * copying: its first address, its size and where it is; NULL if there is
      * none.  Valid until the source is freed; may be called by many threads

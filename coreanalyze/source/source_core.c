@@ -83,6 +83,23 @@ static const void *core_source_view(struct mt_source *source, uint64_t address,
     return core->data + s->offset + (address - s->start);
 }
 
+static void core_source_forget(struct mt_source *source, uint64_t address,
+                               uint64_t bytes)
+{
+    struct core *core = (struct core *)source;
+    const struct core_segment *s = find_segment(core, address);
+    uint64_t page = 4096, start, end;
+
+    if (s == NULL || bytes > s->end - address)
+        return;
+    start = s->offset + (address - s->start);
+    end = (start + bytes) & ~(page - 1);
+    start = (start + page - 1) & ~(page - 1);
+    if (start < end)
+        madvise((void *)(uintptr_t)(core->data + start), end - start,
+                MADV_DONTNEED);
+}
+
 static const void *source_core_core_extent(struct mt_source *source,
                                            uint64_t address, uint64_t *start,
                                            uint64_t *bytes)
@@ -168,6 +185,7 @@ static bool core_capture(struct mt_source *source,
 static const struct mt_source_ops core_ops = {
     .read = core_source_read,
     .view = core_source_view,
+    .forget = core_source_forget,
     .extent = source_core_core_extent,
     .pages = core_pages,
     .resident = core_resident,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifndef STACKS
 #define STACKS 40000u
+#endif
 #define DEPTH 12u /* four levels make stacks differ, eight follow */
 
 typedef void step(uint64_t path, unsigned depth);
