@@ -23,7 +23,7 @@ void mt_symtab_free(struct mt_symtab *); /* takes NULL */
 size_t mt_symtab_bytes(const struct mt_symtab *);
 /* The symbol that PC belongs to, or NULL. */
 const struct mt_symtab_entry *mt_symtab_find(struct mt_symtab *, uint64_t pc);
-/* Of all symbols at the address of ENTRY the one with the plainest name, which
+/* The symbol at the address of ENTRY that has the plainest name, which
  * is what programs call: the shortest without a C library's prefixes. */
 const struct mt_symtab_entry *mt_symtab_plain(const struct mt_symtab *,
                                               const struct mt_symtab_entry *);
