@@ -41,8 +41,8 @@ struct mt_show_options {
     unsigned depth;       /* merge stacks that agree so far, 0: all frames */
     enum mt_show_sort sort;
     bool unsorted; /* rows in any order: the caller sorts them; not with top */
-    bool late;  /* there are no rows yet: mt_show_take_row() makes each; all of
-                   them, unsorted and unmerged */
+    bool late;     /* mt_show_take_row() makes each row: all of them, unsorted
+                      and unmerged */
     bool freed; /* rows of stacks without live blocks, too; sample: MT_NO_SAMPLE
                  */
     /* If not NULL, called for every block, also those without a stack: all of

@@ -129,8 +129,8 @@ size_t mt_symbolize(struct mt_symbolizer *, const struct mt_symbol_module *,
                     enum mt_symbol_quality *quality);
 
 /* The function that PC is in by the symbol tables alone, which cost little
- * where debug information is large; NULL if they know none.  Of several names
- * at one address it is the plainest: `puts`, not `_IO_puts`. */
+ * where debug information is large; NULL if they know none.  Where an
+ * address has several names, the plainest: `puts`, not `_IO_puts`. */
 const char *mt_symbolize_plain(struct mt_symbolizer *,
                                const struct mt_symbol_module *, uint64_t pc,
                                bool is_return_address);
