@@ -232,7 +232,6 @@ static void by_threads(void)
 }
 
 /* Captures alone, without blocks: they may be interrupted and left anywhere. */
-static uint64_t captures;
 static __attribute__((noinline)) void capture_on(uint64_t *seed, unsigned depth)
 {
     struct mt_regs regs;
@@ -249,7 +248,6 @@ static __attribute__((noinline)) void capture_on(uint64_t *seed, unsigned depth)
         (missing && !(mt_stacks_record(id)->flags & MT_STACK_COARSE)))
         __atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
     mt_capture_release(mt_tls->capture, regs.rsp);
-    captures++;
     *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
     if (depth > 0)
         switch (*seed >> 33 & 3) {

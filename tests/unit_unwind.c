@@ -32,7 +32,8 @@ TEST_REGS_DEFINE
 
 static struct mt_stack_ranges ranges;
 static uint64_t got[MAX];
-static unsigned got_n, got_flags, checks, mismatches, sink;
+static unsigned got_n, got_flags, checks, mismatches;
+static volatile unsigned sink;
 
 static void unwind(struct mt_stack_ranges *r, const struct mt_regs *regs,
                    unsigned max)
