@@ -131,7 +131,10 @@ static bool span_moved(struct mt_snapshot *snapshot,
 {
     const struct mt_section *spans = &snapshot->sections[MT_SECTION_SPANS];
     struct mt_span_record record;
+    uint64_t tags =
+        snapshot->index ? snapshot->index->more[block->span].tags : 0;
 
+    /* Tags that a span had before it was freed are links of free arrays. */
     if (!mt_snapshot_runs(snapshot) ||
         !spans_reread(snapshot, &record,
                       spans->base + (uint64_t)block->span * spans->entry_bytes))
@@ -139,7 +142,8 @@ static bool span_moved(struct mt_snapshot *snapshot,
     return record.state != MT_SPAN_SMALL && record.state != MT_SPAN_LARGE
                ? true
                : record.block_bytes != block->block_bytes ||
-                     block->address < record.base;
+                     block->address < record.base ||
+                     (tags && record.tags != tags);
 }
 
 void mt_snapshot_tag(struct mt_snapshot *snapshot, uint64_t tag,
