@@ -47,7 +47,7 @@ EXTRA_DIST += %D%/fuzz_capture.c
 CLEANFILES += %D%/fuzz_capture
 LONG_TESTS += %D%/fuzz-heap
 tests/fuzz_capture: tests/fuzz_capture.c $(heap_libheap_la_SOURCES)
-	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(DEFS) $(AM_CPPFLAGS) -std=gnu11 \
 		-I$(abs_top_builddir) -I. -O1 -g \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined \
