@@ -5,6 +5,7 @@
  * again by a bitmap of such pages. To a reader they are records that are not
  * in use.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/debug.h"

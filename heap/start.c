@@ -5,6 +5,7 @@
  * The doors of the library (doors.c, heaps_api.c, api.c, annotate.c) ask for
  * it; what they call can rely on it.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/exit/at_exit.h"

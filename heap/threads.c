@@ -41,6 +41,18 @@ static bool rebuild_wanted; /* a fork lost threads */
 
 /* --- attach --- */
 
+/* Bytes of a capture state and of what takes it to the end of a page: the
+ * memo's slots come next, and would touch a page more.  (Unless another thread
+ * takes memory at the same time; no harm is done.) */
+static size_t capture_state_bytes(void)
+{
+    const struct mt_section_record *section =
+        &memtrace_root->sections[MT_SECTION_PRIVATE];
+    size_t page = memtrace_root->page_bytes;
+    uint64_t used = mt_load_relaxed(&section->used);
+    return ((used + mt_capture_bytes + page - 1) & ~(page - 1)) - used;
+}
+
 /* NULL when out of memory, and in a signal handler that interrupted the
  * making. */
 static struct mt_capture *begin_captures(struct mt_cache *cache)
@@ -50,7 +62,7 @@ static struct mt_capture *begin_captures(struct mt_cache *cache)
     cache->capture_begins = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     struct mt_capture *capture =
-        mt_section_alloc(MT_SECTION_PRIVATE, (mt_capture_bytes + 63) & ~63ul);
+        mt_section_alloc(MT_SECTION_PRIVATE, capture_state_bytes());
     if (capture) {
         mt_lock_acquire(&capture_lock);
         mt_capture_init(capture, mt_thread_record(cache->id));

@@ -6,6 +6,7 @@
  * pushed: where one is remembered, what follows up to its restoring is skipped
  * if that comes before the address that is asked for.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/capture/cfi.h"
 
