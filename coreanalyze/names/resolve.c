@@ -376,11 +376,12 @@ static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
     const struct mt_module *module =
         resolver->model ? mt_model_module(resolver->model, pc, at->modules)
                         : mt_source_module(resolver->source, pc);
+    const struct mt_module *kept = resolve_keep(resolver, module);
     const struct entry key = {.pc = at->pc,
-                              .module = resolve_keep(resolver, module),
+                              .module = kept, /* NULL: out of memory, too */
                               .exact = at->exact,
-                              .brief = brief && module && module->path &&
-                                       mt_module_is_library(module->path)};
+                              .brief = brief && kept && kept->path &&
+                                       mt_module_is_library(kept->path)};
     size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
                              resolver->entries, &key);
     const struct entry *entry =
