@@ -100,6 +100,29 @@ static void reads_up_to_a_hole(void)
     mt_source_free(source);
 }
 
+/* Memory that a heap or a trace took after the table of mappings was read, and
+ * that has no page yet, is zeros, and gets none by being read. */
+static void reads_what_was_mapped_since(void)
+{
+    char *pages =
+        mmap(NULL, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static char buffer[3 * 4096];
+    struct mt_source *source = mt_source_open_pid(getpid(), &error);
+    unsigned char resident[3] = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(source);
+    CU_ASSERT_EQUAL(mprotect(pages, 8192, PROT_READ | PROT_WRITE), 0);
+    pages[8191] = 7;
+    memset(buffer, 1, sizeof buffer);
+    CU_ASSERT_EQUAL(
+        mt_source_read_part(source, (uintptr_t)pages, buffer, 3 * 4096), 8192);
+    CU_ASSERT(buffer[0] == 0 && buffer[4095] == 0 && buffer[8191] == 7);
+    CU_ASSERT_EQUAL(mincore(pages, 3 * 4096, resident), 0);
+    CU_ASSERT(!(resident[0] & 1) && (resident[1] & 1));
+    mt_source_free(source);
+    munmap(pages, 3 * 4096);
+}
+
 static void stops_and_goes(void)
 {
     pid_t pid = start_child();
@@ -179,6 +202,7 @@ static void refuses(void)
 static const struct unit_test tests[] = {
     {"memory is read and written", reads_and_writes},
     {"reading ends at a hole", reads_up_to_a_hole},
+    {"what was mapped since is read", reads_what_was_mapped_since},
     {"threads stop, show their registers, and go", stops_and_goes},
     {"modules have paths and build-ids", finds_modules},
     {"populated pages are counted", counts_pages},

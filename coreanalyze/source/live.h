@@ -22,6 +22,7 @@ struct live {
     int mem, pagemap; /* /proc/TID/mem and pagemap */
     bool by_file;     /* process_vm_readv is denied */
     bool scan;        /* the kernel has PAGEMAP_SCAN */
+    unsigned n_again; /* times that a mapping was looked up again */
     struct mt_holder holder;
     sigset_t signals;     /* blocked before it was stopped */
     struct mt_lazy *lazy; /* mappings that somebody else fills */
@@ -44,6 +45,8 @@ struct live {
 bool mt_live_tables(struct mt_source *, pid_t pid, pid_t tid,
                     struct mt_error *);
 bool mt_live_maps(struct mt_source *, pid_t tid, struct mt_error *);
+/* The mapping, without its path, that an address is in by now. */
+bool mt_live_mapping_now(pid_t tid, uint64_t address, struct mt_mapping *);
 bool mt_live_threads(struct mt_source *, pid_t pid, pid_t tid,
                      struct mt_error *);
 /* What has changed of them. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define PEEK_BYTES (UINT64_C(1) << 20) /* that are asked about at once */
+#define MOST_AGAIN 64 /* look-ups of mappings again, in a source's life */
 
 size_t mt_live_read_present(struct live *live, uint64_t address, void *buffer,
                             size_t bytes)
@@ -123,6 +124,40 @@ static size_t read_empty(struct live *live, const struct mt_mapping *m,
     return bytes;
 }
 
+/* A process that runs may have made the mapping readable since the table of
+ * them was read: its heap and its trace grow so. */
+static const struct mt_mapping *mapping_by_now(struct live *live,
+                                               const struct mt_mapping *m,
+                                               uint64_t address,
+                                               struct mt_mapping *now)
+{
+    if ((m && m->flags & MT_MAP_READ) ||
+        __atomic_fetch_add(&live->n_again, 1, __ATOMIC_RELAXED) >= MOST_AGAIN ||
+        !mt_live_mapping_now(live->tid, address, now))
+        return m;
+    return now;
+}
+
+/* Bytes at an address that have memory (`there`), or that have none; 0 if the
+ * page table cannot be read. */
+static size_t peek_run(struct live *live, const struct mt_mapping *m,
+                       uint64_t at, uint64_t end, bool *there)
+{
+    struct first_run first = {.from = at};
+
+    if (m && end > m->end)
+        end = m->end;
+    first.shared = m && !(m->flags & MT_MAP_PRIVATE);
+    if (!mt_page_walk(live->pagemap, &live->scan, at, end, take_first, &first))
+        return 0;
+    *there = first.found && first.run.start <= at;
+    if (*there)
+        end = first.run.end < end ? first.run.end : end;
+    else if (first.found)
+        end = first.run.start < end ? first.run.start : end;
+    return (size_t)(end - at);
+}
+
 size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
                     size_t bytes)
 {
@@ -131,25 +166,22 @@ size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
     while (done < bytes) {
         uint64_t at = address + done, end = address + bytes;
         const struct mt_mapping *m = mt_source_mapping(&live->source, at);
-        struct first_run first = {.from = at};
+        const struct mt_mapping *newer;
+        struct mt_mapping now;
         size_t n, got;
         bool there;
 
         end = end - at < PEEK_BYTES ? end : at + PEEK_BYTES;
-        if (m && end > m->end)
-            end = m->end;
-        first.shared = m && !(m->flags & MT_MAP_PRIVATE);
-        if (!mt_page_walk(live->pagemap, &live->scan, at, end, take_first,
-                          &first)) {
+        n = peek_run(live, m, at, end, &there);
+        newer = n == 0 || there ? m : mapping_by_now(live, m, at, &now);
+        if (newer != m) {
+            m = newer;
+            n = peek_run(live, m, at, end, &there);
+        }
+        if (n == 0) {
             mt_live_gone(live);
             break;
         }
-        there = first.found && first.run.start <= at;
-        if (there)
-            end = first.run.end < end ? first.run.end : end;
-        else if (first.found)
-            end = first.run.start < end ? first.run.start : end;
-        n = (size_t)(end - at);
         got = there ? mt_live_read_present(live, at, (char *)buffer + done, n)
                     : read_empty(live, m, at, (char *)buffer + done, n);
         done += got;

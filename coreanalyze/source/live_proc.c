@@ -46,29 +46,29 @@ static size_t clean_path(char *path)
     return length;
 }
 
-static bool live_proc_parse_line(struct mt_source *source, char *line,
-                                 struct mt_mapping *mapping)
+/* All but the path, whose place in the line is returned; NULL: not a line of
+ * maps. */
+static char *live_proc_parse_fields(char *line, struct mt_mapping *mapping)
 {
     const char *at = line, *flags;
-    char *path;
 
     mapping->start = mt_scan_hex(&at);
     if (at == line || *at++ != '-')
-        return false;
+        return NULL;
     mapping->end = mt_scan_hex(&at);
     flags = at + 1;
     if (*at != ' ' || strcspn(flags, " \n") < 4 || flags[4] != ' ' ||
         mapping->end <= mapping->start)
-        return false;
+        return NULL;
     at = flags + 5;
     mapping->file_offset = mt_scan_hex(&at);
     at += *at == ' ';
     mapping->device_major = (uint32_t)mt_scan_hex(&at);
     if (*at++ != ':')
-        return false;
+        return NULL;
     mapping->device_minor = (uint32_t)mt_scan_hex(&at);
     if (*at++ != ' ')
-        return false;
+        return NULL;
     mapping->inode = mt_scan_decimal(&at);
     mapping->flags = (flags[0] == 'r' ? MT_MAP_READ : 0) |
                      (flags[1] == 'w' ? MT_MAP_WRITE : 0) |
@@ -76,7 +76,16 @@ static bool live_proc_parse_line(struct mt_source *source, char *line,
                      (flags[3] == 'p' ? MT_MAP_PRIVATE : 0);
     if (mapping->flags & MT_MAP_READ)
         mapping->present = mapping->end - mapping->start;
-    path = line + (at - line) + strspn(at, " ");
+    return line + (at - line) + strspn(at, " ");
+}
+
+static bool live_proc_parse_line(struct mt_source *source, char *line,
+                                 struct mt_mapping *mapping)
+{
+    char *path = live_proc_parse_fields(line, mapping);
+
+    if (path == NULL)
+        return false;
     path[strcspn(path, "\n")] = '\0';
     if (*path != '\0')
         mapping->path = mt_strings_add(source->strings, path, clean_path(path));
@@ -113,6 +122,30 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     free(line);
     fclose(file);
     return ok || mt_no_memory(error, "the table of mappings");
+}
+
+bool mt_live_mapping_now(pid_t tid, uint64_t address,
+                         struct mt_mapping *mapping)
+{
+    char path[64], *line = NULL;
+    size_t line_bytes = 0;
+    bool found = false, past = false;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)tid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (!found && !past && getline(&line, &line_bytes, file) > 0) {
+        *mapping = (struct mt_mapping){0};
+        if (!live_proc_parse_fields(line, mapping))
+            continue;
+        found = address >= mapping->start && address < mapping->end;
+        past = address < mapping->start;
+    }
+    free(line);
+    fclose(file);
+    return found;
 }
 
 #define PAGES_AT_ONCE 1024
