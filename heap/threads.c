@@ -7,6 +7,7 @@
  * list, everything in an idle cache, and the orphans; it is taken before the
  * heap's lock.
  */
+#include "heap/seldom.h"
 #include "heap/alloc.h"
 #include "heap/box.h"
 #include "heap/debug.h"

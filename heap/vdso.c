@@ -3,6 +3,7 @@
  * vdso.c - the time, from the kernel's vDSO: the C library's clock_gettime()
  * may be another's, which allocates or says what time a test wants it to be.
  */
+#include "heap/seldom.h"
 #include "heap/kernel.h"
 #include "heap/os.h"
 

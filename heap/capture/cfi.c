@@ -6,7 +6,6 @@
  * is searched by halves; where the linker left the table out, .eh_frame is
  * walked. An FDE names its CIE; both have instructions (cfi_program.c).
  */
-#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/capture/cfi.h"
 

@@ -16,7 +16,6 @@
  * ELF header.
  */
 #ifdef HAVE_CONFIG_H
-#include "heap/seldom.h"
 #include "config.h"
 #endif
 #include "heap/capture/object.h"

@@ -3,6 +3,7 @@
  * exit_read.c - files of /proc, read by system calls alone.  Every start reads
  * one.
  */
+#include "heap/seldom.h"
 #include "heap/exit/at_exit.h"
 #include "heap/kernel.h"
 
