@@ -64,7 +64,8 @@ static void check_put_result(FILE *out, const struct mt_findings_process *p)
     }
 }
 
-static void check_put_text(FILE *out, const struct mt_findings_process *p)
+static void check_put_text(FILE *out, const struct mt_findings_process *p,
+                           bool full)
 {
     char title[300];
 
@@ -78,7 +79,7 @@ static void check_put_text(FILE *out, const struct mt_findings_process *p)
     if (p->crash.signal) {
         mt_crash_title(&p->crash, title, sizeof title);
         fprintf(out, "%s\n", title);
-        mt_crash_print(&p->crash, out);
+        mt_crash_print(&p->crash, full, out);
         fputs("  leaks at its end: ", out);
     }
     check_put_result(out, p);
@@ -99,7 +100,8 @@ static void check_put_head(struct mt_check *check,
         check_put_json(&check->writer, p);
     if (check->json || !is_printed(check, p))
         return;
-    check_put_text(mt_fold_begin(&fold, check->out, check->columns), p);
+    check_put_text(mt_fold_begin(&fold, check->out, check->columns), p,
+                   check->style.full);
     mt_fold_end(&fold, check->out);
 }
 

@@ -9,6 +9,7 @@
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/names/backtrace.h"
+#include "coreanalyze/names/short_name.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -111,6 +112,15 @@ void mt_crash_find(struct mt_findings *findings, struct mt_resolver *resolver,
         crash_unwind(findings, resolver, source, thread, crash);
 }
 
+/* A function's name as people say it, or the whole of it. */
+static void crash_put_name(FILE *out, const char *function, bool full)
+{
+    char *name = full ? NULL : mt_short_name(function);
+
+    mt_put_text(out, name ? name : function);
+    free(name);
+}
+
 /* --- what is at the address --- */
 
 /* The destination of the frames of a block's stack. */
@@ -126,7 +136,7 @@ static void put_allocation_frame(void *context, const struct mt_frame *frame)
     if (a->n++ >= 3 || frame->function == NULL)
         return;
     fputs(a->n == 1 ? " " : " < ", a->out);
-    mt_put_text(a->out, frame->function);
+    crash_put_name(a->out, frame->function, false);
     if (frame->file && frame->line) {
         fputs(" (", a->out);
         mt_put_text(a->out, mt_base_name(frame->file));
@@ -253,7 +263,7 @@ void mt_crash_explain(struct mt_findings *findings,
 
 /* --- reports --- */
 
-void mt_crash_print(const struct mt_crash *crash, FILE *out)
+void mt_crash_print(const struct mt_crash *crash, bool full, FILE *out)
 {
     if (crash->place)
         fprintf(out, "  %s\n", crash->place);
@@ -268,7 +278,7 @@ void mt_crash_print(const struct mt_crash *crash, FILE *out)
         }
         fputs(i == 0 ? "    at " : "    by ", out);
         if (f->function)
-            mt_put_text(out, f->function);
+            crash_put_name(out, f->function, full);
         else
             fprintf(out, "0x%" PRIx64, f->pc);
         if (f->inlined)

@@ -22,8 +22,8 @@ void mt_crash_explain(struct mt_findings *findings,
                       struct mt_resolver *resolver, struct mt_model *model,
                       struct mt_crash *crash);
 
-/* The lines below the headline of a process. */
-void mt_crash_print(const struct mt_crash *crash, FILE *out);
+/* The lines below the headline of a process; `full`: with whole names. */
+void mt_crash_print(const struct mt_crash *crash, bool full, FILE *out);
 void mt_crash_json(const struct mt_crash *crash, struct mt_json *json);
 
 #endif
