@@ -63,7 +63,7 @@ static HIDE uint32_t capture_and_check(struct mt_capture *c)
 /* Callers of equal frames, so that what they call has the same return address
  * and stack pointer whichever of them it was. */
 static HIDE void twin(unsigned way, unsigned depth);
-static bool unchecked; /* capture only: its own verification will do */
+static bool unchecked;      /* capture only: its own verification will do */
 static uint64_t *outermost; /* words below it may be changed, if any */
 
 /* Captures with a word of the callers' frames that is not what it was, and
@@ -234,23 +234,32 @@ static void jumps(void)
     expect_right(before, 40000);
 }
 
+/* A timer that fires once, and again after each signal: where a handler takes
+ * longer than its interval, one that repeats would leave the program no time.
+ */
+static const struct itimerval soon = {{0, 0}, {0, 70}}, off = {0};
+static volatile sig_atomic_t rings;
+
 static void on_alarm(int sig)
 {
     (void)sig;
     capture_and_check(capture);
     if (random_number() & 1)
         twin((unsigned)random_number() & 255, 4);
+    if (rings)
+        setitimer(ITIMER_REAL, &soon, NULL);
 }
 
 static void interrupted(void)
 {
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    struct itimerval often = {{0, 70}, {0, 70}}, off = {0};
     uint64_t before = captures;
     sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &often, NULL);
+    rings = 1;
+    setitimer(ITIMER_REAL, &soon, NULL);
     for (int i = 0; i < 150000; i++)
         twin((unsigned)random_number() & 0xfff, 6);
+    rings = 0;
     setitimer(ITIMER_REAL, &off, NULL);
     signal(SIGALRM, SIG_IGN);
     expect_right(before, 150000);
