@@ -10,6 +10,7 @@
  */
 #include "heap/alloc.h"
 #include "heap/capture/capture_fast.h"
+#include "heap/capture/frame_tree.h"
 #include "heap/capture/unwind.h"
 #include "heap/memtrace.h"
 #include "tests/regs.h"
@@ -231,6 +232,41 @@ static void by_threads(void)
         walker_clear(&walkers[t]);
 }
 
+static uint32_t reserving;
+
+static void *reserve_too_much(void *unused)
+{
+    (void)unused;
+    while (__atomic_load_n(&reserving, __ATOMIC_RELAXED))
+        if (mt_tree_reserve(LIMIT, false))
+            return &reserving;
+    return NULL;
+}
+
+/* A reservation that does not fit takes no room while that is found out. */
+static void reservations(void)
+{
+    uint64_t *taken = &memtrace_root->stacks_bytes;
+    unsigned refused = 0;
+    void *fitted = NULL;
+    pthread_t thread;
+    begin(LIMIT);
+    mt_tree_reserve(1, true); /* so that all LIMIT bytes do not fit */
+    reserving = 1;
+    pthread_create(&thread, NULL, reserve_too_much, NULL);
+    for (int i = 0; i < 3000000; i++) {
+        if (mt_tree_reserve(16, true))
+            __atomic_fetch_sub(taken, 16, __ATOMIC_RELAXED);
+        else
+            refused++;
+    }
+    __atomic_store_n(&reserving, 0, __ATOMIC_RELAXED);
+    pthread_join(thread, &fitted);
+    CU_ASSERT_PTR_NULL(fitted);
+    CU_ASSERT_EQUAL(refused, 0);
+    __atomic_fetch_sub(taken, 1, __ATOMIC_RELAXED);
+}
+
 /* Captures alone, without blocks: they may be interrupted and left anywhere. */
 static __attribute__((noinline)) void capture_on(uint64_t *seed, unsigned depth)
 {
@@ -393,6 +429,7 @@ static const struct unit_test tests[] = {
     {"a recursion stays within the bound", recursion},
     {"allocations of stacks that are gone are counted", counts},
     {"threads", by_threads},
+    {"a reservation that does not fit takes no room", reservations},
     {"signal handlers", signals},
     {"signal handlers that jump out", jumps},
     {"children of forks", forks},

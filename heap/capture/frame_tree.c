@@ -92,11 +92,14 @@ bool mt_tree_reserve(uint64_t bytes, bool urgent)
     uint64_t limit = mt_tree_limit();
     if (!urgent)
         limit -= limit / 16;
-    uint64_t now = __atomic_add_fetch(taken, bytes, __ATOMIC_RELAXED);
-    if (MT_LIKELY(now <= limit))
-        return true;
-    __atomic_fetch_sub(taken, bytes, __ATOMIC_RELAXED);
-    return false;
+    /* Nothing is taken before it fits: a thread may be stopped in between. */
+    uint64_t now = mt_load_relaxed(taken);
+    do {
+        if (MT_UNLIKELY(now + bytes > limit))
+            return false;
+    } while (!__atomic_compare_exchange_n(taken, &now, now + bytes, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return true;
 }
 
 void mt_free_ids_put(struct mt_free_ids *list, uint32_t n, uint32_t first,
