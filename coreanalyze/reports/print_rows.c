@@ -383,6 +383,7 @@ static size_t put_short_frame(const struct mt_report *report,
     size_t room = columns, place = where ? text_columns(where) : 0, used = 0;
 
     if (!name || !where) {
+        row_lacks(report);
         fputs("(out of memory)", report->out);
         free(name);
         free(where);
@@ -419,8 +420,10 @@ static void put_callee(const struct mt_report *report,
 {
     char *name = row_frame_name(frame);
 
-    if (!name)
+    if (!name) {
+        row_lacks(report);
         return;
+    }
     if (used + 3 + text_columns(name) > columns)
         mt_short_name_fold(name, report->style->ellipsis);
     if (used + 3 + text_columns(name) > columns)
