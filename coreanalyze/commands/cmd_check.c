@@ -42,7 +42,9 @@ static const struct mt_option options[] = {
      MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_bytes)},
     {"--max-per-stack", 0, "BYTES", "ignore stacks that leak at most BYTES",
      MT_FIELD(mt_parse_bytes, uint64_t, check.policy.max_per_stack)},
-    {"--top", 'n', "N", "show the first N rows of a process",
+    {"--top", 'n', "N",
+     "the first N rows of a process (default: 20, or all with --full or "
+     "--json); 0: all",
      MT_FIELD(mt_parse_count, uint64_t, check.top)},
     {"--depth", 0, "N", "merge stacks whose N innermost frames are the same",
      MT_FIELD(mt_parse_depth, unsigned, check.leaks.show.depth)},
@@ -173,7 +175,8 @@ static int cmd_check_run(struct mt_session *session, int argc,
 {
     struct arguments a = {.check = {.policy.fail_on = 1u << MT_LEAK_DEFINITE,
                                     .leaks = {.kinds = 1u << MT_LEAK_DEFINITE |
-                                                       1u << MT_LEAK_POSSIBLE}},
+                                                       1u << MT_LEAK_POSSIBLE},
+                                    .top = UINT64_MAX},
                           .wait_s = 5};
     int status;
 
@@ -185,6 +188,9 @@ static int cmd_check_run(struct mt_session *session, int argc,
         return status;
     a.check.leaks.kinds |= a.check.policy.fail_on;
     a.check.json = a.common.json;
+    /* As in `leaks`: a person reads the largest; scripts get all. */
+    if (a.check.top == UINT64_MAX)
+        a.check.top = a.common.style.full || a.common.json ? 0 : MT_STYLE_ROWS;
     a.check.names =
         (struct mt_resolver_options){.debug_dirs = a.common.places.debug_dirs,
                                      .sysroot = a.common.places.sysroot};

@@ -6,6 +6,7 @@
 #include "coreanalyze/commands/row_options.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/reports/print_groups.h"
+#include "coreanalyze/reports/print_rows.h"
 
 #include <string.h>
 
@@ -81,11 +82,12 @@ bool mt_rows_profile(const struct mt_rows *rows, const struct mt_report *report,
                             &options, profile, error);
 }
 
-/* Groups of a profile, after --top and --min. */
+/* Groups of a profile, after --top and --min.  A person sees those of the
+ * program's own code. */
 static bool rows_groups(const struct mt_rows *rows,
                         const struct mt_profile *profile,
-                        const struct mt_profile *old, struct mt_groups *groups,
-                        struct mt_error *error)
+                        const struct mt_profile *old, bool brief,
+                        struct mt_groups *groups, struct mt_error *error)
 {
     const struct mt_group_order order = {
         profile->show->options->sort == MT_SORT_COUNT    ? MT_LIVE_BLOCKS
@@ -96,6 +98,8 @@ static bool rows_groups(const struct mt_rows *rows,
     if (!mt_groups_make(profile, old, rows->arguments->by, &order, groups,
                         error))
         return false;
+    if (brief)
+        mt_groups_own(groups);
     mt_groups_cut(groups, old != NULL, rows->min_bytes, rows->top);
     return true;
 }
@@ -126,8 +130,9 @@ bool mt_rows_json2(const struct mt_rows *rows, const struct mt_report *report,
     struct mt_profile profile;
     struct mt_groups groups = {0};
     struct rows_more m = {grouped ? &groups : NULL, false, more, context};
-    bool ok = mt_rows_profile(rows, report, false, &profile, error) &&
-              (!grouped || rows_groups(rows, &profile, NULL, &groups, error));
+    bool ok =
+        mt_rows_profile(rows, report, false, &profile, error) &&
+        (!grouped || rows_groups(rows, &profile, NULL, false, &groups, error));
 
     if (ok)
         mt_print_json2(report, &profile, kind, rows_put_more, &m);
@@ -143,7 +148,8 @@ bool mt_rows_print_groups(const struct mt_rows *rows,
     struct mt_profile profile;
     struct mt_groups groups = {0};
     bool ok = mt_rows_profile(rows, report, false, &profile, error) &&
-              rows_groups(rows, &profile, NULL, &groups, error);
+              rows_groups(rows, &profile, NULL, !mt_report_is_full(report),
+                          &groups, error);
 
     if (ok)
         mt_print_groups(report, &groups, false);
@@ -159,12 +165,14 @@ bool mt_rows_diff(struct mt_rows rows[2], const struct mt_diff_report *report,
     struct mt_profile profiles[2] = {{0}, {0}};
     struct mt_groups groups = {0};
     struct rows_more m = {grouped ? &groups : NULL, true, NULL, NULL};
-    bool ok = mt_rows_profile(&rows[0], &report->side[0], false, &profiles[0],
-                              error) &&
-              mt_rows_profile(&rows[1], &report->side[1], false, &profiles[1],
-                              error) &&
-              (!grouped || rows_groups(&rows[1], &profiles[1], &profiles[0],
-                                       &groups, error));
+    bool ok =
+        mt_rows_profile(&rows[0], &report->side[0], false, &profiles[0],
+                        error) &&
+        mt_rows_profile(&rows[1], &report->side[1], false, &profiles[1],
+                        error) &&
+        (!grouped || rows_groups(&rows[1], &profiles[1], &profiles[0],
+                                 !json && !mt_report_is_full(&report->side[1]),
+                                 &groups, error));
 
     if (ok && json) {
         const struct mt_profile *const sides[] = {&profiles[0], &profiles[1]};

@@ -151,6 +151,7 @@ static void groups_add_self(struct groups_builder *b, size_t group,
 {
     struct mt_group *g = &b->groups->groups[group];
 
+    g->own = true;
     groups_add(b->old ? &g->old_self : &g->self, is);
 }
 
@@ -169,12 +170,14 @@ static bool groups_add_sample(struct groups_builder *b,
         return true;
     }
     for (uint32_t node = sample->node; node; node = p->nodes[node].parent) {
+        const struct mt_profile_function *f = mt_profile_function_of(p, node);
         if (!groups_add_total(b, groups_name_frame(b, p, node), &sample->is,
                               &group))
             return false;
+        b->groups->groups[group].own |=
+            f->kind == MT_FRAME_PROGRAM || b->groups->key == MT_BY_MODULE;
         if (b->groups->key == MT_BY_FUNCTION && !b->old)
-            b->groups->groups[group].module =
-                mt_profile_function_of(p, node)->module;
+            b->groups->groups[group].module = f->module;
         if (node == sample->title)
             groups_add_self(b, group, &sample->is);
     }
@@ -234,6 +237,17 @@ bool mt_groups_make(const struct mt_profile *profile,
     mt_table_free(&b.by_name);
     free(b.stamps);
     return ok || mt_no_memory(error, "the report");
+}
+
+void mt_groups_own(struct mt_groups *groups)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < groups->n; i++)
+        if (groups->groups[i].own)
+            groups->groups[kept++] = groups->groups[i];
+    groups->n_library = groups->n - kept;
+    groups->n = groups->n_all = kept;
 }
 
 void mt_groups_cut(struct mt_groups *groups, bool growth, uint64_t min_bytes,

@@ -28,6 +28,7 @@ struct mt_group {
     const char *name;
     uint32_t module; /* of a function; or MT_PROFILE_NONE */
     uint64_t stacks; /* that it has a part in */
+    bool own;        /* has code of the program, or names a stack */
     struct mt_measures self, total;
     struct mt_measures old_self, old_total; /* of a diff */
 };
@@ -36,6 +37,7 @@ struct mt_groups {
     enum mt_group_key key;
     struct mt_group *groups; /* by `total`, or by growth; the most first */
     size_t n, n_all;         /* n_all: before mt_groups_cut() */
+    size_t n_library;        /* that mt_groups_own() left out */
     struct mt_strings *names;
 };
 
@@ -51,6 +53,9 @@ bool mt_groups_make(const struct mt_profile *profile,
                     const struct mt_profile *old, enum mt_group_key key,
                     const struct mt_group_order *order,
                     struct mt_groups *groups, struct mt_error *error);
+/* Leaves out the groups that have code of libraries alone and name no
+ * stack.  To be called before mt_groups_cut(). */
+void mt_groups_own(struct mt_groups *groups);
 /* Keeps the first `top` (0: all) with at least `min_bytes` live, or of
  * change. */
 void mt_groups_cut(struct mt_groups *groups, bool growth, uint64_t min_bytes,

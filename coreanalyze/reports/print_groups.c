@@ -6,54 +6,28 @@
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print_rows.h"
-#include "coreanalyze/reports/style.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUPS_LEAST_COLUMNS 24
-
 static const char *const groups_titles[MT_N_GROUP_KEYS] = {
     "Stack", "Function", "Module", "File", "Line", "Thread", "Heap"};
+
+/* What mt_groups_own() left out. */
+static const char *const groups_of_libraries[MT_N_GROUP_KEYS] = {
+    [MT_BY_FUNCTION] =
+        "  %s function{|s} of libraries {is|are} left out (--full shows all)\n",
+    [MT_BY_FILE] =
+        "  %s file{|s} of libraries {is|are} left out (--full shows all)\n",
+    [MT_BY_LINE] =
+        "  %s line{|s} of libraries {is|are} left out (--full shows all)\n",
+};
 
 static unsigned groups_percent(uint64_t part, uint64_t all)
 {
     return all ? (unsigned)(((unsigned __int128)part * 200 + all) / 2 / all)
                : 0;
-}
-
-/* Cuts the end of a function's name, and the start of a path. */
-static void groups_put_name(const struct mt_report *report,
-                            const struct mt_groups *groups, const char *name,
-                            int column)
-{
-    bool full = mt_report_is_full(report);
-    char *brief =
-        groups->key == MT_BY_FUNCTION && !full ? mt_short_name(name) : NULL;
-    const char *text = brief ? brief : name;
-    const char *ellipsis = full ? "" : report->style->ellipsis;
-    size_t mark = strcmp(ellipsis, "...") == 0 ? 3 : 1;
-    size_t n = strlen(text), room = SIZE_MAX;
-
-    if (!full && report->style->width > 0) {
-        int left = (int)report->style->width - column;
-        room =
-            left > GROUPS_LEAST_COLUMNS ? (size_t)left : GROUPS_LEAST_COLUMNS;
-    }
-    if (n <= room) {
-        mt_put_text(report->out, text);
-    } else if (groups->key == MT_BY_FUNCTION) {
-        char *cut = strndup(text, room - mark);
-        mt_put_text(report->out, cut ? cut : "");
-        fputs(ellipsis, report->out);
-        free(cut);
-    } else {
-        fputs(ellipsis, report->out);
-        mt_put_text(report->out, text + n - (room - mark));
-    }
-    free(brief);
-    putc('\n', report->out);
 }
 
 static const char *groups_signed(const struct mt_report *report, uint64_t is,
@@ -119,12 +93,18 @@ void mt_print_groups(const struct mt_report *report,
         const struct mt_group *g = &groups->groups[i];
         int column =
             growth ? groups_put_growth(report, g) : groups_put_live(report, g);
-        groups_put_name(report, groups, g->name, column);
+        if (groups->key == MT_BY_FUNCTION)
+            mt_put_function_in_line(report, g->name, column);
+        else
+            mt_put_in_line(report, g->name, column);
+        putc('\n', out);
     }
     putc('\n', out);
     if (groups->n < groups->n_all)
         fprintf(out, "  %zu more (--top 0 shows all)\n",
                 groups->n_all - groups->n);
+    if (groups->n_library)
+        mt_put_count(out, groups_of_libraries[groups->key], groups->n_library);
 }
 
 static void groups_put_measures(struct mt_json *json, const char *key,

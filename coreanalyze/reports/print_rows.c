@@ -355,17 +355,32 @@ static size_t put_cut(const struct mt_report *report, const char *name,
     return mark + text_columns(name);
 }
 
-void mt_put_in_line(const struct mt_report *report, const char *name,
-                    int column)
+/* Columns from `column` to the end of the line. */
+static size_t line_room(const struct mt_report *report, int column)
 {
     unsigned width = report->style ? report->style->width : 0;
 
     if (mt_report_is_full(report) || width == 0)
-        mt_put_text(report->out, name);
-    else
-        put_cut(report, name,
-                (int)width > column + LEAST_NAME ? (size_t)((int)width - column)
-                                                 : LEAST_NAME);
+        return SIZE_MAX;
+    return (int)width > column + LEAST_NAME ? (size_t)((int)width - column)
+                                            : LEAST_NAME;
+}
+
+void mt_put_in_line(const struct mt_report *report, const char *name,
+                    int column)
+{
+    put_cut(report, name, line_room(report, column));
+}
+
+void mt_put_function_in_line(const struct mt_report *report,
+                             const char *function, int column)
+{
+    char *name = mt_report_is_full(report) ? NULL : mt_short_name(function);
+
+    if (name && text_columns(name) > line_room(report, column))
+        mt_short_name_fold(name, report->style->ellipsis);
+    mt_put_in_line(report, name ? name : function, column);
+    free(name);
 }
 
 static void put_escape(const struct mt_report *report, const char *code)

@@ -22,6 +22,10 @@ int mt_row_indent(const struct mt_report *report, int indent);
 /* A name, cut so that it ends in the line that it begins at `column` of. */
 void mt_put_in_line(const struct mt_report *report, const char *name,
                     int column);
+/* The same for a function, in its short form; its template arguments give way
+ * first. */
+void mt_put_function_in_line(const struct mt_report *report,
+                             const char *function, int column);
 /* Is the report in its whole form? */
 bool mt_report_is_full(const struct mt_report *report);
 

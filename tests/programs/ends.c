@@ -53,6 +53,23 @@ static void leak(void)
     wipe();
 }
 
+/* Loses a block from a stack that is deeper by one each time. */
+__attribute__((noinline)) static void lose_below(int depth)
+{
+    if (depth > 0)
+        lose_below(depth - 1);
+    else
+        lose();
+    __asm__ volatile("" ::: "memory");
+}
+
+static void lose_from(int stacks)
+{
+    for (int i = 0; i < stacks; i++)
+        lose_below(i);
+    wipe();
+}
+
 static void *sleeper(void *held)
 {
     void *volatile mine = held;
@@ -141,6 +158,8 @@ static void obey(const char *word)
 
     if (strcmp(word, "leak") == 0)
         leak();
+    else if (strcmp(word, "many-stacks") == 0)
+        lose_from(25);
     else if (strcmp(word, "keep") == 0)
         kept = malloc(5000);
     else if (strcmp(word, "threads") == 0)
