@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/snapshot/allocators.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -111,6 +112,11 @@ struct mt_facts mt_policy_facts(const struct mt_findings_process *process,
         .known_bytes = facts_sum(leaks->known),
     };
 
+    if (!facts.not_searched && mt_model_serves_nothing(model))
+        facts.not_searched = "the program defines malloc itself: none of its "
+                             "blocks are seen";
+    if (!facts.not_searched && mt_model_lacks_memory(model))
+        facts.not_searched = "out of memory";
     if (process) {
         facts.failing_bytes = process->failing_bytes;
         facts.failing_blocks = process->failing_count;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * other_heaps.c - libraries in the target that give blocks of their own by an
- * interface that the traced heap does not serve.  Those blocks are in no
- * report, and only a call of the library could count them.  What the library
- * mapped for them is in the trace, and the kernel knows how much of that is
- * resident.
+ * other_heaps.c - allocators in the target whose blocks are in no heap of ours.
+ * Those blocks are in no report, and only a call of the allocator could count
+ * them.  What it mapped for them is in the trace, and the kernel knows how much
+ * of that is resident.
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/snapshot/allocators.h"
 
 #include <string.h>
 
@@ -16,27 +16,6 @@ struct other_heap_use {
     uint64_t mapped, resident; /* bytes */
     bool measured;             /* `resident` is known */
 };
-
-static const struct {
-    const char *library, *function; /* how its name begins; one of its own */
-} other_heaps[] = {
-    {"libmimalloc", "mi_malloc"},
-    {"libtbbmalloc.", "scalable_malloc"},
-    {"librpmalloc", "rpmalloc"},
-    {"libumem", "umem_alloc"},
-};
-
-/* The function of the allocator that the module is, or NULL. */
-static const char *other_heap_of(const struct mt_module *module)
-{
-    const char *name = module->path ? mt_base_name(module->path) : "";
-
-    for (size_t i = 0; i < sizeof other_heaps / sizeof *other_heaps; i++)
-        if (strncmp(name, other_heaps[i].library,
-                    strlen(other_heaps[i].library)) == 0)
-            return other_heaps[i].function;
-    return NULL;
-}
 
 static bool other_heap_count(void *context, const struct mt_page_run *run)
 {
@@ -102,44 +81,58 @@ static void other_heap_put(const struct mt_report *report,
           report->out);
 }
 
+static void other_heap_describe(FILE *out, const struct mt_allocator *found)
+{
+    mt_put_text(out, mt_base_name(found->module->path));
+    if (!found->is_malloc) {
+        if (found->linked)
+            fprintf(out, " contains %s", found->name);
+        else
+            fputs(" is loaded", out);
+        fputs(": blocks that the program takes from it by its own functions (",
+              out);
+        mt_put_text(out, found->function);
+        fputs(") are not seen", out);
+        return;
+    }
+    fputs(" defines malloc itself", out);
+    if (found->name)
+        fprintf(out, " (%s)", found->name);
+    fputs(found->alone
+              ? ": none of its blocks are seen"
+              : ": blocks that are not of the traced heap are not seen",
+          out);
+}
+
 size_t mt_print_other_heaps(const struct mt_report *report, const char *prefix)
 {
-    const struct mt_source *source = report->model->source;
-    size_t n = 0;
+    const struct mt_allocator *allocators;
+    size_t n;
 
-    for (size_t i = 0; i < source->n_modules; i++) {
-        const struct mt_module *module = &source->modules[i];
-        const char *function = other_heap_of(module);
-        if (!function)
-            continue;
+    allocators = mt_model_allocators(report->model, &n);
+    for (size_t i = 0; i < n; i++) {
         fputs(prefix, report->out);
-        mt_put_text(report->out, mt_base_name(module->path));
-        fprintf(report->out,
-                " is loaded: blocks that the program takes from it by its own "
-                "functions (%s) are not seen",
-                function);
-        other_heap_put(report, module);
+        other_heap_describe(report->out, &allocators[i]);
+        other_heap_put(report, allocators[i].module);
         putc('\n', report->out);
-        n++;
     }
     return n;
 }
 
 void mt_json_other_heaps(struct mt_json *json, struct mt_model *model)
 {
-    const struct mt_source *source = model->source;
+    const struct mt_allocator *allocators;
+    size_t n;
 
+    allocators = mt_model_allocators(model, &n);
     mt_json_open(json, "other_heaps", '[');
-    for (size_t i = 0; i < source->n_modules; i++)
-        if (other_heap_of(&source->modules[i]))
-            mt_json_string(json, NULL, mt_base_name(source->modules[i].path));
+    for (size_t i = 0; i < n; i++)
+        mt_json_string(json, NULL, mt_base_name(allocators[i].module->path));
     mt_json_close(json, ']');
     mt_json_open(json, "other_heap_bytes", '[');
-    for (size_t i = 0; i < source->n_modules; i++) {
-        struct other_heap_use use;
-        if (!other_heap_of(&source->modules[i]))
-            continue;
-        use = other_heap_measure(model, &source->modules[i]);
+    for (size_t i = 0; i < n; i++) {
+        struct other_heap_use use =
+            other_heap_measure(model, allocators[i].module);
         mt_json_open(json, NULL, '{');
         mt_json_u64(json, "mapped", use.mapped);
         if (use.measured)

@@ -285,6 +285,8 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
         {"maps_missed", c->maps_missed},
     };
 
+    if (report->resolver && mt_model_lacks_memory(report->model))
+        mt_resolver_lacks(report->resolver);
     mt_json_open(json, "coverage", '{');
     mt_json_string(json, "root", mt_root_method_name(c->root_method));
     mt_json_bool(json, "interrupted", c->interrupted);

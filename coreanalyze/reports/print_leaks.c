@@ -7,6 +7,7 @@
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/reports/summary.h"
+#include "coreanalyze/snapshot/allocators.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -306,7 +307,9 @@ static void leaks_put_lost(const struct mt_report *report,
         mt_summary_amount(report, &lost);
         fputs(" lost\n", report->out);
     } else {
-        fputs("nothing is lost\n", report->out);
+        fputs(mt_model_serves_nothing(report->model) ? "no block is seen\n"
+                                                     : "nothing is lost\n",
+              report->out);
     }
 }
 

@@ -247,6 +247,8 @@ size_t mt_print_notes(const struct mt_report *report, const char *prefix)
     n += mt_print_other_heaps(report, prefix);
     if (report->resolver) {
         struct match_context matches = {report, prefix, 0};
+        if (mt_model_lacks_memory(model))
+            mt_resolver_lacks(report->resolver);
         mt_resolver_matches(report->resolver, report_put_match, &matches);
         n += matches.n;
     }

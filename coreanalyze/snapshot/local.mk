@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
-	%D%/block_map.c %D%/block_map.h %D%/model.c %D%/model.h \
+	%D%/allocators.c %D%/allocators.h %D%/block_map.c %D%/block_map.h %D%/model.c %D%/model.h \
 	%D%/snapshot.c %D%/snapshot.h %D%/snapshot_blocks.c \
 	%D%/snapshot_find.c %D%/snapshot_index.c %D%/snapshot_internal.h \
 	%D%/snapshot_map.c %D%/span_view.h \

@@ -211,6 +211,7 @@ void mt_model_free(struct mt_model *model)
     for (unsigned i = 0; i < MT_NODE_WINDOWS; i++)
         mt_window_drop(&snapshot->nodes[i]);
     mt_index_free(snapshot->index);
+    free(snapshot->allocators);
     free(snapshot);
     free(model->heaps);
     free(model->regions);

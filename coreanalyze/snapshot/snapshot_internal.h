@@ -98,6 +98,9 @@ struct mt_snapshot {
     struct mt_window spans, local, remote, tags, slices;
     struct mt_window nodes[MT_NODE_WINDOWS]; /* each for every 64th part */
     struct mt_index *index;
+    struct mt_allocator *allocators; /* once they were asked for */
+    size_t n_allocators;
+    bool allocators_known;
     bool outline;   /* the index has no bits */
     bool no_memory; /* ran out: what was read is not all */
 };

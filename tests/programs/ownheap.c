@@ -4,10 +4,12 @@
  * blocks from it; see e2e/allocators.
  *
  * With -DLIBRARY -shared it is the allocator: it maps 8 MiB, and hands out the
- * start of them.  Without, it is the program.
+ * start of them.  Without, it is the program.  With -DLINKED it is both; with
+ * -DMALLOC too, and the allocator is the program's malloc.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,7 +18,7 @@
 
 void *mi_malloc(size_t bytes);
 
-#ifdef LIBRARY
+#if defined LIBRARY || defined LINKED
 void *mi_malloc(size_t bytes)
 {
     static char *memory;
@@ -33,8 +35,37 @@ void *mi_malloc(size_t bytes)
     used += bytes;
     return memory + used - bytes;
 }
-#else
-int main(void)
+#endif
+
+#ifdef MALLOC
+void *malloc(size_t bytes)
+{
+    return mi_malloc((bytes + 15) & ~(size_t)15);
+}
+
+void *calloc(size_t n, size_t bytes)
+{
+    return malloc(n * bytes); /* what is mapped is zero */
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    void *block = malloc(bytes);
+
+    /* Blocks ascend: what is after the old one is mapped, too. */
+    if (block && old)
+        memmove(block, old, bytes);
+    return block;
+}
+
+void free(void *block)
+{
+    (void)block;
+}
+#endif
+
+#ifndef LIBRARY
+int main(int argc, char **argv)
 {
     /* Of the program's own, and in no figure of the library's. */
     char *own = mmap(NULL, MEBIBYTE, PROT_READ | PROT_WRITE,
@@ -51,7 +82,9 @@ int main(void)
     }
     puts("ready");
     fflush(stdout);
-    pause();
+    (void)argv;
+    if (argc == 1)
+        pause();
     return 0;
 }
 #endif

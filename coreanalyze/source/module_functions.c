@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * module_functions.c - functions that a module's file defines, by the end of
+ * their names.  A prefix is what makes an allocator's functions a program's
+ * own.
+ */
+#include "coreanalyze/source/modules.h"
+#include "coreanalyze/base/elf_file.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Is it the file that ran? */
+static bool module_is_file(const struct mt_source *source,
+                           const struct mt_module *module,
+                           const struct mt_elf *elf)
+{
+    const uint8_t *id;
+    size_t bytes;
+
+    if (module->build_id_bytes == 0)
+        return source->process.kind == MT_SOURCE_LIVE;
+    return mt_elf_build_id(elf, &id, &bytes) &&
+           bytes == module->build_id_bytes &&
+           memcmp(id, module->build_id, bytes) == 0;
+}
+
+/* The file that ran, or NULL. */
+static struct mt_elf *module_open_file(const struct mt_source *source,
+                                       const struct mt_module *module)
+{
+    struct mt_error ignored;
+    struct mt_elf *elf = NULL;
+    char path[PATH_MAX];
+    int length;
+
+    for (int i = 0; elf == NULL && i < 2; i++) {
+        const char *root = i == 0 ? source->process.root : "";
+        if (root == NULL)
+            continue;
+        length = snprintf(path, sizeof path, "%s%s", root, module->path);
+        if (length > 0 && (size_t)length < sizeof path)
+            elf = mt_elf_open(path, &ignored);
+        if (elf && !module_is_file(source, module, elf)) {
+            mt_elf_close(elf);
+            elf = NULL;
+        }
+    }
+    return elf;
+}
+
+/* `wanted` as in mt_module_functions. */
+static bool is_function(const char *name, size_t length, const char *wanted)
+{
+    size_t n = strlen(wanted);
+
+    if (wanted[0] == '_' && strcmp(name, wanted + 1) == 0)
+        return true;
+    return length >= n && memcmp(name + length - n, wanted, n) == 0 &&
+           (length == n || wanted[0] == '_');
+}
+
+/* The name of a symbol that is a function and is defined, or NULL. */
+static const char *function_name(const Elf64_Sym *symbol, const char *names,
+                                 size_t bytes, size_t *length)
+{
+    unsigned type = ELF64_ST_TYPE(symbol->st_info);
+
+    if (symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0 ||
+        (type != STT_FUNC && type != STT_GNU_IFUNC) || symbol->st_name >= bytes)
+        return NULL;
+    *length = strnlen(names + symbol->st_name, bytes - symbol->st_name);
+    return *length < bytes - symbol->st_name ? names + symbol->st_name : NULL;
+}
+
+static void module_search_table(const struct mt_elf *elf,
+                                const struct mt_elf_section *table,
+                                const char *names, size_t bytes,
+                                const char *wanted,
+                                struct mt_module_function *found)
+{
+    size_t length;
+
+    for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= table->bytes;
+         at += sizeof(Elf64_Sym)) {
+        const char *name;
+        Elf64_Sym symbol;
+        memcpy(&symbol, elf->data + table->offset + at, sizeof symbol);
+        name = function_name(&symbol, names, bytes, &length);
+        if (name == NULL || length >= sizeof found->name ||
+            !is_function(name, length, wanted))
+            continue;
+        memcpy(found->name, name, length + 1);
+        found->exported = table->type == SHT_DYNSYM &&
+                          ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
+        return;
+    }
+}
+
+/* Most tables do not have the name at all, which their strings show. */
+static void module_search(const struct mt_elf *elf,
+                          const struct mt_elf_section *table,
+                          const char *const wanted[], size_t n,
+                          struct mt_module_function found[])
+{
+    const struct mt_elf_section *strings;
+    const char *names;
+
+    if (table->link >= elf->n_sections)
+        return;
+    strings = &elf->sections[table->link];
+    names = (const char *)elf->data + strings->offset;
+    for (size_t i = 0; i < n; i++) {
+        const char *end = wanted[i] + (wanted[i][0] == '_');
+        if (found[i].name[0] == '\0' &&
+            memmem(names, strings->bytes, end, strlen(end) + 1))
+            module_search_table(elf, table, names, strings->bytes, wanted[i],
+                                &found[i]);
+    }
+}
+
+/* The first table of a kind, or NULL.  A file has one of each; more would be
+ * there to take time. */
+static const struct mt_elf_section *module_table(const struct mt_elf *elf,
+                                                 uint32_t type)
+{
+    for (size_t i = 0; i < elf->n_sections; i++)
+        if (elf->sections[i].type == type)
+            return &elf->sections[i];
+    return NULL;
+}
+
+bool mt_module_functions(const struct mt_source *source,
+                         const struct mt_module *module,
+                         const char *const names[], size_t n,
+                         struct mt_module_function found[])
+{
+    static const uint32_t types[] = {SHT_DYNSYM, SHT_SYMTAB};
+    const struct mt_elf_section *table;
+    struct mt_elf *elf;
+
+    memset(found, 0, n * sizeof *found);
+    if (module->path == NULL || module->path[0] != '/')
+        return true;
+    errno = 0;
+    elf = module_open_file(source, module);
+    if (elf == NULL)
+        return errno != ENOMEM;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        table = module_table(elf, types[i]);
+        if (table)
+            module_search(elf, table, names, n, found);
+    }
+    mt_elf_close(elf);
+    return true;
+}
