@@ -509,25 +509,12 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
     return in_place;
 }
 
-void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
+/* A realloc that moves.  It is called last, so that the capture of its stack
+ * has the room that mt_resize took. */
+static MT_NOINLINE void *resize_by_move(mt_span *span, uint32_t index, void *p,
+                                        size_t size, const struct mt_regs *regs)
 {
-    uint32_t index;
-    mt_span *span = mt_small_at(p, &index);
-    if (span == NULL && MT_UNLIKELY(is_libcs(p)))
-        return mt_libc_heap->realloc(p, size);
-    if (span == NULL)
-        span = mt_block_of((uintptr_t)p, &index, "realloc()", MT_ERROR_FREED);
-    if (span == NULL) {
-        errno = EINVAL;
-        return NULL;
-    }
-    if (size == 0) {
-        free_block(span, index, "realloc()");
-        return NULL;
-    }
     struct memtrace_heap *heap = mt_heap_at(span->heap);
-    if (mt_resize_in_place(span, index, size, regs))
-        return p;
     void *moved = mt_heap_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     if (moved == NULL)
         return NULL; /* the old block is as it was */
@@ -537,4 +524,29 @@ void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
     memcpy(moved, p, kept);
     free_block(span, index, "realloc()");
     return moved;
+}
+
+void *mt_resize(void *p, size_t size, const struct mt_regs *regs)
+{
+    uint32_t index;
+    mt_span *span = mt_small_at(p, &index);
+    if (span == NULL && MT_UNLIKELY(is_libcs(p)))
+        return mt_libc_heap->realloc(p, size);
+    if (span == NULL) {
+        /* Not &index, which would outlast the last call. */
+        uint32_t found;
+        span = mt_block_of((uintptr_t)p, &found, "realloc()", MT_ERROR_FREED);
+        index = found;
+    }
+    if (span == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size == 0) {
+        free_block(span, index, "realloc()");
+        return NULL;
+    }
+    if (mt_resize_in_place(span, index, size, regs))
+        return p;
+    return resize_by_move(span, index, p, size, regs);
 }
