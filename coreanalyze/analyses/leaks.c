@@ -167,6 +167,12 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
     return ok;
 }
 
+static bool leaks_has_loss(const struct mt_leaks *leaks)
+{
+    return leaks->sums[MT_LEAK_DEFINITE].count > 0 ||
+           leaks->sums[MT_LEAK_POSSIBLE].count > 0;
+}
+
 bool mt_leaks_run(struct mt_model *model,
                   const struct mt_leaks_options *options,
                   struct mt_leaks *leaks, struct mt_error *error)
@@ -182,6 +188,9 @@ bool mt_leaks_run(struct mt_model *model,
     c.map = mt_model_map(model, error);
     ok = c.map && leaks_mark(model, &c, error) &&
          mt_show_run(model, &leaks->show_options, &leaks->show, error);
+    if (ok && leaks_has_loss(leaks))
+        ok = mt_roots_kernel_calls(model, &leaks->roots) ||
+             mt_no_memory(error, "the files of modules");
     free(c.indirects);
     mt_map_free(c.map);
     return ok;
@@ -214,12 +223,12 @@ struct mt_show_sum mt_leaks_left(const struct mt_leaks *leaks,
 static bool leaks_all_read(const struct mt_source_coverage *s,
                            const struct mt_leaks *leaks)
 {
-    if (leaks->sums[MT_LEAK_DEFINITE].count == 0 &&
-        leaks->sums[MT_LEAK_POSSIBLE].count == 0)
+    if (!leaks_has_loss(leaks))
         return true;
     return s->untouched_bytes == 0 && s->swapped_bytes == 0 &&
            s->unread_bytes == 0 && !s->by_debugger &&
            leaks->roots.polling == 0 && leaks->roots.async == 0 &&
+           leaks->roots.kernel_calls == 0 && !s->kernel_unseen &&
            leaks->in_vectors == 0;
 }
 

@@ -21,6 +21,7 @@
 #include "coreanalyze/check/preload_env.h"
 #include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/thread_words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,11 +172,14 @@ static void follow_report(struct follower *f, const struct traced *last)
             ended.signal = t->signal;
         ended.threads[ended.n_threads++] = t->thread;
     }
-    if (ended.threads == NULL)
+    if (ended.threads == NULL ||
+        (!shares && !mt_threads_words(ended.threads, ended.n_threads,
+                                      &ended.words, &ended.n_words)))
         f->events->lost(f->events->context, last->pid, "out of memory");
     else if (!shares)
         f->events->ended(f->events->context, &ended);
     free(ended.threads);
+    free(ended.words);
 }
 
 /* A signal is about to be delivered: if it ends the process, this is where and

@@ -459,7 +459,7 @@ bool mt_roots_find(const struct mt_model *model,
         take_stack(&f, &model->source->threads[i]);
     }
     take_ended(&f);
-    mt_vectors_find_stored(model->source);
+    f.out_of_memory |= !mt_vectors_find_stored(model->source);
     for (size_t i = 0; i < model->source->n_kernel_words; i++)
         if (model->source->kernel_words[i].kind != MT_KERNEL_VECTOR ||
             model->source->kernel_words[i].stored)

@@ -47,6 +47,7 @@ struct mt_roots_coverage {
     uint64_t stacks_unknown;                  /* of threads; searched whole */
     uint64_t polling;       /* threads of a core that wait in an epoll */
     uint64_t async;         /* mappings of asynchronous input and output */
+    unsigned kernel_calls;  /* a bit for each of mt_kernel_calls */
     uint64_t scanned_bytes; /* of all ranges */
 };
 
@@ -69,6 +70,13 @@ bool mt_roots_find(const struct mt_model *model,
                    const struct mt_roots_options *options,
                    struct mt_roots *roots, struct mt_error *error);
 void mt_roots_free(struct mt_roots *roots);
+
+/* Names of functions that give a word to the kernel, NULL-terminated; and which
+ * of them the program of a core has called, or may have.  False when out of
+ * memory. */
+extern const char *const mt_kernel_calls[];
+bool mt_roots_kernel_calls(const struct mt_model *model,
+                           struct mt_roots_coverage *coverage);
 
 /* The range that an address lies in, or NULL. */
 const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,

@@ -100,6 +100,39 @@ static bool leaks_has_lost(const struct mt_leaks *leaks)
     return mt_leaks_left(leaks, MT_LEAK_DEFINITE).count > 0;
 }
 
+/* Words that the kernel holds are not seen. */
+static size_t leaks_put_kernel(const struct mt_report *report,
+                               const char *prefix,
+                               const struct mt_roots_coverage *r)
+{
+    const char *separator = " ";
+    size_t n = 0;
+
+    if (report->model->source->coverage.kernel_unseen)
+        n += leaks_put_text(report, prefix,
+                            "the debugger does not have vector registers, nor "
+                            "what the kernel holds (of epoll, timers and "
+                            "signals): blocks that only these hold look lost");
+    if (r->kernel_calls == 0)
+        return n + leaks_put_note(
+                       report, prefix, r->polling,
+                       "%s thread{ waits|s wait} in an epoll, whose data a "
+                       "core does not have: blocks that only it holds look "
+                       "lost");
+    fprintf(report->out, "%sthe program has called, or may have called,",
+            prefix);
+    for (unsigned i = 0; mt_kernel_calls[i]; i++) {
+        if (!(r->kernel_calls & 1u << i))
+            continue;
+        fprintf(report->out, "%s%s", separator, mt_kernel_calls[i]);
+        separator = ", ";
+    }
+    fputs("; a core does not have what these gave to the kernel: blocks that "
+          "only it holds look lost\n",
+          report->out);
+    return n + 1;
+}
+
 size_t mt_print_leak_notes(const struct mt_report *report,
                            const struct mt_leaks *leaks, const char *prefix)
 {
@@ -155,10 +188,8 @@ size_t mt_print_leak_notes(const struct mt_report *report,
                             "blocks lie without a gap (an older memtrace): an "
                             "address just after one can be taken for a "
                             "pointer to the next");
-    n += leaks_put_note(report, prefix, leaks_has_lost(leaks) ? r->polling : 0,
-                        "%s thread{ waits|s wait} in an epoll, whose data a "
-                        "core does not have: blocks that only it holds look "
-                        "lost");
+    if (leaks_has_lost(leaks))
+        n += leaks_put_kernel(report, prefix, r);
     n += leaks_put_note(report, prefix, leaks->in_vectors,
                         "%s vector register{ has|s have} the address of a "
                         "block that looks lost: a copy may have been under "

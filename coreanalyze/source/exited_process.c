@@ -3,6 +3,7 @@
  * exited_process.c - a process at its end, as a source.
  */
 #include "coreanalyze/source/exited_process.h"
+#include "coreanalyze/source/live.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -46,7 +47,8 @@ struct mt_source *mt_exited_open(const struct mt_exited *ended,
      * namespace. */
     if (ended->reader != ended->pid)
         source->process.namespace_pid = 0;
-    if (set_threads(source, ended))
+    if (set_threads(source, ended) &&
+        mt_live_give_words(source, ended->words, ended->n_words))
         return source;
     mt_no_memory(error, "the threads");
     mt_source_free(source);

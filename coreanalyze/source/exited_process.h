@@ -23,6 +23,8 @@ struct mt_exited {
     struct mt_exit_signal signal; /* the last one that `status` is of */
     struct mt_thread *threads;    /* with the registers that they ended with */
     size_t n_threads;
+    struct mt_kernel_word *words; /* that the threads have in no memory */
+    size_t n_words;
 };
 
 /* The memory of such a process, with its threads as they ended; NULL with

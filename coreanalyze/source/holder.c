@@ -5,6 +5,7 @@
 #include "coreanalyze/source/holder.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/proc_task.h"
+#include "coreanalyze/source/thread_words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,6 @@
 #define OTHERS_PAUSE_NS 20000000
 #define LOOK_MS 100
 #define MAX_THREADS (1u << 22)
-#define MAX_WORDS (1u << 18)
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* Linux 5.9 */
 #endif
@@ -39,7 +39,7 @@ static bool make_shared(struct mt_holder *holder, pid_t tid,
     capacity = (capacity < MAX_THREADS ? capacity : MAX_THREADS) + MORE_THREADS;
     holder->shared_bytes = sizeof *hold +
                            (size_t)capacity * sizeof *hold->threads +
-                           MAX_WORDS * sizeof *hold->words;
+                           MT_MAX_THREAD_WORDS * sizeof *hold->words;
     hold = mmap(NULL, holder->shared_bytes, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (hold == MAP_FAILED)
@@ -50,7 +50,7 @@ static bool make_shared(struct mt_holder *holder, pid_t tid,
     hold->idle_ns = options->idle_ns;
     hold->capacity = (uint32_t)capacity;
     hold->words = (struct mt_kernel_word *)(void *)(hold->threads + capacity);
-    hold->words_capacity = MAX_WORDS;
+    hold->words_capacity = MT_MAX_THREAD_WORDS;
     holder->shared = hold;
     return true;
 }

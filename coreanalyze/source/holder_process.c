@@ -12,10 +12,9 @@
  * forgets that it was asked.
  */
 #include "coreanalyze/source/holder.h"
-#include "coreanalyze/source/vector_words.h"
+#include "coreanalyze/source/thread_words.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,7 +24,6 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,8 +37,6 @@ _Static_assert(sizeof(struct user_regs_struct) == MT_N_REGISTERS * 8,
 #define MOST_WAITS 10u /* in all */
 #define LOOK_MS 50
 #define LOOKS_STOPPED 3u /* that find the parent suspended */
-#define SIGNALS_AT_ONCE 32u
-#define MAX_SIGNALS (1u << 16) /* of one queue */
 
 struct hold_process {
     struct mt_hold *hold;
@@ -146,59 +142,24 @@ static bool hold_seize_new(struct hold_process *p)
     return true;
 }
 
-static void hold_take_vectors(struct mt_hold *hold,
-                              const struct mt_held_thread *t)
-{
-    uint8_t area[MT_XSAVE_MOST];
-    struct iovec io = {area, sizeof area};
-    uint32_t n = hold->n_words;
-
-    if (!mt_thread_in_user_code(t->registers) ||
-        ptrace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &io) != 0 ||
-        io.iov_len < MT_XSAVE_XMM_END)
-        return;
-    n += (uint32_t)mt_vector_words(area, MT_XSAVE_XMM, MT_XSAVE_XMM_END,
-                                   (uint32_t)t->tid, hold->words + n,
-                                   hold->words_capacity - n);
-    n += (uint32_t)mt_vector_words(area, MT_XSAVE_REST, io.iov_len,
-                                   (uint32_t)t->tid, hold->words + n,
-                                   hold->words_capacity - n);
-    __atomic_store_n(&hold->n_words, n, __ATOMIC_RELEASE);
-}
-
-/* What a signal carries is in no memory until it is delivered. */
-static void hold_take_signals(struct mt_hold *hold, pid_t tid, bool shared)
-{
-    siginfo_t infos[SIGNALS_AT_ONCE];
-    struct __ptrace_peeksiginfo_args ask = {
-        .flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0, .nr = SIGNALS_AT_ONCE};
-    uint32_t n = hold->n_words;
-    long got;
-
-    while (ask.off < MAX_SIGNALS &&
-           (got = ptrace(PTRACE_PEEKSIGINFO, tid, &ask, infos)) > 0) {
-        for (long i = 0; i < got && n < hold->words_capacity; i++)
-            if (infos[i].si_code <= SI_QUEUE && infos[i].si_code >= SI_ASYNCIO)
-                hold->words[n++] = (struct mt_kernel_word){
-                    .value = (uint64_t)(uintptr_t)infos[i].si_value.sival_ptr,
-                    .kind = MT_KERNEL_SIGNAL,
-                    .id = shared ? 0 : (uint32_t)tid,
-                    .watched = (uint32_t)infos[i].si_signo};
-        ask.off += (uint64_t)got;
-    }
-    __atomic_store_n(&hold->n_words, n, __ATOMIC_RELEASE);
-}
-
+/* `now`: it stopped for a signal. */
 static void hold_take_words(struct hold_process *p,
-                            const struct mt_held_thread *t)
+                            const struct mt_held_thread *t, bool now)
 {
+    struct mt_hold *hold = p->hold;
+    struct mt_kernel_word *words = hold->words;
+    uint32_t n = hold->n_words, most = hold->words_capacity;
+
     if (!t->has_registers)
         return;
-    hold_take_vectors(p->hold, t);
-    hold_take_signals(p->hold, t->tid, false);
+    n += (uint32_t)mt_thread_vectors(t->tid, t->registers, words + n, most - n);
+    n += (uint32_t)mt_thread_signals(t->tid, false, words + n, most - n);
+    if (now)
+        n += (uint32_t)mt_thread_signal_now(t->tid, words + n, most - n);
     if (!p->queue_taken)
-        hold_take_signals(p->hold, t->tid, true);
+        n += (uint32_t)mt_thread_signals(t->tid, true, words + n, most - n);
     p->queue_taken = true;
+    __atomic_store_n(&hold->n_words, n, __ATOMIC_RELEASE);
 }
 
 /* Takes what has happened to a thread; false if nothing has. */
@@ -220,7 +181,7 @@ static bool hold_take_event(struct hold_process *p, struct mt_held_thread *t)
         t->signal = WSTOPSIG(status);
     t->has_registers = ptrace(PTRACE_GETREGS, t->tid, 0, t->registers) == 0;
     t->state = MT_HELD_STOPPED;
-    hold_take_words(p, t);
+    hold_take_words(p, t, t->signal != 0);
     return true;
 }
 

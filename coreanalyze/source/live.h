@@ -29,6 +29,8 @@ struct live {
     size_t n_lazy;
     uint32_t *polls; /* descriptors that are an epoll's */
     size_t n_polls, kernel_words_capacity;
+    struct mt_kernel_word *given; /* by another tracer than the holder */
+    size_t n_given;
     int *files; /* that `present` names */
     size_t n_files, files_capacity;
     uint64_t unread_bytes; /* by a capture, though they have memory */
@@ -94,6 +96,10 @@ bool mt_live_list_present(struct live *, const struct mt_word_filter *,
  * hold, while the process stands still.  False when out of memory. */
 bool mt_live_find_polls(struct live *);
 bool mt_live_kernel_words(struct live *);
+/* Words that the caller has of the threads, which it traces itself; they take
+ * the place of those before.  False when out of memory. */
+bool mt_live_give_words(struct mt_source *, const struct mt_kernel_word *,
+                        size_t n);
 /* Parses a line of /proc/TID/fdinfo/N, or the next one of /proc/TID/timers, of
  * which `word` keeps the id; true if it has a value. */
 bool mt_epoll_line(const char *line, struct mt_kernel_word *word);

@@ -2,8 +2,8 @@
  *
  * live_kernel.c - addresses that may be nowhere in a process's own memory: the
  * data of what an epoll waits for, and the values that timers deliver.  /proc
- * has both.  The holder has others: values of queued signals, and words of
- * vector registers.
+ * has both.  Who traces the threads has others: values of queued signals, and
+ * words of vector registers.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
@@ -100,12 +100,10 @@ bool mt_live_find_polls(struct live *live)
     return ok;
 }
 
-/* What the holder took when it stopped the threads. */
-static bool kernel_add_held(struct live *live)
+static bool kernel_add(struct live *live, const struct mt_kernel_word *words,
+                       size_t n)
 {
     struct mt_source *source = &live->source;
-    size_t n;
-    const struct mt_kernel_word *words = mt_held_words(&live->holder, &n);
 
     if (n == 0)
         return true;
@@ -118,9 +116,24 @@ static bool kernel_add_held(struct live *live)
     return true;
 }
 
+bool mt_live_give_words(struct mt_source *source,
+                        const struct mt_kernel_word *words, size_t n)
+{
+    struct live *live = (struct live *)source;
+
+    free(live->given);
+    live->given = n > 0 ? malloc(n * sizeof *words) : NULL;
+    live->n_given = live->given ? n : 0;
+    if (live->given)
+        memcpy(live->given, words, n * sizeof *words);
+    return live->n_given == n;
+}
+
 bool mt_live_kernel_words(struct live *live)
 {
+    const struct mt_kernel_word *held;
     char name[32];
+    size_t n_held;
     bool ok;
 
     free(live->source.kernel_words);
@@ -132,5 +145,7 @@ bool mt_live_kernel_words(struct live *live)
         snprintf(name, sizeof name, "fdinfo/%" PRIu32, live->polls[i]);
         ok = kernel_read(live, name, MT_KERNEL_EPOLL, live->polls[i]);
     }
-    return ok && kernel_add_held(live);
+    held = mt_held_words(&live->holder, &n_held);
+    return ok && kernel_add(live, held, n_held) &&
+           kernel_add(live, live->given, live->n_given);
 }

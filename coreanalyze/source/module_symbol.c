@@ -170,44 +170,53 @@ static uint64_t module_symbol_in_section(const struct mt_elf *elf,
     return 0;
 }
 
-/* The dynamic symbols are those in memory. */
-static uint64_t in_file_at(const char *path, const struct mt_module *module,
-                           const char *name, bool dynamic)
+static struct mt_elf *module_file_at(const char *path,
+                                     const struct mt_module *module)
 {
     struct mt_error ignored;
     struct mt_elf *elf = mt_elf_open(path, &ignored);
-    uint64_t value = 0;
-    bool same;
 
-    if (elf == NULL)
-        return 0;
-    same = same_build_id(elf, module);
-    for (size_t i = 0; value == 0 && same && i < elf->n_sections; i++)
+    if (elf && !same_build_id(elf, module)) {
+        mt_elf_close(elf);
+        elf = NULL;
+    }
+    return elf;
+}
+
+/* A path is that of the target's own root in a core, of ours in /proc/PID/maps
+ * if we can reach it. */
+struct mt_elf *mt_module_file(const struct mt_source *source,
+                              const struct mt_module *module)
+{
+    char path[PATH_MAX];
+    struct mt_elf *elf = NULL;
+
+    errno = 0;
+    if (!module->path || module->path[0] != '/')
+        return NULL;
+    if (source->process.root) {
+        int length = snprintf(path, sizeof path, "%s%s", source->process.root,
+                              module->path);
+        if (length > 0 && (size_t)length < sizeof path)
+            elf = module_file_at(path, module);
+    }
+    return elf || errno == ENOMEM ? elf : module_file_at(module->path, module);
+}
+
+/* The dynamic symbols are those in memory. */
+static uint64_t in_file(const struct mt_source *source,
+                        const struct mt_module *module, const char *name,
+                        bool dynamic)
+{
+    struct mt_elf *elf = mt_module_file(source, module);
+    uint64_t value = 0;
+
+    for (size_t i = 0; elf && value == 0 && i < elf->n_sections; i++)
         if ((dynamic && elf->sections[i].type == SHT_DYNSYM) ||
             elf->sections[i].type == SHT_SYMTAB)
             value = module_symbol_in_section(elf, &elf->sections[i], name);
     mt_elf_close(elf);
     return value ? module->load_bias + value : 0;
-}
-
-/* A path is that of the target's own root in a core, of ours in /proc/PID/maps
- * if we can reach it. */
-static uint64_t in_file(const struct mt_source *source,
-                        const struct mt_module *module, const char *name,
-                        bool dynamic)
-{
-    char path[PATH_MAX];
-    uint64_t address = 0;
-
-    if (source->process.root) {
-        int length = snprintf(path, sizeof path, "%s%s", source->process.root,
-                              module->path);
-        if (length > 0 && (size_t)length < sizeof path)
-            address = in_file_at(path, module, name, dynamic);
-    }
-    return address || errno == ENOMEM
-               ? address
-               : in_file_at(module->path, module, name, dynamic);
 }
 
 uint64_t mt_module_symbol(struct mt_source *source,
@@ -217,7 +226,7 @@ uint64_t mt_module_symbol(struct mt_source *source,
     uint64_t address = in_memory(source, module, name, &known);
 
     errno = 0;
-    if (address == 0 && module->path && module->path[0] == '/')
+    if (address == 0)
         address = in_file(source, module, name, !known);
     return address;
 }

@@ -6,11 +6,17 @@
 #ifndef MT_SOURCE_MODULES_H
 #define MT_SOURCE_MODULES_H
 
+#include "coreanalyze/base/elf_file.h"
 #include "coreanalyze/source/source.h"
 
 /* Fills in source->modules.  The mappings must be there, and reading must
  * work.  False when out of memory. */
 bool mt_modules_scan(struct mt_source *source, struct mt_error *error);
+
+/* The module's file, if it is the one that is mapped by all that is known; NULL
+ * if it is not found.  errno is ENOMEM if memory for it was short. */
+struct mt_elf *mt_module_file(const struct mt_source *source,
+                              const struct mt_module *module);
 
 /* Address of the data symbol `name` in a module's dynamic symbol table or
  * symbol table: from its memory, otherwise from its file if the build-id is the
@@ -34,5 +40,11 @@ bool mt_module_functions(const struct mt_source *source,
                          const struct mt_module *module,
                          const char *const names[], size_t n,
                          struct mt_module_function found[]);
+
+/* Sets a bit for each of the NULL-terminated `names` (up to 32) that is a
+ * function of another module, and that the module has called, or may have: by
+ * its file.  False when out of memory. */
+bool mt_module_calls(struct mt_source *source, const struct mt_module *module,
+                     const char *const *names, unsigned *found);
 
 #endif

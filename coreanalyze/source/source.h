@@ -224,6 +224,8 @@ struct mt_source_coverage {
     uint32_t threads_running; /* that did not stop in time */
     bool let_go;              /* before all was read, and it ran on */
     bool ended;               /* while it was read */
+    bool kernel_unseen;       /* neither what the kernel holds, nor vector
+                                 registers: a debugger does not have them */
 };
 
 /* Risks that the user allows. */

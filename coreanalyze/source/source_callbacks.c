@@ -11,6 +11,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/thread_words.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <stdio.h>
@@ -168,6 +169,20 @@ static void process_drop(struct mt_source *source)
     source->present_known = live->present_known = false;
 }
 
+/* The debugger runs us in the thread that traces the process. */
+static bool process_take_words(struct mt_source *source)
+{
+    struct callbacks *c = (struct callbacks *)source;
+    struct mt_kernel_word *words;
+    size_t n;
+    bool ok =
+        mt_threads_words(source->threads, source->n_threads, &words, &n) &&
+        mt_live_give_words(c->live, words, n);
+
+    free(words);
+    return ok;
+}
+
 /* The debugger has stopped it, or lets it run. */
 static bool process_capture(struct mt_source *source,
                             const struct mt_word_filter *filter, bool stop,
@@ -181,6 +196,8 @@ static bool process_capture(struct mt_source *source,
     process_drop(source);
     live->progress = source->progress;
     live->limits = source->limits;
+    if (!process_take_words(source))
+        return mt_no_memory(error, "the registers");
     ok = live->ops->capture(live, filter, false, error);
     source->word_copy = live->word_copy;
     source->present = live->present;
@@ -367,6 +384,7 @@ static bool take_tables(struct callbacks *c, struct mt_error *error)
     source->process.pid = target->pid;
     source->process.exe = callbacks_keep(source, target->exe);
     source->coverage.tables_incomplete = target->tables_incomplete != 0;
+    source->coverage.kernel_unseen = true;
     source->mappings = calloc(target->n_mappings + 1, sizeof *source->mappings);
     source->modules = calloc(target->n_modules + 1, sizeof *source->modules);
     source->threads = calloc(target->n_threads + 1, sizeof *source->threads);

@@ -74,6 +74,7 @@ static void live_destroy(struct mt_source *source)
     free(live->files);
     free(live->lazy);
     free(live->polls);
+    free(live->given);
     free(live->still);
     pthread_mutex_destroy(&live->still_lock);
     mt_backing_close(&live->backing);

@@ -3,7 +3,9 @@
  * vector_words.c - finds the words of vector registers that may be addresses.
  */
 #include "coreanalyze/source/vector_words.h"
+#include "coreanalyze/source/modules.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define LEAST_ADDRESS 4096u
@@ -88,7 +90,29 @@ static int register_of(uint32_t place)
     return place < AVX_END ? (int)((place - MT_XSAVE_REST) / 16) : -1;
 }
 
-void mt_vectors_find_stored(struct mt_source *source)
+/* Code that nobody has written to is not in a core, but in its file. */
+static bool vectors_read_code(struct mt_source *source, uint64_t address,
+                              uint8_t code[CODE_BYTES], size_t *got)
+{
+    size_t bytes = mt_source_read_part(source, address, code, CODE_BYTES);
+    const struct mt_module *module = mt_source_module(source, address);
+    struct mt_elf *elf = NULL;
+
+    if (bytes == 0 && module && source->process.kind == MT_SOURCE_CORE) {
+        elf = mt_module_file(source, module);
+        if (!elf && errno == ENOMEM)
+            return false;
+    }
+    /* It may end there. */
+    for (size_t n = CODE_BYTES; elf && bytes == 0 && n > 0; n -= 8)
+        if (mt_elf_loaded(elf, address - module->load_bias, code, n))
+            bytes = n;
+    mt_elf_close(elf);
+    *got = bytes;
+    return true;
+}
+
+bool mt_vectors_find_stored(struct mt_source *source)
 {
     uint8_t code[CODE_BYTES];
     size_t bytes = 0;
@@ -99,11 +123,13 @@ void mt_vectors_find_stored(struct mt_source *source)
         if (word->kind != MT_KERNEL_VECTOR)
             continue;
         for (size_t t = 0; word->id != tid && t < source->n_threads; t++)
-            if (source->threads[t].tid == word->id)
-                bytes = mt_source_read_part(
-                    source, source->threads[t].registers[MT_REG_RIP], code,
-                    sizeof code);
+            if (source->threads[t].tid == word->id &&
+                !vectors_read_code(source,
+                                   source->threads[t].registers[MT_REG_RIP],
+                                   code, &bytes))
+                return false;
         tid = word->id;
         word->stored = mt_code_stores(code, bytes, register_of(word->watched));
     }
+    return true;
 }

@@ -25,8 +25,8 @@ bool mt_thread_in_user_code(const uint64_t registers[MT_N_REGISTERS]);
 bool mt_code_stores(const uint8_t *code, size_t bytes, int number);
 /* Sets `stored` of the words of vector registers, where the code that comes
  * next can be read.  Registers keep words for long; those that are about to be
- * stored are of use. */
-void mt_vectors_find_stored(struct mt_source *);
+ * stored are of use.  False when out of memory. */
+bool mt_vectors_find_stored(struct mt_source *);
 
 /* Takes the words of area[from, to) that may be addresses, `most` at most;
  * returns how many.  Takes no lock and no memory. */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * nowhere.c - blocks whose addresses are in no memory of the process: in a
+ * vector register, or with the kernel.  They come from keep(); see e2e/nowhere.
+ *
+ *     nowhere CASE
+ *
+ * Prints its process id and "ready", and waits.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline))
+#define NOT_HERE 77
+
+/* Two addresses, in the place of the register that a case uses. */
+static void *words[8] __attribute__((aligned(64)));
+
+NOINLINE static void *keep(void)
+{
+    char *block = malloc(200);
+    memset(block, 0, 200);
+    return block;
+}
+
+NOINLINE static void ready(void)
+{
+    volatile char wiped[65536];
+    memset((char *)wiped, 0, sizeof wiped);
+    printf("%d\nready\n", getpid());
+    fflush(stdout);
+}
+
+/* Memory has them no longer, nor do other registers. */
+#define SPIN(load, store)                                                      \
+    __asm__ volatile(load "\n pxor %%xmm0, %%xmm0\n"                           \
+                          "movdqa %%xmm0, (%0)\n movdqa %%xmm0, 16(%0)\n"      \
+                          "movdqa %%xmm0, 32(%0)\n movdqa %%xmm0, 48(%0)\n"    \
+                          "xor %%eax, %%eax\n xor %%ecx, %%ecx\n"              \
+                          "xor %%edx, %%edx\n xor %%esi, %%esi\n"              \
+                          "xor %%edi, %%edi\n 1: pause\n jmp 1b\n" store       \
+                     :                                                         \
+                     : "r"(words)                                              \
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "xmm0", "xmm8",      \
+                       "memory")
+
+NOINLINE static void in_xmm(void)
+{
+    words[0] = keep();
+    words[1] = keep();
+    ready();
+    SPIN("movdqa (%0), %%xmm8", "movdqa %%xmm8, (%0)");
+}
+
+NOINLINE static void in_ymm(void)
+{
+    if (!__builtin_cpu_supports("avx"))
+        exit(NOT_HERE);
+    words[2] = keep();
+    words[3] = keep();
+    ready();
+    SPIN("vmovdqa (%0), %%ymm8", "vmovdqa %%ymm8, (%0)");
+}
+
+NOINLINE static void in_zmm(void)
+{
+    if (!__builtin_cpu_supports("avx512f"))
+        exit(NOT_HERE);
+    words[6] = keep();
+    words[7] = keep();
+    ready();
+    SPIN("vmovdqa64 (%0), %%zmm20", "vmovdqa64 %%zmm20, (%0)");
+}
+
+NOINLINE static void queued(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigqueue(getpid(), SIGUSR1, (union sigval){.sival_ptr = keep()});
+    pthread_sigqueue(pthread_self(), SIGRTMIN + 3,
+                     (union sigval){.sival_ptr = keep()});
+}
+
+NOINLINE static void polled(void)
+{
+    int poll = epoll_create1(0);
+
+    for (int i = 0; i < 2; i++) {
+        struct epoll_event event = {EPOLLIN, {keep()}};
+        epoll_ctl(poll, EPOLL_CTL_ADD, eventfd(0, 0), &event);
+    }
+}
+
+NOINLINE static void timed(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                                 .sigev_signo = SIGUSR1,
+                                 .sigev_value = {.sival_ptr = keep()}};
+        const struct itimerspec later = {{0, 0}, {3600, 0}};
+        timer_t timer;
+        if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+            timer_settime(timer, 0, &later, NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*function)(void);
+    } cases[] = {{"xmm", in_xmm},       {"ymm", in_ymm},
+                 {"zmm", in_zmm},       {"queued", queued},
+                 {"epoll_ctl", polled}, {"timer_create", timed}};
+
+    for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(argv[1], cases[i].name) == 0)
+            cases[i].function();
+#ifdef LOSE
+    *(void *volatile *)words = keep();
+    words[0] = NULL;
+#endif
+    ready();
+    for (;;)
+        pause();
+}
