@@ -370,10 +370,13 @@ uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
         return capture_nested(c, regs, bytes);
     if (MT_UNLIKELY(!mt_capture_is_current(c)))
         refresh_memo(&c->memo);
+    /* Not to look again does no harm, should this be another capture. */
+    bool missed = c->missed == regs->rsp;
+    c->missed = 0;
     const struct mt_memo_slot *slot =
-        mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
-    return MT_LIKELY(slot != NULL) ? capture_hit(c, slot, regs, bytes)
-                                   : capture_miss(c, regs, bytes);
+        missed ? NULL : mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
+    return slot ? capture_hit(c, slot, regs, bytes)
+                : capture_miss(c, regs, bytes);
 }
 
 uint32_t mt_capture_stack(struct mt_capture *c, const struct mt_regs *regs,

@@ -23,6 +23,8 @@ struct mt_capture {
     struct mt_capture *next;               /* of all there are */
     uint64_t under_way[MT_CAPTURE_NESTED]; /* rsp of captures, each interrupted
                                               by the next; 0: none */
+    uint64_t missed; /* rsp of a capture that the memo was just seen not to
+                        know; 0: none */
     struct mt_stack_ranges ranges;
     struct mt_memo memo;
     uint32_t seen_outside, memo_scanned; /* see collect.c */

@@ -102,36 +102,6 @@ bool mt_tree_reserve(uint64_t bytes, bool urgent)
     return true;
 }
 
-void mt_free_ids_put(struct mt_free_ids *list, uint32_t n, uint32_t first,
-                     uint32_t *last_link)
-{
-    uint64_t head = mt_load_relaxed(&list->head), next;
-    do {
-        mt_store_relaxed(last_link, (uint32_t)head);
-        next = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32) + first;
-    } while (!__atomic_compare_exchange_n(&list->head, &head, next, false,
-                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    __atomic_fetch_add(&list->n, n, __ATOMIC_RELAXED);
-}
-
-void mt_free_ids_add(struct mt_free_ids *list, struct mt_free_chain *chain,
-                     uint32_t id, uint32_t *link)
-{
-    mt_store_relaxed(link, chain->first);
-    if (chain->n++ == 0)
-        chain->last_link = link;
-    chain->first = id;
-    if (chain->n == MT_FREE_CHAIN)
-        mt_free_ids_end(list, chain);
-}
-
-void mt_free_ids_end(struct mt_free_ids *list, struct mt_free_chain *chain)
-{
-    if (chain->n)
-        mt_free_ids_put(list, chain->n, chain->first, chain->last_link);
-    *chain = (struct mt_free_chain){0};
-}
-
 /* A free node, or 0. */
 static uint32_t tree_take_free(void)
 {
@@ -295,18 +265,22 @@ static inline bool tree_matches(uint32_t id, const struct tree_key *key)
 enum outcome { FOUND, ABSENT, ADDED, NO_ROOM };
 
 /* Looks for the node in *where and those that replace it; with *id, adds that
- * if it is not found. *where becomes the index in which that ends. */
-static inline enum outcome tree_probe(struct index **where,
+ * if it is not found. *where becomes the index in which that ends;
+ * what is absent may be looked for again from slot *from on. */
+static inline enum outcome tree_probe(struct index **where, uint64_t *from,
                                       const struct tree_key *key, uint32_t *id)
 {
+    uint64_t n = *from;
     for (struct index *index = *where; index;
          index = mt_load_acquire(&index->next)) {
         *where = index;
-        for (uint64_t n = 0; n <= index->mask; n++) {
+        for (; n <= index->mask; n++) {
             uint64_t *at = &index->slots[(key->hash + n) & index->mask];
             uint64_t word = mt_load_acquire(at);
-            if (word == EMPTY && !*id)
+            if (word == EMPTY && !*id) {
+                *from = n;
                 return ABSENT;
+            }
             if (word == EMPTY && __atomic_compare_exchange_n(
                                      at, &word, (uint64_t)key->hash << 32 | *id,
                                      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -319,6 +293,7 @@ static inline enum outcome tree_probe(struct index **where,
                 return FOUND;
             }
         }
+        n = 0;
     }
     return NO_ROOM;
 }
@@ -443,22 +418,24 @@ uint32_t mt_tree_child(uint32_t parent, uint64_t pc, bool urgent)
 {
     struct tree_key key = {pc & MT_NODE_PC, parent, tree_hash(parent, pc)};
     struct index *index = mt_load_acquire(&current);
+    uint64_t n = 0; /* slots that were looked at */
     uint32_t id = 0;
     if (MT_UNLIKELY(!index))
         return 0;
-    if (MT_LIKELY(tree_probe(&index, &key, &id) == FOUND))
+    if (MT_LIKELY(tree_probe(&index, &n, &key, &id) == FOUND))
         return id;
     if (MT_UNLIKELY(tree_is_full(index, urgent))) {
         tree_replace(index);
         index = mt_load_acquire(&current);
+        n = 0;
         if (tree_is_full(index, urgent))
             return 0; /* which no other may replace */
     }
-    mt_modules_note(&pc, 1);
+    mt_modules_note_one(pc);
     uint32_t added = id = tree_new_node(&key, urgent);
     if (!id)
         return 0;
-    enum outcome outcome = tree_probe(&index, &key, &id);
+    enum outcome outcome = tree_probe(&index, &n, &key, &id);
     if (outcome == ADDED) {
         tree_make_room(index);
         return id;

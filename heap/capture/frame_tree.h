@@ -7,6 +7,7 @@
 #define MT_FRAME_TREE_H
 
 #include "heap/attributes.h"
+#include "heap/capture/free_ids.h"
 #include "heap/layout.h"
 #include "heap/trace_region.h"
 
@@ -53,26 +54,6 @@ void mt_tree_release(void);
 uint64_t mt_tree_free_bytes(void);  /* of nodes that can be had */
 bool mt_tree_is_tight(void);        /* is its index nearly full? */
 uint64_t mt_tree_index_bytes(void); /* of stacks_bytes: for the index */
-
-/* A list of free ids, linked by a field of theirs. */
-struct mt_free_ids {
-    uint64_t head; /* number of changes: 32, id: 32 */
-    uint64_t n;
-};
-/* Puts `n` linked ids in front. */
-void mt_free_ids_put(struct mt_free_ids *, uint32_t n, uint32_t first,
-                     uint32_t *last_link);
-
-/* Ids on their way to a list, some at a time; those that are on their way when
- * the caller is left in the middle are lost. */
-#define MT_FREE_CHAIN 32
-struct mt_free_chain {
-    uint32_t n, first;
-    uint32_t *last_link;
-};
-void mt_free_ids_add(struct mt_free_ids *, struct mt_free_chain *, uint32_t id,
-                     uint32_t *link);
-void mt_free_ids_end(struct mt_free_ids *, struct mt_free_chain *);
 
 static inline struct mt_node_record *mt_tree_node(uint32_t id)
 {

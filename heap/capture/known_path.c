@@ -27,24 +27,36 @@
 
 #include "heap/capture/rules.h"
 
-/* Would the frame's step, and all that follow, read what they read?  0, or the
+MT_READS_STACK static inline bool word_is(uint64_t address, uint64_t value)
+{
+    return *(const mt_any_word *)(uintptr_t)address == value;
+}
+
+/* Is the frame's return address where it was read? */
+MT_READS_STACK static inline bool path_returns(const struct mt_path_frame *f)
+{
+    return word_is(f->sp - 8, f->pc);
+}
+
+/* Would the frame's step, and all that follow, read what they read?  0, or a
  * frame whose step would not. */
 MT_READS_STACK static inline uint32_t
 path_changed(const struct mt_stack_path *p, uint32_t i)
 {
-    const struct mt_path_frame *f = &p->frames[i];
-    for (; i > 0; i--, f--) {
-        const struct mt_path_frame *caller = f - 1;
-        if (MT_UNLIKELY(f->reads_slot) &&
-            *(const mt_any_word *)(uintptr_t)f->slot != f->rbp)
-            return i;
-        if (MT_UNLIKELY(f->also) &&
-            *(const mt_any_word *)(uintptr_t)f->also != caller->sp)
-            return i;
-        if (*((const mt_any_word *)(uintptr_t)caller->sp - 1) != caller->pc)
-            return i;
-    }
-    return 0;
+    const struct mt_path_frame *f = &p->frames[i], *first = p->frames;
+    for (; f - first >= 4; f -= 4)
+        if (!path_returns(f - 1) || !path_returns(f - 2) ||
+            !path_returns(f - 3) || !path_returns(f - 4))
+            break;
+    for (; f != first; f--)
+        if (!path_returns(f - 1))
+            return (uint32_t)(f - first);
+    uint32_t n = first[i].n_words;
+    while (n && word_is(p->words[n - 1].address, p->words[n - 1].value))
+        n--;
+    while (n && first[i - 1].n_words >= n)
+        i--;
+    return n ? i : 0;
 }
 
 struct path_state {
@@ -57,8 +69,9 @@ static inline bool state_is(const struct path_state *s,
                             const struct mt_path_frame *f)
 {
     return s->sp == f->sp && s->pc == f->pc &&
-           (!f->needs_rbp ||
-            (s->slot == f->slot && (s->slot || s->rbp == f->rbp)));
+           (!(f->flags & MT_PATH_NEEDS_RBP) ||
+            ((s->slot != 0) == (f->flags & MT_PATH_IN_SLOT) &&
+             (s->slot ? s->slot : s->rbp) == f->rbp));
 }
 
 MT_READS_STACK static inline bool path_read(const struct path_state *s,
@@ -70,20 +83,28 @@ MT_READS_STACK static inline bool path_read(const struct path_state *s,
     return true;
 }
 
+/* The step from the frame read a word. */
+static inline void path_note(struct mt_stack_path *p, struct mt_path_frame *f,
+                             uint64_t address, uint64_t value)
+{
+    p->fresh_words[MT_PATH_WORDS - ++p->n_fresh_words] =
+        (struct mt_path_word){.address = address, .value = value};
+    f->n_words++;
+}
+
 static bool path_fetch_rbp(struct mt_stack_path *p, struct path_state *s,
                            struct mt_path_frame *f)
 {
     if (s->slot) {
         if (!path_read(s, s->slot, &s->rbp))
             return false;
-        f->rbp = s->rbp;
-        f->reads_slot = true;
+        path_note(p, f, s->slot, s->rbp);
         s->slot = 0;
         s->of_start = false;
     } else if (s->of_start) {
         p->uses_rbp = true;
     }
-    f->needs_rbp = true;
+    f->flags |= MT_PATH_NEEDS_RBP;
     return (s->rbp & 7) == 0;
 }
 
@@ -95,13 +116,16 @@ static MT_NOINLINE bool path_step_rbp(struct mt_stack_path *p,
 {
     if (!path_fetch_rbp(p, s, f))
         return false;
-    *cfa = s->rbp + (uint64_t)mt_rule_offset(rule);
+    uint64_t at = s->rbp + (uint64_t)mt_rule_offset(rule);
+    *cfa = at;
     if (mt_rule_kind(rule) != MT_RULE_REALIGNED)
         return true;
-    f->also = *cfa;
-    f->keeps_rbp = false;
+    if (!path_read(s, at, cfa))
+        return false;
+    path_note(p, f, at, *cfa);
+    f->flags &= ~MT_PATH_KEEPS_RBP;
     s->slot = s->rbp;
-    return path_read(s, f->also, cfa);
+    return true;
 }
 
 /* To the caller of the frame `f`, which the state is that of. False: not by
@@ -111,14 +135,15 @@ static inline bool path_step(struct mt_stack_path *p, struct path_state *s,
 {
     uint64_t cfa = s->sp + (uint64_t)mt_rule_offset(rule), pc;
     unsigned slot = mt_rule_rbp_slot(rule);
-    f->keeps_rbp = slot == 0;
     if (mt_rule_kind(rule) != MT_RULE_RSP &&
         ((mt_rule_kind(rule) != MT_RULE_RBP &&
           mt_rule_kind(rule) != MT_RULE_REALIGNED) ||
          !path_step_rbp(p, s, f, rule, &cfa)))
         return false;
-    if (slot)
+    if (slot) {
+        f->flags &= ~MT_PATH_KEEPS_RBP;
         s->slot = cfa - 8 * (slot + 1);
+    }
     if (MT_UNLIKELY(cfa <= s->sp || !path_read(s, cfa - 8, &pc) ||
                     !mt_plausible_pc(pc)))
         return false;
@@ -136,6 +161,7 @@ static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
                            low,        high - low, true};
     uint32_t known = p->n, n = 0; /* frames that may be come to; fresh ones */
     p->uses_rbp = false;
+    p->n_fresh_words = 0;
     if (!table || (s.sp & 7))
         return false;
     for (;;) {
@@ -143,7 +169,8 @@ static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
         while (known && f[-1].sp < s.sp)
             known--, f--;
         if (known && state_is(&s, f - 1)) {
-            bool uses_rbp = f[-1].needs_rbp && s.slot == 0 && s.of_start;
+            bool uses_rbp =
+                (f[-1].flags & MT_PATH_NEEDS_RBP) && s.slot == 0 && s.of_start;
             uint32_t changed = path_changed(p, known - 1);
             if (changed == 0) {
                 p->uses_rbp |= uses_rbp;
@@ -153,9 +180,13 @@ static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
         }
         if (n == max)
             return false;
-        struct mt_path_frame *fresh = &p->fresh[n++];
+        struct mt_path_frame *fresh = &p->fresh[MT_DEPTH_MAX - ++n];
         *fresh = (struct mt_path_frame){
-            .pc = s.pc, .sp = s.sp, .slot = s.slot, .rbp = s.rbp};
+            .pc = s.pc,
+            .sp = s.sp,
+            .rbp = s.slot ? s.slot : s.rbp,
+            .flags = MT_PATH_KEEPS_RBP | (s.slot ? MT_PATH_IN_SLOT : 0),
+        };
         mt_rule rule = mt_rule_of(s.pc, table, work);
         if (MT_UNLIKELY(mt_rule_kind(rule) == MT_RULE_OUTERMOST)) {
             known = 0;
@@ -189,11 +220,24 @@ bool mt_path_walk(struct mt_stack_path *p, const struct mt_regs *start,
 void mt_path_take(struct mt_stack_path *p)
 {
     struct mt_path_frame *to = &p->frames[p->n_shared];
-    bool needs_rbp = p->n_shared && to[-1].needs_rbp;
-    for (uint32_t i = p->n_fresh; i-- > 0; to++) {
-        *to = p->fresh[i];
-        needs_rbp = to->needs_rbp || (to->keeps_rbp && needs_rbp);
-        to->needs_rbp = needs_rbp;
+    const struct mt_path_frame *from = &p->fresh[MT_DEPTH_MAX - p->n_fresh];
+    const struct mt_path_word *word =
+        &p->fresh_words[MT_PATH_WORDS - p->n_fresh_words];
+    unsigned needs_rbp = p->n_shared ? to[-1].flags & MT_PATH_NEEDS_RBP : 0;
+    unsigned n_words = p->n_shared ? to[-1].n_words : 0;
+    for (; from != p->fresh + MT_DEPTH_MAX; from++, to++) {
+        unsigned flags = from->flags;
+        if (!(flags & MT_PATH_KEEPS_RBP))
+            needs_rbp = 0;
+        flags |= needs_rbp;
+        needs_rbp = flags & MT_PATH_NEEDS_RBP;
+        to->pc = from->pc;
+        to->sp = from->sp;
+        to->rbp = from->rbp;
+        to->flags = (uint8_t)flags;
+        for (unsigned n = from->n_words; n; n--)
+            p->words[n_words++] = *word++;
+        to->n_words = (uint16_t)n_words;
     }
 }
 
@@ -207,19 +251,15 @@ static inline void path_log(struct mt_read_log *log, uint64_t address,
 void mt_path_read_log(const struct mt_stack_path *p, uint32_t n,
                       struct mt_read_log *log)
 {
+    uint32_t words = n ? p->frames[n - 1].n_words : 0;
     log->n_words = 0;
     log->registers = p->uses_rbp ? 1u << 6 : 0;
-    log->overflow = false;
-    for (uint32_t i = n; i-- > 1;) {
-        const struct mt_path_frame *f = &p->frames[i];
-        if (log->n_words + 3 > log->max_words) {
-            log->overflow = true;
-            return;
-        }
-        if (f->reads_slot)
-            path_log(log, f->slot, f->rbp);
-        if (f->also)
-            path_log(log, f->also, f[-1].sp);
-        path_log(log, f[-1].sp - 8, f[-1].pc);
+    log->overflow = n + words > log->max_words;
+    for (uint32_t i = log->overflow ? 0 : n; i-- > 1;) {
+        const struct mt_path_frame *caller = &p->frames[i - 1];
+        for (; words > caller->n_words; words--)
+            path_log(log, p->words[words - 1].address,
+                     p->words[words - 1].value);
+        path_log(log, caller->sp - 8, caller->pc);
     }
 }

@@ -9,18 +9,26 @@
 
 #include "heap/capture/walk.h"
 
-/* A frame, and what the step from it to its caller did. */
+/* A frame, and what the unwinding knew there. */
 struct mt_path_frame {
     uint64_t pc, sp;
-    /* rbp is in `slot`, and has the value `rbp` if the step read it; or has
-     * that value (slot 0). */
-    uint64_t slot, rbp;
-    uint64_t also; /* another word that the step read: the caller's sp */
+    uint64_t rbp; /* its value, or the place where it is saved */
     uint32_t node;
-    bool reads_slot;
-    bool keeps_rbp; /* the caller's rbp is where the frame's is */
-    bool needs_rbp; /* the way out depends on rbp as it is here */
+    /* Words that the step to the caller read beside the return address; of the
+     * path's frames, those of the steps further out, too. */
+    uint16_t n_words;
+    uint8_t flags;
 };
+#define MT_PATH_IN_SLOT 1u   /* rbp is saved */
+#define MT_PATH_NEEDS_RBP 2u /* the way out depends on rbp as it is here */
+#define MT_PATH_KEEPS_RBP 4u /* the caller's rbp is where the frame's is */
+
+/* A word of the stack other than a return address. */
+struct mt_path_word {
+    uint64_t address, value;
+};
+
+#define MT_PATH_WORDS (2 * MT_DEPTH_MAX)
 
 struct mt_stack_path {
     uint32_t n;          /* frames, of which all have nodes */
@@ -28,14 +36,16 @@ struct mt_stack_path {
     uint64_t load_count; /* and mt_modules_load_count() */
     /* Of the walk under way: frames of the path that are the outermost ones of
      * the stack, and frames that are not. */
-    uint32_t n_shared, n_fresh;
+    uint32_t n_shared, n_fresh, n_fresh_words;
     bool uses_rbp; /* of the start */
     /* Stacks that it cannot unwind come together: after some in a row, as many
      * are not tried. */
     uint16_t failed, resting;
-    /* Outermost first. A frame that another way of unwinding found has sp 0. */
-    struct mt_path_frame frames[MT_DEPTH_MAX];
-    struct mt_path_frame fresh[MT_DEPTH_MAX]; /* innermost first */
+    /* Outermost first. A frame that another way of unwinding found has sp 0.
+     * Those of the walk are at the end of their arrays, next to the beginning
+     * of others, so that few pages are touched. */
+    struct mt_path_frame frames[MT_DEPTH_MAX], fresh[MT_DEPTH_MAX];
+    struct mt_path_word words[MT_PATH_WORDS], fresh_words[MT_PATH_WORDS];
 };
 
 #define MT_PATH_REST 32 /* at most */

@@ -248,6 +248,7 @@ uint32_t mt_modules_unload_count(uint64_t load_count)
 
 /* Others that had addresses of the module: from now on all are contested. */
 uint32_t mt_modules_contested;
+const struct mt_module_record *mt_modules_recent;
 
 static void find_contest(struct mt_module_record *m, uint32_t n)
 {
@@ -350,8 +351,11 @@ bool mt_modules_settled(uint64_t load_count)
 void mt_modules_note(const uint64_t *frames, unsigned n)
 {
     uint32_t hint = 0;
+    int64_t index = -1;
     for (unsigned i = 0; i < n; i++)
-        module_now(frames[i] - 1, &hint);
+        index = module_now(frames[i] - 1, &hint);
+    if (index >= 0)
+        mt_store_release(&mt_modules_recent, record_at((uint32_t)index));
 }
 
 /* --- which module of those that had its address a frame is in --- */

@@ -14,6 +14,15 @@
 
 /* Records the modules that the frames lie in, if they aren't yet. */
 void mt_modules_note(const uint64_t *frames, unsigned n);
+/* The module that the last frame noted lies in. */
+extern const struct mt_module_record *mt_modules_recent;
+static inline void mt_modules_note_one(uint64_t pc)
+{
+    const struct mt_module_record *m = mt_load_acquire(&mt_modules_recent);
+    if (MT_UNLIKELY(!m || pc - 1 < m->start || pc - 1 >= m->end ||
+                    mt_load_relaxed(&m->unloaded_ns)))
+        mt_modules_note(&pc, 1);
+}
 uint32_t mt_modules_count(void);
 
 /* Listed modules that were found gone so far, looked for if `load_count` is not

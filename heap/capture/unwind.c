@@ -88,21 +88,22 @@ static inline uint64_t first_rule(uint64_t pc,
     return mt_load_relaxed(&table->words[group * MT_RULE_GROUP]);
 }
 
-/* Does what step() does with everything in registers, for up to `frames` steps
- * that need rsp alone. Returns the rule that it stops at, 0 at `frames`. */
-MT_READS_STACK static inline __attribute__((always_inline)) mt_rule
-rsp_steps(struct mt_walk *w, size_t frames, bool logging)
+/* Does what step() does with everything in registers, for steps that need rsp
+ * alone, in an unwinding with a log. Returns the rule that it stops at, 0 if
+ * there is no room for more. */
+MT_READS_STACK static MT_NOINLINE mt_rule rsp_steps(struct mt_walk *w)
 {
     const struct mt_rule_table *table = w->table;
     const uint64_t high = w->high;
     const size_t first = w->u->n_frames;
     struct mt_read_log *read_log = w->u->read_log;
     uint64_t *const frame = w->u->frames;
-    uint64_t *const addresses =
-        logging ? read_log->addresses + read_log->n_words - first : NULL;
+    uint64_t *const addresses = read_log->addresses + read_log->n_words - first;
     uint64_t pc, sp, slot_at;
-    size_t n;
+    size_t n, frames = first + read_log->max_words - read_log->n_words;
     mt_rule rule;
+    if (frames > w->u->max_frames)
+        frames = w->u->max_frames;
     if (w->sp - w->low >= high - w->low)
         return mt_rule_of(w->pc, table, &w->work);
 again:
@@ -131,8 +132,7 @@ again:
         pc = *((const mt_any_word *)(uintptr_t)at - 1);
         if (word & MT_RULE_SLOT_MASK)
             slot_at = at - 8 * (mt_rule_rbp_slot((mt_rule)word) + 1);
-        if (logging)
-            addresses[n] = at - 8;
+        addresses[n] = at - 8;
         frame[n] = pc;
         sp = at;
         rule = 0;
@@ -145,11 +145,9 @@ again:
     w->sp = sp;
     w->rbp.slot = slot_at;
     w->u->n_frames = (unsigned)n;
-    if (logging) {
-        memcpy(read_log->values + read_log->n_words, frame + first,
-               (n - first) * sizeof *frame);
-        read_log->n_words += (uint32_t)(n - first);
-    }
+    memcpy(read_log->values + read_log->n_words, frame + first,
+           (n - first) * sizeof *frame);
+    read_log->n_words += (uint32_t)(n - first);
     return rule;
 }
 
@@ -160,21 +158,6 @@ static MT_COLD enum mt_walk_end walk_slowly(struct mt_walk *w)
     while (end == MT_WALK_GOES_ON)
         end = unwind_step(w, mt_rules_compile(w->pc, NULL, &w->work));
     return end;
-}
-
-static MT_NOINLINE mt_rule steps_with_read_log(struct mt_walk *w)
-{
-    const struct mt_read_log *read_log = w->u->read_log;
-    unsigned frames = w->u->max_frames;
-    unsigned room = read_log->max_words - read_log->n_words;
-    if (frames > w->u->n_frames + room)
-        frames = w->u->n_frames + room;
-    return rsp_steps(w, frames, true);
-}
-
-static MT_NOINLINE mt_rule steps_alone(struct mt_walk *w)
-{
-    return rsp_steps(w, w->u->max_frames, false);
 }
 
 /* Does what step() does for up to `frames` steps by rbp, in code that keeps
@@ -242,7 +225,8 @@ enum mt_walk_end mt_walk_fast(struct mt_walk *w)
     if (!w->table)
         return walk_slowly(w);
     while (end == MT_WALK_GOES_ON) {
-        mt_rule rule = u->read_log ? steps_with_read_log(w) : steps_alone(w);
+        mt_rule rule =
+            u->read_log ? rsp_steps(w) : mt_rule_of(w->pc, w->table, &w->work);
         if (mt_rule_kind(rule) == MT_RULE_RBP) {
             unsigned before = u->n_frames;
             rule = rbp_steps(w, u->max_frames);
