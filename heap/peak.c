@@ -22,7 +22,8 @@
 #include "heap/live_words.h"
 #include "heap/os.h"
 
-#define BLOCK_NS 4                     /* to look at a tag, about */
+#define BLOCK_NS 4 /* to look at a tag, at least; the last walk says more */
+#define MOST_BLOCK_NS 64
 #define LEAST_TAGS (UINT64_C(1) << 15) /* are always looked at */
 #define MOST_TAGS (UINT64_C(1) << 22)  /* a pause of some 20 ms */
 
@@ -31,11 +32,16 @@ struct peak_sum {
 };
 
 static struct {
-    struct peak_sum *sums; /* by stack; for the time of a walk */
-    uint64_t sums_bytes;
-    uint32_t n_stacks;
+    /* For the time of a walk: the sums of the stacks that were met, from 1 on,
+     * and their numbers by stack. Most stacks have no block that is live and
+     * looked at, and pages that nobody writes to take no memory. */
+    uint32_t *numbers;
+    struct peak_sum *sums;
+    uint64_t bytes; /* of both */
+    uint32_t n_stacks, n_sums;
     uint32_t capacity[2];    /* records of the lists */
     uint64_t all, looked_at; /* bytes of small blocks */
+    uint64_t n_tags;         /* that the last walk looked at */
     uint64_t share;          /* a power of two */
 } peak;
 
@@ -44,10 +50,14 @@ static struct {
 static void peak_count(const struct mt_live_words *v, uint64_t tag)
 {
     uint32_t stack = MT_TAG_STACK(tag);
+    peak.n_tags++;
     uint64_t bytes = v->block_bytes;
     if (stack >= peak.n_stacks)
         stack = MT_STACK_OVERFLOW;
-    struct peak_sum *sum = &peak.sums[stack];
+    uint32_t *number = &peak.numbers[stack];
+    if (*number == 0)
+        *number = ++peak.n_sums;
+    struct peak_sum *sum = &peak.sums[*number];
     if (v->large) {
         sum->large_bytes += stack ? v->requested : bytes;
         sum->large_blocks++;
@@ -92,7 +102,7 @@ static void peak_walk(void)
 {
     uint64_t used =
         mt_load_acquire(&memtrace_root->sections[MT_SECTION_SPANS].used);
-    peak.all = peak.looked_at = 0;
+    peak.all = peak.looked_at = peak.n_tags = 0;
     for (uint64_t id = 1; id < used / sizeof(mt_span); id++)
         peak_walk_span(&mt_hot.spans[id], id);
 }
@@ -110,11 +120,6 @@ static void peak_add(struct mt_peak_record *r, const struct peak_sum *sum)
 {
     r->bytes += peak_scale(sum->small_bytes) + sum->large_bytes;
     r->blocks += peak_scale(sum->small_blocks) + sum->large_blocks;
-}
-
-static bool peak_has(const struct peak_sum *sum)
-{
-    return sum->small_blocks | sum->large_blocks;
 }
 
 /* Room for n records of the list; what it had before is lost. */
@@ -139,9 +144,7 @@ static bool peak_publish(const struct mt_peak_now *now)
 {
     struct mt_root *root = memtrace_root;
     unsigned list = root->peak == 1; /* the other one */
-    uint32_t n = 0, used = 0;
-    for (uint32_t i = 0; i < peak.n_stacks; i++)
-        n += peak_has(&peak.sums[i]);
+    uint32_t n = peak.n_sums, used = 0;
     if (!peak_room(list, n))
         return false;
     struct mt_peak_record *records =
@@ -151,11 +154,12 @@ static bool peak_publish(const struct mt_peak_now *now)
     uint32_t most = n <= peak.capacity[list] ? n : peak.capacity[list] - 1;
     struct mt_peak_record rest = {.stack = MT_STACK_OVERFLOW};
     for (uint32_t i = 0; i < peak.n_stacks; i++) {
-        if (!peak_has(&peak.sums[i]))
+        uint32_t number = peak.numbers[i];
+        if (number == 0)
             continue;
         if (used < most)
             records[used] = (struct mt_peak_record){.stack = i};
-        peak_add(used < most ? &records[used++] : &rest, &peak.sums[i]);
+        peak_add(used < most ? &records[used++] : &rest, &peak.sums[number]);
     }
     if (rest.blocks)
         records[used++] = rest;
@@ -170,7 +174,10 @@ static bool peak_publish(const struct mt_peak_now *now)
 
 static bool peak_begin(const struct mt_peak_now *now)
 {
-    uint64_t tags = now->may_take_ns / BLOCK_NS;
+    uint64_t each = peak.n_tags ? now->took_ns / peak.n_tags : 0;
+    each = each < BLOCK_NS ? BLOCK_NS : each;
+    uint64_t tags =
+        now->may_take_ns / (each < MOST_BLOCK_NS ? each : MOST_BLOCK_NS);
     tags = tags < LEAST_TAGS ? LEAST_TAGS : tags > MOST_TAGS ? MOST_TAGS : tags;
     peak.share = 1;
     while (now->live_blocks / peak.share > tags)
@@ -181,17 +188,20 @@ static bool peak_begin(const struct mt_peak_now *now)
                    sizeof(struct mt_stack_record));
     if (peak.n_stacks < MT_STACK_FIRST)
         return false; /* nothing was traced yet */
-    peak.sums_bytes =
-        (peak.n_stacks * sizeof *peak.sums + 4095) & ~UINT64_C(4095);
-    peak.sums = mt_os_reserve(peak.sums_bytes, 4096);
-    return peak.sums && mt_os_commit(peak.sums, peak.sums_bytes);
+    uint64_t sums = (peak.n_stacks + 1) * sizeof *peak.sums;
+    peak.bytes =
+        (sums + peak.n_stacks * sizeof *peak.numbers + 4095) & ~UINT64_C(4095);
+    peak.n_sums = 0;
+    peak.sums = mt_os_reserve(peak.bytes, 4096);
+    peak.numbers = (uint32_t *)((char *)peak.sums + sums);
+    return peak.sums && mt_os_commit(peak.sums, peak.bytes);
 }
 
 static void peak_end(void)
 {
     if (peak.sums) {
-        mt_os_uncommit(peak.sums, peak.sums_bytes);
-        mt_os_release(peak.sums, peak.sums_bytes);
+        mt_os_uncommit(peak.sums, peak.bytes);
+        mt_os_release(peak.sums, peak.bytes);
     }
     peak.sums = NULL;
 }

@@ -12,6 +12,7 @@
 struct mt_peak_now {
     uint64_t ns, live_bytes, live_blocks, span_bytes;
     uint64_t may_take_ns; /* as far as possible */
+    uint64_t took_ns;     /* the one before */
 };
 
 /* Sums the live blocks by stack; false: not now.  One caller at a time, with

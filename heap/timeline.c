@@ -223,6 +223,7 @@ static MT_NOINLINE bool timeline_peak(const struct mt_sample_record *sample,
         .live_blocks = sample->live_blocks,
         .span_bytes = sample->span_bytes,
         .may_take_ns = (start - timeline.peak_end_ns) / 64,
+        .took_ns = timeline.peak_took_ns,
     };
     if (!mt_peak_take(&now))
         return false;
