@@ -453,6 +453,64 @@ static void off_keeps_never(void)
     close_image();
 }
 
+/* --- a target that runs while it is read --- */
+
+static uint64_t tags_were, tags_are; /* arrays of the small span's tags */
+
+/* Between the reading of the span's record and that of its tags it was freed,
+ * and its record taken again for blocks of the same size: another array of tags
+ * is its own, and the old one holds links of free arrays. */
+static size_t read_changing(void *context, uint64_t address, void *buffer,
+                            size_t bytes)
+{
+    struct mt_span_record *s =
+        IMAGE_RECORD(image, SPANS, mt_span_record, plan.small);
+    uint64_t base = image->root->sections[MT_SECTION_TAGS].base;
+    uint64_t *old = image_at(image, tags_were);
+
+    if (s->tags == tags_were && address >= base && address <= tags_were &&
+        tags_were - address < bytes) {
+        memcpy(image_at(image, tags_are), old, s->n_blocks * sizeof *old);
+        for (uint32_t i = 0; i < s->n_blocks; i++)
+            old[i] = UINT64_MAX - i;
+        if (tags_are != tags_were)
+            s->tags = tags_are;
+    }
+    return read_image(context, address, buffer, bytes);
+}
+
+static uint64_t bad_tags_while_running(bool moves)
+{
+    struct memtrace_reader_target target;
+    struct memtrace_reader_mapping mapping = {.start = IMAGE_BASE, .flags = 3};
+    char problem[256] = "";
+    const char *found;
+    uint64_t n;
+
+    start();
+    tags_were = IMAGE_RECORD(image, SPANS, mt_span_record, plan.small)->tags;
+    tags_are = moves ? image_alloc(image, MT_SECTION_TAGS, 50 * 8) : tags_were;
+    mapping.end = IMAGE_BASE + image->size;
+    target = callback_target();
+    target.mappings = &mapping;
+    target.n_mappings = 1;
+    target.read = read_changing;
+    reader = memtrace_reader_open_target(&target, problem, sizeof problem);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
+    found = strstr(run("show", "--json", NULL), "\"bad_tags\":");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    n = strtoull(found + strlen("\"bad_tags\":"), NULL, 10);
+    CU_ASSERT_EQUAL(*(uint64_t *)image_at(image, tags_were), UINT64_MAX);
+    close_image();
+    return n;
+}
+
+static void tags_of_another_span(void)
+{
+    CU_ASSERT_EQUAL(bad_tags_while_running(true), 0);
+    CU_ASSERT_EQUAL(bad_tags_while_running(false), 3);
+}
+
 static const struct unit_test tests[] = {
     {"sums by heap and stack", sums_by_stack},
     {"rows are sorted by each key", sorts},
@@ -467,6 +525,8 @@ static const struct unit_test tests[] = {
     {"hostile names are escaped", escapes},
     {"wrong options are refused in one line", refuses},
     {"a debugger reads the same JSON", same_by_callbacks},
+    {"tags of a span that is another by now are not damage",
+     tags_of_another_span},
     {"a debugger's tables, names and writes", tables_by_callbacks},
     {"off leaves a heap alone that never traced", off_keeps_never},
 };
