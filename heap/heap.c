@@ -359,7 +359,14 @@ size_t mt_usable_size_slow(const void *p)
         return mt_libc_heap->usable_size((void *)(uintptr_t)p);
     mt_span *span =
         mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
-    return span ? mt_usable_bytes(span) : 0;
+    if (!span)
+        return 0;
+    /* A block that fills its span has its spare byte there. */
+    return mt_usable_bytes(span) -
+           (span->state == MT_SPAN_LARGE &&
+                    span->block_bytes == span->n_slices * MT_SLICE_BYTES
+                ? MT_SPARE_BYTES
+                : 0);
 }
 
 /* --- free --- */

@@ -156,6 +156,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
     leaks->roots = roots.coverage;
     leaks->scanned_bytes = mark.scanned_bytes;
     leaks->missing_bytes = mark.missing_bytes;
+    leaks->idle_blocks = mark.idle_blocks;
     leaks->stopped = mark.stopped;
     leaks->search_ns = mt_clock_ns(CLOCK_MONOTONIC) - start;
     leaks->search_cpu_ns = mt_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;

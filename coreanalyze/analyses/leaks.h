@@ -27,6 +27,7 @@ struct mt_leaks {
     struct mt_roots_coverage roots;
     uint64_t scanned_bytes, missing_bytes; /* of roots and blocks */
     uint64_t ignored_blocks; /* that the program wants ignored, as roots */
+    uint64_t idle_blocks;    /* that only stacks without a thread hold */
     uint64_t in_vectors; /* words of vector registers that lead to lost ones */
     uint64_t search_ns, search_cpu_ns; /* that this took; all threads */
     bool stopped;                      /* by the user: kinds mean nothing */

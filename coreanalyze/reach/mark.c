@@ -98,6 +98,26 @@ static void mark_sweep(struct mt_worker *worker, void *context)
     }
 }
 
+/* The parts of the ranges that are not in idle stacks. */
+static struct mt_mark_range *cut_idle(const struct mt_idle_stacks *idle,
+                                      const struct mt_mark_range *ranges,
+                                      size_t n_ranges, size_t *n)
+{
+    size_t most = n_ranges + (idle ? idle->n : 0);
+    const struct mt_idle_stacks none = {0};
+    struct mt_mark_range *cut = calloc(most + 1, sizeof *cut);
+    uint64_t at, end;
+
+    *n = 0;
+    for (size_t i = 0; cut && i < n_ranges; i++)
+        for (at = ranges[i].start;
+             *n < most &&
+             mt_idle_stacks_next(idle ? idle : &none, &at, ranges[i].end, &end);
+             at = end)
+            cut[(*n)++] = (struct mt_mark_range){at, end};
+    return cut;
+}
+
 /* The parts of the ranges that have memory: a reservation may be a million
  * times larger. */
 static struct mt_mark_range *clip_ranges(const struct mt_source *source,
@@ -123,16 +143,78 @@ static struct mt_mark_range *clip_ranges(const struct mt_source *source,
     return clipped;
 }
 
+/* --- stacks that no thread runs on --- */
+
+struct idle_reach {
+    struct mt_idle_stacks *idle;
+    uint64_t blocks;
+    bool more; /* one was searched */
+};
+
+static void reach_idle(void *context, const struct mt_hit *hit)
+{
+    struct mt_worker *worker = context;
+    struct idle_reach *reach = worker->all->context;
+    uint8_t *flags = &worker->map->flags[hit->place.slot];
+
+    if (!(__atomic_load_n(flags, __ATOMIC_RELAXED) & MT_BLOCK_REACHED))
+        __atomic_fetch_add(&reach->blocks, 1, __ATOMIC_RELAXED);
+    mt_worker_reach(worker, hit);
+}
+
+/* One in a block holds something only if the block is reached. */
+static void mark_scan_idle(struct mt_worker *worker, void *context)
+{
+    struct idle_reach *reach = context;
+    uint64_t part;
+
+    while (mt_workers_next(worker, reach->idle->n, &part)) {
+        struct mt_idle_stack *stack = &reach->idle->items[part];
+        if (stack->searched ||
+            (stack->in_block &&
+             !(__atomic_load_n(&worker->map->flags[stack->slot],
+                               __ATOMIC_RELAXED) &
+               MT_BLOCK_REACHED)))
+            continue;
+        stack->searched = true;
+        __atomic_store_n(&reach->more, true, __ATOMIC_RELAXED);
+        worker->definite = false;
+        mt_scan_range(&worker->scan, stack->start, stack->end, reach_idle,
+                      worker);
+        mt_worker_drain(worker);
+    }
+}
+
+static bool mark_reach_idle(struct mt_mark *mark, struct mt_error *error)
+{
+    struct idle_reach reach = {.idle = mark->idle};
+    struct mt_workers all;
+    bool ok = true;
+
+    do {
+        reach.more = false;
+        ok = mt_workers_run(mark, &all, false, mark_scan_idle, &reach, error);
+        while (ok && all.overflow && !all.parts.stopped)
+            ok = mt_workers_run(mark, &all, false, mark_sweep, NULL, error);
+    } while (ok && reach.more && !mark->stopped);
+    mark->idle_blocks = reach.blocks;
+    return ok;
+}
+
 bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
                    size_t n_ranges, const uint64_t *words, size_t n_words,
                    size_t n_certain, struct mt_error *error)
 {
     struct roots roots = {
         .words = words, .n_words = n_words, .n_certain = n_certain};
+    size_t n_cut;
+    struct mt_mark_range *cut = cut_idle(mark->idle, ranges, n_ranges, &n_cut);
     struct mt_mark_range *clipped =
-        clip_ranges(mark->source, ranges, n_ranges, &roots.n_ranges);
+        cut ? clip_ranges(mark->source, cut, n_cut, &roots.n_ranges) : NULL;
     struct mt_workers all;
     bool ok;
+
+    free(cut);
 
     roots.ranges = ranges = clipped;
     n_ranges = roots.n_ranges;
@@ -148,6 +230,8 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
     ok = mt_workers_run(mark, &all, false, mark_scan_roots, &roots, error);
     while (ok && all.overflow && !all.parts.stopped)
         ok = mt_workers_run(mark, &all, false, mark_sweep, NULL, error);
+    if (ok && mark->idle && mark->idle->n > 0 && !mark->stopped)
+        ok = mark_reach_idle(mark, error);
     free(roots.first);
     free(clipped);
     return ok;

@@ -11,11 +11,7 @@
 #ifndef MT_MARK_H
 #define MT_MARK_H
 
-#include "coreanalyze/reach/mark_scan.h"
-
-struct mt_mark_range {
-    uint64_t start, end; /* addresses of root memory, multiples of 8 */
-};
+#include "coreanalyze/reach/idle_stacks.h"
 
 struct mt_mark_options {
     struct mt_scan_options scan;
@@ -30,6 +26,9 @@ struct mt_mark {
     struct mt_map *map;
     struct mt_source *source;
     const struct mt_mark_options *options;
+    /* Unused parts of stacks, which hold blocks possibly; may be NULL. */
+    struct mt_idle_stacks *idle;
+    uint64_t idle_blocks;   /* that they alone point to */
     uint64_t scanned_bytes; /* of roots and blocks, again and again */
     uint64_t missing_bytes; /* that the source does not have; the same */
     bool stopped;           /* by the progress hook */

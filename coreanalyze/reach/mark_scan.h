@@ -44,6 +44,10 @@ struct mt_scan_options {
     uint64_t high_tags; /* 0xffff000000000000: so may be the high sixteen */
 };
 
+struct mt_mark_range {
+    uint64_t start, end; /* addresses of root memory, multiples of 8 */
+};
+
 struct mt_hit {
     uint64_t at; /* address of the word; 0: a register */
     struct mt_block_ref place;

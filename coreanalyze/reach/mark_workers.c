@@ -46,6 +46,18 @@ item_range(const struct mt_worker *worker, uint64_t item, uint64_t *start,
     return slot;
 }
 
+/* A block that may have a stack in it. */
+static __attribute__((noinline)) void scan_around(struct mt_worker *worker,
+                                                  uint64_t at, uint64_t end,
+                                                  mt_hit_fn *visit)
+{
+    uint64_t part_end;
+
+    for (; mt_idle_stacks_next(worker->all->mark->idle, &at, end, &part_end);
+         at = part_end)
+        mt_scan_block(&worker->scan, at, part_end, visit, worker);
+}
+
 static inline __attribute__((always_inline)) void
 scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
 {
@@ -61,7 +73,11 @@ scan_item(struct mt_worker *worker, uint64_t item, mt_hit_fn *visit)
     worker->definite =
         __atomic_load_n(&worker->map->flags[slot], __ATOMIC_RELAXED) &
         MT_BLOCK_DEFINITE;
-    mt_scan_block(&worker->scan, start, end, visit, worker);
+    if (__builtin_expect(worker->all->mark->idle != NULL, 0) &&
+        end - start > MT_FONT_PATTERN)
+        scan_around(worker, start, end, visit);
+    else
+        mt_scan_block(&worker->scan, start, end, visit, worker);
 }
 
 /* The first bytes of a block in our own memory, to be prefetched. */

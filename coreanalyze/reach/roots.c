@@ -567,6 +567,7 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
 {
     struct mt_mark_range *ranges = ranges_of(roots);
     uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
+    struct mt_idle_stacks idle = {0};
     bool ok = ranges && words;
     size_t n_words = 0, n_certain;
     uint32_t span;
@@ -586,8 +587,13 @@ bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
     for (size_t i = 0; ok && i < roots->n_words; i++)
         if (is_vector(mark->source, &roots->words[i]))
             words[n_words++] = roots->words[i].start;
+    ok = ok && mt_idle_stacks_find(mark->source, mark->map, ranges,
+                                   roots->n_ranges, &idle, error);
+    mark->idle = idle.n > 0 ? &idle : NULL;
     ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words, n_words,
                              n_certain, error);
+    mark->idle = NULL;
+    mt_idle_stacks_free(&idle);
     free(ranges);
     free(words);
     return ok;

@@ -183,6 +183,10 @@ size_t mt_print_leak_notes(const struct mt_report *report,
         report, prefix, r->ended_stack_bytes,
         "%s byte{|s} of stacks of threads that have ended {is|are} not "
         "roots");
+    n += leaks_put_note(
+        report, prefix, leaks->idle_blocks,
+        "only unused parts of stacks that no thread runs on hold %s block{|s}: "
+        "possibly lost");
     if (report->model->spare_bytes == 0)
         n += leaks_put_text(report, prefix,
                             "blocks lie without a gap (an older memtrace): an "
@@ -415,6 +419,7 @@ void mt_json_put_checked(struct mt_json *json, const struct mt_report *report,
     mt_json_u64(json, "missing_file_bytes", r->missing_file_bytes);
     mt_json_u64(json, "exited_stack_bytes", r->ended_stack_bytes);
     mt_json_u64(json, "unknown_stacks", r->stacks_unknown);
+    mt_json_u64(json, "idle_stack_blocks", leaks->idle_blocks);
     mt_json_close(json, '}');
 }
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -66,6 +67,17 @@ NOINLINE static void ends(size_t bytes)
         forget(512);
         ranges[i].start = (char *)keep(bytes);
         ranges[i].end = ranges[i].start + bytes;
+        forget(bytes);
+    }
+}
+
+/* The same for those who use all that a block has. */
+NOINLINE static void usable(size_t bytes)
+{
+    ranges = (struct range *)calloc(100, sizeof *ranges);
+    for (int i = 0; i < 100; i++) {
+        ranges[i].start = (char *)keep(bytes);
+        ranges[i].end = ranges[i].start + malloc_usable_size(ranges[i].start);
         forget(bytes);
     }
 }
@@ -351,7 +363,8 @@ static const struct {
              {"sentinel", sentinel},
              {"leave", leave},
              {"vectors", vectors},
-             {"idle_vectors", idle_vectors}, {"stale_vectors", stale_vectors},
+             {"idle_vectors", idle_vectors},
+             {"stale_vectors", stale_vectors},
              {"moving", moving},
              {"queued", queued},
              {"bare", bare}};
@@ -363,6 +376,8 @@ int main(int argc, char **argv)
 
     if (strcmp(what, "ends") == 0)
         ends(bytes);
+    else if (strcmp(what, "usable") == 0)
+        usable(bytes);
     else if (strcmp(what, "reused") == 0)
         reused(bytes);
     else if (strcmp(what, "threads") == 0 && argc > 2)
