@@ -166,8 +166,11 @@ static void counts(void)
 {
     static const struct {
         uint64_t n;
-        const char *text, *expected;
+        const char *text, *expected, *brief;
     } cases[] = {
+        {1, "%b {is|are}", "1 byte is", "1 byte is"},
+        {1023, "%b {is|are}", "1023 bytes are", "1023 bytes are"},
+        {25178112, "%b {is|are}", "25178112 bytes are", "24.01M are"},
         {1, "%s block{|s}", "1 block"},
         {0, "%s block{|s}", "0 blocks"},
         {UINT64_MAX, "%s block{|s}", "18446744073709551615 blocks"},
@@ -184,12 +187,35 @@ static void counts(void)
         FILE *out = open_memstream(&text, &bytes);
         CU_ASSERT_PTR_NOT_NULL_FATAL(out);
         mt_put_count(out, cases[i].text, cases[i].n);
+        putc(' ', out);
+        mt_put_count_as(out, cases[i].text, cases[i].n, false);
         fclose(out);
-        CU_ASSERT_STRING_EQUAL(text, cases[i].expected);
+        size_t n = strlen(cases[i].expected);
+        CU_ASSERT_NSTRING_EQUAL(text, cases[i].expected, n);
+        CU_ASSERT_STRING_EQUAL(
+            text + n + 1, cases[i].brief ? cases[i].brief : cases[i].expected);
         free(text);
     }
     CU_ASSERT_STRING_EQUAL(mt_plural(1), "");
     CU_ASSERT_STRING_EQUAL(mt_plural(2), "s");
+}
+
+static void misspellings(void)
+{
+    static const char *const near[][2] = {
+        {"shwo", "show"}, {"leak", "leaks"}, {"lekas", "leaks"},
+        {"on2", "on"},    {"mpa", "map"},    {"supression", "suppressions"}};
+    static const char *const far[][2] = {
+        {"stats", "show"},
+        {"foo", "top"},
+        {"", "show"},
+        {"xyz", "map"},
+        {"a-name-of-more-than-forty-characters-in-all", "show"}};
+
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++)
+        CU_ASSERT(mt_is_near(near[i][0], near[i][1]));
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        CU_ASSERT(!mt_is_near(far[i][0], far[i][1]));
 }
 
 static void folds(void)
@@ -234,6 +260,8 @@ static const struct unit_test tests[] = {
     {"an array grows with zeros, and stays when memory runs out", growth},
     {"an error is one line with a status", errors},
     {"a count has the right word", counts},
+    {"a word is near to the names that it can be a misspelling of",
+     misspellings},
     {"a line is folded at spaces, and keeps all of its words", folds},
 };
 UNIT_MAIN(tests)

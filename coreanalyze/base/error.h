@@ -11,6 +11,7 @@ struct mt_error {
     char text[512]; /* one line, no newline; "" when nothing failed */
     int status;     /* exit status it stands for; 0 when nothing failed */
     bool no_memory; /* memory ran out */
+    bool untraced;  /* the process is not on the traced heap */
 };
 
 /* Fills `error` (may be NULL) with status 1; always returns false. */

@@ -21,7 +21,7 @@ bool mt_fail(struct mt_error *error, const char *format, ...)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
     error->status = 1;
-    error->no_memory = false;
+    error->no_memory = error->untraced = false;
     return false;
 }
 

@@ -83,6 +83,11 @@ const char *mt_plural(uint64_t n)
 
 void mt_put_count(FILE *out, const char *text, uint64_t n)
 {
+    mt_put_count_as(out, text, n, true);
+}
+
+void mt_put_count_as(FILE *out, const char *text, uint64_t n, bool exact)
+{
     while (*text) {
         size_t plain = strcspn(text, "%{");
         fwrite(text, 1, plain, out);
@@ -96,10 +101,46 @@ void mt_put_count(FILE *out, const char *text, uint64_t n)
         } else if (text[0] == '%' && text[1] == 's') {
             fprintf(out, "%" PRIu64, n);
             text += 2;
+        } else if (text[0] == '%' && text[1] == 'b') {
+            if (exact || n < 1024)
+                fprintf(out, "%" PRIu64 " byte%s", n, mt_plural(n));
+            else
+                mt_put_size(out, n);
+            text += 2;
         } else if (*text) {
             putc(*text++, out);
         }
     }
+}
+
+/* By the number of edits from each start of `word` to each start of `name`, of
+ * which three rows are kept. */
+bool mt_is_near(const char *word, const char *name)
+{
+    enum { MOST = 40 };
+    unsigned rows[3][MOST + 1], most;
+    size_t n = strlen(word), m = strlen(name);
+
+    if (n > MOST || m > MOST)
+        return false;
+    most = n < 4 ? 1 : 2;
+    for (size_t j = 0; j <= m; j++)
+        rows[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        unsigned *row = rows[i % 3], *above = rows[(i - 1) % 3];
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            unsigned fewest = above[j - 1] + (word[i - 1] != name[j - 1]);
+            fewest = above[j] + 1 < fewest ? above[j] + 1 : fewest;
+            fewest = row[j - 1] + 1 < fewest ? row[j - 1] + 1 : fewest;
+            if (i > 1 && j > 1 && word[i - 1] == name[j - 2] &&
+                word[i - 2] == name[j - 1] &&
+                rows[(i - 2) % 3][j - 2] + 1 < fewest)
+                fewest = rows[(i - 2) % 3][j - 2] + 1;
+            row[j] = fewest;
+        }
+    }
+    return rows[n % 3][m] <= most;
 }
 
 const char *mt_base_name(const char *path)

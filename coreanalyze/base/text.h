@@ -28,12 +28,18 @@ const char *mt_plural(uint64_t n);
 /* Writes a text about n things: "%s" becomes n, and "{one|many}" the word for
  * n: "%s block{|s} {is|are} damaged". */
 void mt_put_count(FILE *out, const char *text, uint64_t n);
+/* The same; "%b" becomes n bytes, as mt_put_size() writes them or exactly. */
+void mt_put_count_as(FILE *out, const char *text, uint64_t n, bool exact);
 
 /* A number at *AT in hexadecimal digits, or in decimal ones; 0 without digits.
  * Moves *AT after them.  Files of /proc have thousands of these, for which
  * sscanf takes some hundred instructions each. */
 uint64_t mt_scan_hex(const char **at);
 uint64_t mt_scan_decimal(const char **at);
+
+/* Can `word` be a misspelling of `name`: a letter or two missing, wrong, too
+ * many or changed about? */
+bool mt_is_near(const char *word, const char *name);
 
 /* The last part of a path. */
 const char *mt_base_name(const char *path);

@@ -319,11 +319,11 @@ void mt_check_begin(struct mt_check *check)
     mt_json_open(&check->writer, "processes", '[');
 }
 
-static void check_put_end(struct mt_check *check, enum mt_result result)
+static void check_put_end(const struct mt_check *check, enum mt_result result,
+                          FILE *out)
 {
     const uint64_t *n = check->processes;
     const struct mt_findings *findings = &check->policy.findings;
-    FILE *out = check->out;
 
     fprintf(out, "memtrace check: %s",
             check->crashed     ? "crashed"
@@ -352,6 +352,8 @@ static void check_put_end(struct mt_check *check, enum mt_result result)
 enum mt_result mt_check_finish(struct mt_check *check)
 {
     enum mt_result result = mt_policy_decide_all(check->processes);
+    struct mt_fold fold;
+    FILE *out;
 
     if (check->json) {
         mt_json_close(&check->writer, ']');
@@ -363,13 +365,15 @@ enum mt_result mt_check_finish(struct mt_check *check)
         mt_json_close(&check->writer, '}');
         return result;
     }
+    out = mt_fold_begin(&fold, check->out, check->columns);
     if (check->verbose || result != MT_RESULT_PASSED || check->policy.update)
-        mt_policy_print(&check->policy, check->out);
+        mt_policy_print(&check->policy, out);
     if (check->unfollowed)
         fputs("  without ptrace: processes were looked at by their exit hooks "
               "and in core\n  files; of children that are not on the traced "
               "heap nothing is known\n",
-              check->out);
-    check_put_end(check, result);
+              out);
+    check_put_end(check, result, out);
+    mt_fold_end(&fold, check->out);
     return result;
 }

@@ -60,6 +60,7 @@ struct traced {
 
 struct follower {
     const struct mt_check_events *events;
+    struct mt_check_end *end;
     struct traced *all;
     size_t n, capacity;
     pid_t program;
@@ -499,6 +500,7 @@ static bool follow_start(struct follower *f, char *const *argv,
         return mt_fail(error, "%s: cannot fork: %s", f->events->command,
                        strerror(errno));
     }
+    f->end->pid = (uint32_t)f->program;
     f->followed = !f->events->no_ptrace &&
                   ptrace(PTRACE_SEIZE, f->program, 0, OPTIONS) == 0;
     /* Processes that outlive the program are waited for, too. */
@@ -529,11 +531,12 @@ bool mt_check_run(char *const *argv, const char *preload,
                   const struct mt_check_events *events,
                   struct mt_check_end *end, struct mt_error *error)
 {
-    struct follower f = {.events = events};
+    struct follower f = {.events = events, .end = end};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t before, signals;
     bool ok;
 
+    *end = (struct mt_check_end){0};
     sigaction(SIGXFSZ, &ignore, &f.file_limit);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);

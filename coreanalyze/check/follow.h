@@ -25,7 +25,7 @@ struct mt_check_events {
 
 /* How it ended. */
 struct mt_check_end {
-    uint32_t pid;  /* of the program */
+    uint32_t pid;  /* of the program; known as soon as it is started */
     int status;    /* of waitpid(2) */
     bool followed; /* else ptrace was refused */
 };

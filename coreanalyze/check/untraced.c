@@ -137,20 +137,13 @@ const char *mt_untraced_sanitizer(pid_t pid)
     return found;
 }
 
-bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
+/* The reason that the file gives. */
+static bool untraced_by_file(const struct mt_elf *elf, const char *sanitizer,
+                             char *text, size_t bytes)
 {
-    struct mt_error error = {0};
-    char path[64], interpreter[256];
-    const char *sanitizer;
-    struct mt_elf *elf;
+    char interpreter[256];
 
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-    elf = mt_elf_open(path, &error);
-    if (elf == NULL)
-        return other_machine(path, text, bytes);
     program_interpreter(elf, interpreter, sizeof interpreter);
-    sanitizer = sanitizer_of(pid, elf);
-    mt_elf_close(elf);
     if (sanitizer)
         snprintf(text, bytes, "it is built with %s, whose allocator serves it",
                  sanitizer);
@@ -161,44 +154,95 @@ bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
     else if (strncmp(mt_base_name(interpreter), "ld-linux", 8) != 0)
         snprintf(text, bytes, "it is a program of another libc (%s)",
                  mt_base_name(interpreter));
-    else if (is_secure(pid))
-        snprintf(text, bytes,
-                 "it runs with more rights than its caller (set-user-ID), "
-                 "which excludes LD_PRELOAD");
     else
         return false;
     return true;
 }
 
-/* --- before the start --- */
-
-static const char *untraced_file(const char *path)
+bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
 {
     struct mt_error error = {0};
-    struct mt_elf *elf = mt_elf_open(path, &error);
-    const char *found = elf ? sanitizer_in_file(elf) : NULL;
+    struct mt_elf *elf;
+    char path[64];
+    bool found;
 
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    elf = mt_elf_open(path, &error);
+    if (elf == NULL)
+        return other_machine(path, text, bytes);
+    found = untraced_by_file(elf, sanitizer_of(pid, elf), text, bytes);
     mt_elf_close(elf);
-    return found;
+    if (found || !is_secure(pid))
+        return found;
+    snprintf(text, bytes,
+             "it runs with more rights than its caller (set-user-ID), "
+             "which excludes LD_PRELOAD");
+    return true;
 }
 
-const char *mt_untraced_program(const char *name)
+void mt_untraced_explain(pid_t pid, struct mt_error *error)
+{
+    char why[200];
+
+    if (error->untraced && mt_untraced_why(pid, why, sizeof why))
+        mt_fail(error, "no trace found: %s", why);
+}
+
+/* --- before the start --- */
+
+/* The program's file, as execvp(3) finds it; "" if there is none. */
+static void program_path(const char *name, char *path, size_t bytes)
 {
     const char *folders = getenv("PATH");
-    char path[4096];
 
-    if (strchr(name, '/'))
-        return untraced_file(name);
+    if (strchr(name, '/')) {
+        snprintf(path, bytes, "%s", name);
+        return;
+    }
     if (folders == NULL)
         folders = "/bin:/usr/bin";
     for (;;) {
         int n = (int)strcspn(folders, ":");
-        if (snprintf(path, sizeof path, "%.*s%s%s", n, folders, n ? "/" : "",
-                     name) < (int)sizeof path &&
+        if (snprintf(path, bytes, "%.*s%s%s", n, folders, n ? "/" : "", name) <
+                (int)bytes &&
             access(path, X_OK) == 0)
-            return untraced_file(path);
+            return;
+        path[0] = '\0';
         if (folders[n] == '\0')
-            return NULL;
+            return;
         folders += n + 1;
     }
+}
+
+const char *mt_untraced_program(const char *name)
+{
+    struct mt_error error = {0};
+    char path[4096];
+    struct mt_elf *elf;
+    const char *found;
+
+    program_path(name, path, sizeof path);
+    elf = mt_elf_open(path, &error);
+    found = elf ? sanitizer_in_file(elf) : NULL;
+    mt_elf_close(elf);
+    return found;
+}
+
+bool mt_untraced_file_why(const char *name, char *text, size_t bytes)
+{
+    struct mt_error error = {0};
+    char path[4096];
+    struct mt_elf *elf;
+    bool found;
+
+    program_path(name, path, sizeof path);
+    /* The dynamic linker has no interpreter, and obeys LD_PRELOAD. */
+    if (strncmp(mt_base_name(path), "ld", 2) == 0)
+        return false;
+    elf = mt_elf_open(path, &error);
+    if (elf == NULL)
+        return other_machine(path, text, bytes);
+    found = untraced_by_file(elf, sanitizer_in_file(elf), text, bytes);
+    mt_elf_close(elf);
+    return found;
 }

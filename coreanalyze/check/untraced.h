@@ -5,13 +5,20 @@
 #ifndef MT_UNTRACED_H
 #define MT_UNTRACED_H
 
-#include <stdbool.h>
+#include "coreanalyze/base/error.h"
+
 #include <stddef.h>
 #include <sys/types.h>
 
 /* A sentence about the program of a process or thread that still has its
  * memory; false if its program does not say why. */
 bool mt_untraced_why(pid_t pid, char *text, size_t bytes);
+/* Puts that sentence into an error that says no more than that a process is not
+ * on the traced heap. */
+void mt_untraced_explain(pid_t pid, struct mt_error *error);
+/* The sentence about a program that is yet to run; it is found as execvp(3)
+ * finds it. */
+bool mt_untraced_file_why(const char *name, char *text, size_t bytes);
 
 /* The sanitizer that such a process runs with, or NULL.  Its shadow memory is
  * terabytes of address space. */

@@ -195,7 +195,7 @@ static bool cmd_refs_search_and_print(struct mt_session *session,
 
     if (ok && !refs.live)
         ok = mt_fail(error,
-                     "refs: 0x%" PRIx64 " is in no live block (see whatis)",
+                     "refs: 0x%" PRIx64 " is not in a live block (see whatis)",
                      a->address);
     if (ok)
         ok = mt_block_printer_begin(&w, target->model, &refs.roots, &names,

@@ -3,6 +3,7 @@
  * cmd_run.c - memtrace run: a program on the traced heap.
  */
 #include "coreanalyze/check/preload_env.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/run_save.h"
@@ -127,7 +128,7 @@ static int cmd_run_run(struct mt_session *session, int argc,
                        const char *const *argv, struct mt_error *error)
 {
     struct arguments a = {.settings.length = 0};
-    char preload[PATH_MAX];
+    char preload[PATH_MAX], why[200];
     char *const *program;
     int status;
 
@@ -148,6 +149,9 @@ static int cmd_run_run(struct mt_session *session, int argc,
     }
     if (a.save)
         return mt_run_save(program, preload, a.save, error);
+    if (mt_untraced_file_why(program[0], why, sizeof why))
+        fprintf(stderr, "memtrace: run: %s is not traced: %s\n", program[0],
+                why);
     execvp(program[0], program);
     mt_fail(error, "run: cannot run %s: %s", program[0], strerror(errno));
     /* The statuses of the shell and env(1). */

@@ -3,6 +3,7 @@
  * cmd_top.c - memtrace top: which stacks grow and allocate now.
  */
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/commands/arguments.h"
 #include "coreanalyze/source/process_name.h"
 #include "coreanalyze/top/top.h"
@@ -186,6 +187,8 @@ static int cmd_top_run(struct mt_session *session, int argc,
         return status;
     }
     ok = cmd_top_start(session, &a, error);
+    if (!ok && a.pids.n == 1)
+        mt_untraced_explain(a.pids.list[0], error);
     free(a.pids.list);
     return ok ? MT_EXIT_OK : MT_EXIT_ERROR;
 }

@@ -44,7 +44,8 @@ static bool parse_at(void *member, const struct mt_args *args,
     at->bytes = 0;
     if (strchr(args->value, '%'))
         return cmd_watch_share(args->value, 100, &at->share) ||
-               mt_fail(error, "--at: '%s' is not a share of 1%% to 100%%",
+               mt_fail(error,
+                       "watch: --at takes 1%% to 100%%, or bytes, not '%s'",
                        args->value);
     return mt_parse_bytes(&at->bytes, args, error);
 }
@@ -53,7 +54,8 @@ static bool parse_grow(void *member, const struct mt_args *args,
                        struct mt_error *error)
 {
     return cmd_watch_share(args->value, 100000, member) ||
-           mt_fail(error, "--grow: '%s' is not a share, as 10%%", args->value);
+           mt_fail(error, "watch: --grow takes a share, such as 10%%, not '%s'",
+                   args->value);
 }
 
 static bool parse_every(void *member, const struct mt_args *args,
@@ -72,7 +74,8 @@ static bool parse_every(void *member, const struct mt_args *args,
             *(uint64_t *)member = (uint64_t)(n * units[i].seconds * 1e9);
             return true;
         }
-    return mt_fail(error, "--every: '%s' is not a time, as 60s or 5m",
+    return mt_fail(error,
+                   "watch: --every takes a time, such as 60s or 5m, not '%s'",
                    args->value);
 }
 

@@ -3,6 +3,7 @@
  * command.c - what commands share: their help, and the target they open.
  */
 #include "coreanalyze/commands/command.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/snapshot/snapshot.h"
 #include "coreanalyze/source/coredump_store.h"
 
@@ -78,7 +79,19 @@ bool mt_target_model(struct mt_session *session, struct mt_target *target,
                                           session->progress, 0};
 
     target->model = mt_snapshot_take(target->source, &options, error);
-    return target->model && mt_target_lives(target, error);
+    if (!target->model)
+        return mt_target_untraced(session, target, error);
+    return mt_target_lives(target, error);
+}
+
+bool mt_target_untraced(const struct mt_session *session,
+                        const struct mt_target *target, struct mt_error *error)
+{
+    const struct mt_process *process = &target->source->process;
+
+    if (!session->target && !process->path)
+        mt_untraced_explain((pid_t)process->pid, error);
+    return false;
 }
 
 /* The captured memory stays. */

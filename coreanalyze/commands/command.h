@@ -90,6 +90,10 @@ bool mt_target_open(struct mt_session *, const char *command, const char *name,
                     struct mt_target *, struct mt_error *);
 bool mt_target_model(struct mt_session *, struct mt_target *,
                      struct mt_error *);
+/* After an error of such: says why a live process is not on the traced heap, if
+ * its program shows that.  Returns false. */
+bool mt_target_untraced(const struct mt_session *, const struct mt_target *,
+                        struct mt_error *);
 /* False with `error` filled if the target has ended before all that is wanted
  * of it was read. */
 bool mt_target_lives(const struct mt_target *, struct mt_error *);

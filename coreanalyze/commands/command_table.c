@@ -3,6 +3,7 @@
  * command_table.c - the table of commands, and how one is run by its name.
  */
 #include "coreanalyze/commands/command.h"
+#include "coreanalyze/base/text.h"
 
 #include <string.h>
 
@@ -40,6 +41,14 @@ const struct mt_command *mt_command_find(const char *name)
     return NULL;
 }
 
+static const struct mt_command *command_near(const char *word)
+{
+    for (size_t i = 0; mt_commands[i]; i++)
+        if (mt_is_near(word, mt_commands[i]->name))
+            return mt_commands[i];
+    return NULL;
+}
+
 int mt_session_run(struct mt_session *session, int argc,
                    const char *const *argv, struct mt_error *error)
 {
@@ -48,7 +57,15 @@ int mt_session_run(struct mt_session *session, int argc,
 
     memset(error, 0, sizeof *error);
     if (command == NULL) {
-        mt_fail(error, "unknown command '%s' (see memtrace --help)", argv[0]);
+        command = command_near(argv[0]);
+        if (command)
+            mt_fail(error,
+                    "unknown command '%s': did you mean %s? (see memtrace "
+                    "--help)",
+                    argv[0], command->name);
+        else
+            mt_fail(error, "unknown command '%s' (see memtrace --help)",
+                    argv[0]);
         return MT_EXIT_ERROR;
     }
     session->ended = 0;

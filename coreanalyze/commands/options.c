@@ -3,6 +3,7 @@
  * options.c - reads command lines by a table, and prints the table as help.
  */
 #include "coreanalyze/commands/options.h"
+#include "coreanalyze/base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -29,6 +30,27 @@ static int find_option(const struct mt_option *options, const char *word,
     return MT_ARG_ERROR;
 }
 
+static void unknown_option(const struct mt_args *args, const char *word,
+                           size_t length, struct mt_error *error)
+{
+    const char *command = args->argv[0], *name = NULL;
+    char text[64];
+
+    snprintf(text, sizeof text, "%.*s", (int)length, word);
+    for (int i = 0; args->options[i].name && !name; i++)
+        if (length > 2 && length < sizeof text &&
+            mt_is_near(text + 2, args->options[i].name + 2))
+            name = args->options[i].name;
+    if (name)
+        mt_fail(error,
+                "%s: unknown option '%s': did you mean %s? (see memtrace %s "
+                "--help)",
+                command, text, name, command);
+    else
+        mt_fail(error, "%s: unknown option '%.*s' (see memtrace %s --help)",
+                command, (int)length, word, command);
+}
+
 static int take_option(struct mt_args *args, const char *word,
                        struct mt_error *error)
 {
@@ -37,8 +59,7 @@ static int take_option(struct mt_args *args, const char *word,
     int index = find_option(args->options, word, length);
 
     if (index < 0) {
-        mt_fail(error, "%s: unknown option '%.*s' (see memtrace %s --help)",
-                args->argv[0], (int)length, word, args->argv[0]);
+        unknown_option(args, word, length, error);
         return MT_ARG_ERROR;
     }
     args->option = &args->options[index];

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/commands/run_save.h"
 #include "coreanalyze/check/follow.h"
+#include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/output.h"
 #include "coreanalyze/save/save.h"
 #include "coreanalyze/snapshot/snapshot.h"
@@ -22,6 +23,7 @@ struct saver {
     bool all;             /* children too */
     bool saved;           /* the program was */
     struct mt_error *why; /* it was not */
+    const struct mt_check_end *end;
 };
 
 static bool run_save_write(const struct saver *saver,
@@ -65,8 +67,8 @@ static void run_save_ended(void *context, const struct mt_exited *end)
     source = mt_exited_open(end, &error);
     ok = source && run_save_write(saver, end, source, &error);
     mt_source_free(source);
-    if (!ok)
-        mt_exited_reaped(end, &error);
+    if (!ok && !mt_exited_reaped(end, &error))
+        mt_untraced_explain(end->reader, &error);
     if (end->program) {
         saver->saved = ok;
         if (!ok)
@@ -80,7 +82,9 @@ static void run_save_lost(void *context, pid_t pid, const char *why)
 {
     const struct saver *saver = context;
 
-    if (saver->all)
+    if ((uint32_t)pid == saver->end->pid)
+        mt_fail(saver->why, "%s", why);
+    else if (saver->all)
         run_save_say(pid, why);
 }
 
@@ -88,14 +92,16 @@ int mt_run_save(char *const *argv, const char *preload, const char *pattern,
                 struct mt_error *error)
 {
     struct mt_error why = {0};
-    struct saver saver = {
-        .pattern = pattern, .all = strstr(pattern, "%p") != NULL, .why = &why};
+    struct mt_check_end end;
+    struct saver saver = {.pattern = pattern,
+                          .all = strstr(pattern, "%p") != NULL,
+                          .why = &why,
+                          .end = &end};
     struct mt_check_events events = {.ended = run_save_ended,
                                      .lost = run_save_lost,
                                      .context = &saver,
                                      .wait_s = WAIT_S,
                                      .command = "run"};
-    struct mt_check_end end;
     char *unfollowed = NULL;
     int status;
 

@@ -154,6 +154,7 @@ bool mt_target_captured(struct mt_session *session, const char *command,
                        "%s: not checked: a mini-core has no memory of the "
                        "program to search",
                        command);
-    return mt_capture_memory(target->source, &options, scan, stop, error) &&
-           mt_target_model(session, target, error);
+    if (!mt_capture_memory(target->source, &options, scan, stop, error))
+        return mt_target_untraced(session, target, error);
+    return mt_target_model(session, target, error);
 }

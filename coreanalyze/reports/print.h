@@ -86,6 +86,9 @@ void mt_json_put_frames(struct mt_json *, const struct mt_report *,
 void mt_json_put_sum(struct mt_json *, const char *key,
                      const struct mt_show_sum *);
 
+/* A text about n things, of mt_put_count_as(). */
+void mt_report_put_count(const struct mt_report *report, const char *text,
+                         uint64_t n);
 /* Prints the notes that all reports share, a line each after `prefix`: what the
  * report does not see, and damage of the trace.  Returns their number. */
 size_t mt_print_notes(const struct mt_report *report, const char *prefix);

@@ -83,7 +83,7 @@ static size_t leaks_put_note(const struct mt_report *report, const char *prefix,
     if (value == 0)
         return 0;
     fputs(prefix, report->out);
-    mt_put_count(report->out, text, value);
+    mt_report_put_count(report, text, value);
     putc('\n', report->out);
     return 1;
 }
@@ -164,25 +164,23 @@ size_t mt_print_leak_notes(const struct mt_report *report,
         "holds look reachable");
     n += leaks_put_note(
         report, prefix, r->missing_bytes,
-        "%s byte{|s} of writable memory {is|are} not in the core "
+        "%b of writable memory {is|are} not in the core "
         "(coredump_filter, shared with a file, or it is cut off): blocks that "
         "only this memory holds look lost");
-    n += leaks_put_note(
-        report, prefix, r->missing_file_bytes,
-        "%s byte{|s} of writable data of modules {is|are} not in the "
-        "core: never written to");
+    n += leaks_put_note(report, prefix, r->missing_file_bytes,
+                        "%b of writable data of modules {is|are} not in the "
+                        "core: never written to");
     n += leaks_put_note(
         report, prefix, leaks->missing_bytes,
-        "%s byte{|s} of roots and blocks could not be read: blocks that only "
+        "%b of roots and blocks could not be read: blocks that only "
         "this memory holds look lost");
     n += leaks_put_note(
         report, prefix, leaks->ignored_blocks,
         "%s block{|s} (and blocks reachable from {it|them}) {was|were} marked "
         "as intentional by the program (memtrace_ignore, __lsan_disable)");
-    n += leaks_put_note(
-        report, prefix, r->ended_stack_bytes,
-        "%s byte{|s} of stacks of threads that have ended {is|are} not "
-        "roots");
+    n += leaks_put_note(report, prefix, r->ended_stack_bytes,
+                        "%b of stacks of threads that have ended {is|are} not "
+                        "roots");
     n += leaks_put_note(
         report, prefix, leaks->idle_blocks,
         "only unused parts of stacks that no thread runs on hold %s block{|s}: "

@@ -162,7 +162,7 @@ static void map_put_note(const struct mt_map_report *r, const char *text,
     if (n == 0)
         return;
     fputs("  note: ", r->report->out);
-    mt_put_count(r->report->out, text, n);
+    mt_report_put_count(r->report, text, n);
     putc('\n', r->report->out);
 }
 
@@ -188,15 +188,15 @@ static void map_put_notes(const struct mt_map_report *r)
               "never used: these are not the kernel's figures\n",
               out);
     map_put_note(r,
-                 "%s byte{|s} of huge pages (hugetlbfs), which the kernel "
+                 "%b of huge pages (hugetlbfs), which the kernel "
                  "does not count as RSS",
                  map->huge_bytes);
     map_put_note(r,
-                 "%s byte{|s} of the page table {is|are} not in the kernel's "
+                 "%b of the page table {is|are} not in the kernel's "
                  "RSS and in no row",
                  map->uncounted);
     map_put_note(r,
-                 "%s byte{|s} of RSS {was|were} not found in the page table: "
+                 "%b of RSS {was|were} not found in the page table: "
                  "the process runs, or the kernel shows no pages",
                  map->unlisted);
     map_put_note(r,

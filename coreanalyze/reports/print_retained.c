@@ -358,15 +358,15 @@ static void retained_print_put_notes(const struct mt_retained_report *report)
               "reaches\n",
               out);
     if (r->missing_bytes)
-        mt_put_count(out,
-                     "  note: %s byte{|s} of roots and blocks could not be "
-                     "read\n",
-                     r->missing_bytes);
+        mt_report_put_count(&all,
+                            "  note: %b of roots and blocks could not be "
+                            "read\n",
+                            r->missing_bytes);
     if (r->roots.coverage.missing_bytes)
-        mt_put_count(out,
-                     "  note: %s byte{|s} of writable memory {is|are} not in "
-                     "the core\n",
-                     r->roots.coverage.missing_bytes);
+        mt_report_put_count(&all,
+                            "  note: %b of writable memory {is|are} not in "
+                            "the core\n",
+                            r->roots.coverage.missing_bytes);
     if (r->roots.coverage.threads_without_registers)
         mt_put_count(out, "  note: %s thread{ has|s have} no registers\n",
                      r->roots.coverage.threads_without_registers);

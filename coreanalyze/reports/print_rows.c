@@ -389,10 +389,8 @@ static void put_escape(const struct mt_report *report, const char *code)
         fprintf(report->out, "\033[%sm", code);
 }
 
-/* A frame in at most `columns`; returns how many it took. */
-static size_t put_short_frame(const struct mt_report *report,
-                              const struct mt_frame *frame, size_t columns,
-                              bool title)
+size_t mt_print_frame(const struct mt_report *report,
+                      const struct mt_frame *frame, size_t columns, bool title)
 {
     char *name = row_frame_name(frame), *where = row_frame_where(report, frame);
     size_t room = columns, place = where ? text_columns(where) : 0, used = 0;
@@ -463,7 +461,7 @@ static void put_short_stack(const struct mt_report *report,
               : columns < prefix + ROW_LEAST_COLUMNS ? ROW_LEAST_COLUMNS
                                                      : columns - prefix + 2;
     title = mt_frame_title(list->frames, list->n);
-    used = put_short_frame(report, &list->frames[title], columns, true);
+    used = mt_print_frame(report, &list->frames[title], columns, true);
     if (title > 0)
         put_callee(report, &list->frames[title - 1], used, columns, indent);
     putc('\n', report->out);
@@ -481,9 +479,9 @@ static void put_short_stack(const struct mt_report *report,
         } else {
             fprintf(report->out, "%*s  %s%s", indent, "", hidden ? mark : "",
                     hidden ? " " : "");
-            put_short_frame(report, frame,
-                            columns - 2 - (hidden ? text_columns(mark) + 1 : 0),
-                            false);
+            mt_print_frame(report, frame,
+                           columns - 2 - (hidden ? text_columns(mark) + 1 : 0),
+                           false);
             putc('\n', report->out);
             shown++;
             named = true;

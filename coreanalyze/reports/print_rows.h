@@ -29,6 +29,11 @@ void mt_put_function_in_line(const struct mt_report *report,
 /* Is the report in its whole form? */
 bool mt_report_is_full(const struct mt_report *report);
 
+/* The name of a frame and its place, for a person, in at most `columns`;
+ * returns how many it took.  `title`: it names a row. */
+size_t mt_print_frame(const struct mt_report *report,
+                      const struct mt_frame *frame, size_t columns, bool title);
+
 /* The number of callers that distinguish each of n rows from the others.  The
  * caller frees it; NULL when out of memory (each row then has a few). */
 unsigned *mt_row_callers(const struct mt_report *report,

@@ -3,6 +3,7 @@
  * report.c - what the printers share.
  */
 #include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/style.h"
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
@@ -90,10 +91,9 @@ static void note_counts(const struct mt_coverage *c,
                         struct note notes[MAX_NOTES])
 {
     const struct note all[] = {
-        {s->missing_bytes,
-         "%s byte{ is|s are} missing from the core: it is cut off"},
+        {s->missing_bytes, "%b {is|are} missing from the core: it is cut off"},
         {s->box_bytes,
-         "%s byte{|s} of the trace did not fit into the black box: blocks and "
+         "%b of the trace did not fit into the black box: blocks and "
          "stacks there are not counted"},
         {s->box_ended,
          "%s fork of the process found no memory: the black box is of that "
@@ -102,13 +102,13 @@ static void note_counts(const struct mt_coverage *c,
          "%s thread{|s} did not stop in time (see --stop-timeout): {it|they} "
          "ran on, or {sleeps|sleep} in the kernel"},
         {s->untouched_bytes,
-         "%s byte{|s} of files and of shared memory {was|were} not searched: "
+         "%b of files and of shared memory {was|were} not searched: "
          "the process has no pages of them"},
         {s->swapped_bytes,
-         "%s byte{|s} in swap {was|were} not searched (see --read-swapped)"},
-        {s->unread_bytes, "%s byte{|s} of memory could not be read"},
+         "%b in swap {was|were} not searched (see --read-swapped)"},
+        {s->unread_bytes, "%b of memory could not be read"},
         {s->bad_notes, "%s note{|s} of the core {makes|make} no sense"},
-        {c->unreadable_bytes, "%s byte{|s} of the trace could not be read"},
+        {c->unreadable_bytes, "%b of the trace could not be read"},
         {c->skipped_sections, "%s section{|s} of the trace {is|are} damaged"},
         {c->skipped_heaps, "%s heap record{ is|s are} damaged"},
         {c->skipped_regions, "%s region record{ is|s are} damaged"},
@@ -153,12 +153,21 @@ static void note_counts(const struct mt_coverage *c,
     memcpy(notes, all, sizeof all);
 }
 
+void mt_report_put_count(const struct mt_report *report, const char *text,
+                         uint64_t n)
+{
+    const struct mt_style *style = report->style;
+
+    mt_put_count_as(report->out, text, n,
+                    !style || style->full || style->bytes);
+}
+
 static size_t report_put_note(const struct mt_report *report,
                               const char *prefix, const char *text,
                               uint64_t value)
 {
     fputs(prefix, report->out);
-    mt_put_count(report->out, text, value);
+    mt_report_put_count(report, text, value);
     putc('\n', report->out);
     return 1;
 }

@@ -248,8 +248,11 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
                 root_missing_memory(source));
     else if (search.unused)
         mt_fail(error, "no trace yet: the process has not allocated anything");
-    else
+    else {
         mt_fail(error, "no trace found: the process does not run on the "
                        "traced heap (start it with `memtrace run`)");
+        if (error)
+            error->untraced = true;
+    }
     return 0;
 }

@@ -5,8 +5,7 @@
  */
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/text.h"
-#include "coreanalyze/names/short_name.h"
-#include "coreanalyze/reports/print.h"
+#include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/top/top_figures.h"
 #include "coreanalyze/top/top_view.h"
 
@@ -159,36 +158,22 @@ struct path_writer {
 
 static void path_put_frame(struct path_writer *w, const struct mt_frame *frame)
 {
-    const struct mt_style *style = &w->view->top->options->style;
-    char *name = frame->function ? mt_short_name(frame->function) : NULL;
-    FILE *out = w->lines->out;
+    struct mt_style style = w->view->top->options->style;
+    struct mt_top_process *p = mt_top_view_process(w->view);
+    const struct mt_report report = {p->model,      &p->show, p->resolver,
+                                     w->lines->out, NULL,     &style};
     char text[MT_TOP_FIGURE];
+    int figure = style.bytes ? 14 : 7;
 
-    w->lines->incomplete |= frame->function && !name;
-
-    if (w->line++ >= w->view->first &&
-        w->line - w->view->first <= w->view->most) {
-        fprintf(out, "%*s  ", style->bytes ? 14 : 7,
-                mt_top_bytes(style, w->path.bytes[w->at], text));
-        if (name)
-            mt_put_text(out, name);
-        else
-            fprintf(out, "0x%" PRIx64, frame->pc);
-        if (frame->inlined)
-            fputs(" (inlined)", out);
-        fputs("  ", out);
-        if (frame->file) {
-            mt_put_text(out, mt_base_name(frame->file));
-            if (frame->line)
-                fprintf(out, ":%u", frame->line);
-        } else if (frame->module) {
-            putc('(', out);
-            mt_put_text(out, mt_base_name(frame->module));
-            putc(')', out);
-        }
-        mt_top_line_end(w->lines, MT_LOOK_PLAIN, MT_TOP_NO_ITEM);
-    }
-    free(name);
+    if (w->line++ < w->view->first || w->line - w->view->first > w->view->most)
+        return;
+    style.full = style.colour = false;
+    fprintf(report.out, "%*s  ", figure,
+            mt_top_bytes(&style, w->path.bytes[w->at], text));
+    mt_print_frame(&report, frame,
+                   style.width ? style.width - (unsigned)figure - 2 : SIZE_MAX,
+                   false);
+    mt_top_line_end(w->lines, MT_LOOK_PLAIN, MT_TOP_NO_ITEM);
 }
 
 static void path_put(struct path_writer *w, struct mt_top_process *p,

@@ -55,8 +55,12 @@ $_memtrace_status is the status of the last one, 0 if it did its work."""
         library()  # says what is wrong with it
         words = argument.split()
         if words:
-            raise gdb.GdbError("memtrace: unknown command '%s' "
-                               "(see help memtrace)" % words[0])
+            import difflib  # pylint: disable=import-outside-toplevel
+            near = difflib.get_close_matches(words[0], VERBS, 1)
+            raise gdb.GdbError("memtrace: unknown command '%s'%s "
+                               "(see help memtrace)" % (
+                                   words[0], ": did you mean %s?" % near[0]
+                                   if near else ""))
         gdb.execute("help memtrace", from_tty)
 
 
