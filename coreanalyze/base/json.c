@@ -6,25 +6,35 @@
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define JSON_MAX_EXACT (UINT64_C(1) << 53) /* integers of a double */
+
+/* A stream has one writer here, so that nothing is locked. */
+static void json_put(struct mt_json *json, const char *text, size_t bytes)
+{
+    fwrite_unlocked(text, 1, bytes, json->out);
+}
 
 /* Items of the two outer levels have a line of their own. */
 static void json_begin(struct mt_json *json, const char *key)
 {
     if (json->more)
-        putc(',', json->out);
+        putc_unlocked(',', json->out);
     if (json->depth > 0 && json->depth <= 2)
-        fprintf(json->out, "\n%*s", (int)json->depth, "");
-    if (key)
-        fprintf(json->out, "\"%s\":", key);
+        json_put(json, "\n  ", 1 + json->depth);
+    if (key) {
+        putc_unlocked('"', json->out);
+        json_put(json, key, strlen(key));
+        json_put(json, "\":", 2);
+    }
     json->more = true;
 }
 
 void mt_json_open(struct mt_json *json, const char *key, char bracket)
 {
     json_begin(json, key);
-    putc(bracket, json->out);
+    putc_unlocked(bracket, json->out);
     json->depth++;
     json->more = false;
 }
@@ -32,61 +42,110 @@ void mt_json_open(struct mt_json *json, const char *key, char bracket)
 void mt_json_close(struct mt_json *json, char bracket)
 {
     json->depth--;
-    putc(bracket, json->out);
+    putc_unlocked(bracket, json->out);
     json->more = true;
     if (json->depth == 0)
-        putc('\n', json->out);
+        putc_unlocked('\n', json->out);
+}
+
+void mt_json_raw(struct mt_json *json, const char *text, size_t bytes)
+{
+    json_begin(json, NULL);
+    json_put(json, text, bytes);
+}
+
+/* The digits end before `end`; returns where they begin. */
+static char *json_decimal(char *end, uint64_t value)
+{
+    do
+        *--end = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    return end;
 }
 
 void mt_json_u64(struct mt_json *json, const char *key, uint64_t value)
 {
-    const char *quote = json->exact && value > JSON_MAX_EXACT ? "\"" : "";
+    bool quoted = json->exact && value > JSON_MAX_EXACT;
+    char text[24], *end = text + sizeof text - 1;
+    char *at = json_decimal(end, value);
 
     json_begin(json, key);
-    fprintf(json->out, "%s%" PRIu64 "%s", quote, value, quote);
+    if (quoted) {
+        *--at = '"';
+        *end++ = '"';
+    }
+    json_put(json, at, (size_t)(end - at));
 }
 
 void mt_json_i64(struct mt_json *json, const char *key, int64_t value)
 {
+    char text[24], *end = text + sizeof text;
+    char *at =
+        json_decimal(end, value < 0 ? -(uint64_t)value : (uint64_t)value);
+
     json_begin(json, key);
-    fprintf(json->out, "%" PRId64, value);
+    if (value < 0)
+        *--at = '-';
+    json_put(json, at, (size_t)(end - at));
 }
+
+static const char json_digits[] = "0123456789abcdef";
 
 void mt_json_address(struct mt_json *json, const char *key, uint64_t value)
 {
+    char text[24], *end = text + sizeof text, *at = end;
+
+    *--at = '"';
+    do
+        *--at = json_digits[value & 15];
+    while ((value >>= 4) != 0);
+    *--at = 'x';
+    *--at = '0';
+    *--at = '"';
     json_begin(json, key);
-    fprintf(json->out, "\"0x%" PRIx64 "\"", value);
+    json_put(json, at, (size_t)(end - at));
 }
 
 void mt_json_bytes(struct mt_json *json, const char *key, const uint8_t *data,
                    size_t bytes)
 {
     json_begin(json, key);
-    putc('"', json->out);
-    for (size_t i = 0; i < bytes; i++)
-        fprintf(json->out, "%02x", data[i]);
-    putc('"', json->out);
+    putc_unlocked('"', json->out);
+    for (size_t i = 0; i < bytes; i++) {
+        putc_unlocked(json_digits[data[i] >> 4], json->out);
+        putc_unlocked(json_digits[data[i] & 15], json->out);
+    }
+    putc_unlocked('"', json->out);
 }
 
 /* In integers: printf of a double would follow the locale. */
 void mt_json_seconds(struct mt_json *json, const char *key, double value)
 {
     int64_t ms = (int64_t)(value * 1000 + 0.5);
+    char text[24], *end = text + sizeof text, *at = end;
 
     json_begin(json, key);
-    fprintf(json->out, "%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
+    if (ms < 0) {
+        fprintf(json->out, "%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++, ms /= 10)
+        *--at = (char)('0' + ms % 10);
+    *--at = '.';
+    at = json_decimal(at, (uint64_t)ms);
+    json_put(json, at, (size_t)(end - at));
 }
 
 void mt_json_bool(struct mt_json *json, const char *key, bool value)
 {
     json_begin(json, key);
-    fputs(value ? "true" : "false", json->out);
+    json_put(json, value ? "true" : "false", value ? 4 : 5);
 }
 
 void mt_json_null(struct mt_json *json, const char *key)
 {
     json_begin(json, key);
-    fputs("null", json->out);
+    json_put(json, "null", 4);
 }
 
 static void put_character(FILE *out, const char *text, size_t n)
@@ -101,6 +160,17 @@ static void put_character(FILE *out, const char *text, size_t n)
         fwrite(text, 1, n, out);
 }
 
+/* How many of the next bytes stand for themselves. */
+static size_t json_plain(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' &&
+           text[n] != '\\')
+        n++;
+    return n;
+}
+
 void mt_json_string(struct mt_json *json, const char *key, const char *value)
 {
     if (value == NULL) {
@@ -108,11 +178,17 @@ void mt_json_string(struct mt_json *json, const char *key, const char *value)
         return;
     }
     json_begin(json, key);
-    putc('"', json->out);
+    putc_unlocked('"', json->out);
     while (*value) {
-        size_t n = mt_utf8_length(value);
-        put_character(json->out, value, n);
-        value += n ? n : 1;
+        size_t n = json_plain(value);
+
+        json_put(json, value, n);
+        value += n;
+        if (n == 0) {
+            n = mt_utf8_length(value);
+            put_character(json->out, value, n);
+            value += n ? n : 1;
+        }
     }
-    putc('"', json->out);
+    putc_unlocked('"', json->out);
 }

@@ -30,6 +30,8 @@ void mt_json_bytes(struct mt_json *, const char *key, const uint8_t *,
 void mt_json_seconds(struct mt_json *, const char *key, double value);
 void mt_json_bool(struct mt_json *, const char *key, bool value);
 void mt_json_null(struct mt_json *, const char *key);
+/* An item that is JSON already. */
+void mt_json_raw(struct mt_json *, const char *text, size_t bytes);
 /* Any bytes: what is not UTF-8 becomes U+FFFD.  NULL gives null. */
 void mt_json_string(struct mt_json *, const char *key, const char *value);
 

@@ -26,6 +26,16 @@ struct entry {
     bool exact, brief, signal_frame;
 };
 
+#define MEMO_SLOTS 2048u
+
+/* The answer for a program counter that was asked for last, of each hash. */
+struct resolve_memo {
+    uint64_t pc;
+    uint32_t modules;
+    bool exact, brief;
+    uint32_t entry; /* index + 1 */
+};
+
 struct mt_resolver {
     const struct mt_model *model; /* or NULL */
     struct mt_source *source;
@@ -34,6 +44,7 @@ struct mt_resolver {
     struct entry *entries;
     size_t n_entries, capacity;
     struct mt_table by_pc; /* of entries */
+    struct resolve_memo memo[MEMO_SLOTS];
     /* Modules as they were asked about: those of a model go with it. */
     struct mt_module **modules;
     size_t n_modules, modules_capacity;
@@ -112,6 +123,7 @@ void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
 {
     resolver->model = model;
     resolver->running_of = NULL;
+    memset(resolver->memo, 0, sizeof resolver->memo);
 }
 
 void mt_resolver_free(struct mt_resolver *resolver)
@@ -369,14 +381,33 @@ static const struct entry *resolve_add(struct mt_resolver *resolver,
     return &resolver->entries[resolver->n_entries++];
 }
 
+static struct resolve_memo *resolve_memo_of(struct mt_resolver *resolver,
+                                            const struct mt_pc *at)
+{
+    uint64_t hash = at->pc * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &resolver->memo[(hash >> 32) % MEMO_SLOTS];
+}
+
+static struct mt_resolved resolve_answer(const struct entry *entry)
+{
+    return (struct mt_resolved){entry->frames, entry->n, entry->signal_frame};
+}
+
 static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
                                      const struct mt_pc *at, bool brief)
 {
+    struct resolve_memo *memo = resolve_memo_of(resolver, at);
     uint64_t pc = at->exact ? at->pc : at->pc - 1;
-    const struct mt_module *module =
-        resolver->model ? mt_model_module(resolver->model, pc, at->modules)
-                        : mt_source_module(resolver->source, pc);
-    const struct mt_module *kept = resolve_keep(resolver, module);
+    const struct mt_module *module, *kept;
+    const struct entry *entry;
+
+    if (memo->entry && memo->pc == at->pc && memo->modules == at->modules &&
+        memo->exact == at->exact && memo->brief == brief)
+        return resolve_answer(&resolver->entries[memo->entry - 1]);
+    module = resolver->model ? mt_model_module(resolver->model, pc, at->modules)
+                             : mt_source_module(resolver->source, pc);
+    kept = resolve_keep(resolver, module);
     const struct entry key = {.pc = at->pc,
                               .module = kept, /* NULL: out of memory, too */
                               .exact = at->exact,
@@ -384,12 +415,16 @@ static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
                                        mt_module_is_library(kept->path)};
     size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
                              resolver->entries, &key);
-    const struct entry *entry =
-        i != MT_TABLE_NONE ? &resolver->entries[i] : resolve_add(resolver, key);
 
-    if (entry)
-        return (struct mt_resolved){entry->frames, entry->n,
-                                    entry->signal_frame};
+    entry =
+        i != MT_TABLE_NONE ? &resolver->entries[i] : resolve_add(resolver, key);
+    if (entry) {
+        size_t index = (size_t)(entry - resolver->entries);
+        if (index < UINT32_MAX)
+            *memo = (struct resolve_memo){at->pc, at->modules, at->exact, brief,
+                                          (uint32_t)index + 1};
+        return resolve_answer(entry);
+    }
     resolver->no_memory = true;
     resolve_describe(key.module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 coreanalyze_libread_la_SOURCES += \
 	%D%/folded_paths.c %D%/folded_paths.h \
+	%D%/frame_texts.c %D%/frame_texts.h \
 	%D%/print.h %D%/print_block.c %D%/print_block.h %D%/print_diff.c \
 	%D%/print_diff.h %D%/print_folded.c %D%/print_info.c \
 	%D%/print_map.c %D%/print_map.h %D%/print_json.c %D%/print_json2.c \

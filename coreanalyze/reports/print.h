@@ -80,9 +80,10 @@ void mt_json_put_untraced(struct mt_json *, const struct mt_report *);
 void mt_json_put_pages(struct mt_json *, const struct mt_report *);
 /* The member "time": what --since and --older let through, in seconds ago. */
 void mt_json_put_time(struct mt_json *, const struct mt_report *);
-/* The member "frames" of a row. */
+/* The member "frames" of a row; `texts` of frame_texts.h may be NULL. */
+struct mt_frame_texts;
 void mt_json_put_frames(struct mt_json *, const struct mt_report *,
-                        const struct mt_show_row *);
+                        const struct mt_show_row *, struct mt_frame_texts *);
 void mt_json_put_sum(struct mt_json *, const char *key,
                      const struct mt_show_sum *);
 
@@ -105,8 +106,12 @@ void mt_report_frames(const struct mt_report *report,
                       const struct mt_show_row *row,
                       void (*visit)(void *context, const struct mt_frame *),
                       void *context);
-/* The same, those of libraries of the system by their function alone (see
- * mt_resolve_brief). */
+/* The same by program counter: its inlined calls are one visit. */
+void mt_report_resolved(
+    const struct mt_report *report, const struct mt_show_row *row,
+    void (*visit)(void *context, const struct mt_resolved *), void *context);
+/* As mt_report_frames(), those of libraries of the system by their function
+ * alone (see mt_resolve_brief). */
 void mt_report_brief_frames(
     const struct mt_report *report, const struct mt_show_row *row,
     void (*visit)(void *context, const struct mt_frame *), void *context);

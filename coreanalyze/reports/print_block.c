@@ -141,5 +141,5 @@ void mt_json_put_block(struct mt_json *json, const struct mt_block_printer *w,
     mt_json_bool(json, "traced", block->stack >= MT_ID_FIRST);
     mt_json_seconds(json, "age_s",
                     (double)mt_model_age_ns(model, block->epoch) / 1e9);
-    mt_json_put_frames(json, &report, &row);
+    mt_json_put_frames(json, &report, &row, NULL);
 }

@@ -3,6 +3,7 @@
  * print_diff.c - what grew, as a table, as JSON and as folded stacks.
  */
 #include "coreanalyze/reports/print_diff.h"
+#include "coreanalyze/reports/frame_texts.h"
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/reports/print_rows.h"
@@ -334,7 +335,8 @@ static void put_json_sums(struct mt_json *json, const struct mt_show_sum sum[2])
 
 static void put_json_row(struct mt_json *json,
                          const struct mt_diff_report *report,
-                         const struct mt_diff_row *row)
+                         const struct mt_diff_row *row,
+                         struct mt_frame_texts *texts)
 {
     const struct mt_report *side = &report->side[side_of(row)];
     const struct mt_show_row *shown = row->row[side_of(row)];
@@ -351,7 +353,7 @@ static void put_json_row(struct mt_json *json,
     else
         mt_json_null(json, "sample");
     mt_json_bool(json, "overflow", shown->stack == MT_ID_OVERFLOW);
-    mt_json_put_frames(json, side, shown);
+    mt_json_put_frames(json, side, shown, texts);
     mt_json_close(json, '}');
 }
 
@@ -375,6 +377,7 @@ void mt_print_diff_json(const struct mt_diff_report *report)
     const struct mt_diff *diff = report->diff;
     struct mt_json json = {.out = report->out};
     struct note_context context = {report->out, &json};
+    struct mt_frame_texts *texts = mt_frame_texts_new();
 
     mt_json_open(&json, NULL, '{');
     mt_json_u64(&json, "version", 1);
@@ -385,8 +388,9 @@ void mt_print_diff_json(const struct mt_diff_report *report)
     mt_json_close(&json, '}');
     mt_json_open(&json, "stacks", '[');
     for (size_t i = 0; i < diff->n_rows; i++)
-        put_json_row(&json, report, &diff->rows[i]);
+        put_json_row(&json, report, &diff->rows[i], texts);
     mt_json_close(&json, ']');
+    mt_frame_texts_free(texts);
     mt_json_open(&json, "rebuilt", '[');
     if (!one_target(report))
         mt_diff_rebuilt(diff->model, put_rebuilt, &context);

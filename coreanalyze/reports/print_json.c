@@ -5,6 +5,7 @@
  * alone: a process and its core give the same.
  */
 #include "coreanalyze/base/json.h"
+#include "coreanalyze/reports/frame_texts.h"
 #include "coreanalyze/reports/print.h"
 
 #include <string.h>
@@ -165,31 +166,26 @@ static void json_put_pages(struct mt_json *json, const struct mt_report *report,
     mt_json_close(json, '}');
 }
 
-static void json_put_frame(void *context, const struct mt_frame *frame)
-{
-    struct mt_json *json = context;
+struct json_frames {
+    struct mt_json *json;
+    struct mt_frame_texts *texts;
+};
 
-    mt_json_open(json, NULL, '{');
-    mt_json_address(json, "pc", frame->pc);
-    mt_json_string(json, "module", frame->module);
-    mt_json_address(json, "module_offset", frame->module_offset);
-    if (frame->build_id_bytes)
-        mt_json_bytes(json, "build_id", frame->build_id, frame->build_id_bytes);
-    else
-        mt_json_null(json, "build_id");
-    mt_json_string(json, "function", frame->function);
-    mt_json_u64(json, "offset", frame->offset);
-    mt_json_string(json, "file", frame->file);
-    mt_json_u64(json, "line", frame->line);
-    mt_json_bool(json, "inlined", frame->inlined);
-    mt_json_close(json, '}');
+static void json_put_resolved(void *context, const struct mt_resolved *found)
+{
+    const struct json_frames *to = context;
+
+    mt_json_put_resolved(to->json, to->texts, found);
 }
 
 void mt_json_put_frames(struct mt_json *json, const struct mt_report *report,
-                        const struct mt_show_row *row)
+                        const struct mt_show_row *row,
+                        struct mt_frame_texts *texts)
 {
+    struct json_frames to = {json, texts};
+
     mt_json_open(json, "frames", '[');
-    mt_report_frames(report, row, json_put_frame, json);
+    mt_report_resolved(report, row, json_put_resolved, &to);
     mt_json_close(json, ']');
 }
 
@@ -205,7 +201,8 @@ static void json_put_age(struct mt_json *json, const char *key,
 }
 
 static void json_put_row(struct mt_json *json, const struct mt_report *report,
-                         const struct mt_show_row *row)
+                         const struct mt_show_row *row,
+                         struct mt_frame_texts *texts)
 {
     const struct mt_model *model = report->model;
     const struct mt_stack *stack = &model->stacks[row->stack];
@@ -228,7 +225,7 @@ static void json_put_row(struct mt_json *json, const struct mt_report *report,
     mt_json_bool(json, "incomplete", stack->incomplete);
     mt_json_bool(json, "coarse", stack->coarse);
     mt_json_bool(json, "frame_pointer", stack->frame_pointer);
-    mt_json_put_frames(json, report, row);
+    mt_json_put_frames(json, report, row, texts);
     if (report->kinds) {
         mt_json_string(json, "kind", report->kinds[row->kind]);
         mt_json_u64(json, "indirect_bytes", row->indirect_bytes);
@@ -306,11 +303,13 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
 void mt_json_put_stacks(struct mt_json *json, const struct mt_report *report)
 {
     const struct mt_show *show = report->show;
+    struct mt_frame_texts *texts = mt_frame_texts_new();
 
     mt_json_open(json, "stacks", '[');
     for (size_t i = 0; i < show->n_rows; i++)
-        json_put_row(json, report, &show->rows[i]);
+        json_put_row(json, report, &show->rows[i], texts);
     mt_json_close(json, ']');
+    mt_frame_texts_free(texts);
 }
 
 void mt_json_put_time(struct mt_json *json, const struct mt_report *report)

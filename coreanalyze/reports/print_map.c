@@ -322,7 +322,7 @@ static void map_json_row(struct mt_json *json, const struct mt_map_report *r,
         mt_json_u64(json, "tid", row->tid);
     if (row->stack) {
         struct mt_show_row shown = {.stack = row->stack, .depth = UINT32_MAX};
-        mt_json_put_frames(json, map_names(r, pair), &shown);
+        mt_json_put_frames(json, map_names(r, pair), &shown, NULL);
     }
     mt_json_close(json, '}');
 }

@@ -446,7 +446,7 @@ static void put_json_stacks(struct mt_json *json,
         mt_json_u64(json, "count", s->own.count);
         mt_json_address(json, "sample", s->sample);
         mt_json_bool(json, "traced", s->stack >= MT_ID_FIRST);
-        mt_json_put_frames(json, &frames, &row);
+        mt_json_put_frames(json, &frames, &row, NULL);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');

@@ -42,11 +42,11 @@ void mt_report_pages(const struct mt_report *report, uint32_t heap,
 
 typedef struct mt_resolved report_resolve(struct mt_resolver *,
                                           const struct mt_pc *);
+typedef void report_visit(void *context, const struct mt_resolved *);
 
 static void report_walk(const struct mt_report *report,
                         const struct mt_show_row *row, report_resolve *resolve,
-                        void (*visit)(void *context, const struct mt_frame *),
-                        void *context)
+                        report_visit *visit, void *context)
 {
     struct mt_model *model = report->model;
     uint64_t pcs[MT_MAX_FRAMES];
@@ -59,9 +59,28 @@ static void report_walk(const struct mt_report *report,
         struct mt_pc at = {pcs[i], model->stacks[row->stack].modules,
                            found.signal_frame};
         found = resolve(report->resolver, &at);
-        for (size_t j = 0; j < found.n; j++)
-            visit(context, &found.frames[j]);
+        visit(context, &found);
     }
+}
+
+void mt_report_resolved(const struct mt_report *report,
+                        const struct mt_show_row *row, report_visit *visit,
+                        void *context)
+{
+    report_walk(report, row, mt_resolve, visit, context);
+}
+
+struct report_each {
+    void (*visit)(void *context, const struct mt_frame *);
+    void *context;
+};
+
+static void report_visit_each(void *context, const struct mt_resolved *found)
+{
+    const struct report_each *each = context;
+
+    for (size_t i = 0; i < found->n; i++)
+        each->visit(each->context, &found->frames[i]);
 }
 
 void mt_report_frames(const struct mt_report *report,
@@ -69,14 +88,18 @@ void mt_report_frames(const struct mt_report *report,
                       void (*visit)(void *context, const struct mt_frame *),
                       void *context)
 {
-    report_walk(report, row, mt_resolve, visit, context);
+    struct report_each each = {visit, context};
+
+    report_walk(report, row, mt_resolve, report_visit_each, &each);
 }
 
 void mt_report_brief_frames(
     const struct mt_report *report, const struct mt_show_row *row,
     void (*visit)(void *context, const struct mt_frame *), void *context)
 {
-    report_walk(report, row, mt_resolve_brief, visit, context);
+    struct report_each each = {visit, context};
+
+    report_walk(report, row, mt_resolve_brief, report_visit_each, &each);
 }
 
 #define MAX_NOTES 40u
