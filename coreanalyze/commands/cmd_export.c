@@ -93,18 +93,22 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
                          const struct mt_profile_side sides[2],
                          struct mt_error *error)
 {
-    struct mt_export export = {
-        .now = {sides[1].profile.model ? &sides[1].profile : NULL,
-                &sides[1].report},
-        .out = mt_session_file(session),
-        .no_peak = a->no_peak,
-    };
+    struct mt_export export = {.out = mt_session_file(session),
+                               .no_peak = a->no_peak};
+    struct mt_profile_options made[2];
     struct mt_output output;
     bool ok;
 
-    if (sides[0].target.model)
-        export.old =
-            (struct mt_export_side){&sides[0].profile, &sides[0].report};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct mt_profile_side *side = &sides[i];
+        if (!side->target.model)
+            continue;
+        made[i] = mt_rows_profiled(&side->rows, &side->report,
+                                   format->parts | MT_PROFILE_UNTRACED);
+        *(i ? &export.now : &export.old) =
+            (struct mt_export_side){side->profile.model ? &side->profile : NULL,
+                                    &side->report, &made[i]};
+    }
     if (strcmp(a->output, "-") == 0)
         return export_put(a, format, &sides[1], &export, error);
     if (!mt_output_open(&output, a->output, 0666, error))
@@ -163,12 +167,13 @@ static int cmd_export_run(struct mt_session *session, int argc,
             ok = mt_side_read(
                 &sides[i], "export", names[i], &a.show, &a.rows, &a.common,
                 sides[i].leaks_options ? !a.no_stop : a.stop, error);
-    if (ok && format->by_rows && !names[0])
-        ok = mt_side_report(&sides[1], &a.common, error);
-    else
-        for (unsigned i = 0; ok && i < 2; i++)
-            if (i == 1 || names[0])
-                ok = mt_side_profile(&sides[i], &a.common, true, error);
+    for (unsigned i = 0; ok && i < 2; i++)
+        if (i == 1 || names[0])
+            ok = !format->parts || (format->by_rows && !names[0])
+                     ? mt_side_report(&sides[i], &a.common, error)
+                     : mt_side_profile(&sides[i], &a.common,
+                                       format->parts | MT_PROFILE_UNTRACED,
+                                       error);
     ok = ok && export_write(session, &a, format, sides, error);
     for (unsigned i = 0; i < 2; i++)
         ok = mt_side_close(&sides[i], ok, error);

@@ -257,7 +257,8 @@ static int cmd_report_run(struct mt_session *session, int argc,
                               i == 1 && !a.no_stop && !a.no_leaks, error);
     for (unsigned i = 0; ok && i < 2; i++)
         if (i == 1 || names[0])
-            ok = mt_side_profile(&sides[i], &a.common, false, error);
+            ok = mt_side_profile(&sides[i], &a.common,
+                                 MT_PROFILE_PATHS | MT_PROFILE_SAMPLES, error);
     ok = ok && report_write_file(session, sides, &a, names, error);
     for (unsigned i = 0; i < 2; i++)
         ok = mt_side_close(&sides[i], ok, error);

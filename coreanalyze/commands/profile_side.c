@@ -93,11 +93,11 @@ bool mt_side_report(struct mt_profile_side *side,
 }
 
 bool mt_side_profile(struct mt_profile_side *side,
-                     const struct mt_arguments *common, bool untraced,
+                     const struct mt_arguments *common, unsigned parts,
                      struct mt_error *error)
 {
     return mt_side_report(side, common, error) &&
-           mt_rows_profile(&side->rows, &side->report, untraced, &side->profile,
+           mt_rows_profile(&side->rows, &side->report, parts, &side->profile,
                            error);
 }
 

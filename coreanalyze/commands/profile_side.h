@@ -38,9 +38,9 @@ bool mt_side_read(struct mt_profile_side *side, const char *command,
 /* The report, with names and filtered rows; no profile. */
 bool mt_side_report(struct mt_profile_side *side,
                     const struct mt_arguments *common, struct mt_error *error);
-/* The same, and makes the profile. */
+/* The same, and makes the profile; `parts` as of mt_rows_profiled(). */
 bool mt_side_profile(struct mt_profile_side *side,
-                     const struct mt_arguments *common, bool untraced,
+                     const struct mt_arguments *common, unsigned parts,
                      struct mt_error *error);
 /* False with `error` filled if `ok` is false, or names are missing. */
 bool mt_side_close(struct mt_profile_side *side, bool ok,

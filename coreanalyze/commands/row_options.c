@@ -64,19 +64,32 @@ void mt_rows_end(struct mt_rows *rows)
     rows->filter = NULL;
 }
 
-bool mt_rows_profile(const struct mt_rows *rows, const struct mt_report *report,
-                     bool untraced, struct mt_profile *profile,
-                     struct mt_error *error)
+#define ROWS_PARTS (MT_PROFILE_PATHS | MT_PROFILE_SAMPLES)
+
+struct mt_profile_options mt_rows_profiled(const struct mt_rows *rows,
+                                           const struct mt_report *report,
+                                           unsigned parts)
 {
     bool cut =
         rows->arguments->by == MT_BY_STACK && (rows->top || rows->min_bytes);
     const struct mt_profile_options options = {
+        .parts = rows->filter || report->show->options->classify
+                     ? parts & ~(unsigned)MT_PROFILE_UNTRACED
+                     : parts,
         .lifetime = !cut && !mt_profile_is_partial(report->show) &&
                     (rows->all_kinds || !report->show->options->classify),
-        .untraced =
-            untraced && !rows->filter && !report->show->options->classify,
         .filter = rows->filter,
     };
+
+    return options;
+}
+
+bool mt_rows_profile(const struct mt_rows *rows, const struct mt_report *report,
+                     unsigned parts, struct mt_profile *profile,
+                     struct mt_error *error)
+{
+    const struct mt_profile_options options =
+        mt_rows_profiled(rows, report, parts);
 
     return mt_profile_build(report->model, report->show, report->resolver,
                             &options, profile, error);
@@ -131,7 +144,7 @@ bool mt_rows_json2(const struct mt_rows *rows, const struct mt_report *report,
     struct mt_groups groups = {0};
     struct rows_more m = {grouped ? &groups : NULL, false, more, context};
     bool ok =
-        mt_rows_profile(rows, report, false, &profile, error) &&
+        mt_rows_profile(rows, report, ROWS_PARTS, &profile, error) &&
         (!grouped || rows_groups(rows, &profile, NULL, false, &groups, error));
 
     if (ok)
@@ -147,7 +160,7 @@ bool mt_rows_print_groups(const struct mt_rows *rows,
 {
     struct mt_profile profile;
     struct mt_groups groups = {0};
-    bool ok = mt_rows_profile(rows, report, false, &profile, error) &&
+    bool ok = mt_rows_profile(rows, report, ROWS_PARTS, &profile, error) &&
               rows_groups(rows, &profile, NULL, !mt_report_is_full(report),
                           &groups, error);
 
@@ -166,9 +179,9 @@ bool mt_rows_diff(struct mt_rows rows[2], const struct mt_diff_report *report,
     struct mt_groups groups = {0};
     struct rows_more m = {grouped ? &groups : NULL, true, NULL, NULL};
     bool ok =
-        mt_rows_profile(&rows[0], &report->side[0], false, &profiles[0],
+        mt_rows_profile(&rows[0], &report->side[0], ROWS_PARTS, &profiles[0],
                         error) &&
-        mt_rows_profile(&rows[1], &report->side[1], false, &profiles[1],
+        mt_rows_profile(&rows[1], &report->side[1], ROWS_PARTS, &profiles[1],
                         error) &&
         (!grouped || rows_groups(&rows[1], &profiles[1], &profiles[0],
                                  !json && !mt_report_is_full(&report->side[1]),

@@ -55,9 +55,14 @@ void mt_rows_filter(struct mt_rows *rows, const struct mt_report *report,
                     struct mt_show *show);
 void mt_rows_end(struct mt_rows *rows);
 
-/* The profile of a filtered show: with lifetimes where they compare. */
+/* What a profile of a filtered show is to have: lifetimes where they compare,
+ * and blocks without a stack only where nothing is filtered. */
+struct mt_profile_options mt_rows_profiled(const struct mt_rows *rows,
+                                           const struct mt_report *report,
+                                           unsigned parts);
+/* Makes it. */
 bool mt_rows_profile(const struct mt_rows *rows, const struct mt_report *report,
-                     bool untraced, struct mt_profile *profile,
+                     unsigned parts, struct mt_profile *profile,
                      struct mt_error *error);
 /* JSON version 2 with groups, if these are wanted; `more` and `context` as of
  * mt_print_json2(). */

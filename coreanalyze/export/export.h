@@ -14,13 +14,14 @@
 
 /* A profile and the report that it was made for. */
 struct mt_export_side {
-    const struct mt_profile *profile; /* or NULL: the format is by rows */
-    const struct mt_report *report;
+    const struct mt_profile *profile; /* or NULL: the format makes its own */
+    const struct mt_report *report;   /* NULL: there is no such side */
+    const struct mt_profile_options *options; /* for that */
 };
 
 struct mt_export {
     struct mt_export_side now;
-    struct mt_export_side old; /* of a comparison; its profile is else NULL */
+    struct mt_export_side old; /* of a comparison */
     FILE *out;
     bool no_peak; /* pprof: the four types that Go's heap profiles have */
     /* Who holds what, and how to name holders; of formats that search. */
@@ -35,6 +36,9 @@ struct mt_export_format {
     bool compares;      /* may have an old side */
     bool searches;      /* needs to know who holds what */
     bool by_rows;       /* of one target, it is written without a profile */
+    /* Of the profile that it is written from, besides blocks without a stack;
+     * 0: samples are written as they come. */
+    unsigned parts;
     bool (*write)(const struct mt_export *export, struct mt_error *error);
 };
 /* All formats; the last one has no name. */

@@ -3,6 +3,8 @@
  * export_callgrind.c - Callgrind's format: what each line allocated itself, and
  * what it had others allocate.
  */
+#include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/table.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/export/export.h"
 
@@ -39,41 +41,83 @@ static bool callgrind_is_some(const struct mt_measures *is)
     return false;
 }
 
-static size_t callgrind_collect(const struct mt_profile *p,
-                                struct callgrind_cost *costs)
-{
-    size_t n = 0;
+struct callgrind_costs {
+    struct callgrind_cost *items;
+    size_t n, capacity;
+    struct mt_table table;
+};
 
-    for (uint32_t i = 1; i < p->n_nodes; i++) {
-        const struct mt_profile_node *node = &p->nodes[i];
-        const struct mt_profile_frame *frame = &p->frames[node->frame];
-        const struct mt_profile_frame *caller;
-        if (callgrind_is_some(&node->self))
-            costs[n++] = (struct callgrind_cost){
-                frame->function, frame->line, MT_PROFILE_NONE, 0, node->self};
-        if (node->parent == 0 || !callgrind_is_some(&node->total))
-            continue;
-        caller = &p->frames[p->nodes[node->parent].frame];
-        costs[n++] =
-            (struct callgrind_cost){caller->function, caller->line,
-                                    frame->function, frame->line, node->total};
-    }
-    return n;
+static bool callgrind_match(const void *items, size_t item, const void *key)
+{
+    const struct callgrind_cost *costs = items;
+
+    return callgrind_by_place(&costs[item], key) == 0;
 }
 
-static size_t callgrind_merge(struct callgrind_cost *costs, size_t n)
+/* Adds to the cost of a place. */
+static bool callgrind_add(struct callgrind_costs *costs,
+                          const struct callgrind_cost *place,
+                          const struct mt_measures *is)
 {
-    size_t kept = 0;
+    uint64_t hash = ((uint64_t)place->function << 32 ^ place->callee) *
+                        UINT64_C(0x9e3779b97f4a7c15) ^
+                    ((uint64_t)place->line << 32 ^ place->callee_line);
+    size_t i = mt_table_find(&costs->table, hash, callgrind_match, costs->items,
+                             place);
 
-    qsort(costs, n, sizeof *costs, callgrind_by_place);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0 && callgrind_by_place(&costs[kept - 1], &costs[i]) == 0)
-            for (unsigned m = 0; m < CALLGRIND_MEASURES; m++)
-                costs[kept - 1].is.of[m] += costs[i].is.of[m];
-        else
-            costs[kept++] = costs[i];
+    if (i == MT_TABLE_NONE) {
+        i = costs->n;
+        if (!mt_grow(&costs->items, &costs->capacity, i + 1,
+                     sizeof *costs->items) ||
+            !mt_table_add(&costs->table, hash, i))
+            return false;
+        costs->items[costs->n++] = *place;
     }
-    return kept;
+    for (unsigned m = 0; m < CALLGRIND_MEASURES; m++)
+        costs->items[i].is.of[m] += is->of[m];
+    return true;
+}
+
+/* What was allocated at the end of a path is the cost of its last line, and of
+ * each call on the way there. */
+static bool callgrind_add_path(struct callgrind_costs *costs,
+                               const struct mt_profile *p, uint32_t end)
+{
+    const struct mt_measures *is = mt_profile_self(p, end);
+    const struct mt_profile_frame *frame = &p->frames[p->nodes[end].frame];
+    struct callgrind_cost place = {.function = frame->function,
+                                   .line = frame->line,
+                                   .callee = MT_PROFILE_NONE};
+    uint32_t node = p->nodes[end].parent;
+
+    if (!callgrind_is_some(is))
+        return true;
+    if (!callgrind_add(costs, &place, is))
+        return false;
+    for (; node; node = p->nodes[node].parent) {
+        const struct mt_profile_frame *caller =
+            &p->frames[p->nodes[node].frame];
+        place = (struct callgrind_cost){caller->function,
+                                        caller->line,
+                                        frame->function,
+                                        frame->line,
+                                        {{0}}};
+        if (!callgrind_add(costs, &place, is))
+            return false;
+        frame = caller;
+    }
+    return true;
+}
+
+static bool callgrind_collect(struct callgrind_costs *costs,
+                              const struct mt_profile *p)
+{
+    for (uint32_t i = 1; i < p->n_nodes; i++)
+        if (p->nodes[i].end && !callgrind_add_path(costs, p, i))
+            return false;
+    if (costs->n)
+        qsort(costs->items, costs->n, sizeof *costs->items, callgrind_by_place);
+    return true;
 }
 
 static void callgrind_put_function(FILE *out, const struct mt_profile *p,
@@ -100,13 +144,10 @@ static void callgrind_put_measures(FILE *out, const struct mt_measures *is)
 bool mt_export_callgrind(const struct mt_export *export, struct mt_error *error)
 {
     const struct mt_profile *p = export->now.profile;
-    struct callgrind_cost *costs = calloc(p->n_nodes * 2 + 1, sizeof *costs);
+    struct callgrind_costs costs = {0};
     FILE *out = export->out;
-    size_t n;
+    bool ok = callgrind_collect(&costs, p);
 
-    if (!costs)
-        return mt_no_memory(error, "the report");
-    n = callgrind_merge(costs, callgrind_collect(p, costs));
     fprintf(out, "# callgrind format\nversion: 1\ncreator: memtrace %s\ncmd: ",
             PACKAGE_VERSION);
     mt_put_text(out, mt_export_command(p->model));
@@ -117,9 +158,9 @@ bool mt_export_callgrind(const struct mt_export *export, struct mt_error *error)
           "events: LiveBytes LiveBlocks AllocBytes Allocs\nsummary:",
           out);
     callgrind_put_measures(out, &p->total);
-    for (size_t i = 0; i < n; i++) {
-        const struct callgrind_cost *c = &costs[i];
-        if (i == 0 || costs[i - 1].function != c->function) {
+    for (size_t i = 0; ok && i < costs.n; i++) {
+        const struct callgrind_cost *c = &costs.items[i];
+        if (i == 0 || costs.items[i - 1].function != c->function) {
             putc('\n', out);
             callgrind_put_function(out, p, c->function, "");
         }
@@ -135,6 +176,7 @@ bool mt_export_callgrind(const struct mt_export *export, struct mt_error *error)
     }
     fputs("\ntotals:", out);
     callgrind_put_measures(out, &p->total);
-    free(costs);
-    return true;
+    free(costs.items);
+    mt_table_free(&costs.table);
+    return ok || mt_no_memory(error, "the report");
 }

@@ -40,7 +40,7 @@ static uint64_t dhat_most(uint64_t a, uint64_t b)
 static void dhat_put_place(struct mt_json *json, const struct mt_profile *p,
                            uint32_t node, bool has_peak)
 {
-    const uint64_t *is = p->nodes[node].self.of;
+    const uint64_t *is = mt_profile_self(p, node)->of;
     uint64_t live = is[MT_LIVE_BYTES], blocks = is[MT_LIVE_BLOCKS];
     uint64_t peak = has_peak ? is[MT_PEAK_BYTES] : live;
     uint64_t peak_blocks = has_peak ? is[MT_PEAK_BLOCKS] : blocks;
@@ -87,11 +87,11 @@ bool mt_export_dhat(const struct mt_export *export, struct mt_error *error)
                 (has_peak ? model->peak.ns : model->now_ns) / 1000000);
     mt_json_u64(&json, "te", model->now_ns / 1000000);
     mt_json_open(&json, "pps", '[');
-    for (uint32_t node = 1; node < p->n_nodes; node++)
-        if (p->nodes[node].self.of[MT_LIVE_BLOCKS] ||
-            p->nodes[node].self.of[MT_PEAK_BLOCKS] ||
-            p->nodes[node].self.of[MT_ALLOCS])
+    for (uint32_t node = 1; node < p->n_nodes; node++) {
+        const uint64_t *is = mt_profile_self(p, node)->of;
+        if (is[MT_LIVE_BLOCKS] || is[MT_PEAK_BLOCKS] || is[MT_ALLOCS])
             dhat_put_place(&json, p, node, has_peak);
+    }
     mt_json_close(&json, ']');
     mt_json_open(&json, "ftbl", '[');
     mt_json_string(&json, NULL, "[root]");

@@ -65,7 +65,7 @@ static bool folded_add_side(struct folded_lines *lines,
 {
     for (uint32_t node = 1; p && node < p->n_nodes; node++) {
         struct folded_line fresh = {0};
-        fresh.bytes[side] = p->nodes[node].self.of[MT_LIVE_BYTES];
+        fresh.bytes[side] = mt_profile_self(p, node)->of[MT_LIVE_BYTES];
         if (fresh.bytes[side] == 0)
             continue;
         fresh.text = folded_text(p, lines->path, node);

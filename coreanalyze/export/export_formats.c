@@ -6,21 +6,23 @@
 
 #include <string.h>
 
+#define SUMS (MT_PROFILE_PATHS | MT_PROFILE_ENDS)
+
 const struct mt_export_format mt_export_formats[] = {
-    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, false, false,
+    {"pprof", ".pb.gz", "go tool pprof, Pyroscope", true, false, false, 0,
      mt_export_pprof},
-    {"folded", ".folded", "flamegraph.pl, inferno", true, false, true,
+    {"folded", ".folded", "flamegraph.pl, inferno", true, false, true, SUMS,
      mt_export_folded},
     {"speedscope", ".speedscope.json", "speedscope.app", true, false, false,
-     mt_export_speedscope},
-    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, false, false,
+     SUMS, mt_export_speedscope},
+    {"dhat", ".dhat.json", "Valgrind's dh_view.html", false, false, false, SUMS,
      mt_export_dhat},
     {"massif", ".massif", "ms_print, massif-visualizer", true, false, false,
-     mt_export_massif},
+     SUMS, mt_export_massif},
     {"callgrind", ".callgrind", "callgrind_annotate, KCachegrind", false, false,
-     false, mt_export_callgrind},
+     false, SUMS, mt_export_callgrind},
     {"heapsnapshot", ".heapsnapshot", "Chrome's DevTools, memlab", false, true,
-     false, mt_export_heapsnapshot},
+     false, MT_PROFILE_PATHS | MT_PROFILE_SAMPLES, mt_export_heapsnapshot},
     {0},
 };
 

@@ -10,133 +10,194 @@
  * bytes in this format, is split off by its share of what is live now.
  */
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/base/table.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/export/export.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MASSIF_THRESHOLD 100u /* a node has at least this part: 1 % */
 #define MASSIF_DEPTH 500u     /* levels of the tree */
 
-/* Callers lie below the functions that they called. */
-struct massif_node {
-    uint32_t parent, frame, child, next; /* 0: none */
+/* The end of a path on its way outwards: it has come as far as `node`. */
+struct massif_path {
+    uint32_t end, node;
+    uint32_t group; /* of the paths whose next frame is the same */
+};
+
+/* Paths that have the same frame next: a caller, below what it called. */
+struct massif_group {
+    uint32_t frame;
+    size_t n, first; /* paths: their number, and the first one */
     uint64_t bytes;
 };
 
 struct massif_tree {
     const struct mt_profile *profile;
     enum mt_measure measure;
-    struct massif_node *nodes; /* the first one is the root */
-    size_t n, capacity;
-    struct mt_table table;
+    struct massif_path *paths, *sorted;
+    size_t n_paths;
+    uint64_t bytes;     /* of all */
+    uint32_t *group_of; /* by frame: index + 1; cleared after use */
     FILE *out;
 };
 
-static bool massif_match(const void *items, size_t item, const void *key)
+static uint64_t massif_bytes(const struct massif_tree *tree, uint32_t end)
 {
-    const struct massif_node *one = (const struct massif_node *)items + item;
-    const struct massif_node *other = key;
-
-    return one->parent == other->parent && one->frame == other->frame;
+    return mt_profile_self(tree->profile, end)->of[tree->measure];
 }
 
-static bool massif_step(struct massif_tree *tree, uint32_t *at, uint32_t frame)
-{
-    struct massif_node key = {.parent = *at, .frame = frame};
-    uint64_t hash = (uint64_t)*at << 32 | frame;
-    size_t i =
-        mt_table_find(&tree->table, hash, massif_match, tree->nodes, &key);
-
-    if (i == MT_TABLE_NONE) {
-        i = tree->n;
-        if (i >= UINT32_MAX ||
-            !mt_grow(&tree->nodes, &tree->capacity, i + 1,
-                     sizeof *tree->nodes) ||
-            !mt_table_add(&tree->table, hash, i))
-            return false;
-        key.next = tree->nodes[*at].child;
-        tree->nodes[*at].child = (uint32_t)i;
-        tree->nodes[i] = key;
-        tree->n++;
-    }
-    *at = (uint32_t)i;
-    return true;
-}
-
-static bool massif_build(struct massif_tree *tree)
+static bool massif_begin(struct massif_tree *tree)
 {
     const struct mt_profile *p = tree->profile;
 
-    if (!mt_grow(&tree->nodes, &tree->capacity, 1, sizeof *tree->nodes))
+    tree->paths = calloc(p->n_ends + 1, sizeof *tree->paths);
+    tree->sorted = calloc(p->n_ends + 1, sizeof *tree->sorted);
+    tree->group_of = calloc(p->n_frames + 1, sizeof *tree->group_of);
+    if (!tree->paths || !tree->sorted || !tree->group_of)
         return false;
-    tree->n = 1;
-    for (uint32_t leaf = 1; leaf < p->n_nodes; leaf++) {
-        uint64_t bytes = p->nodes[leaf].self.of[tree->measure];
-        uint32_t at = 0, depth = 0;
-        tree->nodes[0].bytes += bytes;
-        for (uint32_t node = leaf; bytes && node && depth < MASSIF_DEPTH;
-             node = p->nodes[node].parent, depth++) {
-            if (!massif_step(tree, &at, p->nodes[node].frame))
-                return false;
-            tree->nodes[at].bytes += bytes;
-        }
+    for (uint32_t node = 1; node < p->n_nodes; node++) {
+        uint64_t bytes = p->nodes[node].end ? massif_bytes(tree, node) : 0;
+        if (bytes)
+            tree->paths[tree->n_paths++] =
+                (struct massif_path){.end = node, .node = node};
+        tree->bytes += bytes;
     }
     return true;
 }
 
-static int massif_by_bytes(const void *a, const void *b, void *context)
+static int massif_by_bytes(const void *a, const void *b)
 {
-    const struct massif_tree *tree = context;
-    const struct massif_node *x = &tree->nodes[*(const uint32_t *)a];
-    const struct massif_node *y = &tree->nodes[*(const uint32_t *)b];
+    const struct massif_group *x = a, *y = b;
 
     if (x->bytes != y->bytes)
         return x->bytes > y->bytes ? -1 : 1;
     return (x->frame > y->frame) - (x->frame < y->frame);
 }
 
-static bool massif_is_big(const struct massif_tree *tree, uint32_t node)
+/* Groups the paths that have a frame more; NULL when out of memory. */
+static struct massif_group *massif_group(struct massif_tree *tree, size_t first,
+                                         size_t n, size_t *n_groups)
 {
-    return tree->nodes[node].bytes >=
-           tree->nodes[0].bytes / MASSIF_THRESHOLD + 1;
+    const struct mt_profile *p = tree->profile;
+    struct massif_group *groups = NULL;
+    size_t room = 0;
+    bool ok = mt_grow(&groups, &room, 1, sizeof *groups);
+
+    *n_groups = 0;
+    for (size_t i = first; ok && i < first + n; i++) {
+        struct massif_path *path = &tree->paths[i];
+        uint32_t frame, *group;
+        path->group = 0;
+        if (path->node == 0)
+            continue;
+        frame = p->nodes[path->node].frame;
+        group = &tree->group_of[frame];
+        ok = mt_grow(&groups, &room, *n_groups + 1, sizeof *groups);
+        if (!ok)
+            break;
+        if (*group == 0) {
+            groups[*n_groups].frame = frame;
+            *group = (uint32_t)++ * n_groups;
+        }
+        path->group = *group;
+        groups[*group - 1].n++;
+        groups[*group - 1].bytes += massif_bytes(tree, path->end);
+    }
+    for (size_t i = 0; groups && i < *n_groups; i++)
+        tree->group_of[groups[i].frame] = 0;
+    if (ok)
+        return groups;
+    free(groups);
+    return NULL;
 }
 
-/* At most a hundred children are big, and a level is at most MASSIF_DEPTH. */
-static void massif_put(const struct massif_tree *tree, uint32_t at, int depth)
+/* Sorts paths by their groups, and moves each a frame outwards.  Those that
+ * have no frame more are dropped. */
+static void massif_move(struct massif_tree *tree, struct massif_group *groups,
+                        size_t n_groups, size_t first, size_t n)
 {
-    const struct massif_node *node = &tree->nodes[at];
-    uint32_t big[MASSIF_THRESHOLD], n = 0, small = 0;
+    size_t at = first;
+
+    for (size_t i = 0; i < n_groups; i++) {
+        groups[i].first = at;
+        at += groups[i].n;
+        groups[i].n = 0;
+    }
+    for (size_t i = first; i < first + n; i++) {
+        struct massif_path path = tree->paths[i];
+        struct massif_group *group;
+        if (path.group == 0)
+            continue;
+        group = &groups[path.group - 1];
+        path.node = tree->profile->nodes[path.node].parent;
+        tree->sorted[group->first + group->n++] = path;
+    }
+    memcpy(tree->paths + first, tree->sorted + first,
+           (at - first) * sizeof *tree->paths);
+}
+
+/* At most a hundred groups are big: they come first. */
+static size_t massif_sort(const struct massif_tree *tree,
+                          struct massif_group *groups, size_t n)
+{
+    size_t n_big = 0;
+
+    if (n)
+        qsort(groups, n, sizeof *groups, massif_by_bytes);
+    while (n_big < n && n_big < MASSIF_THRESHOLD &&
+           groups[n_big].bytes >= tree->bytes / MASSIF_THRESHOLD + 1)
+        n_big++;
+    return n_big;
+}
+
+static void massif_put_rest(FILE *out, const struct massif_group *groups,
+                            size_t n, int depth)
+{
     uint64_t rest = 0;
 
-    for (uint32_t c = node->child; c; c = tree->nodes[c].next) {
-        if (n < MASSIF_THRESHOLD && massif_is_big(tree, c)) {
-            big[n++] = c;
-        } else {
-            rest += tree->nodes[c].bytes;
-            small++;
-        }
+    for (size_t i = 0; i < n; i++)
+        rest += groups[i].bytes;
+    if (n)
+        fprintf(out,
+                "%*sn0: %" PRIu64 " in %zu place%s, %sbelow massif's threshold "
+                "(%u.00%%)\n",
+                depth, "", rest, n, mt_plural(n), n > 1 ? "all " : "",
+                100 / MASSIF_THRESHOLD);
+}
+
+/* Writes a group, or all paths at depth 0, with what is below it: a level is at
+ * most MASSIF_DEPTH. */
+static bool massif_put(struct massif_tree *tree,
+                       const struct massif_group *node, int depth)
+{
+    size_t n = 0, n_big;
+    struct massif_group *groups = NULL;
+    bool ok = true;
+
+    if (depth < (int)MASSIF_DEPTH) {
+        groups = massif_group(tree, node->first, node->n, &n);
+        if (!groups)
+            return false;
+        massif_move(tree, groups, n, node->first, node->n);
     }
-    qsort_r(big, n, sizeof *big, massif_by_bytes, (void *)(uintptr_t)tree);
-    fprintf(tree->out, "%*sn%" PRIu32 ": %" PRIu64 " ", depth, "",
-            n + (small > 0), node->bytes);
-    if (at == 0)
+    n_big = massif_sort(tree, groups, n);
+    fprintf(tree->out, "%*sn%zu: %" PRIu64 " ", depth, "", n_big + (n > n_big),
+            node->bytes);
+    if (depth == 0)
         fputs("(heap allocation functions) malloc/new/new[], --alloc-fns, etc.",
               tree->out);
     else
         mt_export_put_frame(tree->out, tree->profile,
                             &tree->profile->frames[node->frame]);
     putc('\n', tree->out);
-    for (uint32_t i = 0; i < n; i++)
-        massif_put(tree, big[i], depth + 1);
-    if (small)
-        fprintf(tree->out,
-                "%*sn0: %" PRIu64 " in %" PRIu32
-                " place%s, %sbelow massif's threshold (%u.00%%)\n",
-                depth + 1, "", rest, small, mt_plural(small),
-                small > 1 ? "all " : "", 100 / MASSIF_THRESHOLD);
+    for (size_t i = 0; ok && i < n_big; i++)
+        ok = massif_put(tree, &groups[i], depth + 1);
+    if (ok)
+        massif_put_rest(tree->out, groups + n_big, n - n_big, depth + 1);
+    free(groups);
+    return ok;
 }
 
 static void massif_put_head(FILE *out, unsigned number, uint64_t ns,
@@ -164,12 +225,13 @@ static bool massif_put_tree(const struct mt_profile *p, enum mt_measure measure,
                             FILE *out)
 {
     struct massif_tree tree = {.profile = p, .measure = measure, .out = out};
-    bool ok = massif_build(&tree);
+    bool ok = massif_begin(&tree);
+    struct massif_group all = {.n = tree.n_paths, .bytes = tree.bytes};
 
-    if (ok)
-        massif_put(&tree, 0, 0);
-    free(tree.nodes);
-    mt_table_free(&tree.table);
+    ok = ok && massif_put(&tree, &all, 0);
+    free(tree.paths);
+    free(tree.sorted);
+    free(tree.group_of);
     return ok;
 }
 

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#define PPROF_FLUSH (256u << 10) /* bytes that are compressed at a time */
+
 /* Fields of profile.proto. */
 enum {
     PROFILE_SAMPLE_TYPE = 1,
@@ -42,8 +44,40 @@ struct pprof_writer {
     char **owned; /* texts made here */
     size_t n_owned, owned_room;
     bool failed;
-    bool no_peak; /* without the types of the peak */
+    bool no_peak;                      /* without the types of the peak */
+    const struct mt_export_side *side; /* that is being written */
+    bool old;
+    FILE *file;
+    z_stream z;
 };
+
+/* Compresses what there is, if it is much or the last; false when out of
+ * memory. */
+static bool pprof_flush(struct pprof_writer *w, bool last)
+{
+    unsigned char buffer[16384];
+    size_t left = w->out.n;
+    int status;
+
+    if (left < PPROF_FLUSH && !last)
+        return true;
+    w->z.next_in = w->out.data;
+    do {
+        uInt piece = left > 1u << 30 ? 1u << 30 : (uInt)left;
+        if (w->z.avail_in == 0) {
+            w->z.avail_in = piece;
+            left -= piece;
+        }
+        w->z.next_out = buffer;
+        w->z.avail_out = sizeof buffer;
+        status = deflate(&w->z, left || !last ? Z_NO_FLUSH : Z_FINISH);
+        fwrite(buffer, 1, sizeof buffer - w->z.avail_out, w->file);
+    } while ((status == Z_OK || status == Z_BUF_ERROR) &&
+             (last || left || w->z.avail_in || w->z.avail_out == 0));
+    w->out.n = 0;
+    return last ? status == Z_STREAM_END
+                : status == Z_OK || status == Z_BUF_ERROR;
+}
 
 static bool pprof_match(const void *items, size_t item, const void *key)
 {
@@ -163,22 +197,21 @@ static void pprof_put_thread(struct pprof_writer *w,
 }
 
 static void pprof_put_labels(struct pprof_writer *w,
-                             const struct mt_export_side *side,
-                             const struct mt_profile_sample *sample, bool old)
+                             const struct mt_profile_sample *sample)
 {
-    const struct mt_model *model = side->profile->model;
+    const struct mt_report *report = w->side->report;
+    const struct mt_model *model = report->model;
 
-    if (old)
+    if (w->old)
         pprof_put_label(w, "pprof::base", pprof_string(w, "true"), 0);
     if (!sample->row)
         return;
     pprof_put_label(w, "heap",
                     pprof_string(w, model->heaps[sample->row->heap].name), 0);
     pprof_put_thread(w, model, sample->row->thread);
-    if (side->report->kinds)
+    if (report->kinds)
         pprof_put_label(w, "kind",
-                        pprof_string(w, side->report->kinds[sample->row->kind]),
-                        0);
+                        pprof_string(w, report->kinds[sample->row->kind]), 0);
 }
 
 /* The types of samples, in their order. */
@@ -195,28 +228,26 @@ static const struct {
     {"inuse_space", "bytes", MT_LIVE_BYTES, false},
 };
 
-static void pprof_put_sample(struct pprof_writer *w,
-                             const struct mt_export_side *side,
-                             const struct mt_profile_sample *sample, bool old)
+static bool pprof_put_sample(void *context, const struct mt_profile *p,
+                             const struct mt_profile_sample *sample,
+                             const uint32_t *locations, size_t n)
 {
-    const struct mt_profile *p = side->profile;
+    struct pprof_writer *w = context;
 
-    for (uint32_t node = sample->node; node;) {
-        uint32_t at = p->frames[p->nodes[node].frame].location;
-        mt_protobuf_varint(&w->inner, w->location_base + at + 1);
-        for (uint32_t i = p->locations[at].n; i > 0 && node; i--)
-            node = p->nodes[node].parent;
-    }
+    (void)p;
+    for (size_t i = 0; i < n; i++)
+        mt_protobuf_varint(&w->inner, w->location_base + locations[i] + 1);
     mt_protobuf_message(&w->message, 1, &w->inner);
     for (unsigned i = 0; i < MT_N_MEASURES; i++) {
         uint64_t is = sample->is.of[pprof_types[i].measure];
         if (w->no_peak && pprof_types[i].peak)
             continue;
-        mt_protobuf_varint(&w->inner, old ? -is : is);
+        mt_protobuf_varint(&w->inner, w->old ? -is : is);
     }
     mt_protobuf_message(&w->message, 2, &w->inner);
-    pprof_put_labels(w, side, sample, old);
+    pprof_put_labels(w, sample);
     mt_protobuf_message(&w->out, PROFILE_SAMPLE, &w->message);
+    return !w->failed && !w->out.failed && pprof_flush(w, false);
 }
 
 /* --- the whole --- */
@@ -229,13 +260,8 @@ static bool pprof_is_program(const struct mt_model *model,
     return exe && module->path && strcmp(exe, module->path) == 0;
 }
 
-static void pprof_put_side(struct pprof_writer *w,
-                           const struct mt_export_side *side, bool old)
+static void pprof_put_tables(struct pprof_writer *w, const struct mt_profile *p)
 {
-    const struct mt_profile *p = side->profile;
-
-    for (size_t i = 0; i < p->n_samples; i++)
-        pprof_put_sample(w, side, &p->samples[i], old);
     /* pprof takes the first one for the program. */
     for (unsigned others = 0; others < 2; others++)
         for (size_t i = 0; i < p->n_modules; i++)
@@ -248,6 +274,26 @@ static void pprof_put_side(struct pprof_writer *w,
     w->mapping_base += p->n_modules;
     w->location_base += p->n_locations;
     w->function_base += p->n_functions;
+}
+
+/* Samples are written as they come, and what they point to after them. */
+static bool pprof_put_side(struct pprof_writer *w,
+                           const struct mt_export_side *side, bool old,
+                           struct mt_profile *profile, struct mt_error *error)
+{
+    const struct mt_report *report = side->report;
+    struct mt_profile_options options = *side->options;
+
+    options.parts &= MT_PROFILE_UNTRACED;
+    options.visit = pprof_put_sample;
+    options.context = w;
+    w->side = side;
+    w->old = old;
+    if (!mt_profile_build(report->model, report->show, report->resolver,
+                          &options, profile, error))
+        return false;
+    pprof_put_tables(w, profile);
+    return true;
 }
 
 /* What the report does not see, a comment a line. */
@@ -265,7 +311,7 @@ static void pprof_put_comments(struct pprof_writer *w,
         return;
     }
     fprintf(report.out, "%smemtrace %s: %s\n", title, PACKAGE_VERSION,
-            mt_export_command(side->profile->model));
+            mt_export_command(side->report->model));
     mt_print_notes(&report, title);
     if (fclose(report.out) != 0) {
         w->failed = true;
@@ -279,28 +325,21 @@ static void pprof_put_comments(struct pprof_writer *w,
     free(text);
 }
 
-static void pprof_put_profile(struct pprof_writer *w,
-                              const struct mt_export *export)
+/* What comes after the samples; texts are last. */
+static void pprof_put_end(struct pprof_writer *w,
+                          const struct mt_export *export)
 {
-    const struct mt_model *model = export->now.profile->model;
+    const struct mt_model *model = export->now.report->model;
 
-    pprof_string(w, "");
-    for (unsigned i = 0; i < MT_N_MEASURES; i++)
-        if (!w->no_peak || !pprof_types[i].peak)
-            pprof_put_type(w, PROFILE_SAMPLE_TYPE, pprof_types[i].name,
-                           pprof_types[i].unit);
-    if (export->old.profile)
-        pprof_put_side(w, &export->old, true);
-    pprof_put_side(w, &export->now, false);
     mt_protobuf_number(&w->out, PROFILE_TIME_NANOS,
                        model->start_realtime_ns + model->now_ns);
     mt_protobuf_number(&w->out, PROFILE_DURATION_NANOS, model->now_ns);
     pprof_put_type(w, PROFILE_PERIOD_TYPE, "space", "bytes");
     mt_protobuf_number(&w->out, PROFILE_PERIOD,
                        model->sample_bytes ? model->sample_bytes : 1);
-    if (export->old.profile)
+    if (export->old.report)
         pprof_put_comments(w, &export->old, "old: ");
-    pprof_put_comments(w, &export->now, export->old.profile ? "new: " : "");
+    pprof_put_comments(w, &export->now, export->old.report ? "new: " : "");
     mt_protobuf_number(&w->out, PROFILE_DEFAULT_SAMPLE_TYPE,
                        pprof_string(w, "inuse_space"));
     for (size_t i = 0; i < w->n_strings; i++)
@@ -308,41 +347,42 @@ static void pprof_put_profile(struct pprof_writer *w,
                           strlen(w->strings[i]));
 }
 
-/* Writes the data as gzip does. */
-static bool pprof_compress(const struct mt_protobuf *data, FILE *out)
+static bool pprof_put_profile(struct pprof_writer *w,
+                              const struct mt_export *export,
+                              struct mt_error *error)
 {
-    unsigned char buffer[16384];
-    z_stream z = {0};
-    int status;
+    /* Texts are those of the profiles, until all is written. */
+    struct mt_profile profiles[2] = {{0}, {0}};
+    bool ok;
 
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
-        return false;
-    z.next_in = data->data;
-    for (size_t left = data->n;;) {
-        uInt piece = left > 1u << 30 ? 1u << 30 : (uInt)left;
-        if (z.avail_in == 0) {
-            z.avail_in = piece;
-            left -= piece;
-        }
-        z.next_out = buffer;
-        z.avail_out = sizeof buffer;
-        status = deflate(&z, left ? Z_NO_FLUSH : Z_FINISH);
-        fwrite(buffer, 1, sizeof buffer - z.avail_out, out);
-        if (status != Z_OK && status != Z_BUF_ERROR)
-            break;
+    pprof_string(w, "");
+    for (unsigned i = 0; i < MT_N_MEASURES; i++)
+        if (!w->no_peak || !pprof_types[i].peak)
+            pprof_put_type(w, PROFILE_SAMPLE_TYPE, pprof_types[i].name,
+                           pprof_types[i].unit);
+    ok = (!export->old.report ||
+          pprof_put_side(w, &export->old, true, &profiles[0], error)) &&
+         pprof_put_side(w, &export->now, false, &profiles[1], error);
+    if (ok) {
+        pprof_put_end(w, export);
+        ok = (!w->failed && !w->out.failed && pprof_flush(w, true)) ||
+             mt_no_memory(error, "the profile");
     }
-    deflateEnd(&z);
-    return status == Z_STREAM_END;
+    for (unsigned i = 0; i < 2; i++)
+        mt_profile_free(&profiles[i]);
+    return ok;
 }
 
 bool mt_export_pprof(const struct mt_export *export, struct mt_error *error)
 {
-    struct pprof_writer w = {.no_peak = export->no_peak};
-    bool ok;
+    struct pprof_writer w = {.no_peak = export->no_peak, .file = export->out};
+    bool ok = deflateInit2(&w.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
+                           Z_DEFAULT_STRATEGY) == Z_OK;
 
-    pprof_put_profile(&w, export);
-    ok = !w.failed && !w.out.failed && pprof_compress(&w.out, export->out);
+    if (!ok)
+        return mt_no_memory(error, "the profile");
+    ok = pprof_put_profile(&w, export, error);
+    deflateEnd(&w.z);
     mt_protobuf_free(&w.out);
     mt_protobuf_free(&w.message);
     mt_protobuf_free(&w.inner);
@@ -351,5 +391,5 @@ bool mt_export_pprof(const struct mt_export *export, struct mt_error *error)
     free(w.owned);
     free(w.strings);
     mt_table_free(&w.by_text);
-    return ok || mt_no_memory(error, "the profile");
+    return ok;
 }

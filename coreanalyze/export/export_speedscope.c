@@ -46,7 +46,7 @@ static void speedscope_put_profile(struct mt_json *json,
     mt_json_open(json, "samples", '[');
     for (uint32_t node = 1; node < p->n_nodes; node++) {
         size_t n;
-        if (p->nodes[node].self.of[m] == 0)
+        if (mt_profile_self(p, node)->of[m] == 0)
             continue;
         n = mt_export_path(p, node, path);
         mt_json_open(json, NULL, '[');
@@ -58,8 +58,8 @@ static void speedscope_put_profile(struct mt_json *json,
     mt_json_close(json, ']');
     mt_json_open(json, "weights", '[');
     for (uint32_t node = 1; node < p->n_nodes; node++)
-        if (p->nodes[node].self.of[m])
-            mt_json_u64(json, NULL, p->nodes[node].self.of[m]);
+        if (mt_profile_self(p, node)->of[m])
+            mt_json_u64(json, NULL, mt_profile_self(p, node)->of[m]);
     mt_json_close(json, ']');
     mt_json_close(json, '}');
 }

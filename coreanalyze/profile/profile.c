@@ -7,6 +7,7 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/table.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/profile/paths.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,11 +24,13 @@ struct profile_pc {
 struct profile_builder {
     struct mt_profile *profile;
     struct mt_resolver *resolver;
+    const struct mt_profile_options *options;
+    struct mt_paths paths;
     struct profile_pc *pcs;
     const struct mt_frame **sources; /* by location: the resolver's frames */
     size_t n_pcs, pcs_room, sources_room, modules_room, functions_room,
-        frames_room, locations_room, nodes_room, samples_room;
-    struct mt_table by_pc, by_source, by_module, by_function, by_node;
+        frames_room, locations_room, samples_room;
+    struct mt_table by_pc, by_source, by_module, by_function;
 };
 
 /* --- modules, functions, frames --- */
@@ -235,39 +238,9 @@ static const struct profile_pc *profile_find_pc(struct profile_builder *b,
 
 /* --- nodes and samples --- */
 
-static bool profile_node_match(const void *items, size_t item, const void *key)
-{
-    const struct mt_profile_node *one =
-        (const struct mt_profile_node *)items + item;
-    const struct mt_profile_node *other = key;
-
-    return one->parent == other->parent && one->frame == other->frame;
-}
-
-static bool profile_descend(struct profile_builder *b, uint32_t frame,
-                            uint32_t *node)
-{
-    struct mt_profile *p = b->profile;
-    const struct mt_profile_node key = {.parent = *node, .frame = frame};
-    uint64_t hash = (uint64_t)*node << 32 | frame;
-    size_t i =
-        mt_table_find(&b->by_node, hash, profile_node_match, p->nodes, &key);
-
-    if (i == MT_TABLE_NONE) {
-        i = p->n_nodes;
-        if (i >= MT_PROFILE_NONE ||
-            !mt_grow(&p->nodes, &b->nodes_room, i + 1, sizeof *p->nodes) ||
-            !mt_table_add(&b->by_node, hash, i))
-            return false;
-        p->nodes[p->n_nodes++] = key;
-    }
-    *node = (uint32_t)i;
-    return true;
-}
-
-/* A frame for blocks that have no stack. */
+/* A location for blocks that have no stack. */
 static bool profile_nowhere(struct profile_builder *b, uint32_t stack,
-                            uint32_t *node)
+                            uint32_t *at)
 {
     struct mt_profile *p = b->profile;
     struct mt_profile_function function = {
@@ -286,8 +259,10 @@ static bool profile_nowhere(struct profile_builder *b, uint32_t stack,
     if (!function.name || !profile_add_function(b, &function, &frame.function))
         return false;
     for (size_t i = 0; i < p->n_frames; i++)
-        if (p->frames[i].function == frame.function)
-            return profile_descend(b, (uint32_t)i, node);
+        if (p->frames[i].function == frame.function) {
+            *at = p->frames[i].location;
+            return true;
+        }
     if (!mt_grow(&p->frames, &b->frames_room, p->n_frames + 1,
                  sizeof *p->frames) ||
         !mt_grow(&p->locations, &b->locations_room, p->n_locations + 1,
@@ -296,23 +271,24 @@ static bool profile_nowhere(struct profile_builder *b, uint32_t stack,
                  sizeof *b->sources))
         return false;
     b->sources[p->n_locations] = NULL;
+    *at = (uint32_t)p->n_locations;
     p->locations[p->n_locations++] = location;
     p->frames[p->n_frames++] = frame;
-    return profile_descend(b, (uint32_t)p->n_frames - 1, node);
+    return true;
 }
 
-/* The node that a stack ends at. */
+/* The locations of a stack, the innermost first; at least one. */
 static bool profile_stack(struct profile_builder *b, uint32_t stack,
-                          uint32_t depth, uint32_t *node)
+                          uint32_t depth, uint32_t locations[MT_MAX_FRAMES],
+                          size_t *n_locations)
 {
     struct mt_profile *p = b->profile;
     uint64_t pcs[MT_MAX_FRAMES];
-    uint32_t locations[MT_MAX_FRAMES];
     size_t n = mt_model_frames(p->model, stack, pcs);
     bool exact = false;
 
     n = n < depth ? n : depth;
-    *node = 0;
+    *n_locations = n ? n : 1;
     for (size_t i = 0; i < n; i++) {
         const struct profile_pc *found =
             profile_find_pc(b, pcs[i], p->model->stacks[stack].modules, exact);
@@ -321,13 +297,23 @@ static bool profile_stack(struct profile_builder *b, uint32_t stack,
         locations[i] = found->location;
         exact = found->signal_frame;
     }
+    return n > 0 || profile_nowhere(b, stack, locations);
+}
+
+/* The node that the locations lead to. */
+static bool profile_descend(struct profile_builder *b,
+                            const uint32_t *locations, size_t n, uint32_t *node)
+{
+    struct mt_profile *p = b->profile;
+
+    *node = 0;
     for (size_t i = n; i-- > 0;) {
-        const struct mt_profile_location at = p->locations[locations[i]];
-        for (uint32_t j = at.n; j-- > 0;)
-            if (!profile_descend(b, at.first + j, node))
+        const struct mt_profile_location *at = &p->locations[locations[i]];
+        for (uint32_t j = at->n; j-- > 0;)
+            if (!mt_paths_descend(&b->paths, p, at->first + j, node))
                 return false;
     }
-    return n > 0 || profile_nowhere(b, stack, node);
+    return true;
 }
 
 /* As mt_frame_title() finds it among the frames of a stack. */
@@ -349,22 +335,40 @@ static uint32_t profile_title(const struct mt_profile *p, uint32_t leaf)
                                       : leaf;
 }
 
+static bool profile_keep_sample(struct profile_builder *b,
+                                struct mt_profile_sample *sample)
+{
+    struct mt_profile *p = b->profile;
+
+    if (!mt_grow(&p->samples, &b->samples_room, p->n_samples + 1,
+                 sizeof *p->samples))
+        return false;
+    sample->title = profile_title(p, sample->node);
+    p->samples[p->n_samples++] = *sample;
+    return true;
+}
+
 static bool profile_add(struct profile_builder *b, uint32_t stack,
                         uint32_t depth, const struct mt_show_row *row,
                         const struct mt_measures *is)
 {
+    const struct mt_profile_options *o = b->options;
     struct mt_profile *p = b->profile;
     struct mt_profile_sample fresh = {.stack = stack, .row = row, .is = *is};
+    uint32_t locations[MT_MAX_FRAMES];
+    size_t n;
 
-    if (!profile_stack(b, stack, depth, &fresh.node) ||
-        !mt_grow(&p->samples, &b->samples_room, p->n_samples + 1,
-                 sizeof *p->samples))
+    if (!profile_stack(b, stack, depth, locations, &n))
         return false;
-    fresh.title = profile_title(p, fresh.node);
-    p->samples[p->n_samples++] = fresh;
     for (unsigned m = 0; m < MT_N_MEASURES; m++)
-        p->nodes[fresh.node].self.of[m] += is->of[m];
-    return true;
+        p->total.of[m] += is->of[m];
+    return (!(o->parts & MT_PROFILE_PATHS) ||
+            profile_descend(b, locations, n, &fresh.node)) &&
+           (!(o->parts & MT_PROFILE_ENDS) ||
+            mt_paths_add(&b->paths, p, fresh.node, is)) &&
+           (!(o->parts & MT_PROFILE_SAMPLES) ||
+            profile_keep_sample(b, &fresh)) &&
+           (!o->visit || o->visit(o->context, p, &fresh, locations, n));
 }
 
 /* --- the whole --- */
@@ -445,17 +449,6 @@ static bool profile_untraced(struct profile_builder *b)
            profile_add(b, MT_ID_UNTRACED, MT_MAX_FRAMES, NULL, &is);
 }
 
-/* A parent comes before its children. */
-static void profile_sum_up(struct mt_profile *p)
-{
-    for (size_t i = 0; i < p->n_nodes; i++)
-        p->nodes[i].total = p->nodes[i].self;
-    for (size_t i = p->n_nodes; i-- > 1;)
-        for (unsigned m = 0; m < MT_N_MEASURES; m++)
-            p->nodes[p->nodes[i].parent].total.of[m] += p->nodes[i].total.of[m];
-    p->total = p->nodes[0].total;
-}
-
 static void profile_builder_free(struct profile_builder *b)
 {
     free(b->pcs);
@@ -464,7 +457,7 @@ static void profile_builder_free(struct profile_builder *b)
     mt_table_free(&b->by_source);
     mt_table_free(&b->by_module);
     mt_table_free(&b->by_function);
-    mt_table_free(&b->by_node);
+    mt_paths_free(&b->paths);
 }
 
 bool mt_profile_build(struct mt_model *model, const struct mt_show *show,
@@ -472,24 +465,19 @@ bool mt_profile_build(struct mt_model *model, const struct mt_show *show,
                       const struct mt_profile_options *options,
                       struct mt_profile *profile, struct mt_error *error)
 {
-    struct profile_builder b = {.profile = profile, .resolver = resolver};
+    struct profile_builder b = {
+        .profile = profile, .resolver = resolver, .options = options};
     bool *seen = calloc(model->n_stacks + 1, sizeof *seen);
     bool ok;
 
     *profile = (struct mt_profile){.model = model, .show = show};
     profile->names = mt_strings_new();
     ok = seen && profile->names &&
-         mt_grow(&profile->nodes, &b.nodes_room, 1, sizeof *profile->nodes);
-    if (ok) {
-        profile->nodes[0].parent = profile->nodes[0].frame = MT_PROFILE_NONE;
-        profile->n_nodes = 1;
-    }
+         (!options->parts || mt_paths_begin(&b.paths, profile));
     ok = ok && profile_rows(&b, seen) &&
          (!options->lifetime || profile_dead(&b, options, seen)) &&
-         (!options->untraced || profile_untraced(&b)) &&
+         (!(options->parts & MT_PROFILE_UNTRACED) || profile_untraced(&b)) &&
          mt_strings_are_whole(profile->names, NULL);
-    if (ok)
-        profile_sum_up(profile);
     profile_builder_free(&b);
     free(seen);
     return ok || mt_no_memory(error, "the report");
@@ -502,9 +490,19 @@ void mt_profile_free(struct mt_profile *profile)
     free(profile->frames);
     free(profile->locations);
     free(profile->nodes);
+    free(profile->ends);
     free(profile->samples);
     mt_strings_free(profile->names);
     *profile = (struct mt_profile){0};
+}
+
+const struct mt_measures *mt_profile_self(const struct mt_profile *profile,
+                                          uint32_t node)
+{
+    static const struct mt_measures nothing;
+    uint32_t end = profile->nodes[node].end;
+
+    return end ? &profile->ends[end - 1] : &nothing;
 }
 
 const struct mt_profile_function *

@@ -60,21 +60,39 @@ struct mt_profile_location {
  * comes before its children; the first node is the root, which has no frame. */
 struct mt_profile_node {
     uint32_t parent, frame;
-    struct mt_measures self, total;
+    uint32_t end; /* what was allocated here: index + 1 in `ends`; 0: nothing */
 };
 
 /* What one stack allocated, of one heap, thread and kind. */
 struct mt_profile_sample {
-    uint32_t node;
+    uint32_t node;                 /* 0: the profile has no paths */
     uint32_t title;                /* node of the frame that names the stack */
     uint32_t stack;                /* id */
     const struct mt_show_row *row; /* NULL: nothing is live */
     struct mt_measures is;
 };
 
+/* What a profile has beside its total, and modules, functions, frames and
+ * locations as far as samples need them. */
+enum mt_profile_parts {
+    MT_PROFILE_PATHS = 1u,   /* nodes */
+    MT_PROFILE_ENDS = 2u,    /* of nodes */
+    MT_PROFILE_SAMPLES = 4u, /* with their nodes */
+    MT_PROFILE_UNTRACED = 8u /* a sample for the blocks without a stack */
+};
+
+struct mt_profile;
+/* Is given a sample and its locations, the innermost first, which are in the
+ * profile by then.  False when out of memory. */
+typedef bool mt_profile_visit(void *context, const struct mt_profile *,
+                              const struct mt_profile_sample *,
+                              const uint32_t *locations, size_t n);
+
 struct mt_profile_options {
+    unsigned parts;           /* of enum mt_profile_parts */
+    mt_profile_visit *visit;  /* or NULL */
+    void *context;            /* of `visit` */
     bool lifetime;            /* also stacks without live blocks */
-    bool untraced;            /* a sample for the blocks without a stack */
     struct mt_filter *filter; /* of stacks without live blocks */
 };
 
@@ -91,6 +109,8 @@ struct mt_profile {
     size_t n_locations;
     struct mt_profile_node *nodes;
     size_t n_nodes;
+    struct mt_measures *ends;
+    size_t n_ends;
     struct mt_profile_sample *samples;
     size_t n_samples;
     struct mt_measures total;
@@ -109,6 +129,9 @@ void mt_profile_free(struct mt_profile *profile);
  * have neither, do not compare with live blocks then. */
 bool mt_profile_is_partial(const struct mt_show *show);
 
+/* What was allocated at a node itself. */
+const struct mt_measures *mt_profile_self(const struct mt_profile *profile,
+                                          uint32_t node);
 /* The function of a node; the root has none. */
 const struct mt_profile_function *
 mt_profile_function_of(const struct mt_profile *profile, uint32_t node);
