@@ -36,7 +36,7 @@ static int compare_names(const char *x, const char *y)
     return strcmp(x, y);
 }
 
-/* Memory without a name is told apart by its address. */
+/* Memory without a name is distinguished by its address. */
 static bool row_is_alone(const struct mt_memory_row *row)
 {
     return !row->name && row->stack == 0 && row->kind != MT_MEMORY_TRACE;

@@ -262,7 +262,7 @@ static bool order_holders(struct builder *b)
     return b->order != NULL;
 }
 
-/* The search goes on to a holder: are those before it stronger? */
+/* The search continues with a holder: are those before it stronger? */
 static void graph_enter_holder(struct builder *b, uint32_t position)
 {
     const struct mt_holder *holders = b->graph->retained->holders;

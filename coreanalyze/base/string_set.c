@@ -79,7 +79,7 @@ const char *mt_strings_add(struct mt_strings *strings, const char *text,
                            size_t length)
 {
     const struct strings_text key = {text, length};
-    /* Whoever makes texts collide cannot know the address of the set. */
+    /* A target that makes texts collide cannot know the address of the set. */
     uint64_t hash =
         mt_hash_bytes(MT_HASH_START ^ (uintptr_t)strings, text, length);
     size_t item = mt_table_find(&strings->table, hash, strings_match,

@@ -196,7 +196,7 @@ static void handler_say(FILE *out, const char *name, const struct handler *h,
 }
 
 /* The kernel gives a handler its standard input alone: a file that is opened
- * must not become the output, and what is said goes to the kernel's log. */
+ * must not become the output, and messages go to the kernel's log. */
 static void handler_descriptors(void)
 {
     for (int fd = 0; fd <= 2; fd++)

@@ -15,7 +15,7 @@
 /* A profile and the report that it was made for. */
 struct mt_export_side {
     const struct mt_profile *profile; /* or NULL: the format makes its own */
-    const struct mt_report *report;   /* NULL: there is no such side */
+    const struct mt_report *report;   /* NULL: the side does not exist */
     const struct mt_profile_options *options; /* for that */
 };
 

@@ -48,7 +48,7 @@ uint64_t mt_process_start(pid_t pid)
 
     if (!tree_stat(pid, &state, &parent, &start))
         return 0;
-    /* Its other threads may go on. */
+    /* Its other threads may continue. */
     if ((state == 'Z' || state == 'X') && mt_proc_living(pid) == 0)
         return 0;
     return start;
