@@ -18,6 +18,7 @@
 #include "heap/capture/load_count.h"
 #include "heap/capture/module_table.h"
 #include "heap/capture/object.h"
+#include "heap/capture/read_log.h"
 
 #include <elf.h>
 #include <link.h>
@@ -228,7 +229,8 @@ static bool is_entry(uint64_t pc, const struct mt_object *object)
     return e && pc - (object->bias + e->e_entry) < ENTRY_BYTES;
 }
 
-bool mt_rules_outermost(uint64_t pc, struct mt_cfi_work *work)
+/* A word of a stack may lead to data, where ASan's red zones are. */
+MT_READS_STACK bool mt_rules_outermost(uint64_t pc, struct mt_cfi_work *work)
 {
     struct mt_object *object = &work->object;
     uint64_t at = pc - 8;
