@@ -38,7 +38,7 @@ CLEANFILES += %D%/fuzz_core %D%/fuzz_proc
 # The same for the texts of /proc, whose files it opens itself.
 EXTRA_DIST += %D%/fuzz_proc.c
 tests/fuzz_proc: tests/fuzz_proc.c $(FUZZ_FILES)
-	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(DEFS) $(AM_CPPFLAGS) -std=gnu11 \
 		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \
 		-Wl,--wrap=open -Wl,--wrap=fopen \
 		-o $(abs_top_builddir)/$@ tests/fuzz_proc.c \
@@ -46,7 +46,7 @@ tests/fuzz_proc: tests/fuzz_proc.c $(FUZZ_FILES)
 		$(DWARF_LIBS) $(IBERTY_LIBS) $(ZSTD_LIBS) $(LZMA_LIBS) \
 		$(LZ4_LIBS) -lm -ldl -lpthread
 tests/fuzz_core: tests/fuzz_core.c tests/fuzz_files.c tests/trace_image.c $(FUZZ_FILES)
-	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(AM_CPPFLAGS) -std=gnu11 \
+	$(AM_V_CCLD)cd $(srcdir) && $(CC) $(DEFS) $(AM_CPPFLAGS) -std=gnu11 \
 		-I$(abs_top_builddir) -I. $(FUZZ_FLAGS) \
 		-o $(abs_top_builddir)/$@ tests/fuzz_core.c tests/fuzz_files.c tests/trace_image.c \
 		`echo $(FUZZ_FILES) | tr ' ' '\n' | grep '\.c$$'` \

@@ -20,7 +20,7 @@ check_PROGRAMS += %D%/symbolize_pc
 # Built only when asked for, by clang: make fuzz-symbolize
 EXTRA_DIST += %D%/fuzz_symbolize.c
 fuzz-symbolize:
-	$(AM_V_CC)$(MKDIR_P) %D% && clang -std=gnu11 -O1 -g -D_GNU_SOURCE \
+	$(AM_V_CC)$(MKDIR_P) %D% && clang $(DEFS) -std=gnu11 -O1 -g -D_GNU_SOURCE \
 		-I$(top_srcdir) -I$(top_builddir) \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined \
