@@ -56,8 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct mt_symtab *symbols = mt_symtab_read(elf, false);
     const struct mt_symtab_entry *entry =
         symbols != NULL ? mt_symtab_find(symbols, 0x1139) : NULL;
+    bool no_memory = false;
     if (entry != NULL)
-        free(mt_demangle(entry->name, true));
+        free(mt_demangle(entry->name, true, &no_memory));
     look_up(elf, symbols);
     mt_symtab_free(dynamic);
     mt_symtab_free(symbols);

@@ -37,25 +37,29 @@ static void demangling(void)
         {"_RNvCs1234_7mycrate3foo", "mycrate::foo", "mycrate::foo"},
     };
 
+    bool no_memory = false;
+
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char *full = mt_demangle(names[i].mangled, true);
-        char *bare = mt_demangle(names[i].mangled, false);
+        char *full = mt_demangle(names[i].mangled, true, &no_memory);
+        char *bare = mt_demangle(names[i].mangled, false, &no_memory);
 
         CU_ASSERT(is(full, names[i].full));
         CU_ASSERT(is(bare, names[i].bare));
         free(full);
         free(bare);
     }
-    CU_ASSERT_PTR_NULL(mt_demangle("main", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("_Z", true));
-    CU_ASSERT_PTR_NULL(mt_demangle("_ZN", false));
+    CU_ASSERT_PTR_NULL(mt_demangle("main", true, &no_memory));
+    CU_ASSERT_PTR_NULL(mt_demangle("", true, &no_memory));
+    CU_ASSERT_PTR_NULL(mt_demangle("_Z", true, &no_memory));
+    CU_ASSERT_PTR_NULL(mt_demangle("_ZN", false, &no_memory));
+    CU_ASSERT_FALSE(no_memory);
 }
 
 /* A name of some hundred bytes that stands for more than memory holds: each
  * argument is a pair of the one before it. */
 static void demangling_bombs(void)
 {
+    bool no_memory = false;
     char name[2048] = "_Z1fI1PI1AS0_E";
     size_t used = strlen(name);
 
@@ -66,12 +70,12 @@ static void demangling_bombs(void)
                              "TUVWXYZ"[i % 36],
                              "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i % 36]);
     snprintf(name + used, sizeof(name) - used, "Evv");
-    free(mt_demangle(name, true)); /* returns, at all */
+    free(mt_demangle(name, true, &no_memory)); /* returns, at all */
     char deep[32000];
     memset(deep, 'P', sizeof(deep));
     memcpy(deep, "_Z1f", 4);
     memcpy(deep + sizeof(deep) - 2, "i", 2);
-    free(mt_demangle(deep, true));
+    free(mt_demangle(deep, true, &no_memory));
 }
 
 static void spans(void)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 /* Deflate cannot grow data more than this; zstd can, but no compiler's
  * output does. */
@@ -167,6 +168,16 @@ static struct mt_elf_version file_version(const struct stat *status)
     };
 }
 
+/* After a system call that failed, by the errno that it left. */
+static void elf_refuse(struct mt_error *error, const char *what)
+{
+    bool no_memory = errno == ENOMEM;
+
+    mt_fail(error, "%s%s", what, strerror(errno));
+    if (error)
+        error->no_memory = no_memory;
+}
+
 struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
 {
     /* A module's path comes from the target: never block on a FIFO. */
@@ -175,7 +186,7 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
     struct mt_elf *elf = NULL;
 
     if (fd < 0) {
-        mt_fail(error, "%s", strerror(errno));
+        elf_refuse(error, "");
         return NULL;
     }
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
@@ -187,7 +198,7 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
     void *map =
         mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) {
-        mt_fail(error, "mmap: %s", strerror(errno));
+        elf_refuse(error, "mmap: ");
         close(fd);
         return NULL;
     }
@@ -246,19 +257,6 @@ const struct mt_elf_section *mt_elf_find(const struct mt_elf *elf,
     return NULL;
 }
 
-static bool elf_decompress(uint32_t type, uint8_t *out, size_t out_bytes,
-                           const uint8_t *in, size_t in_bytes)
-{
-    if (type == ELFCOMPRESS_ZLIB) {
-        uLongf got = out_bytes;
-
-        return uncompress(out, &got, in, in_bytes) == Z_OK && got == out_bytes;
-    }
-    if (type == ELFCOMPRESS_ZSTD)
-        return ZSTD_decompress(out, out_bytes, in, in_bytes) == out_bytes;
-    return false;
-}
-
 /* What a compressed section says of itself. */
 struct compressed {
     const uint8_t *in;
@@ -303,6 +301,27 @@ static bool elf_compressed(const struct mt_elf *elf,
            found->out_bytes <= MAX_INFLATED;
 }
 
+static bool elf_decompress(const struct compressed *from, uint8_t *out,
+                           bool *no_memory)
+{
+    if (from->type == ELFCOMPRESS_ZLIB) {
+        uLongf got = from->out_bytes;
+        int result = uncompress(out, &got, from->in, from->in_bytes);
+
+        *no_memory |= result == Z_MEM_ERROR;
+        return result == Z_OK && got == from->out_bytes;
+    }
+    if (from->type == ELFCOMPRESS_ZSTD) {
+        size_t got =
+            ZSTD_decompress(out, from->out_bytes, from->in, from->in_bytes);
+
+        *no_memory |= ZSTD_isError(got) &&
+                      ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation;
+        return got == from->out_bytes;
+    }
+    return false;
+}
+
 size_t mt_elf_section_bytes(const struct mt_elf *elf,
                             const struct mt_elf_section *section)
 {
@@ -320,10 +339,11 @@ static bool inflate_section(struct mt_elf *elf, size_t index)
     if (!elf_compressed(elf, &elf->sections[index], &from))
         return false;
     uint8_t *out = malloc(from.out_bytes);
-    if (out == NULL)
+    if (out == NULL) {
+        elf->no_memory = true;
         return false;
-    if (!elf_decompress(from.type, out, from.out_bytes, from.in,
-                        from.in_bytes)) {
+    }
+    if (!elf_decompress(&from, out, &elf->no_memory)) {
         free(out);
         return false;
     }

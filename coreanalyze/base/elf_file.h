@@ -45,6 +45,7 @@ struct mt_elf {
     uint8_t **inflated; /* per section: its bytes, if it was compressed */
     size_t *inflated_bytes;
     size_t inflated_total;
+    bool no_memory; /* ran out for something of this file that was asked for */
 };
 
 /* NULL and `error` filled if it cannot be read or is not ELF64 for x86-64. */

@@ -7,6 +7,7 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,16 @@ const char *mt_strings_add(struct mt_strings *strings, const char *text,
     return copy;
 }
 
+void mt_strings_lack(struct mt_strings *strings)
+{
+    strings->lost = true;
+}
+
+void mt_strings_forget_lack(struct mt_strings *strings)
+{
+    strings->lost = false;
+}
+
 bool mt_strings_are_whole(const struct mt_strings *strings,
                           struct mt_error *error)
 {
@@ -120,4 +131,19 @@ const char *mt_strings_take(struct mt_strings *strings, char *text)
 
     free(text);
     return kept;
+}
+
+const char *mt_strings_hexadecimal(struct mt_strings *strings,
+                                   const uint8_t *bytes, size_t n)
+{
+    char *text = malloc(2 * n + 1);
+
+    if (!text) {
+        mt_strings_lack(strings);
+        return NULL;
+    }
+    text[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        sprintf(text + 2 * i, "%02x", bytes[i]);
+    return mt_strings_take(strings, text);
 }

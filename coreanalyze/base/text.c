@@ -6,6 +6,7 @@
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The smallest code point for each length in bytes. */
@@ -173,4 +174,29 @@ uint64_t mt_scan_decimal(const char **at)
     for (; **at >= '0' && **at <= '9'; (*at)++)
         value = value * 10 + (uint64_t)(**at - '0');
     return value;
+}
+
+char **mt_text_list_copy(const char *const *texts)
+{
+    char **copy;
+    size_t n = 0;
+
+    while (texts[n])
+        n++;
+    copy = calloc(n + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = strdup(texts[i]);
+        if (!copy[i]) {
+            mt_text_list_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+void mt_text_list_free(char **texts)
+{
+    for (size_t i = 0; texts && texts[i]; i++)
+        free(texts[i]);
+    free(texts);
 }

@@ -41,6 +41,10 @@ uint64_t mt_scan_decimal(const char **at);
  * many or changed about? */
 bool mt_is_near(const char *word, const char *name);
 
+/* A copy of a list of texts that NULL ends; NULL when out of memory. */
+char **mt_text_list_copy(const char *const *texts);
+void mt_text_list_free(char **texts); /* takes NULL */
+
 /* The last part of a path. */
 const char *mt_base_name(const char *path);
 

@@ -196,7 +196,8 @@ static void check_capture(struct mt_check *check, struct mt_source *source)
 static bool has_root(struct mt_source *source)
 {
     for (size_t i = 0; i < source->n_modules; i++)
-        if (mt_module_symbol(source, &source->modules[i], "memtrace_root"))
+        if (mt_module_symbol(source, &source->modules[i], "memtrace_root",
+                             NULL))
             return true;
     return false;
 }

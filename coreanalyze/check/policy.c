@@ -21,13 +21,15 @@ void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
                      struct mt_leak_frame **frames, size_t *n, size_t *capacity)
 {
     char *full = NULL;
+    bool no_memory = false;
 
     if (!mt_grow(frames, capacity, *n + 1, sizeof **frames)) {
         findings->out_of_memory = true;
         return;
     }
     if (frame->linkage)
-        full = mt_demangle(frame->linkage, true);
+        full = mt_demangle(frame->linkage, true, &no_memory);
+    findings->out_of_memory |= no_memory;
     (*frames)[(*n)++] = (struct mt_leak_frame){
         .pc = frame->pc,
         .module_offset = frame->module_offset,

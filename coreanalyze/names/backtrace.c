@@ -11,7 +11,6 @@
 #include "coreanalyze/symbols/call_frames.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <string.h>
 
 #define MAX_SEGMENTS 256u
@@ -137,13 +136,9 @@ static bool unwinder_step_by_table(struct unwinder *u, bool exact,
     struct mt_frame_row row = {.signal_frame = false};
     uint64_t header;
 
-    errno = 0; /* all that a failed allocation far below leaves */
     if (!unwinder_find_header(u, &header) ||
-        !mt_frame_row_find(&u->table, &bytes, header, address, &row)) {
-        if (errno == ENOMEM)
-            mt_resolver_lacks(u->resolver);
+        !mt_frame_row_find(&u->table, &bytes, header, address, &row))
         return false;
-    }
     *signal_frame = row.signal_frame;
     if (mt_frame_step(&row, &memory, &u->state))
         return true;

@@ -11,7 +11,6 @@
 #include "coreanalyze/symbols/symbolize.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,12 +150,12 @@ void mt_resolver_lacks(struct mt_resolver *resolver)
 
 bool mt_resolver_is_whole(const struct mt_resolver *resolver)
 {
-    return !resolver->no_memory;
+    return !resolver->no_memory && mt_symbolizer_is_whole(resolver->symbolizer);
 }
 
 bool mt_resolver_finish(struct mt_resolver *resolver, struct mt_error *error)
 {
-    bool ok = !resolver->no_memory;
+    bool ok = mt_resolver_is_whole(resolver);
 
     mt_resolver_free(resolver);
     return ok || mt_fail(error, "out of memory for names");
@@ -362,14 +361,9 @@ static const struct entry *resolve_add(struct mt_resolver *resolver,
     if (!mt_grow(&resolver->entries, &resolver->capacity,
                  resolver->n_entries + 1, sizeof *resolver->entries))
         return NULL;
-    /* Allocations fail far below, in libdwarf for one, and leave a name out:
-     * errno is all that they have in common. */
-    errno = 0;
     fresh.signal_frame =
         !fresh.exact && is_signal_frame(resolver, fresh.module, fresh.pc);
     fresh.n = resolve_look_up(resolver, fresh.module, &fresh, frames);
-    if (errno == ENOMEM)
-        resolver->no_memory = true;
     fresh.frames = malloc(fresh.n * sizeof *fresh.frames);
     if (fresh.frames == NULL ||
         !mt_table_add(&resolver->by_pc, fresh.pc, resolver->n_entries)) {

@@ -31,6 +31,7 @@ struct mt_variables {
     struct mt_files_options options;
     struct file *files;
     size_t n, capacity;
+    bool no_memory; /* a name may be missing */
 };
 
 struct mt_variables *mt_variables_new(const char *const *debug_dirs,
@@ -39,9 +40,20 @@ struct mt_variables *mt_variables_new(const char *const *debug_dirs,
     struct mt_variables *variables = calloc(1, sizeof *variables);
 
     if (variables)
-        variables->options = (struct mt_files_options){.debug_dirs = debug_dirs,
-                                                       .sysroot = sysroot};
+        variables->options =
+            (struct mt_files_options){.debug_dirs = debug_dirs,
+                                      .sysroot = sysroot,
+                                      .no_memory = &variables->no_memory};
     return variables;
+}
+
+bool mt_variables_are_whole(const struct mt_variables *variables)
+{
+    bool whole = !variables->no_memory;
+
+    for (size_t i = 0; i < variables->n; i++)
+        whole = whole && mt_files_are_whole(&variables->files[i].files);
+    return whole;
 }
 
 void mt_variables_free(struct mt_variables *variables)
@@ -96,8 +108,10 @@ static void variables_add_table(struct file *file, struct mt_elf *elf,
             symbol.st_name >= names_bytes || names[symbol.st_name] == 0)
             continue;
         if (!mt_grow(&file->variables, &file->capacity, file->n + 1,
-                     sizeof *file->variables))
+                     sizeof *file->variables)) {
+            elf->no_memory = true;
             return;
+        }
         file->variables[file->n++] =
             (struct variable){symbol.st_value, symbol.st_size,
                               (const char *)names + symbol.st_name, NULL};
@@ -136,8 +150,10 @@ static struct file *file_of(struct mt_variables *variables,
             variables->files[i].path == module->path)
             return &variables->files[i];
     if (!mt_grow(&variables->files, &variables->capacity, variables->n + 1,
-                 sizeof *variables->files))
+                 sizeof *variables->files)) {
+        variables->no_memory = true;
         return NULL;
+    }
     file = &variables->files[variables->n++];
     memset(file, 0, sizeof *file);
     file->start = module->start;
@@ -146,10 +162,11 @@ static struct file *file_of(struct mt_variables *variables,
     return file;
 }
 
-static const char *variable_name(struct variable *v)
+static const char *variable_name(struct mt_variables *variables,
+                                 struct variable *v)
 {
     if (!v->demangled && v->name[0] == '_')
-        v->demangled = mt_demangle(v->name, true);
+        v->demangled = mt_demangle(v->name, true, &variables->no_memory);
     return v->demangled ? v->demangled : v->name;
 }
 
@@ -167,7 +184,7 @@ bool mt_variable_at(struct mt_variables *variables,
         struct variable *v = &file->variables[--n];
         if (wanted - v->address >= v->bytes)
             continue;
-        *name = variable_name(v);
+        *name = variable_name(variables, v);
         *offset = wanted - v->address;
         return true;
     }

@@ -13,6 +13,8 @@ struct mt_variables;
  * NULL when out of memory. */
 struct mt_variables *mt_variables_new(const char *const *debug_dirs,
                                       const char *sysroot);
+/* False if memory ran out, so that a name may be missing. */
+bool mt_variables_are_whole(const struct mt_variables *);
 void mt_variables_free(struct mt_variables *); /* takes NULL */
 
 /* The variable that holds `address`; its name lives until mt_variables_free.

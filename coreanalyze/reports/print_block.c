@@ -36,6 +36,8 @@ bool mt_block_printer_begin(struct mt_block_printer *printer,
 bool mt_block_printer_end(struct mt_block_printer *printer,
                           struct mt_error *error)
 {
+    if (!mt_variables_are_whole(printer->namer.variables))
+        mt_resolver_lacks(printer->namer.resolver);
     mt_variables_free(printer->namer.variables);
     return mt_resolver_finish(printer->namer.resolver, error);
 }

@@ -59,7 +59,8 @@ static void add_modules(struct mt_save *save)
 
     for (size_t i = 0; i < source->n_modules; i++) {
         const struct mt_module *module = &source->modules[i];
-        uint64_t symbol = mt_module_symbol(source, module, "memtrace_root");
+        uint64_t symbol =
+            mt_module_symbol(source, module, "memtrace_root", NULL);
         /* The kernel's own module has no file to read the rest from. */
         bool vdso = module->path && strcmp(module->path, "[vdso]") == 0;
         save_ranges_add(save, module->start,

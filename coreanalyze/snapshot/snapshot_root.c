@@ -7,7 +7,6 @@
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot_internal.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,11 +81,12 @@ static bool by_symbol(struct search *search)
     if (search->options->root_symbol)
         by_pointer(search, search->options->root_symbol);
     for (size_t i = 0; i < source->n_modules; i++) {
-        uint64_t symbol;
-        symbol = mt_module_symbol(source, &source->modules[i], "memtrace_root");
+        bool no_memory = false;
+        uint64_t symbol = mt_module_symbol(source, &source->modules[i],
+                                           "memtrace_root", &no_memory);
         if (symbol)
             by_pointer(search, symbol);
-        else if (errno == ENOMEM)
+        else if (no_memory)
             return false;
     }
     return true;

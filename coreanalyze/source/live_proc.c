@@ -13,7 +13,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,14 +328,13 @@ static uint64_t status_bytes(const char *text, const char *field)
 static bool read_status(struct mt_process *process, pid_t tid, pid_t pid,
                         struct mt_error *error)
 {
-    size_t bytes;
+    bool no_memory = false;
     char *text, *line, *last;
 
-    errno = 0;
-    text = mt_proc_text(tid, "status", &bytes);
+    text = mt_proc_text(tid, "status", &no_memory);
     process->namespace_pid = (uint32_t)pid;
     if (!text)
-        return errno != ENOMEM || mt_no_memory(error, "the process");
+        return !no_memory || mt_no_memory(error, "the process");
     process->rss_bytes = status_bytes(text, "\nVmRSS:");
     process->peak_rss_bytes = status_bytes(text, "\nVmHWM:");
     line = strstr(text, "\nNStgid:");

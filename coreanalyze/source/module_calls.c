@@ -8,7 +8,6 @@
 #include "coreanalyze/source/modules.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <string.h>
 
 /* The place in `names` of what a symbol is called and is not defined; -1. */
@@ -52,10 +51,11 @@ static bool calls_bound(struct mt_source *source,
 bool mt_module_calls(struct mt_source *source, const struct mt_module *module,
                      const char *const *names, unsigned *found)
 {
-    struct mt_elf *elf = mt_module_file(source, module);
+    bool no_memory = false;
+    struct mt_elf *elf = mt_module_file(source, module, &no_memory);
 
     if (!elf)
-        return errno != ENOMEM;
+        return !no_memory;
     for (size_t i = 0; i < elf->n_sections; i++) {
         const struct mt_elf_section *s = &elf->sections[i];
         if (s->type != SHT_RELA || s->link >= elf->n_sections ||

@@ -8,7 +8,6 @@
 #include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,9 +29,10 @@ static bool module_is_file(const struct mt_source *source,
 
 /* The file that ran, or NULL. */
 static struct mt_elf *module_open_file(const struct mt_source *source,
-                                       const struct mt_module *module)
+                                       const struct mt_module *module,
+                                       bool *no_memory)
 {
-    struct mt_error ignored;
+    struct mt_error why = {.no_memory = false};
     struct mt_elf *elf = NULL;
     char path[PATH_MAX];
     int length;
@@ -43,7 +43,8 @@ static struct mt_elf *module_open_file(const struct mt_source *source,
             continue;
         length = snprintf(path, sizeof path, "%s%s", root, module->path);
         if (length > 0 && (size_t)length < sizeof path)
-            elf = mt_elf_open(path, &ignored);
+            elf = mt_elf_open(path, &why);
+        *no_memory |= why.no_memory;
         if (elf && !module_is_file(source, module, elf)) {
             mt_elf_close(elf);
             elf = NULL;
@@ -141,14 +142,14 @@ bool mt_module_functions(const struct mt_source *source,
     static const uint32_t types[] = {SHT_DYNSYM, SHT_SYMTAB};
     const struct mt_elf_section *table;
     struct mt_elf *elf;
+    bool no_memory = false;
 
     memset(found, 0, n * sizeof *found);
     if (module->path == NULL || module->path[0] != '/')
         return true;
-    errno = 0;
-    elf = module_open_file(source, module);
+    elf = module_open_file(source, module, &no_memory);
     if (elf == NULL)
-        return errno != ENOMEM;
+        return !no_memory;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         table = module_table(elf, types[i]);
         if (table)

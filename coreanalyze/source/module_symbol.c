@@ -7,7 +7,6 @@
 #include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -171,11 +170,14 @@ static uint64_t module_symbol_in_section(const struct mt_elf *elf,
 }
 
 static struct mt_elf *module_file_at(const char *path,
-                                     const struct mt_module *module)
+                                     const struct mt_module *module,
+                                     bool *no_memory)
 {
-    struct mt_error ignored;
-    struct mt_elf *elf = mt_elf_open(path, &ignored);
+    struct mt_error why;
+    struct mt_elf *elf = mt_elf_open(path, &why);
 
+    if (!elf)
+        *no_memory |= why.no_memory;
     if (elf && !same_build_id(elf, module)) {
         mt_elf_close(elf);
         elf = NULL;
@@ -186,29 +188,33 @@ static struct mt_elf *module_file_at(const char *path,
 /* A path is that of the target's own root in a core, of ours in /proc/PID/maps
  * if we can reach it. */
 struct mt_elf *mt_module_file(const struct mt_source *source,
-                              const struct mt_module *module)
+                              const struct mt_module *module, bool *no_memory)
 {
     char path[PATH_MAX];
     struct mt_elf *elf = NULL;
+    bool lacks = false;
 
-    errno = 0;
     if (!module->path || module->path[0] != '/')
         return NULL;
     if (source->process.root) {
         int length = snprintf(path, sizeof path, "%s%s", source->process.root,
                               module->path);
         if (length > 0 && (size_t)length < sizeof path)
-            elf = module_file_at(path, module);
+            elf = module_file_at(path, module, &lacks);
     }
-    return elf || errno == ENOMEM ? elf : module_file_at(module->path, module);
+    if (!elf && !lacks)
+        elf = module_file_at(module->path, module, &lacks);
+    if (lacks && no_memory)
+        *no_memory = true;
+    return elf;
 }
 
 /* The dynamic symbols are those in memory. */
 static uint64_t in_file(const struct mt_source *source,
                         const struct mt_module *module, const char *name,
-                        bool dynamic)
+                        bool dynamic, bool *no_memory)
 {
-    struct mt_elf *elf = mt_module_file(source, module);
+    struct mt_elf *elf = mt_module_file(source, module, no_memory);
     uint64_t value = 0;
 
     for (size_t i = 0; elf && value == 0 && i < elf->n_sections; i++)
@@ -220,13 +226,13 @@ static uint64_t in_file(const struct mt_source *source,
 }
 
 uint64_t mt_module_symbol(struct mt_source *source,
-                          const struct mt_module *module, const char *name)
+                          const struct mt_module *module, const char *name,
+                          bool *no_memory)
 {
     bool known = false;
     uint64_t address = in_memory(source, module, name, &known);
 
-    errno = 0;
     if (address == 0)
-        address = in_file(source, module, name, !known);
+        address = in_file(source, module, name, !known, no_memory);
     return address;
 }

@@ -14,16 +14,18 @@
 bool mt_modules_scan(struct mt_source *source, struct mt_error *error);
 
 /* The module's file, if it is the one that is mapped by all that is known; NULL
- * if it is not found.  errno is ENOMEM if memory for it was short. */
+ * if it is not found.  NO_MEMORY, which may be NULL, is set if memory for it
+ * was short. */
 struct mt_elf *mt_module_file(const struct mt_source *source,
-                              const struct mt_module *module);
+                              const struct mt_module *module, bool *no_memory);
 
 /* Address of the data symbol `name` in a module's dynamic symbol table or
  * symbol table: from its memory, otherwise from its file if the build-id is the
- * same (or not known). 0 if there is none; errno is ENOMEM if memory for the
- * file was short. */
+ * same (or not known). 0 if there is none.  NO_MEMORY, which may be NULL, is
+ * set if memory for the file was short. */
 uint64_t mt_module_symbol(struct mt_source *source,
-                          const struct mt_module *module, const char *name);
+                          const struct mt_module *module, const char *name,
+                          bool *no_memory);
 
 /* A function that a module's own file defines. */
 #define MT_FUNCTION_NAME 64

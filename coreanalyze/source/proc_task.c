@@ -24,13 +24,15 @@ int mt_proc_open(pid_t tid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-char *mt_proc_text(pid_t tid, const char *name, size_t *bytes)
+char *mt_proc_text(pid_t tid, const char *name, bool *no_memory)
 {
     int file = mt_proc_open(tid, name);
     size_t capacity = 4096, n = 0;
     char *text = file >= 0 ? malloc(capacity + 1) : NULL;
     ssize_t got = -1;
 
+    if (file >= 0 && !text && no_memory)
+        *no_memory = true;
     while (text && (got = read(file, text + n, capacity - n)) > 0) {
         n += (size_t)got;
         if (n < capacity)
@@ -48,14 +50,12 @@ char *mt_proc_text(pid_t tid, const char *name, size_t *bytes)
         return NULL;
     }
     text[n] = '\0';
-    *bytes = n;
     return text;
 }
 
 char mt_proc_state(pid_t tid)
 {
-    size_t bytes;
-    char *text = mt_proc_text(tid, "stat", &bytes);
+    char *text = mt_proc_text(tid, "stat", NULL);
     /* The name may hold anything, also parentheses. */
     const char *after = text ? strrchr(text, ')') : NULL;
     char state = after && after[1] == ' ' ? after[2] : 0;
@@ -66,8 +66,8 @@ char mt_proc_state(pid_t tid)
 
 long mt_proc_status(pid_t tid, const char *field)
 {
-    size_t bytes, length = strlen(field);
-    char *text = mt_proc_text(tid, "status", &bytes);
+    size_t length = strlen(field);
+    char *text = mt_proc_text(tid, "status", NULL);
     long value = -1;
 
     /* The first line is the name, in which newlines are escaped. */
@@ -86,8 +86,7 @@ long mt_proc_status(pid_t tid, const char *field)
 
 void mt_proc_name(pid_t tid, char name[16])
 {
-    size_t bytes;
-    char *text = mt_proc_text(tid, "comm", &bytes);
+    char *text = mt_proc_text(tid, "comm", NULL);
 
     snprintf(name, 16, "%.15s", text && text[0] ? text : "?");
     name[strcspn(name, "\n")] = '\0';

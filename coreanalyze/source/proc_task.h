@@ -19,8 +19,9 @@ pid_t mt_proc_living(pid_t pid);
 /* Opens /proc/TID/NAME for reading; -1 with errno. */
 int mt_proc_open(pid_t tid, const char *name);
 /* Reads a file of /proc whole; returns its bytes, which NUL follows, or NULL.
- * The caller frees them. */
-char *mt_proc_text(pid_t tid, const char *name, size_t *bytes);
+ * The caller frees them.  NO_MEMORY, which may be NULL, is set if memory for
+ * them was short. */
+char *mt_proc_text(pid_t tid, const char *name, bool *no_memory);
 /* A number of /proc/TID/status, for example "Tgid:"; -1 if it has none. */
 long mt_proc_status(pid_t tid, const char *field);
 /* The state letter of /proc/TID/stat; 0 if the thread is gone. */

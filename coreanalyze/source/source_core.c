@@ -382,6 +382,7 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
     struct mt_source *source = &core->source;
     Elf64_Ehdr header;
     char *absolute;
+    bool no_memory;
 
     if (core == NULL)
         return mt_no_memory(error, "the core"), NULL;
@@ -389,13 +390,13 @@ struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
     source->ops = &core_ops;
     source->process.kind = MT_SOURCE_CORE;
     source->strings = mt_strings_new();
-    errno = 0;
     absolute = realpath(path, NULL);
+    no_memory = !absolute && errno == ENOMEM;
     if (source->strings && absolute)
         source->process.path =
             mt_strings_add(source->strings, absolute, strlen(absolute));
     free(absolute);
-    if (source->process.path == NULL && errno == ENOMEM) {
+    if (no_memory) {
         mt_fail(error, "out of memory for the path of the core");
         mt_source_free(source);
         return NULL;

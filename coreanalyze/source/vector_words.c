@@ -5,7 +5,6 @@
 #include "coreanalyze/source/vector_words.h"
 #include "coreanalyze/source/modules.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define LEAST_ADDRESS 4096u
@@ -97,10 +96,11 @@ static bool vectors_read_code(struct mt_source *source, uint64_t address,
     size_t bytes = mt_source_read_part(source, address, code, CODE_BYTES);
     const struct mt_module *module = mt_source_module(source, address);
     struct mt_elf *elf = NULL;
+    bool no_memory = false;
 
     if (bytes == 0 && module && source->process.kind == MT_SOURCE_CORE) {
-        elf = mt_module_file(source, module);
-        if (!elf && errno == ENOMEM)
+        elf = mt_module_file(source, module, &no_memory);
+        if (no_memory)
             return false;
     }
     /* It may end there. */

@@ -97,7 +97,8 @@ struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *dwarf,
     } else {
         space.ranges_base = 0; /* it is for the split unit alone */
     }
-    mt_unit_read(debug->file, die, &space, &unit->tables);
+    if (!mt_unit_read(debug->file, die, &space, &unit->tables))
+        debug->elf->no_memory = true;
     mt_die_free(die);
     dwarf->table_bytes += mt_unit_tables_bytes(&unit->tables);
     return &unit->tables;

@@ -128,10 +128,13 @@ static bool add_row(struct program *program, const struct mt_line_row *row)
 {
     struct mt_line_table *table = program->table;
 
-    if (table->n_rows >= UINT32_MAX ||
-        !mt_grow(&table->rows, &table->rows_room, table->n_rows + 1,
-                 sizeof *table->rows))
+    if (table->n_rows >= UINT32_MAX)
         return false;
+    if (!mt_grow(&table->rows, &table->rows_room, table->n_rows + 1,
+                 sizeof *table->rows)) {
+        table->no_memory = true;
+        return false;
+    }
     table->rows[table->n_rows++] = *row;
     return true;
 }
@@ -161,8 +164,10 @@ static bool finish_sequence(struct program *program)
     /* Low ones are of code that the linker dropped. */
     if (rows[0].address <= 1 || !rows[n - 1].end)
         return true;
-    return mt_intervals_add(&table->sequences, rows[0].address,
-                            rows[n - 1].address, first | (uint64_t)n << 32);
+    table->no_memory |=
+        !mt_intervals_add(&table->sequences, rows[0].address,
+                          rows[n - 1].address, first | (uint64_t)n << 32);
+    return !table->no_memory;
 }
 
 static void start_sequence(struct mt_line_row *row)
@@ -287,21 +292,28 @@ static size_t lines_take_text(struct program *program)
     return (size_t)(end - from);
 }
 
-static bool add_text(struct mt_line_text **array, size_t *n, size_t *room,
-                     struct mt_line_text text)
+static bool add_directory(struct mt_line_files *files, struct mt_line_text text)
 {
-    if (*n >= MAX_FILES || !mt_grow(array, room, *n + 1, sizeof **array))
+    if (files->n_directories >= MAX_FILES)
         return false;
-    (*array)[(*n)++] = text;
+    if (!mt_grow(&files->directories, &files->directories_room,
+                 files->n_directories + 1, sizeof *files->directories)) {
+        files->no_memory = true;
+        return false;
+    }
+    files->directories[files->n_directories++] = text;
     return true;
 }
 
 static bool add_file(struct mt_line_files *files, struct mt_line_text name,
                      uint64_t directory)
 {
-    if (files->n >= MAX_FILES ||
-        !mt_grow(&files->at, &files->room, files->n + 1, sizeof *files->at))
+    if (files->n >= MAX_FILES)
         return false;
+    if (!mt_grow(&files->at, &files->room, files->n + 1, sizeof *files->at)) {
+        files->no_memory = true;
+        return false;
+    }
     files->at[files->n++] = (struct mt_line_file){
         .name = name,
         .directory = directory < MAX_FILES ? (uint32_t)directory : MAX_FILES};
@@ -315,9 +327,7 @@ static bool lines_old_files(struct program *program, const uint8_t *section,
 {
     struct mt_line_text none = {0, MT_LINE_NONE};
 
-    if (!add_text(&out->directories, &out->n_directories,
-                  &out->directories_room, none) ||
-        !add_file(out, none, 0))
+    if (!add_directory(out, none) || !add_file(out, none, 0))
         return false;
     for (;;) {
         struct mt_line_text text = {(uint64_t)(program->at - section),
@@ -325,8 +335,7 @@ static bool lines_old_files(struct program *program, const uint8_t *section,
 
         if (lines_take_text(program) == 0)
             break;
-        if (!add_text(&out->directories, &out->n_directories,
-                      &out->directories_room, text))
+        if (!add_directory(out, text))
             return false;
     }
     while (!program->broken) {
@@ -431,8 +440,7 @@ static bool lines_new_table(struct program *program, const uint8_t *section,
         if (program->broken)
             return false;
         if (is_files ? !add_file(out, name, directory)
-                     : !add_text(&out->directories, &out->n_directories,
-                                 &out->directories_room, name))
+                     : !add_directory(out, name))
             return false;
     }
     return true;

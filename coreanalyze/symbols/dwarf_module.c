@@ -15,6 +15,13 @@
 /* Bytes that libdwarf keeps for a unit that was read, about. */
 #define UNIT_BYTES 2048
 
+static void dwarf_index_add(struct mt_dwarf *dwarf, uint64_t low, uint64_t high,
+                            size_t unit)
+{
+    if (!mt_intervals_add(&dwarf->index, low, high, unit))
+        dwarf->main.elf->no_memory = true;
+}
+
 /* The ranges of a unit by its own DIE. */
 static bool index_unit(struct mt_dwarf *dwarf, size_t number)
 {
@@ -32,11 +39,11 @@ static bool index_unit(struct mt_dwarf *dwarf, size_t number)
         struct mt_code code = mt_die_code(file, die);
 
         space.ranges_base = 0;
-        mt_code_ranges(&code, &space, &ranges);
+        if (!mt_code_ranges(&code, &space, &ranges))
+            dwarf->main.elf->no_memory = true;
     }
     for (size_t i = 0; i < ranges.n; i++)
-        mt_intervals_add(&dwarf->index, ranges.at[i].low, ranges.at[i].high,
-                         number);
+        dwarf_index_add(dwarf, ranges.at[i].low, ranges.at[i].high, number);
     free(ranges.at);
     mt_die_free(die);
     return partial || (ranges.n > 0 && !unit->header.one_range);
@@ -57,8 +64,8 @@ static void build_index(struct mt_dwarf *dwarf)
         const struct mt_intervals *functions =
             &mt_dwarf_tables(dwarf, debug, unit, NULL)->functions;
         for (size_t j = 0; j < functions->n; j++)
-            mt_intervals_add(&dwarf->index, functions->at[j].low,
-                             functions->at[j].high, i);
+            dwarf_index_add(dwarf, functions->at[j].low, functions->at[j].high,
+                            i);
     }
     mt_intervals_sort(&dwarf->index);
 }
@@ -67,16 +74,18 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
                               struct mt_error *error)
 {
     struct mt_dwarf *dwarf = calloc(1, sizeof(*dwarf));
-    struct mt_error ignored;
+    struct mt_error why;
 
     if (dwarf == NULL) {
         mt_no_memory(error, "the debug information");
         return NULL;
     }
     dwarf->options = *options;
-    if (options->supplement != NULL)
-        mt_debug_file_open(&dwarf->supplement, options->supplement, false, NULL,
-                           &ignored);
+    if (options->supplement != NULL &&
+        !mt_debug_file_open(&dwarf->supplement, options->supplement, false,
+                            NULL, &why) &&
+        why.no_memory)
+        options->supplement->no_memory = true;
     if (!mt_debug_file_open(&dwarf->main, options->elf, false,
                             dwarf->supplement.file, error)) {
         mt_dwarf_free(dwarf);
@@ -84,6 +93,14 @@ struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *options,
     }
     build_index(dwarf);
     return dwarf;
+}
+
+bool mt_dwarf_is_whole(const struct mt_dwarf *dwarf)
+{
+    for (struct mt_debug_file *s = dwarf->splits; s != NULL; s = s->next)
+        if (s->elf->no_memory)
+            return false;
+    return true;
 }
 
 bool mt_dwarf_unchanged(const struct mt_dwarf *dwarf)
@@ -182,6 +199,8 @@ static const char *read_file_name(struct mt_dwarf *dwarf, struct mt_unit *unit,
         mt_die_text(dwarf->main.file, die, MT_DIE_COMP_DIR);
     char *in = directory != NULL ? dwarf_join(compiled_in, directory) : NULL;
     char *path = dwarf_join(in != NULL ? in : compiled_in, name);
+    if (path == NULL || (directory != NULL && in == NULL))
+        mt_strings_lack(dwarf->options.strings);
     free(in);
     return mt_strings_take(dwarf->options.strings, path);
 }
@@ -194,6 +213,7 @@ static void read_files(struct mt_dwarf *dwarf, struct mt_unit *unit,
 
     if (mt_die_line_table(dwarf->main.file, die, &offset))
         mt_lines_files(&sections, offset, &unit->files);
+    dwarf->main.elf->no_memory |= unit->files.no_memory;
     dwarf->table_bytes += mt_lines_files_bytes(&unit->files);
 }
 
@@ -220,6 +240,7 @@ static void dwarf_read_lines(struct mt_dwarf *dwarf, struct mt_unit *unit,
 
     if (mt_die_line_table(dwarf->main.file, die, &offset))
         mt_lines_read(lines.data, lines.bytes, offset, &unit->lines);
+    dwarf->main.elf->no_memory |= unit->lines.no_memory;
     dwarf->table_bytes += unit->lines.rows_room * sizeof(*unit->lines.rows);
 }
 

@@ -15,6 +15,8 @@
 /* Everything in the options must outlive it.  NULL: no DWARF in the file. */
 struct mt_dwarf *mt_dwarf_new(const struct mt_dwarf_options *,
                               struct mt_error *error);
+/* False if memory ran out for something of a file of split units. */
+bool mt_dwarf_is_whole(const struct mt_dwarf *);
 /* Are the files of split units that were opened as they were? */
 bool mt_dwarf_unchanged(const struct mt_dwarf *);
 void mt_dwarf_free(struct mt_dwarf *); /* takes NULL */

@@ -40,8 +40,10 @@ static char *dwarf_name_qualified(struct mt_dwarf *dwarf,
     }
     *has_prefix = n > 0;
     char *text = malloc(bytes), *end = text;
-    if (text == NULL)
+    if (text == NULL) {
+        mt_strings_lack(dwarf->options.strings);
         return NULL;
+    }
     while (n > 0) {
         end = stpcpy(end, parts[--n]);
         end = stpcpy(end, "::");
@@ -79,10 +81,10 @@ const char *mt_dwarf_function_name(struct mt_dwarf *dwarf,
     if (linkage != NULL && dwarf->options.no_demangle)
         return mt_strings_keep(strings, linkage);
     if (linkage != NULL) {
-        char *text = mt_demangle(linkage, false);
+        const char *text = mt_demangle_keep(strings, linkage, false);
 
         if (text != NULL)
-            return mt_strings_take(strings, text);
+            return text;
     }
     if (name == NULL)
         return mt_strings_keep(strings, linkage);

@@ -13,6 +13,7 @@
 #include <dwarf.h>
 #include <libdwarf.h>
 #endif
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "coreanalyze/symbols/dwarf_access.h"
@@ -27,10 +28,34 @@ static struct mt_die *wrap_die(Dwarf_Die die)
     return (struct mt_die *)(void *)die;
 }
 
-/* The result of a call with &file->error: true for DW_DLV_OK; frees the error
+/* libdwarf 20210528 gives failed allocations many other names.  What they have
+ * in common is ENOMEM in errno, which was 0 before; but malloc() may leave that
+ * where it succeeds: then it does so again. */
+static bool dwarf_lacks_memory(void)
+{
+    bool lacks = errno == ENOMEM;
+    void *volatile probe;
+
+    errno = 0;
+    probe = lacks ? malloc(1) : NULL;
+    lacks = lacks && (probe == NULL || errno == 0);
+    free(probe);
+    return lacks;
+}
+
+/* Where the next call of libdwarf puts its error. */
+static Dwarf_Error *dwarf_error(struct mt_dwarf_file *file)
+{
+    errno = 0;
+    return &file->error;
+}
+
+/* The result of a call with dwarf_error(): true for DW_DLV_OK; frees the error
  * otherwise. */
 static bool dwarf_read_ok(struct mt_dwarf_file *file, int result)
 {
+    if (result == DW_DLV_ERROR && dwarf_lacks_memory())
+        file->elf->no_memory = true;
     if (result == DW_DLV_ERROR && file->error != NULL)
         dwarf_dealloc_error(file->debug, file->error);
     file->error = NULL;
@@ -54,10 +79,14 @@ struct mt_dwarf_file *mt_dwarf_file_open(struct mt_elf *elf, bool split,
         return NULL;
     }
     set_access(file);
+    errno = 0;
     if (dwarf_object_init_b(&file->access, NULL, NULL, DW_GROUPNUMBER_ANY,
                             &file->debug, &failure) != DW_DLV_OK) {
-        mt_fail(error, "libdwarf: %s",
-                failure != NULL ? dwarf_errmsg(failure) : "no DWARF");
+        if (dwarf_lacks_memory())
+            mt_no_memory(error, "the debug information");
+        else
+            mt_fail(error, "libdwarf: %s",
+                    failure != NULL ? dwarf_errmsg(failure) : "no DWARF");
         if (failure != NULL)
             dwarf_dealloc_error(NULL, failure);
         free(file);
@@ -85,15 +114,16 @@ static bool unsigned_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Attribute attribute = NULL;
     Dwarf_Unsigned value = 0;
 
-    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
         return false;
-    bool got =
-        dwarf_read_ok(file, dwarf_formudata(attribute, &value, &file->error));
+    bool got = dwarf_read_ok(
+        file, dwarf_formudata(attribute, &value, dwarf_error(file)));
     if (!got) {
         Dwarf_Signed number = 0;
 
-        got = dwarf_read_ok(file,
-                            dwarf_formsdata(attribute, &number, &file->error));
+        got = dwarf_read_ok(
+            file, dwarf_formsdata(attribute, &number, dwarf_error(file)));
         value = (Dwarf_Unsigned)number;
     }
     dwarf_dealloc_attribute(attribute);
@@ -116,11 +146,11 @@ bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
                                  file->debug, 1, &length, &version,
                                  &abbreviations, &address_bytes, &offset_bytes,
                                  &extension, &signature, &type_offset, &next,
-                                 &unit_type, &file->error)) ||
-        !dwarf_read_ok(
-            file, dwarf_siblingof_b(file->debug, NULL, 1, &die, &file->error)))
+                                 &unit_type, dwarf_error(file))) ||
+        !dwarf_read_ok(file, dwarf_siblingof_b(file->debug, NULL, 1, &die,
+                                               dwarf_error(file))))
         return false;
-    if (dwarf_read_ok(file, dwarf_dieoffset(die, &offset, &file->error)) &&
+    if (dwarf_read_ok(file, dwarf_dieoffset(die, &offset, dwarf_error(file))) &&
         next > file->next_header) {
         out->offset = file->next_header;
         out->end = next;
@@ -142,8 +172,8 @@ struct mt_die *mt_die_at(struct mt_dwarf_file *file, uint64_t offset)
 {
     Dwarf_Die die = NULL;
 
-    if (!dwarf_read_ok(
-            file, dwarf_offdie_b(file->debug, offset, 1, &die, &file->error)))
+    if (!dwarf_read_ok(file, dwarf_offdie_b(file->debug, offset, 1, &die,
+                                            dwarf_error(file))))
         return NULL;
     return wrap_die(die);
 }
@@ -152,8 +182,8 @@ struct mt_die *mt_die_child(struct mt_dwarf_file *file, struct mt_die *parent)
 {
     Dwarf_Die die = NULL;
 
-    if (!dwarf_read_ok(file,
-                       dwarf_child(unwrap_die(parent), &die, &file->error)))
+    if (!dwarf_read_ok(
+            file, dwarf_child(unwrap_die(parent), &die, dwarf_error(file))))
         return NULL;
     return wrap_die(die);
 }
@@ -163,7 +193,7 @@ struct mt_die *mt_die_sibling(struct mt_dwarf_file *file, struct mt_die *before)
     Dwarf_Die die = NULL;
 
     if (!dwarf_read_ok(file, dwarf_siblingof_b(file->debug, unwrap_die(before),
-                                               1, &die, &file->error)))
+                                               1, &die, dwarf_error(file))))
         return NULL;
     return wrap_die(die);
 }
@@ -233,18 +263,20 @@ static bool offset_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Off offset = 0;
     Dwarf_Unsigned number = 0;
 
-    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
         return false;
-    bool got =
-        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got = dwarf_read_ok(
+        file, dwarf_whatform(attribute, &form, dwarf_error(file)));
     /* 20210528 misreads an index as a reference of fixed size. */
     *indexed = form == DW_FORM_rnglistx;
     if (*indexed)
-        got = dwarf_read_ok(file,
-                            dwarf_formudata(attribute, &number, &file->error));
+        got = dwarf_read_ok(
+            file, dwarf_formudata(attribute, &number, dwarf_error(file)));
     else
-        got = got && dwarf_read_ok(file, dwarf_global_formref(
-                                             attribute, &offset, &file->error));
+        got =
+            got && dwarf_read_ok(file, dwarf_global_formref(attribute, &offset,
+                                                            dwarf_error(file)));
     dwarf_dealloc_attribute(attribute);
     *out = *indexed ? number : offset;
     return got;
@@ -266,8 +298,8 @@ static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
     struct Dwarf_Debug_Fission_Per_CU_s parts;
 
     memset(&parts, 0, sizeof(parts));
-    if (!dwarf_read_ok(
-            file, dwarf_get_debugfission_for_die(die, &parts, &file->error)) ||
+    if (!dwarf_read_ok(file, dwarf_get_debugfission_for_die(
+                                 die, &parts, dwarf_error(file))) ||
         parts.pcu_type == NULL)
         return 0;
     return parts.pcu_offset[which];
@@ -290,13 +322,13 @@ static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
     struct mt_bytes strings =
         mt_dwarf_section(file, split ? ".debug_str.dwo" : ".debug_str");
 
-    if (!dwarf_read_ok(
-            file, dwarf_get_debug_str_index(attribute, &index, &file->error)) ||
+    if (!dwarf_read_ok(file, dwarf_get_debug_str_index(attribute, &index,
+                                                       dwarf_error(file))) ||
         !dwarf_read_ok(file, dwarf_CU_dieoffset_given_die(die, &unit_offset,
-                                                          &file->error)) ||
+                                                          dwarf_error(file))) ||
         dwarf_get_version_of_die(die, &version, &offset_bytes) != DW_DLV_OK ||
         !dwarf_read_ok(file, dwarf_offdie_b(file->debug, unit_offset, 1, &unit,
-                                            &file->error)))
+                                            dwarf_error(file))))
         return NULL;
     if (!offset_attribute(file, unit, DW_AT_str_offsets_base, &base, &indexed))
         base = part_start(file, unit, DW_SECT_STR_OFFSETS) +
@@ -315,8 +347,8 @@ static const char *supplement_text(struct mt_dwarf_file *file,
     Dwarf_Off offset = 0;
 
     if (file->supplement == NULL ||
-        !dwarf_read_ok(file,
-                       dwarf_global_formref(attribute, &offset, &file->error)))
+        !dwarf_read_ok(
+            file, dwarf_global_formref(attribute, &offset, dwarf_error(file))))
         return NULL;
     return mt_string_at(mt_dwarf_section(file->supplement, ".debug_str"),
                         offset);
@@ -330,16 +362,18 @@ static const char *text_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     const char *result = NULL;
     char *text = NULL;
 
-    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
         return NULL;
-    if (dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error))) {
+    if (dwarf_read_ok(file,
+                      dwarf_whatform(attribute, &form, dwarf_error(file)))) {
         if (form == DW_FORM_GNU_str_index || form == DW_FORM_strx ||
             (form >= DW_FORM_strx1 && form <= DW_FORM_strx4))
             result = indexed_text(file, die, attribute);
         else if (form == DW_FORM_GNU_strp_alt || form == DW_FORM_strp_sup)
             result = supplement_text(file, attribute);
-        else if (dwarf_read_ok(
-                     file, dwarf_formstring(attribute, &text, &file->error)))
+        else if (dwarf_read_ok(file, dwarf_formstring(attribute, &text,
+                                                      dwarf_error(file))))
             result = text;
     }
     dwarf_dealloc_attribute(attribute);
@@ -371,22 +405,24 @@ static bool dwarf_read_reference(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Half form = 0;
     Dwarf_Off value = 0;
 
-    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
         return false;
-    bool got =
-        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got = dwarf_read_ok(
+        file, dwarf_whatform(attribute, &form, dwarf_error(file)));
     *in_supplement = form == DW_FORM_GNU_ref_alt || form == DW_FORM_ref_sup4 ||
                      form == DW_FORM_ref_sup8;
     if (form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
         /* No libdwarf reads these as references, some as constants. */
         Dwarf_Unsigned number = 0;
 
-        got = dwarf_read_ok(file,
-                            dwarf_formudata(attribute, &number, &file->error));
+        got = dwarf_read_ok(
+            file, dwarf_formudata(attribute, &number, dwarf_error(file)));
         value = number;
     } else {
-        got = got && dwarf_read_ok(file, dwarf_global_formref(attribute, &value,
-                                                              &file->error));
+        got =
+            got && dwarf_read_ok(file, dwarf_global_formref(attribute, &value,
+                                                            dwarf_error(file)));
     }
     dwarf_dealloc_attribute(attribute);
     *offset = value;
@@ -427,18 +463,20 @@ static bool address_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     Dwarf_Addr address = 0;
     Dwarf_Unsigned number = 0;
 
-    if (!dwarf_read_ok(file, dwarf_attr(die, which, &attribute, &file->error)))
+    if (!dwarf_read_ok(file,
+                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
         return false;
-    bool got =
-        dwarf_read_ok(file, dwarf_whatform(attribute, &form, &file->error));
+    bool got = dwarf_read_ok(
+        file, dwarf_whatform(attribute, &form, dwarf_error(file)));
     *indexed = dwarf_addr_form_is_indexed(form);
     *is_number = !*indexed && form != DW_FORM_addr;
     if (*indexed)
-        got = got && dwarf_read_ok(file, dwarf_get_debug_addr_index(
-                                             attribute, &number, &file->error));
+        got = got &&
+              dwarf_read_ok(file, dwarf_get_debug_addr_index(
+                                      attribute, &number, dwarf_error(file)));
     else if (form == DW_FORM_addr)
         got = got && dwarf_read_ok(file, dwarf_formaddr(attribute, &address,
-                                                        &file->error));
+                                                        dwarf_error(file)));
     dwarf_dealloc_attribute(attribute);
     *out = *indexed ? number : address;
     if (got && *is_number)

@@ -20,13 +20,18 @@ static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
         if (strcmp(debug->path, path) == 0)
             return debug;
     struct mt_elf *elf = mt_elf_open(path, &error);
-    if (elf == NULL)
+    if (elf == NULL) {
+        dwarf->main.elf->no_memory |= error.no_memory;
         return NULL;
+    }
     debug = calloc(1, sizeof(*debug));
     if (debug != NULL)
         debug->path = strdup(path);
+    if (debug == NULL || debug->path == NULL)
+        mt_no_memory(&error, "the split units");
     if (debug == NULL || debug->path == NULL ||
         !mt_debug_file_open(debug, elf, true, NULL, &error)) {
+        dwarf->main.elf->no_memory |= error.no_memory || elf->no_memory;
         mt_elf_close(elf);
         if (debug != NULL)
             free(debug->path);
@@ -59,8 +64,10 @@ static bool try_path(struct mt_dwarf *dwarf, struct mt_unit *unit,
     char *path = NULL;
 
     if (asprintf(&path, "%s%.*s%s%s", root, (int)directory_bytes, directory,
-                 directory_bytes != 0 ? "/" : "", name) < 0)
+                 directory_bytes != 0 ? "/" : "", name) < 0) {
+        dwarf->main.elf->no_memory = true;
         return false;
+    }
     bool found = dwarf_split_match(unit, dwarf_split_open_side(dwarf, path));
     free(path);
     return found;
@@ -81,8 +88,12 @@ static bool in_package(struct mt_dwarf *dwarf, struct mt_unit *unit)
     for (size_t i = 0; i < 2 && !found; i++) {
         char *package = NULL;
 
-        if (paths[i] == NULL || asprintf(&package, "%s.dwp", paths[i]) < 0)
+        if (paths[i] == NULL)
             continue;
+        if (asprintf(&package, "%s.dwp", paths[i]) < 0) {
+            dwarf->main.elf->no_memory = true;
+            continue;
+        }
         found = dwarf_split_match(unit, dwarf_split_open_side(dwarf, package));
         free(package);
     }

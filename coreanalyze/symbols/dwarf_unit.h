@@ -44,6 +44,7 @@ struct mt_line_table {
     size_t n_rows, rows_room;
     struct mt_intervals sequences; /* values: first row, and
                                    their number << 32 */
+    bool no_memory;                /* ran out: rows are missing */
 };
 /* Where the text of a table of files is. */
 enum mt_line_text_in {
@@ -68,6 +69,7 @@ struct mt_line_files {
     struct mt_line_text *directories;
     struct mt_line_file *at;
     size_t n_directories, directories_room, n, room;
+    bool no_memory; /* ran out: some are missing */
 };
 
 /* False when out of memory; what could be read is kept in any case. */

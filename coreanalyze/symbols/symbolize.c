@@ -8,6 +8,7 @@
 #include "coreanalyze/base/hash.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/table.h"
+#include "coreanalyze/base/text.h"
 #include "coreanalyze/symbols/dwarf_module.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 #include "coreanalyze/symbols/symbolize_files.h"
@@ -63,6 +64,7 @@ struct mt_symbolizer {
     size_t n_asked, asked_room;
     uint64_t target; /* its number, from 1 */
     uint64_t clock;
+    bool no_memory; /* an answer may lack something */
 };
 
 static bool copy_options(struct mt_symbolizer *symbolizer,
@@ -70,7 +72,6 @@ static bool copy_options(struct mt_symbolizer *symbolizer,
 {
     static const char *const usual[] = {MT_USUAL_DEBUG_DIR, NULL};
     const char *const *dirs = usual;
-    size_t n = 0;
 
     if (options != NULL) {
         symbolizer->options = *options;
@@ -80,12 +81,7 @@ static bool copy_options(struct mt_symbolizer *symbolizer,
             (symbolizer->sysroot = strdup(options->sysroot)) == NULL)
             return false;
     }
-    while (dirs[n] != NULL)
-        n++;
-    symbolizer->debug_dirs = calloc(n + 1, sizeof(*symbolizer->debug_dirs));
-    for (size_t i = 0; symbolizer->debug_dirs != NULL && i < n; i++)
-        if ((symbolizer->debug_dirs[i] = strdup(dirs[i])) == NULL)
-            return false;
+    symbolizer->debug_dirs = mt_text_list_copy(dirs);
     if (symbolizer->options.memory_budget == 0)
         symbolizer->options.memory_budget = DEFAULT_BUDGET;
     symbolizer->files_options = (struct mt_files_options){
@@ -94,6 +90,7 @@ static bool copy_options(struct mt_symbolizer *symbolizer,
         .no_debuginfod = symbolizer->options.no_debuginfod,
         .waiting = symbolizer->options.waiting,
         .waiting_context = symbolizer->options.waiting_context,
+        .no_memory = &symbolizer->no_memory,
     };
     return symbolizer->debug_dirs != NULL;
 }
@@ -114,8 +111,26 @@ mt_symbolizer_new(const struct mt_symbolizer_options *options)
     return symbolizer;
 }
 
-static void symbolize_unload(struct module *module)
+static bool module_is_whole(const struct module *module)
 {
+    return mt_files_are_whole(&module->files) &&
+           (module->dwarf == NULL || mt_dwarf_is_whole(module->dwarf));
+}
+
+bool mt_symbolizer_is_whole(const struct mt_symbolizer *symbolizer)
+{
+    bool whole = !symbolizer->no_memory &&
+                 mt_strings_are_whole(symbolizer->strings, NULL);
+
+    for (size_t i = 0; i < symbolizer->n_modules; i++)
+        whole = whole && module_is_whole(symbolizer->modules[i]);
+    return whole;
+}
+
+static void symbolize_unload(struct mt_symbolizer *symbolizer,
+                             struct module *module)
+{
+    symbolizer->no_memory |= !module_is_whole(module);
     for (size_t i = 0; module->cache != NULL && i < CACHE_SLOTS; i++)
         while (module->cache[i] != NULL) {
             struct answer *next = module->cache[i]->next;
@@ -142,33 +157,16 @@ void mt_symbolizer_free(struct mt_symbolizer *symbolizer)
     if (symbolizer == NULL)
         return;
     for (size_t i = 0; i < symbolizer->n_modules; i++) {
-        symbolize_unload(symbolizer->modules[i]);
+        symbolize_unload(symbolizer, symbolizer->modules[i]);
         free(symbolizer->modules[i]);
     }
     free(symbolizer->modules);
     free(symbolizer->asked);
     mt_table_free(&symbolizer->by_record);
-    for (size_t i = 0;
-         symbolizer->debug_dirs != NULL && symbolizer->debug_dirs[i] != NULL;
-         i++)
-        free(symbolizer->debug_dirs[i]);
-    free(symbolizer->debug_dirs);
+    mt_text_list_free(symbolizer->debug_dirs);
     free(symbolizer->sysroot);
     mt_strings_free(symbolizer->strings);
     free(symbolizer);
-}
-
-static const char *symbolize_hexadecimal(struct mt_strings *strings,
-                                         const uint8_t *bytes, size_t n)
-{
-    char *text = malloc(2 * n + 1);
-
-    if (text == NULL)
-        return NULL;
-    text[0] = 0;
-    for (size_t i = 0; i < n; i++)
-        sprintf(text + 2 * i, "%02x", bytes[i]);
-    return mt_strings_take(strings, text);
 }
 
 static uint64_t recorded_hash(const struct mt_symbol_module *recorded)
@@ -205,7 +203,7 @@ static struct module *module_new(struct mt_symbolizer *symbolizer,
         return NULL;
     module->path = mt_strings_keep(symbolizer->strings, recorded->path);
     module->build_id =
-        symbolize_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
+        mt_strings_hexadecimal(symbolizer->strings, recorded->build_id, bytes);
     module->fingerprint = recorded->fingerprint;
     module->id_bytes = bytes;
     if (bytes > 0)
@@ -266,9 +264,8 @@ static struct mt_dwarf *dwarf_of(struct mt_symbolizer *symbolizer,
                                  struct module *module)
 {
     struct mt_files *files = &module->files;
-    struct mt_error error;
+    struct mt_error error = {.no_memory = false};
     struct mt_dwarf_options options = {
-        .elf = files->debug,
         .supplement = files->supplement,
         .path = module->path,
         .debug_path = files->debug_path,
@@ -280,11 +277,12 @@ static struct mt_dwarf *dwarf_of(struct mt_symbolizer *symbolizer,
     if (module->dwarf_sought || symbolizer->options.no_dwarf)
         return module->dwarf;
     module->dwarf_sought = true;
-    if (options.elf != NULL)
-        module->dwarf = mt_dwarf_new(&options, &error);
-    options.elf = files->module;
-    if (module->dwarf == NULL && options.elf != NULL)
-        module->dwarf = mt_dwarf_new(&options, &error);
+    for (int i = 0; i < 2 && module->dwarf == NULL; i++) {
+        options.elf = i == 0 ? files->debug : files->module;
+        if (options.elf != NULL)
+            module->dwarf = mt_dwarf_new(&options, &error);
+        symbolizer->no_memory |= error.no_memory;
+    }
     return module->dwarf;
 }
 
@@ -348,7 +346,7 @@ static void keep_budget(struct mt_symbolizer *symbolizer,
                 mt_dwarf_trim(current->dwarf);
             break;
         }
-        symbolize_unload(oldest);
+        symbolize_unload(symbolizer, oldest);
     }
 }
 
@@ -377,25 +375,20 @@ find_symbol(const struct module *module, uint64_t address, size_t *table)
 static const char *linkage_name(struct mt_symbolizer *symbolizer,
                                 const struct mt_symtab_entry *entry)
 {
-    const char *version = strchr(entry->name + 1, '@');
-    char *name;
+    size_t bytes = 1 + strcspn(entry->name + 1, "@");
 
-    if (version == NULL)
-        return mt_strings_keep(symbolizer->strings, entry->name);
-    name = strndup(entry->name, (size_t)(version - entry->name));
-    return mt_strings_take(symbolizer->strings, name);
+    return mt_strings_add(symbolizer->strings, entry->name, bytes);
 }
 
 /* A symbol's name as it is shown. */
 static const char *shown_name(struct mt_symbolizer *symbolizer,
                               const char *linkage)
 {
-    char *shown = NULL;
+    const char *shown = NULL;
 
     if (linkage != NULL && !symbolizer->options.no_demangle)
-        shown = mt_demangle(linkage, true);
-    return shown != NULL ? mt_strings_take(symbolizer->strings, shown)
-                         : linkage;
+        shown = mt_demangle_keep(symbolizer->strings, linkage, true);
+    return shown != NULL ? shown : linkage;
 }
 
 static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
@@ -419,18 +412,15 @@ static size_t symbolize_look_up(struct mt_symbolizer *symbolizer,
             asprintf(&note, "its split debug file %s is missing", missing) >= 0)
             module->note = mt_strings_take(symbolizer->strings, note);
     }
-    if (n == 0 || frames[n - 1].function == NULL) {
-        if (entry != NULL) {
-            *quality = n == 0 ? module->table_quality[table] : MT_SYMBOL_DWARF;
-            if (n == 0)
-                frames[n++] = (struct mt_symbol_frame){0};
-            frames[n - 1].function = shown_name(symbolizer, linkage);
-            frames[n - 1].offset = address - entry->address;
-        } else if (n != 0) {
-            *quality = MT_SYMBOL_DWARF;
-        }
-    } else {
+    if (n != 0)
         *quality = MT_SYMBOL_DWARF;
+    if (entry != NULL && (n == 0 || frames[n - 1].function == NULL)) {
+        if (n == 0) {
+            *quality = module->table_quality[table];
+            frames[n++] = (struct mt_symbol_frame){0};
+        }
+        frames[n - 1].function = shown_name(symbolizer, linkage);
+        frames[n - 1].offset = address - entry->address;
     }
     if (n > 0 && !frames[n - 1].inlined)
         frames[n - 1].linkage = linkage;
@@ -454,8 +444,10 @@ static struct answer *answer_for(struct mt_symbolizer *symbolizer,
     size_t bytes = sizeof(struct answer) + n * sizeof(*frames);
     struct answer *answer = malloc(bytes);
 
-    if (answer == NULL)
+    if (answer == NULL) {
+        symbolizer->no_memory = true;
         return NULL;
+    }
     answer->next = *slot;
     answer->address = address;
     answer->quality = quality;
@@ -485,7 +477,7 @@ static bool meet_module(struct mt_symbolizer *symbolizer, struct module *module)
                  symbolizer->n_asked + 1, sizeof *symbolizer->asked))
         return false;
     if (module->loaded && !module_is_same(module)) {
-        symbolize_unload(module);
+        symbolize_unload(symbolizer, module);
         module->note = NULL;
         module->quality = MT_SYMBOL_NONE;
     }
@@ -496,6 +488,13 @@ static bool meet_module(struct mt_symbolizer *symbolizer, struct module *module)
 
 void mt_symbolizer_next_target(struct mt_symbolizer *symbolizer)
 {
+    /* What is missing may be there at another try. */
+    bool whole = mt_symbolizer_is_whole(symbolizer);
+
+    for (size_t i = 0; !whole && i < symbolizer->n_modules; i++)
+        symbolize_unload(symbolizer, symbolizer->modules[i]);
+    symbolizer->no_memory = false;
+    mt_strings_forget_lack(symbolizer->strings);
     symbolizer->n_asked = 0;
     symbolizer->target++;
 }
@@ -507,8 +506,10 @@ static struct module *symbolize_loaded(struct mt_symbolizer *symbolizer,
     struct module *module = find_module(symbolizer, recorded);
 
     if (module == NULL || !meet_module(symbolizer, module) ||
-        (!module->loaded && !symbolize_load(symbolizer, module, recorded)))
+        (!module->loaded && !symbolize_load(symbolizer, module, recorded))) {
+        symbolizer->no_memory = true;
         return NULL;
+    }
     module->last_use = ++symbolizer->clock;
     return module;
 }
@@ -524,9 +525,8 @@ size_t mt_symbolize(struct mt_symbolizer *symbolizer,
 
     if (quality != NULL)
         *quality = MT_SYMBOL_NONE;
-    if (module == NULL)
-        return 0;
-    answer = answer_for(symbolizer, module, address);
+    if (module != NULL)
+        answer = answer_for(symbolizer, module, address);
     if (answer == NULL)
         return 0;
     if (quality != NULL)

@@ -108,6 +108,10 @@ void mt_symbolizer_free(struct mt_symbolizer *); /* takes NULL */
  */
 void mt_symbolizer_next_target(struct mt_symbolizer *);
 
+/* False if memory ran out for an answer about this target, so that it may lack
+ * something. */
+bool mt_symbolizer_is_whole(const struct mt_symbolizer *);
+
 /*
  * The functions that PC is in, the innermost inlined one first, at most MAX
  * of them; the last one is the function that has its own frame.
@@ -116,8 +120,7 @@ void mt_symbolizer_next_target(struct mt_symbolizer *);
  * module's load bias.  With IS_RETURN_ADDRESS the lookup is for the call just
  * before it, at PC - 1; the caller subtracts nothing.
  *
- * If memory was short, something may be missing; errno is then ENOMEM, if it
- * was not so before.
+ * If memory was short, something may be missing: see mt_symbolizer_is_whole().
  *
  * Returns how many frames are in OUT; 0 with MT_SYMBOL_NONE means print
  * module+offset.  QUALITY may be NULL.  The strings belong to the symbolizer

@@ -245,8 +245,11 @@ static int debuginfod_ask(const struct mt_files_options *options,
     bool ended;
     int fd;
 
-    if (query == NULL)
+    if (query == NULL) {
+        if (options->no_memory)
+            *options->no_memory = true;
         return -1;
+    }
     pthread_mutex_lock(&query->lock);
     if (!query_start(query)) {
         pthread_mutex_unlock(&query->lock);
@@ -286,6 +289,8 @@ struct mt_elf *mt_debuginfod_find(const struct mt_files_options *options,
     if (fd >= 0) {
         close(fd);
         elf = mt_elf_open(*path, &error);
+        if (elf == NULL && error.no_memory && options->no_memory)
+            *options->no_memory = true;
     }
     if (elf == NULL || !mt_elf_build_id(elf, &id, &id_bytes) ||
         id_bytes != bytes || memcmp(id, build_id, bytes) != 0) {

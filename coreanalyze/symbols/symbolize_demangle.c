@@ -50,7 +50,7 @@ static bool demangle_run(const char *mangled, bool parameters,
                                       demangle_collect, sink) != 0;
 }
 
-char *mt_demangle(const char *mangled, bool parameters)
+char *mt_demangle(const char *mangled, bool parameters, bool *no_memory)
 {
     char *text = NULL;
 
@@ -61,13 +61,27 @@ char *mt_demangle(const char *mangled, bool parameters)
         return dlang_demangle(mangled, DMGL_ANSI);
     struct sink *sink = malloc(sizeof(*sink));
 
-    if (sink == NULL)
+    if (sink == NULL) {
+        *no_memory = true;
         return NULL;
+    }
     sink->used = 0;
     if (demangle_run(mangled, parameters, sink) && sink->used > 0) {
         sink->text[sink->used] = 0;
         text = strdup(sink->text);
+        *no_memory |= text == NULL;
     }
     free(sink);
     return text;
+}
+
+const char *mt_demangle_keep(struct mt_strings *strings, const char *mangled,
+                             bool parameters)
+{
+    bool no_memory = false;
+    char *text = mt_demangle(mangled, parameters, &no_memory);
+
+    if (no_memory)
+        mt_strings_lack(strings);
+    return mt_strings_take(strings, text);
 }

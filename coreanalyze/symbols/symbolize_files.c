@@ -6,8 +6,8 @@
 #include "config.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 
-#include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +16,51 @@
 /* Longer ones are not build-ids: they are 20 bytes, or 16, or 8. */
 #define MAX_BUILD_ID 64u
 
+static void files_lack(const struct mt_files_options *options)
+{
+    if (options->no_memory)
+        *options->no_memory = true;
+}
+
+static struct mt_elf *files_open(const struct mt_files_options *options,
+                                 const char *path, struct mt_error *error)
+{
+    struct mt_elf *elf = mt_elf_open(path, error);
+
+    if (elf == NULL && error->no_memory)
+        files_lack(options);
+    return elf;
+}
+
+/* asprintf() for a path that is looked for. */
+static bool files_name(const struct mt_files_options *options, char **path,
+                       const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool files_name(const struct mt_files_options *options, char **path,
+                       const char *format, ...)
+{
+    va_list values;
+    int length;
+
+    va_start(values, format);
+    length = vasprintf(path, format, values);
+    va_end(values);
+    if (length >= 0)
+        return true;
+    files_lack(options);
+    *path = NULL;
+    return false;
+}
+
 char *mt_files_path(const struct mt_files_options *options, const char *path)
 {
     char *full = NULL;
 
-    if (asprintf(&full, "%s%s",
-                 options->sysroot != NULL ? options->sysroot : "", path) < 0)
+    if (!files_name(options, &full, "%s%s",
+                    options->sysroot != NULL ? options->sysroot : "", path))
         return NULL;
     return full;
-}
-
-/* errno stays ENOMEM once it is: a file that is not there must not hide that
- * memory was short (symbolize.h). */
-static struct mt_elf *files_open(const char *path, struct mt_error *error)
-{
-    bool was_short = errno == ENOMEM;
-    struct mt_elf *elf = mt_elf_open(path, error);
-
-    if (was_short)
-        errno = ENOMEM;
-    return elf;
 }
 
 static bool same_id(const struct mt_elf *elf, const uint8_t *id, size_t bytes)
@@ -53,7 +78,8 @@ static struct mt_elf *open_below(const struct mt_files_options *options,
 {
     struct mt_error error;
     char *full = path != NULL ? mt_files_path(options, path) : NULL;
-    struct mt_elf *elf = full != NULL ? files_open(full, &error) : NULL;
+    struct mt_elf *elf =
+        full != NULL ? files_open(options, full, &error) : NULL;
 
     free(path);
     *opened = elf != NULL ? full : NULL;
@@ -77,8 +103,8 @@ static struct mt_elf *find_by_id(const struct mt_files_options *options,
     for (size_t i = 0; options->debug_dirs[i] != NULL; i++) {
         char *path = NULL;
 
-        if (asprintf(&path, "%s/.build-id/%.2s/%s%s", options->debug_dirs[i],
-                     hex, hex + 2, suffix) < 0)
+        if (!files_name(options, &path, "%s/.build-id/%.2s/%s%s",
+                        options->debug_dirs[i], hex, hex + 2, suffix))
             return NULL;
         struct mt_elf *elf = open_below(options, path, opened);
         if (elf != NULL && same_id(elf, id, bytes))
@@ -129,14 +155,14 @@ static struct mt_elf *find_by_link(const struct mt_files_options *options,
     *opened = NULL;
     if (!mt_elf_debuglink(module, &name, &crc) || strchr(name, '/') != NULL)
         return NULL;
-    if (asprintf(&candidate, "%.*s/%s", in, path, name) >= 0)
+    if (files_name(options, &candidate, "%.*s/%s", in, path, name))
         elf = try_link(options, module, candidate, crc, opened);
     if (elf == NULL &&
-        asprintf(&candidate, "%.*s/.debug/%s", in, path, name) >= 0)
+        files_name(options, &candidate, "%.*s/.debug/%s", in, path, name))
         elf = try_link(options, module, candidate, crc, opened);
     for (size_t i = 0; elf == NULL && options->debug_dirs[i] != NULL; i++)
-        if (asprintf(&candidate, "%s%.*s/%s", options->debug_dirs[i], in, path,
-                     name) >= 0)
+        if (files_name(options, &candidate, "%s%.*s/%s", options->debug_dirs[i],
+                       in, path, name))
             elf = try_link(options, module, candidate, crc, opened);
     return elf;
 }
@@ -158,11 +184,12 @@ static enum mt_symbol_match match_of(const struct mt_symbol_module *module,
 
 /* The file that a live process runs, if it is not the one at its path. */
 static struct mt_elf *open_running(const struct mt_symbol_module *module,
+                                   const struct mt_files_options *options,
                                    struct mt_files *out)
 {
     struct mt_error error;
     struct mt_elf *elf = module->running != NULL && module->running[0] != '\0'
-                             ? mt_elf_open(module->running, &error)
+                             ? files_open(options, module->running, &error)
                              : NULL;
 
     if (elf != NULL && match_of(module, elf) == MT_MATCH_MISMATCH) {
@@ -191,7 +218,7 @@ static struct mt_elf *open_module(const struct mt_symbol_module *module,
     char *full = mt_files_path(options, module->path);
     if (full == NULL)
         return NULL;
-    struct mt_elf *elf = files_open(full, &error);
+    struct mt_elf *elf = files_open(options, full, &error);
     if (elf == NULL) {
         if (access(full, F_OK) == 0)
             out->match = MT_MATCH_UNREADABLE;
@@ -206,7 +233,7 @@ static struct mt_elf *open_module(const struct mt_symbol_module *module,
         elf = NULL;
     }
     free(full);
-    return elf != NULL ? elf : open_running(module, out);
+    return elf != NULL ? elf : open_running(module, options, out);
 }
 
 static bool has_dwarf(const struct mt_elf *elf)
@@ -238,13 +265,13 @@ static void find_supplement(const struct mt_files_options *options,
         int in = name[0] == '/' ? 0 : slash != NULL ? (int)(slash - path) : 0;
         struct mt_error error;
 
-        if (asprintf(&candidate, "%s%.*s%s%s",
-                     name[0] == '/' && options->sysroot != NULL
-                         ? options->sysroot
-                         : "",
-                     in, path, in != 0 ? "/" : "", name) < 0)
+        if (!files_name(options, &candidate, "%s%.*s%s%s",
+                        name[0] == '/' && options->sysroot != NULL
+                            ? options->sysroot
+                            : "",
+                        in, path, in != 0 ? "/" : "", name))
             return;
-        out->supplement = files_open(candidate, &error);
+        out->supplement = files_open(options, candidate, &error);
         free(candidate);
         if (out->supplement != NULL && !same_id(out->supplement, id, bytes)) {
             mt_elf_close(out->supplement);
@@ -303,6 +330,17 @@ void mt_files_find(const struct mt_symbol_module *module,
             find_supplement(options, out->module, full, out);
         free(full);
     }
+}
+
+bool mt_files_are_whole(const struct mt_files *files)
+{
+    const struct mt_elf *all[] = {files->module, files->debug,
+                                  files->supplement};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] != NULL && all[i]->no_memory)
+            return false;
+    return true;
 }
 
 bool mt_files_unchanged(const struct mt_files *files)

@@ -17,6 +17,7 @@ struct mt_files_options {
     bool (*waiting)(void *context, const char *step, uint64_t done,
                     uint64_t total);
     void *waiting_context;
+    bool *no_memory; /* set when memory runs out; may be NULL */
 };
 struct mt_files {
     enum mt_symbol_match match;
@@ -29,7 +30,9 @@ struct mt_files {
 
 void mt_files_find(const struct mt_symbol_module *,
                    const struct mt_files_options *, struct mt_files *out);
-void mt_files_close(struct mt_files *);           /* what it holds */
+void mt_files_close(struct mt_files *); /* what it holds */
+/* False if memory ran out for something of these files. */
+bool mt_files_are_whole(const struct mt_files *);
 bool mt_files_unchanged(const struct mt_files *); /* since they were opened */
 /* A path below the sysroot, malloc'ed. */
 char *mt_files_path(const struct mt_files_options *, const char *path);

@@ -103,14 +103,14 @@ struct mt_symtab *mt_symtab_read(struct mt_elf *elf, bool dynamic)
         return NULL;
     size_t n = bytes / sizeof(Elf64_Sym);
     struct mt_symtab *table = calloc(1, sizeof(*table));
-    if (table == NULL)
-        return NULL;
-    table->elf = elf;
-    table->entries = malloc((n + 1) * sizeof(*table->entries));
-    if (table->entries == NULL) {
+    if (table != NULL)
+        table->entries = malloc((n + 1) * sizeof(*table->entries));
+    if (table == NULL || table->entries == NULL) {
+        elf->no_memory = true;
         free(table);
         return NULL;
     }
+    table->elf = elf;
     symtab_fill(table, symbols, n, (const char *)names, names_bytes);
     /* Most symbols of a large program are data, or undefined. */
     mt_resize(&table->entries, table->n + 1, sizeof(*table->entries));

@@ -6,7 +6,8 @@
  * count alike.  NOMEMORY_FROM makes all fail from that one on.  With
  * NOMEMORY_PLACES, a file's name, none fails; the number of each allocation
  * whose place (its DEPTH innermost return addresses) is new is written there,
- * and the number of all on the last line.
+ * and the number of all on the last line.  With NOMEMORY_ERRNO none fails, and
+ * each leaves ENOMEM in errno, as malloc() may.
  *
  * A crash in a library that the command uses ends it with status 99 and the
  * library's name on stderr.
@@ -33,7 +34,7 @@ extern void *__libc_memalign(size_t, size_t);
 #define SLOTS 65536u
 
 static unsigned long calls, fail_at, fail_from;
-static int ready, places = -1;
+static int ready, spoils, places = -1;
 static uint64_t seen[SLOTS]; /* hashes of places */
 static int lock;
 static __thread int inside;
@@ -101,6 +102,7 @@ static __attribute__((constructor)) void begin(void)
     sigaction(SIGABRT, &crash, NULL);
     fail_at = number_of("NOMEMORY_AT");
     fail_from = number_of("NOMEMORY_FROM");
+    spoils = number_of("NOMEMORY_ERRNO") != 0;
     if (file) {
         places = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         backtrace(frames, DEPTH); /* the first call allocates */
@@ -146,31 +148,38 @@ static int fails(void)
     return 1;
 }
 
+static void *done(void *block)
+{
+    if (ready && spoils)
+        errno = ENOMEM;
+    return block;
+}
+
 void *malloc(size_t bytes)
 {
-    return fails() ? NULL : __libc_malloc(bytes);
+    return fails() ? NULL : done(__libc_malloc(bytes));
 }
 
 void *calloc(size_t count, size_t bytes)
 {
-    return fails() ? NULL : __libc_calloc(count, bytes);
+    return fails() ? NULL : done(__libc_calloc(count, bytes));
 }
 
 void *realloc(void *block, size_t bytes)
 {
-    return fails() ? NULL : __libc_realloc(block, bytes);
+    return fails() ? NULL : done(__libc_realloc(block, bytes));
 }
 
 void *aligned_alloc(size_t align, size_t bytes)
 {
-    return fails() ? NULL : __libc_memalign(align, bytes);
+    return fails() ? NULL : done(__libc_memalign(align, bytes));
 }
 
 int posix_memalign(void **out, size_t align, size_t bytes)
 {
     if (fails())
         return ENOMEM;
-    *out = __libc_memalign(align, bytes);
+    *out = done(__libc_memalign(align, bytes));
     return *out ? 0 : ENOMEM;
 }
 
