@@ -16,11 +16,11 @@ mt_take_tagged(const struct mt_bin *bin, const mt_span *span, uint64_t bits,
                size_t size, uint64_t tag)
 {
     uint64_t i = (uint32_t)__builtin_ctzll(bits), bytes = bin->size;
-    uint64_t *word = bin->word, base = bin->base;
+    uint64_t *word = bin->word;
     uint64_t *tags = mt_tags(span) + (size_t)(word - mt_local(span)) * 64;
     mt_store_release(&tags[i], tag | MT_TAG(0, 0, bytes - size));
     mt_store_release(word, bits & (bits - 1));
-    return (void *)(base + i * bytes);
+    return (void *)(bin->base + i * bytes);
 }
 
 /* Is sampling on, and its next sample further away? */
