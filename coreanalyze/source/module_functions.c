@@ -101,7 +101,36 @@ static void module_search_table(const struct mt_elf *elf,
     }
 }
 
-/* Most tables do not have the name at all, which their strings show. */
+/* Does the name that has `part` at `at` end as it should? */
+static bool strings_have(const char *names, size_t bytes, size_t at,
+                         const char *wanted)
+{
+    const char *end = wanted + (wanted[0] == '_');
+    size_t before = (size_t)(strstr(end, MT_FUNCTION_PART) - end);
+    size_t n = strlen(end) + 1;
+
+    return at >= before && n <= bytes - (at - before) &&
+           memcmp(names + at - before, end, n) == 0;
+}
+
+/* Which of the names are in the strings: bit i.  Most tables have none of them,
+ * and the strings show that in one pass. */
+static uint32_t module_look(const char *names, size_t bytes,
+                            const char *const wanted[], size_t n)
+{
+    const char *at = names;
+    uint32_t there = 0;
+
+    while ((at = memmem(at, bytes - (size_t)(at - names), MT_FUNCTION_PART,
+                        strlen(MT_FUNCTION_PART)))) {
+        for (size_t i = 0; i < n; i++)
+            if (strings_have(names, bytes, (size_t)(at - names), wanted[i]))
+                there |= UINT32_C(1) << i;
+        at++;
+    }
+    return there;
+}
+
 static void module_search(const struct mt_elf *elf,
                           const struct mt_elf_section *table,
                           const char *const wanted[], size_t n,
@@ -109,18 +138,17 @@ static void module_search(const struct mt_elf *elf,
 {
     const struct mt_elf_section *strings;
     const char *names;
+    uint32_t there;
 
     if (table->link >= elf->n_sections)
         return;
     strings = &elf->sections[table->link];
     names = (const char *)elf->data + strings->offset;
-    for (size_t i = 0; i < n; i++) {
-        const char *end = wanted[i] + (wanted[i][0] == '_');
-        if (found[i].name[0] == '\0' &&
-            memmem(names, strings->bytes, end, strlen(end) + 1))
+    there = module_look(names, strings->bytes, wanted, n);
+    for (size_t i = 0; i < n; i++)
+        if ((there >> i & 1) && found[i].name[0] == '\0')
             module_search_table(elf, table, names, strings->bytes, wanted[i],
                                 &found[i]);
-    }
 }
 
 /* The first table of a kind, or NULL.  A file has one of each; more would be

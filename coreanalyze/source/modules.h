@@ -29,15 +29,16 @@ uint64_t mt_module_symbol(struct mt_source *source,
 
 /* A function that a module's own file defines. */
 #define MT_FUNCTION_NAME 64
+#define MT_FUNCTION_PART "alloc"
 struct mt_module_function {
     char name[MT_FUNCTION_NAME]; /* "": there is none */
     bool exported;               /* other modules may be bound to it */
 };
 
-/* The first function of each of `n` names; one that begins with "_" may have
- * anything before that, or lack it.  Only the module's file says: all are "" if
- * that is not here, or not known to be the one that ran.  False when out of
- * memory. */
+/* The first function of each of `n` names, at most 32, that all have
+ * MT_FUNCTION_PART in them; one that begins with "_" may have anything before
+ * that, or lack it.  Only the module's file says: all are "" if that is not
+ * here, or not known to be the one that ran.  False when out of memory. */
 bool mt_module_functions(const struct mt_source *source,
                          const struct mt_module *module,
                          const char *const names[], size_t n,
