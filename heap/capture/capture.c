@@ -112,7 +112,7 @@ void mt_capture_merge_counts(struct mt_capture *c)
 static void capture_reset(struct mt_capture *c)
 {
     mt_memo_init(&c->memo, c->memo.thread);
-    c->path.n = 0;
+    mt_path_drop(&c->path);
     mt_collect_abandon(c);
 }
 
@@ -125,7 +125,7 @@ void mt_capture_detach(struct mt_capture *c)
         capture_reset(c);
     memset(c->under_way, 0, sizeof c->under_way);
     c->ranges = (struct mt_stack_ranges){0};
-    c->path.n = 0;
+    mt_path_drop(&c->path);
 }
 
 static unsigned depth_within(unsigned max)

@@ -31,7 +31,8 @@ struct mt_path_word {
 #define MT_PATH_WORDS (2 * MT_DEPTH_MAX)
 
 struct mt_stack_path {
-    uint32_t n;          /* frames, of which all have nodes */
+    /* Frames, and those that have nodes: the others found no room. */
+    uint32_t n, n_nodes;
     uint32_t round;      /* mt_root.stacks_round that it holds for, */
     uint64_t load_count; /* and mt_modules_load_count() */
     /* Of the walk under way: frames of the path that are the outermost ones of
@@ -57,6 +58,10 @@ struct mt_stack_path {
 bool mt_path_walk(struct mt_stack_path *p, const struct mt_regs *start,
                   uint64_t low, uint64_t high, unsigned max,
                   struct mt_cfi_work *work);
+static inline void mt_path_drop(struct mt_stack_path *p)
+{
+    p->n = p->n_nodes = 0;
+}
 /* Puts the fresh frames onto the path: all but their nodes. */
 void mt_path_take(struct mt_stack_path *p);
 /* What an unwinding of all `n` frames of the path would have read. */

@@ -208,11 +208,11 @@ static MT_COLD uint32_t stacks_add_any(struct stack_key key)
 
 /* --- interning --- */
 
-/* The number of outermost frames that are those of the path. */
+/* The number of outermost frames that are those of the path, with nodes. */
 static unsigned path_shared(const struct mt_stack_path *path,
                             const uint64_t *frames, unsigned n)
 {
-    unsigned most = n < path->n ? n : path->n, i = 0;
+    unsigned most = n < path->n_nodes ? n : path->n_nodes, i = 0;
     const uint64_t *outer = frames + n;
     while (i < most && path->frames[i].pc == *--outer)
         i++;
@@ -225,7 +225,7 @@ void mt_stacks_check_path(struct mt_stack_path *path)
     uint64_t load_count = mt_modules_load_count();
     if (MT_LIKELY(path->round == round && path->load_count == load_count))
         return;
-    path->n = 0;
+    mt_path_drop(path);
     path->round = round;
     path->load_count = load_count;
 }
@@ -263,7 +263,8 @@ static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
     unsigned i = 0;
     if (path) {
         mt_stacks_check_path(path);
-        path->n = i = path_shared(path, key->frames, key->n);
+        i = path_shared(path, key->frames, key->n);
+        path->n = path->n_nodes = i;
     }
     if (MT_UNLIKELY(!mt_modules_settled(mt_modules_load_count())))
         key_note(key, i);
@@ -278,7 +279,7 @@ static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
         key->node = node;
         if (path) {
             path->frames[i] = (struct mt_path_frame){.pc = pc, .node = node};
-            path->n = i + 1;
+            path->n = path->n_nodes = i + 1;
         }
     }
 }
@@ -296,9 +297,12 @@ uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
 {
     struct stack_key key = {
         .path = path, .buffer = buffer, .n = path->n_shared + path->n_fresh};
-    unsigned i = path->n_shared;
+    unsigned n = key.n, i = path->n_shared;
     path->n = i;
+    i = i < path->n_nodes ? i : path->n_nodes;
+    path->n_nodes = i;
     mt_path_take(path);
+    path->n = n;
     if (MT_UNLIKELY(!mt_modules_settled(path->load_count)))
         key_note(&key, i);
     key.node = i ? path->frames[i - 1].node : MT_NODE_ROOT;
@@ -310,7 +314,7 @@ uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
             break;
         }
         key.node = f->node = node;
-        path->n = i + 1;
+        path->n_nodes = i + 1;
     }
     return stacks_id(&key, known);
 }
