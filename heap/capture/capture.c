@@ -262,6 +262,12 @@ static uint32_t capture_hit(struct mt_capture *c,
     return id;
 }
 
+static MT_NOINLINE const struct mt_memo_slot *
+capture_look(struct mt_capture *c, const struct mt_regs *regs)
+{
+    return mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
+}
+
 /* The log of the stack that was unwound along the path. */
 static void capture_log_path(struct mt_capture *c)
 {
@@ -324,13 +330,9 @@ static MT_NOINLINE uint32_t capture_whole(struct mt_capture *c,
     mt_walk_finish(&c->walk, mt_walk_fast(&c->walk));
     if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
-        room = mt_capture_room(c, regs->rsp);
-        struct mt_memo_slot *slot =
-            mt_memo_find(&c->memo, regs->rip, regs->rsp, regs->rbp, room);
-        if (slot) {
-            mt_memo_expect(&c->memo, slot);
+        const struct mt_memo_slot *slot = capture_look(c, regs);
+        if (slot)
             return capture_hit(c, slot, regs, bytes);
-        }
     }
     uint32_t id =
         mt_stacks_intern(u->frames, u->n_frames, u->flags, &c->path, &known);
@@ -373,8 +375,7 @@ uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
     /* Not to look again does no harm, should this be another capture. */
     bool missed = c->missed == regs->rsp;
     c->missed = 0;
-    const struct mt_memo_slot *slot =
-        missed ? NULL : mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
+    const struct mt_memo_slot *slot = missed ? NULL : capture_look(c, regs);
     return slot ? capture_hit(c, slot, regs, bytes)
                 : capture_miss(c, regs, bytes);
 }

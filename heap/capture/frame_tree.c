@@ -102,6 +102,12 @@ bool mt_tree_reserve(uint64_t bytes, bool urgent)
     return true;
 }
 
+uint64_t mt_tree_room(void)
+{
+    return mt_tree_limit() - mt_load_relaxed(&memtrace_root->stacks_bytes) +
+           (mt_load_relaxed(&free_nodes.head) << 20);
+}
+
 /* A free node, or 0. */
 static uint32_t tree_take_free(void)
 {

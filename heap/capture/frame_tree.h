@@ -32,6 +32,8 @@
  * leave a sixteenth of what is allowed to those that are `urgent`. */
 bool mt_tree_reserve(uint64_t bytes, bool urgent);
 uint64_t mt_tree_limit(void);
+/* Changes when there may be more room. */
+uint64_t mt_tree_room(void);
 uint64_t mt_tree_heap_bytes(void); /* of the main heap's spans, at most */
 
 /* Prepares the tree; once, before anything else here. */

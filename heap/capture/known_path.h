@@ -33,6 +33,7 @@ struct mt_path_word {
 struct mt_stack_path {
     /* Frames, and those that have nodes: the others found no room. */
     uint32_t n, n_nodes;
+    uint64_t no_room;    /* mt_tree_room() when the first of those found none */
     uint32_t round;      /* mt_root.stacks_round that it holds for, */
     uint64_t load_count; /* and mt_modules_load_count() */
     /* Of the walk under way: frames of the path that are the outermost ones of

@@ -306,10 +306,13 @@ uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
     if (MT_UNLIKELY(!mt_modules_settled(path->load_count)))
         key_note(&key, i);
     key.node = i ? path->frames[i - 1].node : MT_NODE_ROOT;
+    if (MT_UNLIKELY(i < path->n_shared && path->no_room == mt_tree_room()))
+        key_cut(&key, i);
     for (; i < key.n; i++) {
         struct mt_path_frame *f = &path->frames[i];
         uint32_t node = mt_tree_child(key.node, f->pc, i < OUTERMOST);
         if (MT_UNLIKELY(!node)) {
+            path->no_room = mt_tree_room();
             key_cut(&key, i);
             break;
         }
