@@ -50,9 +50,15 @@ bool mt_layout_hashbrown(struct mt_memory_view *memory,
 bool mt_layout_glib(struct mt_memory_view *memory,
                     const struct mt_inner_pointer *pointer);
 
-/* Mesa: contexts of memory form a tree; the links lie before what is used. */
+/* Mesa: contexts of memory form a tree; the links lie before what is used.  A
+ * context may have a slab, of which any inner part is pointed to. */
 bool mt_layout_ralloc(struct mt_memory_view *memory,
                       const struct mt_inner_pointer *pointer);
+/* May it be a context that has no links? It is if another context holds it,
+ * and the same function allocated both. */
+bool mt_layout_ralloc_alone(struct mt_memory_view *memory,
+                            const struct mt_inner_pointer *pointer);
+bool mt_layout_ralloc_linked(struct mt_memory_view *memory, uint64_t header);
 
 /* SQLite: the header of a page in memory lies after the page. */
 bool mt_layout_sqlite(struct mt_memory_view *memory,

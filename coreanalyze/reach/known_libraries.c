@@ -33,6 +33,7 @@ bool mt_layout_fontconfig(struct mt_memory_view *memory, uint64_t start,
 #define RALLOC_PREVIOUS 16u
 #define RALLOC_NEXT 24u
 #define RALLOC_BYTES 48u /* of the header */
+#define RALLOC_SLAB 64u  /* and of what a slab begins with */
 
 static bool links_back(struct mt_memory_view *memory, uint64_t header,
                        unsigned link, unsigned back)
@@ -43,14 +44,51 @@ static bool links_back(struct mt_memory_view *memory, uint64_t header,
            mt_memory_view_word(memory, other + back, &word) && word == header;
 }
 
+bool mt_layout_ralloc_linked(struct mt_memory_view *memory, uint64_t header)
+{
+    return links_back(memory, header, RALLOC_PARENT, RALLOC_CHILD) ||
+           links_back(memory, header, RALLOC_CHILD, RALLOC_PARENT) ||
+           links_back(memory, header, RALLOC_NEXT, RALLOC_PREVIOUS) ||
+           links_back(memory, header, RALLOC_PREVIOUS, RALLOC_NEXT);
+}
+
+/* A slab is linked, and names its parent twice: by its header, and as what
+ * begins after that of the parent. */
+static bool is_ralloc_slab(struct mt_memory_view *memory,
+                           const struct mt_inner_pointer *p)
+{
+    uint64_t parent, again;
+
+    if (p->offset < RALLOC_SLAB || p->bytes < RALLOC_SLAB ||
+        !mt_layout_address(memory, p->start + RALLOC_PARENT, &parent))
+        return false;
+    for (unsigned at = RALLOC_BYTES; at < RALLOC_SLAB; at += 8)
+        if (mt_memory_view_word(memory, p->start + at, &again) &&
+            again == parent + RALLOC_BYTES)
+            return mt_layout_ralloc_linked(memory, p->start);
+    return false;
+}
+
 bool mt_layout_ralloc(struct mt_memory_view *memory,
                       const struct mt_inner_pointer *p)
 {
-    return p->offset == RALLOC_BYTES && p->bytes >= RALLOC_BYTES &&
-           (links_back(memory, p->start, RALLOC_PARENT, RALLOC_CHILD) ||
-            links_back(memory, p->start, RALLOC_CHILD, RALLOC_PARENT) ||
-            links_back(memory, p->start, RALLOC_NEXT, RALLOC_PREVIOUS) ||
-            links_back(memory, p->start, RALLOC_PREVIOUS, RALLOC_NEXT));
+    return (p->offset == RALLOC_BYTES && p->bytes >= RALLOC_BYTES &&
+            mt_layout_ralloc_linked(memory, p->start)) ||
+           is_ralloc_slab(memory, p);
+}
+
+bool mt_layout_ralloc_alone(struct mt_memory_view *memory,
+                            const struct mt_inner_pointer *p)
+{
+    uint64_t word;
+
+    if (p->offset != RALLOC_BYTES || p->bytes <= RALLOC_BYTES)
+        return false;
+    /* The last word of the header is not used. */
+    for (unsigned at = 0; at < RALLOC_BYTES - 8; at += 8)
+        if (!mt_memory_view_word(memory, p->start + at, &word) || word)
+            return false;
+    return true;
 }
 
 /* --- SQLite --- */

@@ -168,7 +168,24 @@ static bool is_vtable(struct mt_scan *scan, uint64_t address)
     return false;
 }
 
+/* A context of Mesa's without links: a linked one holds it, and both come from
+ * the same call into the heap. */
+static bool is_ralloc_alone(struct mt_scan *scan, const struct mt_hit *hit,
+                            const struct mt_inner_pointer *pointer)
+{
+    struct mt_block_ref holder;
+    uint64_t site;
+
+    if (!mt_layout_ralloc_alone(&scan->probe, pointer) ||
+        !mt_map_find(scan->map, hit->at, &holder) ||
+        !mt_layout_ralloc_linked(&scan->probe, hit->at - holder.offset))
+        return false;
+    site = mt_map_site(scan->map, &holder);
+    return site != 0 && site == mt_map_site(scan->map, &hit->place);
+}
+
 static unsigned scan_known_layout(struct mt_scan *scan,
+                                  const struct mt_hit *hit,
                                   const struct mt_inner_pointer *pointer)
 {
     static const struct {
@@ -195,6 +212,8 @@ static unsigned scan_known_layout(struct mt_scan *scan,
         if ((wanted & layouts[i].heuristic) &&
             layouts[i].is(&scan->probe, pointer))
             return layouts[i].heuristic;
+    if ((wanted & MT_HEURISTIC_RALLOC) && is_ralloc_alone(scan, hit, pointer))
+        return MT_HEURISTIC_RALLOC;
     return 0;
 }
 
@@ -213,7 +232,7 @@ unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit)
     /* Blocks are aligned to 16 bytes, but those of a damaged trace. */
     if (place->offset % 8 != 0 || bytes < 16 || start % 16 != 0 ||
         !mt_memory_view_word(&scan->probe, start, &first))
-        return scan_known_layout(scan, &pointer);
+        return scan_known_layout(scan, hit, &pointer);
     /* The shared representation of the old std::string: length, capacity and
      * count of references, then the characters.  Nothing allocates one with a
      * capacity of 0. */
@@ -233,7 +252,7 @@ unsigned mt_scan_heuristic(struct mt_scan *scan, const struct mt_hit *hit)
         mt_memory_view_word(&scan->probe, start + place->offset, &inner) &&
         is_vtable(scan, inner))
         return MT_HEURISTIC_MULTIPLEINHERITANCE;
-    return scan_known_layout(scan, &pointer);
+    return scan_known_layout(scan, hit, &pointer);
 }
 
 void mt_scan_distances(struct mt_scan *scan, uint64_t start, mt_hit_fn *visit,

@@ -16,6 +16,7 @@
 #include "coreanalyze/base/search.h"
 #include "coreanalyze/snapshot/span_view.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,8 @@ struct mt_map {
     bool touching;   /* blocks have nothing to spare between them: an address
                       * just after one is the start of another */
     uint64_t unknown_bytes; /* in spans whose map is damaged */
+    struct mt_model *model; /* that it is of; NULL: made by hand */
+    pthread_mutex_t lock;   /* for what is read of the model later */
     void *owned;            /* by the maker of the map */
 };
 
@@ -67,6 +70,10 @@ struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error);
 /* A map without flags and slack, also of a model that is an outline. */
 struct mt_map *mt_model_outline(struct mt_model *model, struct mt_error *error);
 void mt_map_free(struct mt_map *); /* takes NULL */
+
+/* The code that allocated a block, the return address of the call into the
+ * heap; 0 if it is not known.  Any number of threads may ask. */
+uint64_t mt_map_site(struct mt_map *map, const struct mt_block_ref *place);
 
 /* Adds [start, start + bytes) as one block that is always live. */
 bool mt_map_add_node(struct mt_map *map, uint64_t start, uint64_t bytes,

@@ -82,6 +82,8 @@ static struct mt_map *make_map(struct mt_model *model)
         return NULL;
     }
     map->touching = model->spare_bytes == 0;
+    map->model = model;
+    pthread_mutex_init(&map->lock, NULL);
     map->n_spans = index->n_spans ? index->n_spans : 1;
     map->n_slots = index->n_slots;
     memcpy(map->spans, index->spans, map->n_spans * sizeof *map->spans);
@@ -113,4 +115,20 @@ struct mt_map *mt_model_map(struct mt_model *model, struct mt_error *error)
     mt_map_free(map);
     mt_no_memory(error, "the map of blocks");
     return NULL;
+}
+
+uint64_t mt_map_site(struct mt_map *map, const struct mt_block_ref *place)
+{
+    uint64_t frames[MT_MAX_FRAMES], site = 0;
+    struct mt_block block;
+
+    if (!map->model || map->spans[place->span].node)
+        return 0;
+    pthread_mutex_lock(&map->lock);
+    if (mt_model_block(map->model, place->span, place->index, &block) &&
+        block.stack >= MT_ID_FIRST &&
+        mt_model_frames(map->model, block.stack, frames) > 0)
+        site = frames[0];
+    pthread_mutex_unlock(&map->lock);
+    return site;
 }

@@ -102,6 +102,37 @@ __attribute__((noinline)) static void *make_ralloc(void)
     return header + 6;
 }
 
+__attribute__((noinline)) static uint64_t *new_context(void)
+{
+    uint64_t *header = calloc(1, 48 + 64);
+
+    __asm__ volatile("" : : "r"(header) : "memory");
+    return header;
+}
+
+/* One without links, held by one that is the child of itself. */
+__attribute__((noinline)) static void *make_alone(void)
+{
+    uint64_t *holder = new_context();
+    uint64_t *alone = spoil ? calloc(1, 48 + 64) : new_context();
+
+    holder[0] = holder[1] = (uintptr_t)holder;
+    holder[7] = (uintptr_t)(alone + 6);
+    alone[6] = (uintptr_t)layouts_inner();
+    return holder + 6;
+}
+
+/* A slab of a context, which is itself. */
+__attribute__((noinline)) static void *make_chunk(void)
+{
+    uint64_t *slab = calloc(1, 48 + 32 + 64);
+
+    slab[0] = slab[1] = (uintptr_t)slab;
+    slab[7] = spoil ? 0 : (uintptr_t)(slab + 6);
+    slab[12] = (uintptr_t)layouts_inner();
+    return slab + 11;
+}
+
 /* Its size, a page of 512 bytes, the header of 56, and the pager's 40. */
 __attribute__((noinline)) static void *make_sqlite(void)
 {
@@ -241,6 +272,8 @@ static const struct {
     {"slab", make_slab},
     {"pattern", make_pattern},
     {"ralloc", make_ralloc},
+    {"alone", make_alone},
+    {"chunk", make_chunk},
     {"sqlite", make_sqlite},
     {"mariadb", make_mariadb},
     {"zend", make_zend},
