@@ -32,7 +32,8 @@ include %D%/commands/local.mk
 
 # Suppressions for well-known libraries; in the build tree beside the command.
 suppressionsdir = $(pkgdatadir)/suppressions
-dist_suppressions_DATA = %D%/suppressions/libgobject-2.0.supp \
+dist_suppressions_DATA = %D%/suppressions/beam.smp,beam.supp \
+	%D%/suppressions/libgobject-2.0.supp \
 	%D%/suppressions/php,php-fpm,php-cgi,libphp.supp \
 	%D%/suppressions/swrast_dri.supp
 noinst_DATA += %D%/suppressions/copied
