@@ -61,11 +61,15 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
     int fd;
 
     *output = (struct mt_output){.path = path};
+    if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
+        output->real = realpath(path, NULL);
+    if (output->real)
+        output->path = output->real;
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
         output->is_new = true;
-        fd = output_open_unnamed(path, mode);
+        fd = output_open_unnamed(output->path, mode);
         if (fd < 0)
             fd = output_open_temporary(output, mode);
     }
@@ -78,6 +82,7 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
     if (fd >= 0 && output->temporary)
         unlink(output->temporary);
     free(output->temporary);
+    free(output->real);
     return false;
 }
 
@@ -151,6 +156,7 @@ bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error)
     if (!ok && output->temporary)
         unlink(output->temporary);
     free(output->temporary);
+    free(output->real);
     return ok;
 }
 

@@ -14,6 +14,7 @@
 struct mt_output {
     FILE *file;
     const char *path;
+    char *real;      /* where its link leads, or NULL; it keeps the link */
     bool is_new;     /* false: written in place, as devices and pipes are */
     char *temporary; /* its name until it is complete; NULL: it has none */
 };

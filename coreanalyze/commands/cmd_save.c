@@ -7,6 +7,7 @@
 #include "coreanalyze/base/text.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 struct arguments {
     struct mt_arguments common;
@@ -37,6 +38,17 @@ static bool cmd_save_write_file(const struct mt_model *model, const char *path,
     return ok;
 }
 
+/* A pipe takes no file that is written out of order, and to open one may wait
+ * for its reader while the target stands still. */
+static bool cmd_save_is_file(const char *path, struct mt_error *error)
+{
+    struct stat status;
+
+    return stat(path, &status) != 0 ||
+           (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) ||
+           mt_fail(error, "cannot write %s: a pipe; save needs a file", path);
+}
+
 static int cmd_save_run(struct mt_session *session, int argc,
                         const char *const *argv, struct mt_error *error)
 {
@@ -53,6 +65,8 @@ static int cmd_save_run(struct mt_session *session, int argc,
         mt_fail(error, "save: missing option -o FILE");
         return status;
     }
+    if (!cmd_save_is_file(a.output, error))
+        return status;
     if (mt_target_open(session, "save", a.common.target, &target, error) &&
         (a.no_stop || !target.source->ops->stop ||
          target.source->ops->stop(target.source, error))) {

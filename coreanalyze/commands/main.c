@@ -43,6 +43,16 @@ static void print_help(FILE *out)
         out);
 }
 
+/* The status, unless what was printed could not be written. */
+static int main_finish(int status, const struct mt_error *error)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+        return status;
+    if (!error->text[0])
+        fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
+    return MT_EXIT_ERROR;
+}
+
 int main(int argc, char **argv)
 {
     const struct mt_command *command;
@@ -61,16 +71,16 @@ int main(int argc, char **argv)
         status = mt_session_run(&session, 2, words, &error);
         if (error.text[0])
             fprintf(stderr, "memtrace: %s\n", error.text);
-        return status;
+        return main_finish(status, &error);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return MT_EXIT_OK;
+        return main_finish(MT_EXIT_OK, &error);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("memtrace " PACKAGE_VERSION);
-        return MT_EXIT_OK;
+        return main_finish(MT_EXIT_OK, &error);
     }
     /* Others run a program, whose terminal it is then. */
     command = mt_command_find(argv[1]);
@@ -83,10 +93,7 @@ int main(int argc, char **argv)
     mt_progress_bar_end(&progress);
     if (error.text[0])
         fprintf(stderr, "memtrace: %s\n", error.text);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
-        fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
-        return MT_EXIT_ERROR;
-    }
+    status = main_finish(status, &error);
     mt_progress_bar_exit_by_signal();
     return status;
 }

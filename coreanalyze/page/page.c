@@ -6,6 +6,7 @@
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/page/page_files.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,9 +96,10 @@ FILE *mt_page_data(struct mt_page *page, const char *id, struct mt_error *error)
 bool mt_page_data_end(struct mt_page *page, FILE *data, struct mt_error *error)
 {
     bool ok = fclose(data) == 0;
+    int number = errno;
 
     fputs("</script>\n", page->out);
-    return ok || mt_fail(error, "the page could not be written");
+    return ok || mt_fail(error, "cannot write the page: %s", strerror(number));
 }
 
 void mt_page_end(struct mt_page *page)

@@ -240,6 +240,22 @@ bool mt_snapshot_epochs(struct mt_snapshot *snapshot, struct mt_error *error)
 
 /* --- modules --- */
 
+/* A process without /proc does not know where its program lies; who reads it
+ * may. */
+static const char *module_path_now(const struct mt_snapshot *snapshot,
+                                   const struct mt_module *module)
+{
+    const struct mt_module *now =
+        mt_source_module(snapshot->model->source, module->start);
+
+    return now && now->path && module->build_id_bytes > 0 &&
+                   now->build_id_bytes == module->build_id_bytes &&
+                   memcmp(now->build_id, module->build_id,
+                          module->build_id_bytes) == 0
+               ? now->path
+               : module->path;
+}
+
 static bool visit_module(void *context, uint64_t index, uint64_t address,
                          const void *record)
 {
@@ -264,6 +280,8 @@ static bool visit_module(void *context, uint64_t index, uint64_t address,
     m->module.build_id_bytes = r->build_id_bytes;
     m->module.fingerprint = r->fingerprint;
     memcpy(m->module.build_id, r->build_id, r->build_id_bytes);
+    if (!m->module.path || !m->module.path[0])
+        m->module.path = module_path_now(snapshot, &m->module);
     m->loaded_ns = since_start(snapshot, r->loaded_ns);
     m->unloaded_ns = r->unloaded_ns ? since_start(snapshot, r->unloaded_ns) : 0;
     model->n_modules++;

@@ -219,6 +219,11 @@ bool mt_hold_begin(struct mt_holder *holder, pid_t tid,
     unsigned tries = 0;
     bool other;
 
+    if (mt_proc_status(tid, "Tgid:") == (long)getpid())
+        return mt_fail(error,
+                       "cannot stop process %d: that is memtrace "
+                       "itself; use --no-stop",
+                       (int)getpid());
     while (!try_hold(holder, tid, options, &other, error)) {
         /* Not in step with another that does the same. */
         struct timespec pause = {0, OTHERS_PAUSE_NS + getpid() % 64 * 500000};

@@ -245,6 +245,12 @@ static bool core_check_header(const struct core *core, const char *path,
 
     if (!mt_core_read(core, 0, header, &bytes))
         return mt_fail(error, "cannot read %s: %s", path, strerror(errno));
+    if (memcmp(header->e_ident, "\x1f\x8b", 2) == 0 ||
+        memcmp(header->e_ident, "BZh", 3) == 0)
+        return mt_fail(error,
+                       "%s is compressed in a way that is not read; "
+                       "decompress it, or pipe it into `memtrace ... -`",
+                       path);
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return mt_fail(error, "%s is not an ELF file", path);
     if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -256,7 +262,7 @@ static bool core_check_header(const struct core *core, const char *path,
                        header->e_type == ET_EXEC || header->e_type == ET_DYN
                            ? "a program or library"
                            : "another kind of ELF file");
-    if (header->e_phentsize != sizeof(Elf64_Phdr))
+    if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum == 0)
         return mt_fail(error, "%s has no program headers", path);
     return true;
 }

@@ -111,12 +111,55 @@ static const struct mt_source_ops live_ops = {
     .destroy = live_destroy,
 };
 
+static bool live_has_no_memory(pid_t pid, struct mt_error *error)
+{
+    return mt_fail(error,
+                   "process %d has no memory: a zombie or a kernel thread",
+                   (int)pid);
+}
+
+/* Why neither its memory nor its page table can be opened. */
+static bool live_refused(pid_t pid, int number, struct mt_error *error)
+{
+    if (number != ENOENT && number != ESRCH)
+        return mt_fail(
+            error,
+            "cannot read process %d: %s; run as the same user or root, and "
+            "check /proc/sys/kernel/yama/ptrace_scope",
+            (int)pid, strerror(number));
+    if (access("/proc/self", F_OK) != 0)
+        return mt_fail(error, "cannot read process %d: /proc is not mounted",
+                       (int)pid);
+    /* Some kernels have neither file of a process without memory. */
+    if (mt_proc_state(pid) != 0)
+        return live_has_no_memory(pid, error);
+    return mt_fail(error, "no process or file '%d'", (int)pid);
+}
+
+/* Numbers of processes there would mean other processes than they do here. */
+static bool live_proc_is_ours(pid_t pid, struct mt_error *error)
+{
+    char link[32];
+    ssize_t n = readlink("/proc/self", link, sizeof link - 1);
+
+    link[n > 0 ? n : 0] = '\0';
+    return n <= 0 || strtol(link, NULL, 10) == (long)getpid() ||
+           mt_fail(error,
+                   "cannot read process %d: /proc is that of another PID "
+                   "namespace; mount the one of this (mount -t proc)",
+                   (int)pid);
+}
+
 static struct mt_source *live_open(pid_t pid, bool still,
                                    struct mt_error *error)
 {
-    struct live *live = calloc(1, sizeof *live);
-    struct mt_source *source = &live->source;
+    struct live *live;
+    struct mt_source *source;
 
+    if (!live_proc_is_ours(pid, error))
+        return NULL;
+    live = calloc(1, sizeof *live);
+    source = &live->source;
     if (live == NULL)
         return mt_no_memory(error, "the process"), NULL;
     source->ops = &live_ops;
@@ -134,20 +177,12 @@ static struct mt_source *live_open(pid_t pid, bool still,
     live->pagemap = mt_proc_open(live->tid, "pagemap");
     live->mem = mt_proc_open(live->tid, "mem");
     if (live->mem < 0 || live->pagemap < 0) {
-        if (errno == ENOENT || errno == ESRCH)
-            mt_fail(error, "no process or file '%d'", (int)pid);
-        else
-            mt_fail(
-                error,
-                "cannot read process %d: %s; run as the same user or root, and "
-                "check /proc/sys/kernel/yama/ptrace_scope",
-                (int)pid, strerror(errno));
+        live_refused(pid, errno, error);
     } else if (source->strings &&
                mt_live_tables(source, pid, live->tid, error)) {
         if (source->n_mappings > 0)
             return source;
-        mt_fail(error, "process %d has no memory: a zombie or a kernel thread",
-                (int)pid);
+        live_has_no_memory(pid, error);
     }
     mt_source_free(source);
     return NULL;

@@ -48,6 +48,17 @@ static int copy_input(struct mt_error *error)
     return -1;
 }
 
+/* Who gave the core knows no such path. */
+static void input_rename(struct mt_error *error, const char *path)
+{
+    const struct mt_error said = *error;
+    const char *at = strstr(said.text, path);
+
+    if (at)
+        mt_fail(error, "%.*sstandard input%s", (int)(at - said.text), said.text,
+                at + strlen(path));
+}
+
 static struct mt_source *open_input(struct mt_error *error)
 {
     struct mt_source *source;
@@ -64,6 +75,8 @@ static struct mt_source *open_input(struct mt_error *error)
         close(fd);
     if (source)
         source->process.path = "on standard input";
+    else
+        input_rename(error, path);
     return source;
 }
 
