@@ -25,7 +25,7 @@ struct entry {
     bool exact, brief, signal_frame;
 };
 
-#define MEMO_SLOTS 2048u
+#define MEMO_SLOTS 512u
 
 /* The answer for a program counter that was asked for last, of each hash. */
 struct resolve_memo {
@@ -122,7 +122,8 @@ void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
 {
     resolver->model = model;
     resolver->running_of = NULL;
-    memset(resolver->memo, 0, sizeof resolver->memo);
+    if (resolver->n_entries > 0)
+        memset(resolver->memo, 0, sizeof resolver->memo);
 }
 
 void mt_resolver_free(struct mt_resolver *resolver)

@@ -163,13 +163,13 @@ static void mark_keep_set(uint64_t *bits, size_t word)
 
 /* One less than a power of two, and no address: a table's size, beside the
  * pointer to it.  PHP's has a power of two below zero, after flags. */
-static bool is_mask(uint64_t word)
+static inline __attribute__((always_inline)) bool is_mask(uint64_t word)
 {
     uint32_t below = -(uint32_t)(word >> 32);
 
-    return ((word & (word + 1)) == 0 && word >= 3 &&
-            word < UINT64_C(1) << 40) ||
-           (word >> 63 && below >= 2 && (below & (below - 1)) == 0);
+    if ((word & (word + 1)) == 0)
+        return word >= 3 && word < UINT64_C(1) << 40;
+    return word >> 63 && below >= 2 && (below & (below - 1)) == 0;
 }
 
 static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)

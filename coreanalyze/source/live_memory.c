@@ -125,13 +125,15 @@ static size_t read_empty(struct live *live, const struct mt_mapping *m,
 }
 
 /* A process that runs may have made the mapping readable since the table of
- * them was read: its heap and its trace grow so. */
+ * them was read: its heap and its trace grow so.  One that stands still until
+ * its end has not. */
 static const struct mt_mapping *mapping_by_now(struct live *live,
                                                const struct mt_mapping *m,
                                                uint64_t address,
                                                struct mt_mapping *now)
 {
     if ((m && m->flags & MT_MAP_READ) ||
+        (live->source.still && live->source.mappings) ||
         __atomic_fetch_add(&live->n_again, 1, __ATOMIC_RELAXED) >= MOST_AGAIN ||
         !mt_live_mapping_now(live->tid, address, now))
         return m;
