@@ -37,7 +37,7 @@ struct watched {
     pid_t pid;
     uint64_t start_time; /* tells a process from a later one of its number */
     uint64_t rss;        /* when it was listed */
-    bool seen, above, refused;
+    bool seen, looked_at, above, refused;
     uint64_t saved_rss, saved_ns;
     char **files; /* the newest last */
     size_t n_files, capacity;
@@ -52,6 +52,7 @@ struct watch {
     uint64_t events_limit;
     int event, usage, pressure; /* -1: none */
     bool said;                  /* that the name is of several processes */
+    bool said_no_limit;
 };
 
 /* --- processes --- */
@@ -329,6 +330,23 @@ static uint64_t watch_less(uint64_t wait, double bytes)
     return ns < wait ? ns : wait;
 }
 
+/* A share of no limit is never reached.  That is looked at once: a process that
+ * ends leaves its cgroup. */
+static void watch_first_look(struct watch *watch, struct watched *w)
+{
+    bool first = !w->looked_at;
+
+    w->looked_at = true;
+    if (!first || watch->use.limit || watch->said_no_limit ||
+        watch->options->at_share <= 0)
+        return;
+    fprintf(stderr,
+            "memtrace: watch: process %d has no memory limit, of which --at is "
+            "a share: give --at in bytes, --every or --grow\n",
+            (int)w->pid);
+    watch->said_no_limit = true;
+}
+
 /* Looks at every process once; returns the time to the next look. */
 static uint64_t watch_look(struct watch *watch)
 {
@@ -346,6 +364,7 @@ static uint64_t watch_look(struct watch *watch)
             watch->use.limit = 0;
         if (!watch_stat(w->pid, &rss, &start_time))
             continue;
+        watch_first_look(watch, w);
         why = watch_due(watch, w, rss);
         if (why)
             watch_save(watch, w, rss, why);

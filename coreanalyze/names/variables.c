@@ -6,6 +6,7 @@
 #include "coreanalyze/names/variables.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 #include "coreanalyze/symbols/symbolize_files.h"
 
@@ -165,8 +166,12 @@ static struct file *file_of(struct mt_variables *variables,
 static const char *variable_name(struct mt_variables *variables,
                                  struct variable *v)
 {
-    if (!v->demangled && v->name[0] == '_')
-        v->demangled = mt_demangle(v->name, true, &variables->no_memory);
+    if (!v->demangled && v->name[0] == '_') {
+        char *whole = mt_demangle(v->name, true, &variables->no_memory);
+        v->demangled = whole ? mt_short_name(whole) : NULL;
+        variables->no_memory |= whole && !v->demangled;
+        free(whole);
+    }
     return v->demangled ? v->demangled : v->name;
 }
 

@@ -90,8 +90,8 @@ function lead(p, extra, list, holders) {
   const growing = p.stacks.filter((s) => s.steady);
   if (growing.length) parts.push(plural(growing.length, "stack") + (growing.length === 1 ? " grows" : " grow") + " steadily. ");
   if (extra.searched) parts.push(p.lost ? [b(bytes(p.lost)), " is lost. "] : p.possible ? "Nothing is definitely lost. " : "Nothing is lost. ");
-  const top = holders && holders.roots[0];
-  if (top && top.bytes > p.total[0] / 20) parts.push("Most is held by ", b(text(top.name, 120)), ". ");
+  const owner = holderOf(holders, p.stacks), top = holders && holders.roots[0];
+  if (owner || (top && top.bytes > p.total[0] / 20)) parts.push("Most is held by ", b(text(owner || top.name, 120)), ". ");
   const unseen = num(p.json.untraced.bytes);
   if (unseen) parts.push(bytes(unseen) + " was allocated while tracing was off. ");
   return el("p", { class: "lead" }, parts);

@@ -25,7 +25,8 @@ struct Server {
     std::list<std::string> order;
 };
 
-static Server *server;
+/* As a variable of a type with std::string is: reports leave the tag out. */
+[[gnu::abi_tag("cxx11")]] static Server *server;
 void *first_view, *second_view; /* of one table */
 
 static __attribute__((noinline)) void fill(int i)
