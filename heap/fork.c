@@ -96,6 +96,8 @@ static void fork_child(void)
         mt_box_publish();
     mt_exit_begin();
     mt_save_at_begin();
+    if (fork_locked)
+        mt_map_fork(MT_MAP_FORK_CHILD_END);
 }
 
 /* The function that pthread_atfork() calls. pthread_atfork() itself would be

@@ -97,7 +97,9 @@ MT_COLD void mt_map_fork(enum mt_map_fork when)
         if (!map_begin(&map_fork_signals))
             map_fork_signals = UINT64_MAX;
     } else if (map_fork_signals != UINT64_MAX) {
-        map_end(&map_fork_signals);
+        if (when == MT_MAP_FORK_PARENT)
+            mt_lock_release(&mt_map_lock);
+        mt_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &map_fork_signals, NULL, 8);
     }
 }
 

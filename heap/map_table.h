@@ -56,7 +56,12 @@ struct mt_map_move {
 uintptr_t mt_map_moved(const struct mt_map_move *);
 
 /* Fork, as heap/fork.c has it. */
-enum mt_map_fork { MT_MAP_FORK_PREPARE, MT_MAP_FORK_PARENT, MT_MAP_FORK_CHILD };
+enum mt_map_fork {
+    MT_MAP_FORK_PREPARE,
+    MT_MAP_FORK_PARENT,
+    MT_MAP_FORK_CHILD,
+    MT_MAP_FORK_CHILD_END /* signals come again */
+};
 void mt_map_fork(enum mt_map_fork);
 extern struct mt_lock mt_map_lock;
 extern uint32_t mt_map_gave_up; /* the process that does not wait, or 0 */

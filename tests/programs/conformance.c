@@ -9,10 +9,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Hidden from the compiler, which knows too much about these functions. */
@@ -289,6 +292,50 @@ static void information(void)
     fact("malloc_trim and malloc_stats return", 1);
 }
 
+static volatile int threads_end;
+
+static void *allocate(void *unused)
+{
+    while (!threads_end)
+        f_free(f_malloc(1000));
+    return unused;
+}
+
+/* Of the signals that can be blocked, SIGUSR1 alone is. */
+static int has_mask(void)
+{
+    sigset_t set;
+    int n = 0;
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    for (int i = 1; i < 65; i++)
+        n += sigismember(&set, i) == 1;
+    return n == 1 && sigismember(&set, SIGUSR1) == 1;
+}
+
+static void signal_masks(void)
+{
+    pthread_t thread;
+    sigset_t set;
+    int in_child = 1, in_parent = 1;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    pthread_create(&thread, NULL, allocate, NULL);
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        int status = 1;
+        if (child == 0)
+            _exit(!has_mask());
+        waitpid(child, &status, 0);
+        in_child &= status == 0;
+        in_parent &= has_mask();
+    }
+    threads_end = 1;
+    pthread_join(thread, NULL);
+    fact("a child of threads has the mask of signals of its parent", in_child);
+    fact("which keeps it", in_parent);
+}
+
 int main(void)
 {
     overflow();
@@ -298,5 +345,6 @@ int main(void)
     contents();
     many();
     information();
+    signal_masks();
     return 0;
 }
