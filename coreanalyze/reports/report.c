@@ -115,6 +115,8 @@ static void note_counts(const struct mt_coverage *c,
 {
     const struct note all[] = {
         {s->missing_bytes, "%b {is|are} missing from the core: it is cut off"},
+        {s->damaged, "%s part{|s} of the compressed core {is|are} damaged: "
+                     "what comes from there is missing, or wrong"},
         {s->box_bytes,
          "%b of the trace did not fit into the black box: blocks and "
          "stacks there are not counted"},

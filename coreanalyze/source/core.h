@@ -36,8 +36,9 @@ bool mt_core_read(const struct core *, uint64_t offset, void *buffer,
  * is freed.  NULL when out of memory, or if the file cannot be read. */
 const uint8_t *mt_core_piece(struct core *, uint64_t offset, uint64_t bytes);
 /* Opens PATH, and if it is compressed its contents in a temporary file that
- * has no name.  -1 with `error` filled. */
-int mt_core_open_file(const char *path, struct mt_error *);
+ * has no name.  `damaged` is set if not all of these make sense.  -1 with
+ * `error` filled. */
+int mt_core_open_file(const char *path, bool *damaged, struct mt_error *);
 
 #define MT_CORE_MAX_MAPPINGS (1u << 22)
 #define MT_CORE_MAX_THREADS (1u << 20)

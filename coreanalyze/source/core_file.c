@@ -30,6 +30,7 @@ struct output {
     int file;
     off_t size;
     off_t limit; /* what the headers of the core promise; 0: not known yet */
+    bool damaged;
     struct mt_error *error;
 };
 
@@ -156,7 +157,8 @@ static bool core_file_decompress(int file, const struct decompressor *d,
                                  uint8_t *in, uint8_t *out,
                                  struct output *output)
 {
-    bool done = false;
+    bool done = false, whole;
+    size_t beyond = 0;
     ssize_t got;
 
     while ((got = read(file, in, CHUNK)) > 0) {
@@ -168,14 +170,20 @@ static bool core_file_decompress(int file, const struct decompressor *d,
                 if (output->size == 0)
                     return mt_fail(output->error, "its %s data is damaged",
                                    d->name);
+                output->damaged = true;
                 return true;
             }
-            if (!core_file_write_all(output, out, gave) ||
-                !is_worth_more(output))
-                return false;
-            if (output->limit > 0 && output->size >= output->limit)
+            /* A checksum may follow, or any amount of data. */
+            whole = output->limit > 0 && output->size >= output->limit;
+            beyond += whole ? gave : 0;
+            if (beyond > CHUNK)
                 return true;
+            if (!whole && (!core_file_write_all(output, out, gave) ||
+                           !is_worth_more(output)))
+                return false;
             at += took;
+            if (done && output->limit > 0 && output->size >= output->limit)
+                return true;
             if (took == 0 && gave == 0)
                 break;
         }
@@ -242,13 +250,14 @@ static bool run_decompressor(int file, const uint8_t magic[4],
 }
 
 static int core_file_decompressed(int file, const uint8_t magic[4],
-                                  struct mt_error *error)
+                                  bool *damaged, struct mt_error *error)
 {
     struct output output = {.file = temporary_file(error), .error = error};
 
     if (output.file < 0)
         return -1;
     if (run_decompressor(file, magic, &output)) {
+        *damaged = output.damaged;
         if (output.size < (off_t)sizeof(Elf64_Ehdr))
             mt_fail(error, "it is cut off, or empty");
         else if (ftruncate(output.file, output.size) == 0)
@@ -261,7 +270,7 @@ static int core_file_decompressed(int file, const uint8_t magic[4],
     return -1;
 }
 
-int mt_core_open_file(const char *path, struct mt_error *error)
+int mt_core_open_file(const char *path, bool *damaged, struct mt_error *error)
 {
     static const uint8_t magics[][4] = {{0x28, 0xb5, 0x2f, 0xfd},
                                         {0xfd, '7', 'z', 'X'},
@@ -280,7 +289,7 @@ int mt_core_open_file(const char *path, struct mt_error *error)
             if (memcmp(magic, magics[i], 4) != 0)
                 continue;
             struct mt_error inner = {0};
-            int plain = core_file_decompressed(file, magic, &inner);
+            int plain = core_file_decompressed(file, magic, damaged, &inner);
             if (plain < 0)
                 mt_fail(error, "cannot decompress %s: %s", path, inner.text);
             close(file);

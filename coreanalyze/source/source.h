@@ -214,6 +214,7 @@ struct mt_source_coverage {
     uint64_t box_bytes;       /* of the trace that a black box lacks */
     bool box_ended;           /* it was no longer kept current */
     uint64_t bad_notes;       /* notes of a core that made no sense */
+    bool damaged;             /* a compressed core: not all of it is right */
     bool by_debugger;         /* the core: memory may lack without a trace */
     bool tables_incomplete;   /* a table was cut at its limit */
     uint32_t threads_missing; /* that a core lacks, where it says so */

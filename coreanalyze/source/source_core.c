@@ -206,8 +206,11 @@ static bool map_file(struct core *core, const char *path,
                      struct mt_error *error)
 {
     struct stat status;
-    int file = mt_core_open_file(path, error);
+    bool damaged = false;
+    int file = mt_core_open_file(path, &damaged, error);
     void *map;
+
+    core->source.coverage.damaged = damaged;
 
     if (file < 0)
         return false;
