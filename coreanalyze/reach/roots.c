@@ -377,7 +377,7 @@ static uint64_t each_left(struct finder *f, const struct mt_mapping *m,
 static void take_protected(struct finder *f, const struct mt_mapping *m)
 {
     const struct mt_source *source = f->source;
-    const struct mt_present *p, *end = source->present + source->n_present;
+    const struct mt_present *p;
 
     if ((m->flags & MT_MAP_ASSUMED) || m->start >= KERNEL_HALF ||
         (m->flags & MT_MAP_EXEC && m->path) ||
@@ -392,8 +392,8 @@ static void take_protected(struct finder *f, const struct mt_mapping *m)
         }
         return;
     }
-    p = mt_source_present(source, m->start);
-    for (; p && p < end && p->start < m->end; p++)
+    for (p = mt_source_present(source, m->start);
+         p && p < source->present + source->n_present && p->start < m->end; p++)
         each_left(f, m, p->start > m->start ? p->start : m->start,
                   p->end < m->end ? p->end : m->end, add_range);
 }
