@@ -7,6 +7,7 @@
 #include "coreanalyze/base/text.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct arguments {
@@ -44,6 +45,9 @@ static bool cmd_save_is_file(const char *path, struct mt_error *error)
 {
     struct stat status;
 
+    if (strcmp(path, "-") == 0)
+        return mt_fail(error, "cannot write standard output; save needs a file "
+                              "(./- is one of that name)");
     return stat(path, &status) != 0 ||
            (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) ||
            mt_fail(error, "cannot write %s: a pipe; save needs a file", path);

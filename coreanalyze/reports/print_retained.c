@@ -153,7 +153,7 @@ static void retained_print_put_head(const struct mt_retained_report *report,
         const char *text;
         struct mt_show_sum sum;
     } sums[] = {
-        {"of these by several roots", r->shared},
+        {"of these by several threads or modules", r->shared},
         {"reached by none (see leaks)",
          {r->live.bytes - r->reached.bytes, r->live.count - r->reached.count}},
     };

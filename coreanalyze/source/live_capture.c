@@ -22,7 +22,7 @@ static void find_present(void *context, uint64_t address, size_t n,
     const struct live *live = context;
     const struct mt_source *source = &live->source;
     const struct mt_present *p = mt_source_present(source, address);
-    const struct mt_present *end = source->present + source->n_present;
+    const struct mt_present *end = p ? source->present + source->n_present : p;
 
     for (size_t i = 0; i < n; i++) {
         uint64_t at = address + i * MT_STORE_PAGE;
