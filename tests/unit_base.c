@@ -166,19 +166,20 @@ static void counts(void)
 {
     static const struct {
         uint64_t n;
-        const char *text, *expected, *brief;
+        const char *text, *expected, *brief; /* NULL: as expected */
     } cases[] = {
         {1, "%b {is|are}", "1 byte is", "1 byte is"},
         {1023, "%b {is|are}", "1023 bytes are", "1023 bytes are"},
         {25178112, "%b {is|are}", "25178112 bytes are", "24.01M are"},
-        {1, "%s block{|s}", "1 block"},
-        {0, "%s block{|s}", "0 blocks"},
-        {UINT64_MAX, "%s block{|s}", "18446744073709551615 blocks"},
-        {1, "%s process{|es}: {it is|they are} gone", "1 process: it is gone"},
+        {1, "%s block{|s}", "1 block", NULL},
+        {0, "%s block{|s}", "0 blocks", NULL},
+        {UINT64_MAX, "%s block{|s}", "18446744073709551615 blocks", NULL},
+        {1, "%s process{|es}: {it is|they are} gone", "1 process: it is gone",
+         NULL},
         {2, "%s process{|es}: {it is|they are} gone",
-         "2 processes: they are gone"},
-        {3, "100% {one|many} 100%", "100% many 100%"},
-        {1, "{one", "one"},
+         "2 processes: they are gone", NULL},
+        {3, "100% {one|many} 100%", "100% many 100%", NULL},
+        {1, "{one", "one", NULL},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
