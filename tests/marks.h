@@ -126,7 +126,8 @@ static bool graph_reach(struct graph *g)
 {
     struct mt_mark_range range = {GRAPH_BASE, GRAPH_BASE + g->root_words * 8};
 
-    g->mark = (struct mt_mark){g->map, &g->source, &g->options, 0, 0, false};
+    g->mark = (struct mt_mark){
+        .map = g->map, .source = &g->source, .options = &g->options};
     for (size_t i = 0; i < g->map->n_slots; i++)
         g->map->flags[i] &= MT_BLOCK_LIVE;
     return mt_mark_reach(&g->mark, &range, 1, NULL, 0, 0, NULL);
