@@ -33,11 +33,13 @@ static struct mt_die *wrap_die(Dwarf_Die die)
  * where it succeeds: then it does so again. */
 static bool dwarf_lacks_memory(void)
 {
+    /* Clang takes it that malloc() itself leaves errno as it was. */
+    void *(*volatile allocate)(size_t) = malloc;
     bool lacks = errno == ENOMEM;
-    void *volatile probe;
+    void *probe;
 
     errno = 0;
-    probe = lacks ? malloc(1) : NULL;
+    probe = lacks ? allocate(1) : NULL;
     lacks = lacks && (probe == NULL || errno == 0);
     free(probe);
     return lacks;
