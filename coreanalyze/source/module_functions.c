@@ -8,50 +8,7 @@
 #include "coreanalyze/base/elf_file.h"
 
 #include <elf.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-
-/* Is it the file that ran? */
-static bool module_is_file(const struct mt_source *source,
-                           const struct mt_module *module,
-                           const struct mt_elf *elf)
-{
-    const uint8_t *id;
-    size_t bytes;
-
-    if (module->build_id_bytes == 0)
-        return source->process.kind == MT_SOURCE_LIVE;
-    return mt_elf_build_id(elf, &id, &bytes) &&
-           bytes == module->build_id_bytes &&
-           memcmp(id, module->build_id, bytes) == 0;
-}
-
-/* The file that ran, or NULL. */
-static struct mt_elf *module_open_file(const struct mt_source *source,
-                                       const struct mt_module *module,
-                                       bool *no_memory)
-{
-    struct mt_error why = {.no_memory = false};
-    struct mt_elf *elf = NULL;
-    char path[PATH_MAX];
-    int length;
-
-    for (int i = 0; elf == NULL && i < 2; i++) {
-        const char *root = i == 0 ? source->process.root : "";
-        if (root == NULL)
-            continue;
-        length = snprintf(path, sizeof path, "%s%s", root, module->path);
-        if (length > 0 && (size_t)length < sizeof path)
-            elf = mt_elf_open(path, &why);
-        *no_memory |= why.no_memory;
-        if (elf && !module_is_file(source, module, elf)) {
-            mt_elf_close(elf);
-            elf = NULL;
-        }
-    }
-    return elf;
-}
 
 /* `wanted` as in mt_module_functions. */
 static bool is_function(const char *name, size_t length, const char *wanted)
@@ -173,9 +130,10 @@ bool mt_module_functions(const struct mt_source *source,
     bool no_memory = false;
 
     memset(found, 0, n * sizeof *found);
-    if (module->path == NULL || module->path[0] != '/')
+    /* Without a build-id nothing shows that it is the one of a core. */
+    if (module->build_id_bytes == 0 && source->process.kind != MT_SOURCE_LIVE)
         return true;
-    elf = module_open_file(source, module, &no_memory);
+    elf = mt_module_file(source, module, &no_memory);
     if (elf == NULL)
         return !no_memory;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
