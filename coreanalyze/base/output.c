@@ -9,6 +9,8 @@
  */
 #include "coreanalyze/base/output.h"
 
+#include "coreanalyze/base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -135,6 +137,7 @@ static bool output_finish(struct mt_output *output, struct mt_error *error)
         return output_cannot_write(output, error);
     if (!output->is_new)
         return true;
+    output->bytes = (uint64_t)ftello(output->file);
     /* No signal but SIGKILL comes between the temporary name and its end. */
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
@@ -157,6 +160,16 @@ bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error)
     free(output->temporary);
     free(output->real);
     return ok;
+}
+
+void mt_output_print(const struct mt_output *output, const char *path,
+                     FILE *out)
+{
+    if (!output->is_new)
+        return;
+    fprintf(out, "%s: ", path);
+    mt_put_size(out, output->bytes);
+    putc('\n', out);
 }
 
 char *mt_output_name(const char *pattern, uint32_t pid, const char *name)

@@ -17,6 +17,7 @@ struct mt_output {
     char *real;      /* where its link leads, or NULL; it keeps the link */
     bool is_new;     /* false: written in place, as devices and pipes are */
     char *temporary; /* its name until it is complete; NULL: it has none */
+    uint64_t bytes;  /* of a closed file, 0 of devices and pipes */
 };
 
 /* Opens a file that close gives the name `path`; its permissions are `mode`,
@@ -27,6 +28,9 @@ bool mt_output_open(struct mt_output *output, const char *path, mode_t mode,
 /* False with `error` filled if not all could be written, or `ok` is false
  * (`error` is then kept); nothing is left then. */
 bool mt_output_close(struct mt_output *output, bool ok, struct mt_error *error);
+/* Prints the size of a closed file to `out`, unless it is a device or pipe. */
+void mt_output_print(const struct mt_output *output, const char *path,
+                     FILE *out);
 
 /* The pattern with `pid` for every %p, the time in seconds for every %t, `name`
  * for every %n (unless NULL; with

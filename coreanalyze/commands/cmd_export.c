@@ -115,7 +115,10 @@ static bool export_write(struct mt_session *session, const struct arguments *a,
         return false;
     export.out = output.file;
     ok = export_put(a, format, &sides[1], &export, error);
-    return mt_output_close(&output, ok, error);
+    ok = mt_output_close(&output, ok, error);
+    if (ok)
+        mt_output_print(&output, a->output, session->out);
+    return ok;
 }
 
 static bool export_check(const struct arguments *a,

@@ -227,7 +227,10 @@ static bool report_write_file(struct mt_session *session,
     if (!mt_output_open(&output, a->output, 0666, error))
         return false;
     ok = report_write(sides, a, names, output.file, error);
-    return mt_output_close(&output, ok, error);
+    ok = mt_output_close(&output, ok, error);
+    if (ok)
+        mt_output_print(&output, a->output, session->out);
+    return ok;
 }
 
 static int cmd_report_run(struct mt_session *session, int argc,
