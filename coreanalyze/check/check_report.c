@@ -65,7 +65,7 @@ static void check_put_result(FILE *out, const struct mt_findings_process *p)
 }
 
 static void check_put_text(FILE *out, const struct mt_findings_process *p,
-                           bool full)
+                           const struct mt_style *style)
 {
     char title[300];
 
@@ -79,7 +79,7 @@ static void check_put_text(FILE *out, const struct mt_findings_process *p,
     if (p->crash.signal) {
         mt_crash_title(&p->crash, title, sizeof title);
         fprintf(out, "%s\n", title);
-        mt_crash_print(&p->crash, full, out);
+        mt_crash_print(p, style, out);
         fputs("  leaks at its end: ", out);
     }
     check_put_result(out, p);
@@ -101,7 +101,7 @@ static void check_put_head(struct mt_check *check,
     if (check->json || !is_printed(check, p))
         return;
     check_put_text(mt_fold_begin(&fold, check->out, check->columns), p,
-                   check->style.full);
+                   &check->style);
     mt_fold_end(&fold, check->out);
 }
 

@@ -6,10 +6,12 @@
  * that it had then.  Its stack is unwound from outside.
  */
 #include "coreanalyze/check/crash.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/names/backtrace.h"
 #include "coreanalyze/names/short_name.h"
+#include "coreanalyze/reports/print_rows.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -19,6 +21,7 @@
 #define NEAR_NULL 65536u
 #define FIRST_FRAMES 30u /* that text shows */
 #define LAST_FRAMES 4u
+#define LEAST_COLUMNS 24u /* for a frame, however narrow the line */
 #define MAX_DISTANCE                                                           \
     65536u /* bytes after a block that are still "after" it                    \
             */
@@ -70,13 +73,48 @@ static const struct mt_thread *crash_thread(const struct mt_source *source,
     return NULL;
 }
 
+/* The first frame that is the program's own; a wrapper of malloc is, too, but
+ * not an address of no module, where a wrong pointer to a function led. */
+static size_t crash_own(const struct mt_frame *frames, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum mt_frame_kind kind = mt_frame_kind(&frames[i]);
+        if ((kind == MT_FRAME_PROGRAM || kind == MT_FRAME_WRAPPER) &&
+            (frames[i].module || frames[i].function))
+            return i;
+    }
+    return n;
+}
+
+/* Keeps the program's own frames, and the library function that the first of
+ * them called.  A stack without any is kept as it is, to the thread's start. */
+static void crash_set_brief(struct mt_findings *findings,
+                            const struct mt_frame *frames, size_t n,
+                            struct mt_crash *crash)
+{
+    size_t first = crash_own(frames, n), capacity = 0;
+    bool all = first == n;
+
+    crash->own = !all && first > 0;
+    for (size_t i = all ? 0 : first - crash->own; i < n; i++) {
+        enum mt_frame_kind kind = mt_frame_kind(&frames[i]);
+        if (kind == MT_FRAME_START && i > 0)
+            break;
+        if (!all && i > first && kind == MT_FRAME_LIBRARY)
+            continue;
+        mt_policy_frame(findings, &frames[i], &crash->brief, &crash->n_brief,
+                        &capacity);
+    }
+}
+
 static void crash_unwind(struct mt_findings *findings,
                          struct mt_resolver *resolver, struct mt_source *source,
                          const struct mt_thread *thread, struct mt_crash *crash)
 {
     struct mt_call calls[MT_MAX_CALLS];
     size_t n = mt_backtrace(resolver, source, thread, calls, MT_MAX_CALLS);
-    size_t capacity = 0;
+    size_t capacity = 0, brief_capacity = 0, n_brief = 0;
+    struct mt_frame *brief = NULL;
 
     for (size_t i = 0; i < n; i++) {
         struct mt_pc at = {calls[i].pc, MT_MODULES_NOW, calls[i].exact};
@@ -84,7 +122,17 @@ static void crash_unwind(struct mt_findings *findings,
         for (size_t j = 0; j < found.n; j++)
             mt_policy_frame(findings, &found.frames[j], &crash->frames,
                             &crash->n_frames, &capacity);
+        found = mt_resolve_brief(resolver, &at);
+        if (!mt_grow(&brief, &brief_capacity, n_brief + found.n,
+                     sizeof *brief)) {
+            findings->out_of_memory = true;
+            break;
+        }
+        for (size_t j = 0; j < found.n; j++)
+            brief[n_brief++] = found.frames[j];
     }
+    crash_set_brief(findings, brief, n_brief, crash);
+    free(brief);
 }
 
 void mt_crash_find(struct mt_findings *findings, struct mt_resolver *resolver,
@@ -112,10 +160,10 @@ void mt_crash_find(struct mt_findings *findings, struct mt_resolver *resolver,
         crash_unwind(findings, resolver, source, thread, crash);
 }
 
-/* A function's name as people say it, or the whole of it. */
-static void crash_put_name(FILE *out, const char *function, bool full)
+/* A function's name as people say it. */
+static void crash_put_name(FILE *out, const char *function)
 {
-    char *name = full ? NULL : mt_short_name(function);
+    char *name = mt_short_name(function);
 
     mt_put_text(out, name ? name : function);
     free(name);
@@ -136,7 +184,7 @@ static void put_allocation_frame(void *context, const struct mt_frame *frame)
     if (a->n++ >= 3 || frame->function == NULL)
         return;
     fputs(a->n == 1 ? " " : " < ", a->out);
-    crash_put_name(a->out, frame->function, false);
+    crash_put_name(a->out, frame->function);
     if (frame->file && frame->line) {
         fputs(" (", a->out);
         mt_put_text(a->out, mt_base_name(frame->file));
@@ -233,6 +281,23 @@ static void crash_put_place(FILE *out, struct mt_resolver *resolver,
               out);
 }
 
+/* The heap's own functions stand for what the program called, which begins the
+ * text of its error: "free(): ...". */
+static void crash_name_call(struct mt_findings *findings, const char *error,
+                            struct mt_crash *crash)
+{
+    char name[64];
+    size_t n = strcspn(error, "(:");
+    struct mt_leak_frame *called = crash->own > 0 ? crash->brief : NULL;
+
+    if (!called || !called->module || n == 0 || n >= sizeof name ||
+        strncmp(mt_base_name(called->module), "libmemtrace", 11) != 0)
+        return;
+    memcpy(name, error, n);
+    name[n] = 0;
+    called->function = mt_findings_text(findings, name);
+}
+
 void mt_crash_explain(struct mt_findings *findings,
                       struct mt_resolver *resolver, struct mt_model *model,
                       struct mt_crash *crash)
@@ -250,6 +315,7 @@ void mt_crash_explain(struct mt_findings *findings,
     if (out == NULL)
         return;
     if (by_heap) {
+        crash_name_call(findings, model->last_error.text, crash);
         fputs("the heap's last error: ", out);
         mt_put_text(out, model->last_error.text);
     } else {
@@ -263,36 +329,83 @@ void mt_crash_explain(struct mt_findings *findings,
 
 /* --- reports --- */
 
-void mt_crash_print(const struct mt_crash *crash, bool full, FILE *out)
+static void crash_put_full(const struct mt_leak_frame *f, bool first, FILE *out)
 {
+    fputs(first ? "    at " : "    by ", out);
+    if (f->function)
+        mt_put_text(out, f->function);
+    else
+        fprintf(out, "0x%" PRIx64, f->pc);
+    if (f->inlined)
+        fputs(" (inlined)", out);
+    if (f->file && f->line) {
+        fputs(" at ", out);
+        mt_put_text(out, f->file);
+        fprintf(out, ":%u", f->line);
+    } else if (f->module) {
+        fputs(" in ", out);
+        mt_put_text(out, f->module);
+        fprintf(out, " + 0x%" PRIx64, f->module_offset);
+    }
+    putc('\n', out);
+}
+
+/* The frame as rows of reports print theirs. */
+static struct mt_frame crash_frame(const struct mt_leak_frame *f)
+{
+    return (struct mt_frame){.pc = f->pc,
+                             .module = f->module,
+                             .module_offset = f->module_offset,
+                             .function = f->function,
+                             .file = f->file,
+                             .line = f->line,
+                             .inlined = f->inlined};
+}
+
+static void crash_put_brief(const struct mt_findings_process *p, size_t i,
+                            const struct mt_style *style, FILE *out)
+{
+    const struct mt_crash *crash = &p->crash;
+    const struct mt_report report = {.out = out, .style = style};
+    struct mt_frame frame = crash_frame(&crash->brief[i]), called;
+    bool title = i == crash->own;
+    size_t indent = title ? 4 : 6, columns = SIZE_MAX / 2, used;
+
+    if (style->width > 0)
+        columns = style->width > indent + LEAST_COLUMNS ? style->width - indent
+                                                        : LEAST_COLUMNS;
+    if (frame.function && frame.module && p->exe &&
+        strcmp(frame.module, p->exe) == 0)
+        frame.module = NULL; /* needs no mention */
+    fprintf(out, "%*s", (int)indent, "");
+    used = mt_print_frame(&report, &frame, columns, title);
+    if (title && i > 0) {
+        called = crash_frame(&crash->brief[i - 1]);
+        mt_print_callee(&report, &called, used, columns, (int)indent);
+    }
+    putc('\n', out);
+}
+
+void mt_crash_print(const struct mt_findings_process *p,
+                    const struct mt_style *style, FILE *out)
+{
+    const struct mt_crash *crash = &p->crash;
+    size_t first = style->full ? 0 : crash->own;
+    size_t n = style->full ? crash->n_frames : crash->n_brief;
+
     if (crash->place)
         fprintf(out, "  %s\n", crash->place);
-    for (size_t i = 0; i < crash->n_frames; i++) {
-        const struct mt_leak_frame *f = &crash->frames[i];
+    for (size_t i = first; i < n; i++) {
         /* An endless recursion: its start and its end say it. */
-        if (i == FIRST_FRAMES && crash->n_frames > i + LAST_FRAMES) {
-            size_t left = crash->n_frames - i - LAST_FRAMES;
+        if (i == first + FIRST_FRAMES && n > i + LAST_FRAMES) {
+            size_t left = n - i - LAST_FRAMES;
             fprintf(out, "    ... %zu more frames\n", left);
             i += left - 1;
-            continue;
+        } else if (style->full) {
+            crash_put_full(&crash->frames[i], i == 0, out);
+        } else {
+            crash_put_brief(p, i, style, out);
         }
-        fputs(i == 0 ? "    at " : "    by ", out);
-        if (f->function)
-            crash_put_name(out, f->function, full);
-        else
-            fprintf(out, "0x%" PRIx64, f->pc);
-        if (f->inlined)
-            fputs(" (inlined)", out);
-        if (f->file && f->line) {
-            fputs(" at ", out);
-            mt_put_text(out, f->file);
-            fprintf(out, ":%u", f->line);
-        } else if (f->module) {
-            fputs(" in ", out);
-            mt_put_text(out, f->module);
-            fprintf(out, " + 0x%" PRIx64, f->module_offset);
-        }
-        putc('\n', out);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/ci/findings.h"
 #include "coreanalyze/names/resolve.h"
+#include "coreanalyze/reports/style.h"
 
 /* Fills in signal, address, thread and backtrace, while the memory is all
  * there.  `exited` is NULL for a core: its first thread is the one. */
@@ -22,8 +23,10 @@ void mt_crash_explain(struct mt_findings *findings,
                       struct mt_resolver *resolver, struct mt_model *model,
                       struct mt_crash *crash);
 
-/* The lines below the headline of a process; `full`: with whole names. */
-void mt_crash_print(const struct mt_crash *crash, bool full, FILE *out);
+/* The lines below the headline of a process: the program's own frames, or in
+ * the whole form all of them. */
+void mt_crash_print(const struct mt_findings_process *p,
+                    const struct mt_style *style, FILE *out);
 void mt_crash_json(const struct mt_crash *crash, struct mt_json *json);
 
 #endif

@@ -118,7 +118,7 @@ static void ci_github_put_crash(const struct mt_findings_process *p, FILE *out)
 {
     const struct mt_crash *crash = &p->crash;
     const struct mt_leak_frame *site =
-        mt_leak_site(crash->frames, crash->n_frames);
+        mt_leak_site(crash->brief, crash->n_brief);
     char *text = mt_ci_crash_text(p);
 
     fputs("::error ", out);

@@ -194,12 +194,12 @@ static void ci_sarif_put_crash(struct sarif *s,
 {
     const struct mt_crash *crash = &p->crash;
     const struct mt_leak_frame *site =
-        mt_leak_site(crash->frames, crash->n_frames);
+        mt_leak_site(crash->brief, crash->n_brief);
     struct mt_json *json = &s->json;
     char *text = mt_ci_crash_text(p);
 
-    if (site == NULL && crash->n_frames > 0)
-        site = &crash->frames[0];
+    if (site == NULL && crash->n_brief > 0)
+        site = &crash->brief[crash->own];
     mt_json_open(json, NULL, '{');
     mt_json_string(json, "ruleId", rules[MT_N_LEAK_KINDS].id);
     mt_json_u64(json, "ruleIndex", MT_N_LEAK_KINDS);

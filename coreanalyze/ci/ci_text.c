@@ -51,13 +51,13 @@ char *mt_ci_crash_text(const struct mt_findings_process *p)
     fprintf(out, ") %s", title);
     if (crash->place)
         fprintf(out, "\n%s", crash->place);
-    for (size_t i = 0; i < crash->n_frames && i < MAX_CRASH_FRAMES; i++) {
+    for (size_t i = 0; i < crash->n_brief && i < MAX_CRASH_FRAMES; i++) {
         fputs(i == 0 ? "\n  at " : "\n  by ", out);
-        mt_ci_frame_text(&crash->frames[i], out);
+        mt_ci_frame_text(&crash->brief[i], out);
     }
-    if (crash->n_frames > MAX_CRASH_FRAMES)
+    if (crash->n_brief > MAX_CRASH_FRAMES)
         fprintf(out, "\n  and %zu more frames",
-                crash->n_frames - MAX_CRASH_FRAMES);
+                crash->n_brief - MAX_CRASH_FRAMES);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

@@ -29,6 +29,7 @@ void mt_findings_free(struct mt_findings *findings)
         for (size_t j = 0; j < p->n_leaks; j++)
             free(p->leaks[j].frames);
         free(p->crash.frames);
+        free(p->crash.brief);
         free(p->leaks);
     }
     free(findings->processes);

@@ -63,6 +63,10 @@ struct mt_crash {
     const char *thread;           /* its name, or NULL */
     struct mt_leak_frame *frames; /* of that thread, innermost first */
     size_t n_frames;
+    /* Of those, the program's own, for a person: from the first one, at `own`,
+     * outwards.  The one before it is the library function that it called. */
+    struct mt_leak_frame *brief;
+    size_t n_brief, own;
 };
 
 struct mt_findings_process {

@@ -289,7 +289,7 @@ static char *row_frame_name(const struct mt_frame *frame)
 static char *row_frame_where(const struct mt_report *report,
                              const struct mt_frame *frame)
 {
-    const char *exe = report->model->source->process.exe;
+    const char *exe = report->model ? report->model->source->process.exe : NULL;
     char *where = NULL;
     int n = 0;
 
@@ -425,11 +425,9 @@ size_t mt_print_frame(const struct mt_report *report,
     return used;
 }
 
-/* The library function that the title called, in brackets, on the title's line
- * if it fits. */
-static void put_callee(const struct mt_report *report,
-                       const struct mt_frame *frame, size_t used,
-                       size_t columns, int indent)
+void mt_print_callee(const struct mt_report *report,
+                     const struct mt_frame *frame, size_t used, size_t columns,
+                     int indent)
 {
     char *name = row_frame_name(frame);
 
@@ -463,7 +461,8 @@ static void put_short_stack(const struct mt_report *report,
     title = mt_frame_title(list->frames, list->n);
     used = mt_print_frame(report, &list->frames[title], columns, true);
     if (title > 0)
-        put_callee(report, &list->frames[title - 1], used, columns, indent);
+        mt_print_callee(report, &list->frames[title - 1], used, columns,
+                        indent);
     putc('\n', report->out);
     if (!list->frames[title].inlined) {
         physical = 1;

@@ -33,6 +33,11 @@ bool mt_report_is_full(const struct mt_report *report);
  * returns how many it took.  `title`: it names a row. */
 size_t mt_print_frame(const struct mt_report *report,
                       const struct mt_frame *frame, size_t columns, bool title);
+/* The library function that the frame just printed called, in brackets: on its
+ * line, of which `used` columns are taken, or in the next one. */
+void mt_print_callee(const struct mt_report *report,
+                     const struct mt_frame *frame, size_t used, size_t columns,
+                     int indent);
 
 /* The number of callers that distinguish each of n rows from the others.  The
  * caller frees it; NULL when out of memory (each row then has a few). */

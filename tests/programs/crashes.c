@@ -76,7 +76,13 @@ int main(int argc, char **argv)
     else if (strcmp(word, "twice") == 0) {
         free(make_block(10));
         free(kept);
-    } else if (strcmp(word, "deep") == 0)
+    } else if (strcmp(word, "inside") == 0) {
+        make_block(10);
+        kept = (char *)kept + 1;
+        kept = realloc(kept, 20);
+    } else if (strcmp(word, "string") == 0)
+        return (int)strlen(kept);
+    else if (strcmp(word, "deep") == 0)
         return deep(0);
     else if (strcmp(word, "after") == 0)
         middle((int *)(void *)(make_block(100000) + 102400));
