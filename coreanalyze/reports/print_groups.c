@@ -60,7 +60,14 @@ static int groups_put_growth(const struct mt_report *report,
                        mt_figure(report, g->total.of[MT_LIVE_BYTES], text));
 }
 
+/* Allocations are counted by stack: not by the thread or heap of each. */
+static bool groups_know_allocs(const struct mt_groups *groups)
+{
+    return groups->key != MT_BY_THREAD && groups->key != MT_BY_HEAP;
+}
+
 static int groups_put_live(const struct mt_report *report,
+                           const struct mt_groups *groups,
                            const struct mt_group *g)
 {
     uint64_t all = report->show->shown.bytes;
@@ -74,8 +81,10 @@ static int groups_put_live(const struct mt_report *report,
                  mt_figure(report, g->self.of[MT_LIVE_BYTES], text));
     n += fprintf(report->out, "%3u%% ",
                  groups_percent(g->self.of[MT_LIVE_BYTES], all));
-    return n + fprintf(report->out, "%8" PRIu64 " %10" PRIu64 "  ",
-                       g->total.of[MT_LIVE_BLOCKS], g->total.of[MT_ALLOCS]);
+    n += fprintf(report->out, "%8" PRIu64 " ", g->total.of[MT_LIVE_BLOCKS]);
+    if (groups_know_allocs(groups))
+        n += fprintf(report->out, "%10" PRIu64 " ", g->total.of[MT_ALLOCS]);
+    return n + fprintf(report->out, " ");
 }
 
 void mt_print_groups(const struct mt_report *report,
@@ -87,12 +96,16 @@ void mt_print_groups(const struct mt_report *report,
         fprintf(out, "\n%10s %10s %9s %9s  %s\n", "+Total", "+Self", "+Count",
                 "Total", groups_titles[groups->key]);
     else if (groups->n)
-        fprintf(out, "\n%9s %4s %9s %4s %8s %10s  %s\n", "Total", "%", "Self",
-                "%", "Count", "Allocs", groups_titles[groups->key]);
+        fprintf(out, "\n%9s %4s %9s %4s %8s %s %s\n", "Total", "%", "Self", "%",
+                "Count", groups_know_allocs(groups) ? "    Allocs " : "",
+                groups_titles[groups->key]);
     for (size_t i = 0; i < groups->n; i++) {
         const struct mt_group *g = &groups->groups[i];
-        int column =
-            growth ? groups_put_growth(report, g) : groups_put_live(report, g);
+        if (!growth && !groups_know_allocs(groups) &&
+            g->total.of[MT_LIVE_BLOCKS] == 0)
+            continue; /* stacks whose blocks are all freed */
+        int column = growth ? groups_put_growth(report, g)
+                            : groups_put_live(report, groups, g);
         if (groups->key == MT_BY_FUNCTION)
             mt_put_function_in_line(report, g->name, column);
         else

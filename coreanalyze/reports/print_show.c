@@ -272,6 +272,13 @@ static void show_put_rows(const struct mt_report *report)
 
     for (uint32_t i = 0; i < model->n_heaps; i++)
         n += mt_show_wants(model, show, i);
+    for (uint32_t i = 0; i < model->n_heaps; i++) {
+        if (!show->usage[i].classes || !mt_show_wants(model, show, i))
+            continue;
+        if (n > 1)
+            show_put_heap_name(report, i);
+        mt_print_classes(report, i);
+    }
     if (show->n_rows > 0)
         show_put_header(report);
     for (uint32_t i = 0; i < model->n_heaps; i++) {
@@ -279,7 +286,6 @@ static void show_put_rows(const struct mt_report *report)
             continue;
         if (n > 1)
             show_put_heap_name(report, i);
-        mt_print_classes(report, i);
         show_put_heap(report, i, callers);
     }
     free(callers);

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/reports/print_rows.h"
 #include "coreanalyze/reports/summary.h"
 
 #include <inttypes.h>
@@ -116,25 +117,29 @@ void mt_print_classes(const struct mt_report *report, uint32_t heap)
 {
     const struct mt_class_usage *size_class = report->show->usage[heap].classes;
     FILE *out = report->out;
+    int columns = mt_report_is_full(report) ? 14 : 9; /* of figures in bytes */
+    char committed[MT_FIGURE_BYTES], used[MT_FIGURE_BYTES];
+    char requested[MT_FIGURE_BYTES];
     bool header = false;
 
     for (uint32_t i = 0; size_class && i <= MT_MAX_CLASSES; i++, size_class++) {
         if (size_class->spans == 0)
             continue;
         if (!header)
-            fprintf(out, "\n%13s %10s %10s %8s %14s %14s %14s\n", "Block bytes",
-                    "Live", "Free", "Spans", "Committed", "Used", "Asked for");
+            fprintf(out, "\n%13s %10s %10s %8s %*s %*s %*s\n", "Block bytes",
+                    "Live", "Free", "Spans", columns, "Committed", columns,
+                    "Used", columns, "Asked for");
         header = true;
         if (size_class->block_bytes)
             fprintf(out, "%13" PRIu64, size_class->block_bytes);
         else
             fprintf(out, "%13s", "large");
-        fprintf(out,
-                " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %14" PRIu64
-                " %14" PRIu64 " %14" PRIu64 "\n",
-                size_class->live_blocks, size_class->free_blocks,
-                size_class->spans, size_class->committed_bytes,
-                size_class->used_bytes, size_class->requested_bytes);
+        fprintf(
+            out, " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %*s %*s %*s\n",
+            size_class->live_blocks, size_class->free_blocks, size_class->spans,
+            columns, mt_figure(report, size_class->committed_bytes, committed),
+            columns, mt_figure(report, size_class->used_bytes, used), columns,
+            mt_figure(report, size_class->requested_bytes, requested));
     }
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define VIEW_LEAST_COLUMNS 24 /* of a title */
+#define VIEW_LEAST_CALLEE 11  /* of what it called */
 #define VIEW_ANY_COLUMNS 100000
 
 void mt_top_view_begin(struct mt_top_view *view, struct mt_top *top)
@@ -292,6 +293,41 @@ static void view_join_callers(char *text, size_t columns)
     *to = '\0';
 }
 
+/* Brings the library function that the row's frame called into the first line,
+ * where it takes the place of the frame's file and line: rows of one function
+ * may differ by it alone. */
+static char *view_join_callee(char *text, const struct mt_style *style)
+{
+    size_t length = strcspn(text, "\n"), n, bytes = 0, columns = 0;
+    char *callee = text + length, *place = strstr(text, "  "), *joined = NULL;
+    struct mt_report to = {.style = style};
+    const char *rest;
+
+    if (strncmp(callee, "\n  [", 4) != 0 || !place || place > callee)
+        return text;
+    for (const char *p = text; p < place; p++)
+        columns += ((unsigned char)*p & 0xc0) != 0x80;
+    columns += 3; /* " [" and "]" */
+    if (columns + VIEW_LEAST_CALLEE > style->width ||
+        !(to.out = open_memstream(&joined, &bytes)))
+        return text;
+    fprintf(to.out, "%.*s [", (int)(place - text), text);
+    callee += 4;
+    n = strcspn(callee, "\n");
+    rest = callee + n;
+    if (n > 0)
+        callee[n - 1] = '\0'; /* the bracket */
+    if (columns + n - 1 > style->width && strncmp(callee, "std::", 5) == 0)
+        callee += 5;
+    mt_put_in_line(&to, callee, (int)columns);
+    fprintf(to.out, "]%s", rest);
+    fclose(to.out);
+    if (!joined)
+        return text;
+    free(text);
+    return joined;
+}
+
 /* As show prints the row's stack. */
 static char *view_make_title(const struct mt_top_view *view,
                              const struct mt_top_process *p,
@@ -310,6 +346,8 @@ static char *view_make_title(const struct mt_top_view *view,
     style.width = columns;
     mt_print_row_stack(&report, row, 0, MT_ROW_CALLERS);
     fclose(out);
+    if (text)
+        text = view_join_callee(text, &style);
     if (text)
         view_join_callers(text, columns);
     return text;
