@@ -25,7 +25,7 @@
 #define MT_SPARE_BYTES 1u
 #endif
 #define MT_CLASS_INDEX(size) (((size) + MT_SPARE_BYTES + 15) >> 4)
-#define MT_N_CLASSES 72u /* 16-byte steps to 128, then 8 per doubling */
+#define MT_N_CLASSES 78u /* classes.c */
 #define MT_CLASS_NONE 255u
 #define MT_N_RUN_BINS 128u
 #define MT_MAIN_RESERVE (UINT64_C(256) << 30)
@@ -144,12 +144,11 @@ struct mt_hot {
     const uint32_t *map;
     mt_span *spans;
     /* Smaller ones are in classes and come from the thread's own cache: one
-     * more than the largest with its spare byte; 0 if threads have none
-     * (safety.h). */
+     * more than the largest; 0 if threads have none (safety.h). */
     uint64_t small_sizes;
 };
 extern MT_HIDDEN struct mt_hot mt_hot;
-extern MT_HIDDEN uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
+extern MT_HIDDEN uint8_t mt_class_of[MT_SMALL_MAX / 16 + 2];
 extern MT_TLS struct mt_cache *mt_tls;
 extern MT_TLS uint32_t mt_tls_id;   /* mt_tls->id */
 extern struct mt_cache mt_no_cache; /* before attach: every bin is empty */
@@ -245,8 +244,8 @@ static inline bool mt_started(void)
 struct memtrace_heap *mt_heap_at(uint32_t id);
 
 /* move_pages.c */
-/* Can the block's pages move to the new block, and has the heap nothing that
- * would miss it: neither guards, fills and quarantine, nor large pages? */
+/* Can the block's pages move to the new block, and has the heap nothing
+ * that would miss it: neither guards, fills and quarantine, nor large pages? */
 bool mt_large_may_move(const struct memtrace_heap *, const mt_span *,
                        const void *moved);
 /* Gives `moved` the contents, `bytes`, of the large block, and frees that.

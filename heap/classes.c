@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Size classes: multiples of 16 to 128 bytes, then eight to each doubling
+ * Size classes: multiples of 16 to 256 bytes, then eight to each doubling
  * (the spacing of jemalloc's manual, "SIZE CLASSES", with eight for four:
- * at most 1/9 of a block is lost to rounding, above 128 bytes).
+ * at most 1/9 of a block is lost to rounding, above 128 bytes).  Programs ask
+ * for powers of two more than for anything else, and with its spare byte such
+ * a request is just too large for the class of that size: from 1 KiB on
+ * there is one for it, 16 bytes larger.
  */
 #include "heap/alloc.h"
 
 #include <string.h>
 
-uint8_t mt_class_of[MT_SMALL_MAX / 16 + 1];
+uint8_t mt_class_of[MT_SMALL_MAX / 16 + 2];
 
 static uint8_t slices[MT_N_CLASSES];
 
 uint32_t mt_class_size(uint32_t c)
 {
-    if (c < 8)
+    if (c < 16)
         return (c + 1) * 16;
-    uint32_t group = (c - 8) / 8, step = (c - 8) % 8 + 1;
-    return (128u << group) + step * (16u << group);
+    if (c < 32)
+        return c < 24 ? (c - 7) * 32 : (c - 15) * 64;
+    uint32_t group = (c - 32) / 9, step = (c - 32) % 9;
+    return (1024u << group) + (step ? step * (128u << group) : 16);
 }
 
 uint32_t mt_class_slices(uint32_t c)
@@ -44,7 +49,7 @@ static uint32_t choose_slices(uint32_t size)
         least = 1;
     if (least > 4)
         least = size <= 4096 ? 4 : 1;
-    uint32_t most = size > 4096 ? 4 : 8;
+    uint32_t most = size > 4096 ? 5 : 8;
     uint32_t best = most, best_loss = UINT32_MAX;
     for (uint32_t n = least; n <= most; n++) {
         uint32_t bytes = n * (uint32_t)MT_SLICE_BYTES;
@@ -74,7 +79,7 @@ void mt_classes_init(void)
 
 uint32_t mt_class_for(size_t size, size_t align)
 {
-    if (size > MT_SMALL_MAX - MT_SPARE_BYTES || align > MT_SLICE_BYTES)
+    if (size > MT_SMALL_MAX || align > MT_SLICE_BYTES)
         return MT_CLASS_NONE;
     uint32_t c = mt_class_of[MT_CLASS_INDEX(size)];
     while (c < MT_N_CLASSES && (mt_class_size(c) & (align - 1)) != 0)

@@ -23,7 +23,7 @@ void *mt_enter_heap_realloc(struct memtrace_heap *, void *, size_t size);
 static inline void *mt_malloc_fast(size_t size)
 {
     struct mt_cache *cache = mt_tls;
-    if (MT_LIKELY(size < MT_SMALL_MAX) &&
+    if (MT_LIKELY(size <= MT_SMALL_MAX) &&
         MT_LIKELY(mt_load_relaxed(cache->trace) == MT_TRACE_NEVER)) {
         struct mt_bin *bin = &cache->bins[mt_class_of[MT_CLASS_INDEX(size)]];
         uint64_t bits = *bin->word;

@@ -504,7 +504,7 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
 {
     uint64_t before = span->requested; /* if large */
     bool in_place = span->state == MT_SPAN_LARGE
-                        ? size > MT_SMALL_MAX - MT_SPARE_BYTES &&
+                        ? size > MT_SMALL_MAX &&
                               mt_span_resize(mt_heap_at(span->heap), span, size)
                         : heap_fits(span, size);
     /* The rest of a small block was cleaned with it. */

@@ -71,7 +71,7 @@ static bool heap_start(void)
     mt_schema_write();
     mt_classes_init();
     mt_hot.spans = (mt_span *)memtrace_root->sections[MT_SECTION_SPANS].base;
-    mt_hot.small_sizes = MT_SMALL_MAX - MT_SPARE_BYTES + 1;
+    mt_hot.small_sizes = MT_SMALL_MAX + 1;
     mt_epoch_tick();
     if (!mt_section_alloc(MT_SECTION_SPANS, sizeof(mt_span)) ||
         !mt_threads_init())

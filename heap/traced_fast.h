@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void *
 mt_take_unsampled(size_t size)
 {
     struct mt_cache *cache = mt_tls;
-    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX - MT_SPARE_BYTES ||
+    if (MT_UNLIKELY(size - 1 >= MT_SMALL_MAX ||
                     mt_load_relaxed(cache->trace) != MT_TRACE_ON ||
                     mt_load_relaxed(&memtrace_root->sample_bytes) !=
                         cache->sample_mean))

@@ -8,13 +8,13 @@
 static void classes_cover_all_sizes(void)
 {
     mt_classes_init();
-    for (size_t size = 0; size < MT_SMALL_MAX; size++) {
+    for (size_t size = 0; size <= MT_SMALL_MAX; size++) {
         uint32_t c = mt_class_for(size, MT_MIN_BLOCK);
         CU_ASSERT_FATAL(c < MT_N_CLASSES);
         CU_ASSERT(mt_class_size(c) > size); /* a byte is to spare */
         CU_ASSERT(c == 0 || mt_class_size(c - 1) <= size);
     }
-    CU_ASSERT_EQUAL(mt_class_for(MT_SMALL_MAX, 16), MT_CLASS_NONE);
+    CU_ASSERT_EQUAL(mt_class_for(MT_SMALL_MAX + 1, 16), MT_CLASS_NONE);
 }
 
 static void rounding_is_bounded(void)
@@ -24,6 +24,13 @@ static void rounding_is_bounded(void)
         CU_ASSERT((size - below) * 9 <= size);
         CU_ASSERT_EQUAL(size % MT_MIN_BLOCK, 0);
     }
+}
+
+/* A power of two that is asked for loses little to its spare byte. */
+static void powers_of_two_have_classes(void)
+{
+    for (size_t size = 1024; size <= MT_SMALL_MAX; size *= 2)
+        CU_ASSERT_EQUAL(mt_class_size(mt_class_for(size, 16)), size + 16);
 }
 
 static void slack_fits_its_tag(void)
@@ -77,6 +84,7 @@ static void spans_waste_little(void)
 static const struct unit_test tests[] = {
     {"classes cover all sizes", classes_cover_all_sizes},
     {"rounding loses at most 1/9", rounding_is_bounded},
+    {"a power of two takes 16 bytes more", powers_of_two_have_classes},
     {"slack fits its tag", slack_fits_its_tag},
     {"aligned classes are aligned", aligned_classes_are_aligned},
     {"reciprocals are exact", reciprocals_are_exact},

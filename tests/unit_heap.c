@@ -396,9 +396,9 @@ static void swings_are_not_kept(void)
 
 static void class_statistics(void)
 {
-    struct memtrace_class_stats before[80], after[80];
+    struct memtrace_class_stats before[96], after[96];
     memtrace_heap *heap = create("classes", NULL, 0, 0);
-    int n = memtrace_heap_class_stats(heap, before, 80);
+    int n = memtrace_heap_class_stats(heap, before, 96);
     CU_ASSERT_EQUAL_FATAL(n, MT_N_CLASSES + 1);
     CU_ASSERT_EQUAL(before[n - 1].size, 0);
     for (int i = 0; i < n; i++)
@@ -406,7 +406,7 @@ static void class_statistics(void)
     void *blocks[300];
     for (int i = 0; i < 300; i++)
         blocks[i] = memtrace_alloc(heap, i % 3 ? 100 : 50000);
-    memtrace_heap_class_stats(heap, after, 80);
+    memtrace_heap_class_stats(heap, after, 96);
     struct memtrace_stats s = stats_of(heap);
     size_t used = 0, span_bytes = 0, live = 0, free_blocks = 0;
     for (int i = 0; i < n; i++) {
@@ -425,7 +425,7 @@ static void class_statistics(void)
     CU_ASSERT_EQUAL(free_blocks, s.free_blocks);
     for (int i = 0; i < 300; i++)
         memtrace_free(blocks[i]);
-    memtrace_heap_class_stats(heap, before, 80);
+    memtrace_heap_class_stats(heap, before, 96);
     CU_ASSERT_EQUAL(before[n - 1].span_bytes, 0);
     CU_ASSERT_EQUAL(before[n - 1].span_peak, 100 * 65536);
     /* Fewer are asked for than there are. */
