@@ -244,7 +244,7 @@ static inline bool mt_started(void)
 struct memtrace_heap *mt_heap_at(uint32_t id);
 
 /* move_pages.c */
-/* Can the block's pages move to the new block, and has the heap nothing
+/* Can a large block's pages move to the new block, and has the heap nothing
  * that would miss it: neither guards, fills and quarantine, nor large pages? */
 bool mt_large_may_move(const struct memtrace_heap *, const mt_span *,
                        const void *moved);

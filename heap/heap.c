@@ -516,20 +516,39 @@ bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
     return in_place;
 }
 
+/* Frees a block that was live when realloc() began, and has been copied. */
+static inline void free_moved(mt_span *span, uint32_t index)
+{
+    if (MT_UNLIKELY(mt_load_relaxed(&span->owner_key) != mt_tls_id)) {
+        free_block(span, index, "realloc()");
+        return;
+    }
+    uint64_t *word = &mt_local(span)[index / 64];
+    mt_store_relaxed(word, *word | UINT64_C(1) << (index % 64));
+    mt_word_free(mt_tls, span, index / 64);
+}
+
 /* A realloc that moves.  It is called last, so that the capture of its stack
  * has the room that mt_resize took. */
 static MT_NOINLINE void *resize_by_move(mt_span *span, uint32_t index, void *p,
                                         size_t size, const struct mt_regs *regs)
 {
+    struct mt_cache *cache = mt_tls;
+    bool own = mt_load_relaxed(&span->owner_key) == cache->id;
+    void *moved = NULL;
+    if (MT_LIKELY(own && size < mt_hot.small_sizes))
+        moved = mt_alloc_small(cache, mt_class_of[MT_CLASS_INDEX(size)], size,
+                               regs);
     struct memtrace_heap *heap = mt_heap_at(span->heap);
-    void *moved = mt_heap_alloc(heap, size, MT_MIN_BLOCK, false, regs);
+    if (moved == NULL)
+        moved = mt_heap_alloc(heap, size, MT_MIN_BLOCK, false, regs);
     if (moved == NULL)
         return NULL; /* the old block is as it was */
     uint64_t kept = size < span->block_bytes ? size : span->block_bytes;
-    if (mt_large_may_move(heap, span, moved))
+    if (span->state == MT_SPAN_LARGE && mt_large_may_move(heap, span, moved))
         return mt_large_move(heap, span, kept, moved);
     memcpy(moved, p, kept);
-    free_block(span, index, "realloc()");
+    free_moved(span, index);
     return moved;
 }
 

@@ -19,9 +19,9 @@ bool mt_large_may_move(const struct memtrace_heap *heap, const mt_span *from,
                        const void *moved)
 {
     const mt_span *to = mt_span_of((uintptr_t)moved);
-    return from->state == MT_SPAN_LARGE && to->state == MT_SPAN_LARGE &&
-           heap->modes == 0 && heap->quarantine.most == 0 &&
-           mt_memory_page(heap) <= 4096 && from->n_slices <= to->n_slices &&
+    return to->state == MT_SPAN_LARGE && heap->modes == 0 &&
+           heap->quarantine.most == 0 && mt_memory_page(heap) <= 4096 &&
+           from->n_slices <= to->n_slices &&
            mt_may_be_hole(heap, from->n_slices * MT_SLICE_BYTES);
 }
 
