@@ -231,8 +231,7 @@ static void *alloc_once(struct memtrace_heap *heap, size_t size, size_t align,
     if (gated)
         mt_box_leave();
     if (block && MT_UNLIKELY(heap->modes & MT_MODE_CLEAN) && !zeroed)
-        memset(block, 0,
-               c == MT_CLASS_NONE ? size : mt_class_size(c) - MT_SPARE_BYTES);
+        memset(block, 0, mt_usable_bytes(mt_span_of((uintptr_t)block)));
     if (block && !zero && MT_UNLIKELY(heap->modes & MT_MODE_FILL_ALLOC))
         memset(block, MT_FILL_ALLOCATED, size);
     if (block && zero && !zeroed)
@@ -502,15 +501,16 @@ static bool heap_fits(const mt_span *span, size_t size)
 bool mt_resize_in_place(mt_span *span, uint32_t index, size_t size,
                         const struct mt_regs *regs)
 {
-    uint64_t before = span->requested; /* if large */
+    uint64_t before = span->block_bytes; /* all may have been written to */
     bool in_place = span->state == MT_SPAN_LARGE
                         ? size > MT_SMALL_MAX &&
                               mt_span_resize(mt_heap_at(span->heap), span, size)
                         : heap_fits(span, size);
     /* The rest of a small block was cleaned with it. */
-    if (in_place && span->state == MT_SPAN_LARGE && size > before &&
+    if (in_place && span->state == MT_SPAN_LARGE &&
+        span->block_bytes > before &&
         MT_UNLIKELY(mt_heap_at(span->heap)->modes & MT_MODE_CLEAN))
-        memset((char *)span->base + before, 0, size - before);
+        memset((char *)span->base + before, 0, span->block_bytes - before);
     if (in_place)
         heap_retag(span, index, size, regs);
     return in_place;

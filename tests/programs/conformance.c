@@ -233,6 +233,18 @@ static void contents(void)
         f_free(p);
     }
     fact("all of the usable size is usable", good);
+    good = 1;
+    for (size_t n = 1; n < 300000; n = n * 5 / 4 + 1) {
+        char *p = f_malloc(n);
+        size_t usable = malloc_usable_size(p);
+        memset(p, 0x3c, usable);
+        p = f_realloc(p, usable);
+        good &= filled(p, 0x3c, usable);
+        p = f_realloc(p, usable + 1);
+        good &= filled(p, 0x3c, usable);
+        f_free(p);
+    }
+    fact("realloc keeps all of the usable size", good);
 }
 
 static void many(void)
