@@ -460,7 +460,10 @@ static bool find_heap(struct walk *walk, struct mt_error *error)
         return true;
     heap = mt_model_heap(walk->model, name);
     if (heap == NULL)
-        return mt_fail(error, "the trace has no heap '%s'", name);
+        return mt_fail(error,
+                       "the trace has no heap '%s': `memtrace heaps` lists "
+                       "those that it has",
+                       name);
     walk->only_heap = heap->id;
     return true;
 }

@@ -93,5 +93,5 @@ bool mt_when_epoch(const struct mt_model *model, const struct mt_when *when,
     return mt_fail(error, "the trace has no mark '%s'%s", when->text,
                    find_mark(model, when->text, UINT64_MAX, epoch)
                        ? " before the other one"
-                       : "");
+                       : "; times are written as 90, 90s, 5m, 2h or 1d");
 }

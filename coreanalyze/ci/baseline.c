@@ -105,8 +105,9 @@ bool mt_baseline_read(struct mt_baseline *baseline, const char *path,
 
     memset(baseline, 0, sizeof *baseline);
     if (file == NULL)
-        return mt_fail(error, "cannot read the baseline %s: %s", path,
-                       strerror(errno));
+        return mt_fail(error, "cannot read the baseline %s: %s%s", path,
+                       strerror(errno),
+                       errno == ENOENT ? "; --update-baseline writes it" : "");
     ok = baseline_read_lines(baseline, file, path, error);
     fclose(file);
     if (ok && baseline->n > 0)

@@ -41,7 +41,10 @@ static bool switch_heaps(struct mt_session *session, struct mt_model *model,
     size_t n = 0;
 
     if (name && (only = mt_model_heap(model, name)) == NULL)
-        return mt_fail(error, "the trace has no heap '%s'", name);
+        return mt_fail(error,
+                       "the trace has no heap '%s': `memtrace heaps` lists "
+                       "those that it has",
+                       name);
     for (uint32_t i = 0; i < model->n_heaps; i++) {
         if (!model->heaps[i].in_use || (only && only->id != i))
             continue;

@@ -178,9 +178,10 @@ size_t mt_print_leak_notes(const struct mt_report *report,
         report, prefix, leaks->ignored_blocks,
         "%s block{|s} (and blocks reachable from {it|them}) {was|were} marked "
         "as intentional by the program (memtrace_ignore, __lsan_disable)");
-    n += leaks_put_note(report, prefix, r->ended_stack_bytes,
-                        "%b of stacks of threads that have ended {is|are} not "
-                        "roots");
+    if (mt_report_is_full(report)) /* takes nothing from the result */
+        n += leaks_put_note(report, prefix, r->ended_stack_bytes,
+                            "%b of stacks of threads that have ended {is|are} "
+                            "not roots");
     n += leaks_put_note(
         report, prefix, leaks->idle_blocks,
         "only unused parts of stacks that no thread runs on hold %s block{|s}: "

@@ -173,7 +173,9 @@ static void map_put_notes(const struct mt_map_report *r)
     FILE *out = r->report->out;
 
     if (r->no_model) {
-        fputs("  note: no traced heap: ", out);
+        fputs("  note: ", out);
+        if (strncmp(r->no_model, "no trace", strlen("no trace")) != 0)
+            fputs("no traced heap: ", out);
         mt_put_text(out, r->no_model);
         putc('\n', out);
     } else {

@@ -10,6 +10,7 @@
 #include "coreanalyze/source/word_copy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -118,15 +119,51 @@ static bool live_has_no_memory(pid_t pid, struct mt_error *error)
                    (int)pid);
 }
 
+/* The first number after a key in a file of /proc, or -1. */
+static long live_number(const char *path, const char *key)
+{
+    char line[256];
+    FILE *file = fopen(path, "re");
+    size_t n = strlen(key);
+    long number = -1;
+
+    while (file && number < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, key, n) == 0)
+            number = atol(line + n);
+    if (file)
+        fclose(file);
+    return number;
+}
+
+/* Permission to read a process is permission to trace it: ptrace(2). */
+static bool live_not_permitted(pid_t pid, int number, struct mt_error *error)
+{
+    long scope = live_number("/proc/sys/kernel/yama/ptrace_scope", "");
+    char path[40];
+    const char *remedy =
+        "it has more rights than this user, or is not dumpable: run as root";
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    if (geteuid() == 0)
+        remedy = "root lacks CAP_SYS_PTRACE here, or a capability that the "
+                 "process has (in a container: --cap-add SYS_PTRACE)";
+    else if (live_number(path, "Uid:") != (long)geteuid())
+        remedy = "it is another user's: run as that user, or as root";
+    else if (scope > 0)
+        remedy = "run as root, or write 0 to "
+                 "/proc/sys/kernel/yama/ptrace_scope";
+    return mt_fail(error, "cannot read process %d: %s; %s", (int)pid,
+                   strerror(number), remedy);
+}
+
 /* Why neither its memory nor its page table can be opened. */
 static bool live_refused(pid_t pid, int number, struct mt_error *error)
 {
+    if (number == EACCES || number == EPERM)
+        return live_not_permitted(pid, number, error);
     if (number != ENOENT && number != ESRCH)
-        return mt_fail(
-            error,
-            "cannot read process %d: %s; run as the same user or root, and "
-            "check /proc/sys/kernel/yama/ptrace_scope",
-            (int)pid, strerror(number));
+        return mt_fail(error, "cannot read process %d: %s", (int)pid,
+                       strerror(number));
     if (access("/proc/self", F_OK) != 0)
         return mt_fail(error, "cannot read process %d: /proc is not mounted",
                        (int)pid);

@@ -6,6 +6,7 @@
 #include "coreanalyze/source/source.h"
 
 #include <ctype.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +22,20 @@ static bool names_file(const char *target)
     struct stat status;
 
     return stat(target, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
+/* Is the file a program or library?  Its name may mean its process. */
+static bool names_program(const char *target)
+{
+    Elf64_Ehdr header = {.e_type = ET_NONE};
+    int file = open(target, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool read_it =
+        file >= 0 && pread(file, &header, sizeof header, 0) == sizeof header;
+
+    if (file >= 0)
+        close(file);
+    return read_it && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+           (header.e_type == ET_EXEC || header.e_type == ET_DYN);
 }
 
 /* Copies standard input, which may be a pipe, into a file without a name.
@@ -87,7 +102,7 @@ struct mt_source *mt_source_open(const char *target, struct mt_error *error)
 
     if (strcmp(target, "-") == 0)
         return open_input(error);
-    if (names_file(target))
+    if (names_file(target) && !names_program(target))
         return mt_source_open_core(target, error);
     while (isdigit((unsigned char)*p))
         p++;
@@ -95,6 +110,18 @@ struct mt_source *mt_source_open(const char *target, struct mt_error *error)
         return mt_source_open_pid((pid_t)atol(target), error);
     if (!mt_process_by_name(target, &pid, error))
         return NULL;
-    return pid ? mt_source_open_pid(pid, error)
-               : mt_source_open_core(target, error);
+    if (pid)
+        return mt_source_open_pid(pid, error);
+    if (names_program(target)) {
+        mt_fail(error,
+                "%s is a program or library, not a core: give a process id, "
+                "or start it with `memtrace run`",
+                target);
+        return NULL;
+    }
+    if (!strchr(target, '/') && access(target, F_OK) != 0 && errno == ENOENT) {
+        mt_fail(error, "no process or file '%s'", target);
+        return NULL;
+    }
+    return mt_source_open_core(target, error);
 }
