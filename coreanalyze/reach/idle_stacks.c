@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * idle_stacks.c - finds the records of stacks that no thread runs on.  Each
- * record has a word that leads to the record itself or to shortly after that
- * word, so one comparison a word finds the places to look at.
+ * idle_stacks.c - finds the records of stacks that are not the C library's.
+ * Each record has a word that leads to the record itself or to shortly after
+ * that word, so one comparison a word finds the places to look at.
  */
 #include "coreanalyze/reach/idle_stacks.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/base/workers.h"
 #include "coreanalyze/reach/thread_stacks.h"
 
@@ -19,10 +20,11 @@
 
 /* A context, as glibc and the kernel write it. */
 #define UC_STACK 16u
+#define UC_SIZE MT_CONTEXT_SIZE
 #define UC_SP 160u
 #define UC_PC 168u
-#define UC_FPREGS 224u /* where the floating-point state is */
-#define UC_STATE 424u  /* glibc has it in the record */
+#define UC_FPREGS MT_CONTEXT_STATE /* where the floating-point state is */
+#define UC_STATE 424u              /* glibc has it in the record */
 #define UC_BYTES 936u
 #define STATE_BYTES 576u /* at least */
 
@@ -41,6 +43,8 @@ struct idle_finder {
     struct mt_parts parts;
     pthread_mutex_t lock;
     struct mt_idle_stacks *idle;
+    struct mt_own_stack *own; /* by address */
+    size_t n_own;
     bool all_threads; /* the record of each is known */
     bool out_of_memory;
 };
@@ -65,19 +69,32 @@ static void idle_add(struct idle_finder *f, const struct mt_idle_stack *stack)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* Is [start, end) writable memory of one mapping or block, that no thread is
- * in?  `end` may be more than there is, from `sure` on. */
+/* The end of the writable mappings without a gap that an address lies in.  The
+ * variables of a module lie in two. */
+static uint64_t idle_limit(const struct mt_source *source, uint64_t address)
+{
+    const struct mt_mapping *m = mt_source_mapping(source, address);
+    const struct mt_mapping *end = source->mappings + source->n_mappings;
+    uint64_t limit = 0;
+
+    for (; m && m < end && (m->flags & MT_MAP_WRITE) &&
+           (limit == 0 || m->start == limit);
+         m++)
+        limit = m->end;
+    return limit;
+}
+
+/* Is [start, end) writable memory of a mapping or block, that no thread is in?
+ * `end` may be more than there is, from `sure` on. */
 static bool idle_area(const struct idle_finder *f, uint64_t start,
                       uint64_t sure, uint64_t end, struct mt_idle_stack *stack)
 {
-    const struct mt_mapping *m = mt_source_mapping(f->source, start);
     struct mt_block_ref place;
     uint64_t limit;
 
-    if (start < FIRST_ADDRESS || sure <= start || sure - start > STACK_MOST ||
-        !m || !(m->flags & MT_MAP_WRITE))
+    if (start < FIRST_ADDRESS || sure <= start || sure - start > STACK_MOST)
         return false;
-    limit = m->end;
+    limit = idle_limit(f->source, start);
     *stack = (struct mt_idle_stack){.start = (start + 7) & ~UINT64_C(7)};
     if (start - f->map->low < f->map->bytes) {
         if (!mt_map_find(f->map, start, &place) ||
@@ -107,22 +124,148 @@ static bool idle_is_code(const struct idle_finder *f, uint64_t word)
     return m && (m->flags & (MT_MAP_EXEC | MT_MAP_ASSUMED));
 }
 
-static void idle_context(struct idle_worker *w, uint64_t record, uint64_t state)
+/* --- contexts --- */
+
+struct context {
+    uint64_t at, start, size, sp, pc;
+    bool saved; /* by a call; otherwise it is a signal's */
+    bool code;  /* the program counter is that of code */
+};
+
+static bool context_read(struct idle_worker *w, uint64_t record, uint64_t state,
+                         struct context *c)
 {
     struct mt_memory_view *probe = &w->scan.probe;
+
+    if (!mt_memory_view_word(probe, record + UC_STACK, &c->start) ||
+        !mt_memory_view_word(probe, record + UC_SP, &c->sp) ||
+        !mt_memory_view_word(probe, record + UC_PC, &c->pc))
+        return false;
+    if (!mt_memory_view_word(probe, record + UC_SIZE, &c->size) ||
+        c->size > STACK_MOST)
+        c->size = 0; /* a captured target may not have it */
+    c->at = record;
+    c->saved = state == record + UC_STATE;
+    c->code = idle_is_code(w->all, c->pc);
+    return c->code || !c->saved;
+}
+
+/* Is it the frame of a handler that a thread is in, on its alternate stack? */
+static bool context_handled(struct idle_worker *w, const struct context *c,
+                            uint64_t sp)
+{
+    uint64_t back;
+
+    return !c->saved && sp >= c->start && sp < c->at &&
+           c->at - c->start < c->size &&
+           mt_memory_view_word(&w->scan.probe, c->at - 8, &back) &&
+           idle_is_code(w->all, back);
+}
+
+static bool context_word_is(struct idle_worker *w, uint64_t at, uint64_t wanted)
+{
+    uint64_t word;
+
+    return mt_memory_view_word(&w->scan.probe, at, &word) && word == wanted;
+}
+
+/* Was its frame left by the call that has saved it?  Each later call from the
+ * frame would have overwritten the return address. */
+static bool context_exact(struct idle_worker *w, const struct context *c)
+{
+    return c->saved && context_word_is(w, c->sp - 8, c->pc);
+}
+
+/* The stack that makecontext() was given has the return address of its first
+ * function at the end. */
+static bool context_bounds_sure(struct idle_worker *w, const struct context *c)
+{
+    uint64_t word;
+
+    return mt_memory_view_word(&w->scan.probe,
+                               ((c->start + c->size - 8) & ~UINT64_C(15)) - 8,
+                               &word) &&
+           idle_is_code(w->all, word);
+}
+
+/* Was a thread's own stack left with it? */
+static void context_left(struct idle_worker *w, const struct context *c)
+{
+    struct idle_finder *f = w->all;
+    size_t i = mt_count_up_to(f->own, f->n_own, end, c->sp);
+    struct mt_own_stack *own = &f->own[i];
+    uint64_t used = c->sp;
+
+    if (i == f->n_own || c->sp <= own->start ||
+        (!own->left && c->sp >= own->sp))
+        return;
+    if (context_handled(w, c, own->sp))
+        used -= used - own->start < MT_RED_ZONE ? 0 : MT_RED_ZONE;
+    else if (!context_exact(w, c))
+        return;
+    pthread_mutex_lock(&f->lock);
+    if (!own->used || used < own->used) {
+        own->used = used;
+        /* A dead frame may have a context in it, and where it leads to. */
+        own->sure = !c->saved || c->at < own->start || c->at >= own->end;
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Does the thread of a stack of its own run on that of the context? */
+static void context_running(struct idle_worker *w, const struct context *c)
+{
+    struct idle_finder *f = w->all;
+
+    if (c->size == 0 ||
+        (c->saved && (c->sp < c->start || c->sp - c->start > c->size)))
+        return;
+    for (size_t i = 0; i < f->n_own; i++) {
+        struct mt_own_stack *own = &f->own[i];
+        struct mt_idle_stack stack;
+        if (own->sp - c->start >= c->size ||
+            (!c->saved && !context_handled(w, c, own->sp)))
+            continue;
+        pthread_mutex_lock(&f->lock);
+        if (own->left)
+            own->found = true;
+        else if (c->start > own->start && c->start + c->size < own->end &&
+                 c->start > own->inside)
+            own->inside = c->start;
+        pthread_mutex_unlock(&f->lock);
+        if (own->left && own->sp - c->start > MT_RED_ZONE &&
+            idle_area(f, c->start, own->sp - MT_RED_ZONE, own->sp - MT_RED_ZONE,
+                      &stack)) {
+            stack.nothing = !c->saved || context_bounds_sure(w, c);
+            idle_add(f, &stack);
+        }
+    }
+}
+
+static void idle_context(struct idle_worker *w, uint64_t record, uint64_t state)
+{
     struct idle_finder *f = w->all;
     struct mt_idle_stack stack;
-    uint64_t start, sp, pc;
+    struct context context;
+    uint64_t start, sp;
 
-    if (!mt_memory_view_word(probe, record + UC_STACK, &start) ||
-        !mt_memory_view_word(probe, record + UC_SP, &sp) ||
-        !mt_memory_view_word(probe, record + UC_PC, &pc) ||
-        !idle_is_code(f, pc))
+    if (!context_read(w, record, state, &context))
         return;
+    if (f->n_own > 0) {
+        context_left(w, &context);
+        context_running(w, &context);
+    }
+    if (!context.code)
+        return;
+    start = context.start;
+    sp = context.sp;
     /* A context that a call has saved has no red zone. */
     if (state == record + UC_STATE && sp > start) {
-        if (idle_area(f, start, sp, sp, &stack))
+        if (idle_area(f, start, sp, sp, &stack)) {
+            stack.nothing = context_exact(w, &context) &&
+                            context.at - start >= context.size;
             idle_add(f, &stack);
+        }
     } else if (record >= start && sp - start >= state - start &&
                idle_area(f, start, state, state + STATE_BYTES, &stack)) {
         idle_add(f, &stack);
@@ -271,13 +414,16 @@ static void idle_work(void *context, unsigned index)
     mt_scan_done(&w.scan);
 }
 
-/* Of several records of a stack the lowest stack pointer counts. */
+/* Of several records of a stack the lowest stack pointer counts, but what is
+ * certain comes first. */
 static int idle_by_start(const void *a, const void *b)
 {
     const struct mt_idle_stack *x = a, *y = b;
 
     if (x->start != y->start)
         return x->start < y->start ? -1 : 1;
+    if (x->nothing != y->nothing)
+        return x->nothing ? -1 : 1;
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
@@ -294,8 +440,24 @@ static void idle_sort(struct mt_idle_stacks *idle)
     idle->n = kept + 1;
 }
 
+/* What the threads have left of their own stacks. */
+static void idle_add_left(struct idle_finder *f)
+{
+    for (size_t i = 0; i < f->n_own; i++) {
+        const struct mt_own_stack *own = &f->own[i];
+        struct mt_idle_stack stack = {.start = own->start,
+                                      .end = own->used & ~UINT64_C(7),
+                                      .nothing = own->sure};
+        if (!own->left || own->used <= own->start)
+            continue;
+        idle_add(f, &stack);
+        f->idle->n_found += own->found && own->unknown;
+    }
+}
+
 bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
                          const struct mt_mark_range *ranges, size_t n_ranges,
+                         struct mt_own_stack *own, size_t n_own,
                          struct mt_idle_stacks *idle, struct mt_error *error)
 {
     struct idle_finder f = {.source = source,
@@ -303,6 +465,8 @@ bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
                             .ranges = ranges,
                             .n_ranges = n_ranges,
                             .idle = idle,
+                            .own = own,
+                            .n_own = n_own,
                             .all_threads = source->n_threads > 0 &&
                                            !source->coverage.threads_missing};
     uint64_t bytes = 0;
@@ -317,6 +481,7 @@ bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
                        ? mt_processors_for(bytes, MT_MAX_WORKERS)
                        : 1,
                    idle_work, &f);
+    idle_add_left(&f);
     pthread_mutex_destroy(&f.lock);
     if (f.out_of_memory) {
         mt_idle_stacks_free(idle);

@@ -170,7 +170,7 @@ static void mark_scan_idle(struct mt_worker *worker, void *context)
 
     while (mt_workers_next(worker, reach->idle->n, &part)) {
         struct mt_idle_stack *stack = &reach->idle->items[part];
-        if (stack->searched ||
+        if (stack->searched || stack->nothing ||
             (stack->in_block &&
              !(__atomic_load_n(&worker->map->flags[stack->slot],
                                __ATOMIC_RELAXED) &

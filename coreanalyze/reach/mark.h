@@ -29,6 +29,7 @@ struct mt_mark {
     /* Unused parts of stacks, which hold blocks possibly; may be NULL. */
     struct mt_idle_stacks *idle;
     uint64_t idle_blocks;   /* that they alone point to */
+    uint64_t stacks_found;  /* of threads, by what is in memory */
     uint64_t scanned_bytes; /* of roots and blocks, again and again */
     uint64_t missing_bytes; /* that the source does not have; the same */
     bool stopped;           /* by the progress hook */

@@ -6,6 +6,7 @@
  * be lengths, and the word that shows that a possible vtable is not a vtable.
  */
 #include "coreanalyze/reach/mark_keep.h"
+#include "coreanalyze/reach/idle_stacks.h"
 #include "coreanalyze/reach/range_filter.h"
 #include "coreanalyze/reach/roots.h"
 #include "coreanalyze/base/memory.h"
@@ -184,6 +185,23 @@ static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)
         }
 }
 
+/* The sizes of stacks, of what may be contexts. */
+static void keep_contexts(uint64_t address, const uint64_t *words, size_t n,
+                          uint64_t *bits)
+{
+    const size_t before = (MT_CONTEXT_STATE - MT_CONTEXT_SIZE) / 8;
+
+    for (size_t w = 0; w < n / 64; w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t at = w * 64 + (size_t)__builtin_ctzll(left);
+            uint64_t forward = words[at] - (address + at * 8);
+            if (forward - MT_CONTEXT_NEAREST <
+                    MT_CONTEXT_FARTHEST - MT_CONTEXT_NEAREST &&
+                at >= before)
+                mark_keep_set(bits, at - before);
+        }
+}
+
 /* Before its first function a vtable has only zeros. The last nonzero word
  * before a function therefore shows that no vtable begins before that word. */
 static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
@@ -310,6 +328,7 @@ static void mark_keep_choose(const void *context, uint64_t address,
         keep_marked(k, address, words, n_pages * MT_STORE_WORDS, bits);
     if (heuristics & (MT_HEURISTIC_HASHBROWN | MT_HEURISTIC_ZEND))
         keep_masks(words, n_pages * MT_STORE_WORDS, bits);
+    keep_contexts(address, words, n_pages * MT_STORE_WORDS, bits);
     /* The next words have not been read. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
         keep_before(words, n_pages * MT_STORE_WORDS, bits);

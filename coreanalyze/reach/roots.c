@@ -48,7 +48,7 @@ struct finder {
     struct of_thread *stacks, *tcbs; /* sp in mappings, fs_base; sorted */
     struct mt_thread_stacks known;
     size_t n_stacks, n_tcbs;
-    size_t ranges_capacity, words_capacity, nodes_capacity;
+    size_t ranges_capacity, words_capacity, nodes_capacity, own_capacity;
     bool out_of_memory;
 };
 
@@ -196,8 +196,36 @@ static bool exclude_below(struct finder *f, uint64_t start, uint64_t end,
     return true;
 }
 
-/* A thread that is not on its own stack may come back to it: all of that is
- * searched. */
+/* Does a thread run on the stack?  One that is not seen may. */
+static bool is_left(const struct finder *f, uint64_t start, uint64_t end)
+{
+    return f->roots->coverage.threads_without_registers == 0 &&
+           !first_in(f->stacks, f->n_stacks, start, end);
+}
+
+static void add_own(struct finder *f, uint64_t start, uint64_t end,
+                    const struct mt_thread *thread)
+{
+    struct mt_roots *roots = f->roots;
+    uint64_t sp = thread->registers[MT_REG_RSP];
+    bool inside = sp >= start && sp < end;
+
+    if (!inside && !is_left(f, start, end))
+        return;
+    if (!mt_grow(&roots->own, &f->own_capacity, roots->n_own + 1,
+                 sizeof *roots->own))
+        f->out_of_memory = true;
+    else
+        roots->own[roots->n_own++] =
+            (struct mt_own_stack){.start = start,
+                                  .end = end,
+                                  .sp = sp,
+                                  .left = !inside,
+                                  .unknown = !inside && !in_heap(f->model, sp)};
+}
+
+/* A thread that is not on its own stack may come back to it: as far as no
+ * record says where to, all of that is searched. */
 static void take_stack(struct finder *f, const struct mt_thread *thread)
 {
     const struct mt_thread_stacks *known = &f->known;
@@ -208,6 +236,10 @@ static void take_stack(struct finder *f, const struct mt_thread *thread)
 
     if (!thread->has_registers)
         return;
+    if (own)
+        add_own(f, own->start, own->end, thread);
+    else if (known->main_tcb && known->main_tcb == thread->fs_base)
+        add_own(f, known->main_start, known->main_end, thread);
     if (own && exclude_below(f, own->start, own->end, thread))
         return;
     if (!own && exclude_below(f, known->main_start, known->main_end, thread))
@@ -218,6 +250,26 @@ static void take_stack(struct finder *f, const struct mt_thread *thread)
         return;
     if (!in_heap(f->model, sp))
         f->roots->coverage.stacks_unknown++;
+}
+
+static int roots_own_by_start(const void *a, const void *b)
+{
+    const struct mt_own_stack *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void roots_take_threads(struct finder *f)
+{
+    struct mt_roots *roots = f->roots;
+    uint32_t n = (uint32_t)f->source->n_threads;
+
+    for (uint32_t i = 0; !f->out_of_memory && i < n; i++)
+        take_thread(f, i);
+    for (uint32_t i = 0; !f->out_of_memory && i < n; i++)
+        take_stack(f, &f->source->threads[i]);
+    if (roots->n_own > 0)
+        qsort(roots->own, roots->n_own, sizeof *roots->own, roots_own_by_start);
 }
 
 static void exclude_ended(struct finder *f, uint64_t start, uint64_t end,
@@ -454,10 +506,8 @@ bool mt_roots_find(const struct mt_model *model,
                       model->regions[i].base + model->regions[i].size);
     f.out_of_memory |=
         !sort_threads(&f) || !mt_thread_stacks_find(model->source, &f.known);
-    for (size_t i = 0; !f.out_of_memory && i < model->source->n_threads; i++) {
-        take_thread(&f, (uint32_t)i);
-        take_stack(&f, &model->source->threads[i]);
-    }
+    if (!f.out_of_memory)
+        roots_take_threads(&f);
     take_ended(&f);
     f.out_of_memory |= !mt_vectors_find_stored(model->source);
     for (size_t i = 0; i < model->source->n_kernel_words; i++)
@@ -480,6 +530,7 @@ void mt_roots_free(struct mt_roots *roots)
     free(roots->ranges);
     free(roots->words);
     free(roots->nodes);
+    free(roots->own);
     memset(roots, 0, sizeof *roots);
 }
 
@@ -491,110 +542,4 @@ const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,
     return i < roots->n_ranges && roots->ranges[i].start <= address
                ? &roots->ranges[i]
                : NULL;
-}
-
-static struct mt_mark_range *ranges_of(const struct mt_roots *roots)
-{
-    struct mt_mark_range *ranges = calloc(roots->n_ranges + 1, sizeof *ranges);
-
-    for (size_t i = 0; ranges && i < roots->n_ranges; i++)
-        ranges[i] = (struct mt_mark_range){roots->ranges[i].start,
-                                           roots->ranges[i].end};
-    return ranges;
-}
-
-bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
-                      struct mt_error *error)
-{
-    struct mt_mark_range *ranges = ranges_of(roots);
-
-    if (ranges == NULL)
-        return mt_no_memory(error, "the roots");
-    mark->missing_bytes = mt_mark_missing(mark, ranges, roots->n_ranges);
-    free(ranges);
-    return true;
-}
-
-/* --- marks --- */
-
-static bool roots_reach_idle(struct mt_map *map, uint64_t word,
-                             struct mt_block_ref *place)
-{
-    if (!mt_map_find(map, word, place) ||
-        !(map->flags[place->slot] & MT_BLOCK_LIVE) ||
-        map->spans[place->span].node)
-        return false;
-    map->flags[place->slot] |= MT_BLOCK_REACHED | MT_BLOCK_DEFINITE;
-    return true;
-}
-
-/* The C library keeps a vector and its blocks for the next thread.  Nothing
- * follows them, because they are marked already. */
-static void roots_mark_idle(struct mt_mark *mark, uint64_t vector)
-{
-    struct mt_map *map = mark->map;
-    struct mt_block_ref place, other;
-    uint64_t words[64], start, bytes, n;
-
-    if (!roots_reach_idle(map, vector, &place))
-        return;
-    start = mt_map_address(map, place.span, place.index);
-    bytes = mt_map_bytes(map, place.span, place.slot);
-    for (uint64_t at = 0; at < bytes; at += n) {
-        n = bytes - at < sizeof words ? bytes - at : sizeof words;
-        if (!mt_source_read(mark->source, start + at, words, n))
-            return;
-        for (size_t i = 0; i < n / 8; i++)
-            roots_reach_idle(map, words[i], &other);
-    }
-}
-
-static bool is_idle(const struct mt_root_range *word)
-{
-    return word->kind == MT_ROOT_DTV && word->index == MT_ENDED_THREAD;
-}
-
-/* A vector register may have been left as it is for long. */
-static bool is_vector(const struct mt_source *source,
-                      const struct mt_root_range *word)
-{
-    return word->kind == MT_ROOT_KERNEL &&
-           source->kernel_words[word->index].kind == MT_KERNEL_VECTOR;
-}
-
-bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,
-                   struct mt_error *error)
-{
-    struct mt_mark_range *ranges = ranges_of(roots);
-    uint64_t *words = calloc(roots->n_words + 1, sizeof *words);
-    struct mt_idle_stacks idle = {0};
-    bool ok = ranges && words;
-    size_t n_words = 0, n_certain;
-    uint32_t span;
-
-    if (!ok)
-        mt_no_memory(error, "the roots");
-    for (size_t i = 0; ok && i < roots->n_nodes; i++)
-        ok = mt_map_add_node(mark->map, roots->nodes[i].start,
-                             roots->nodes[i].end - roots->nodes[i].start, &span,
-                             error);
-    for (size_t i = 0; ok && i < roots->n_words; i++)
-        if (is_idle(&roots->words[i]))
-            roots_mark_idle(mark, roots->words[i].start);
-        else if (!is_vector(mark->source, &roots->words[i]))
-            words[n_words++] = roots->words[i].start;
-    n_certain = n_words;
-    for (size_t i = 0; ok && i < roots->n_words; i++)
-        if (is_vector(mark->source, &roots->words[i]))
-            words[n_words++] = roots->words[i].start;
-    ok = ok && mt_idle_stacks_find(mark->source, mark->map, ranges,
-                                   roots->n_ranges, &idle, error);
-    mark->idle = idle.n > 0 ? &idle : NULL;
-    ok = ok && mt_mark_reach(mark, ranges, roots->n_ranges, words, n_words,
-                             n_certain, error);
-    mark->idle = NULL;
-    mt_idle_stacks_free(&idle);
-    free(ranges);
-    free(words);
-    return ok;
 }

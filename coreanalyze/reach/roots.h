@@ -10,9 +10,6 @@
 #include "coreanalyze/reach/mark.h"
 #include "coreanalyze/snapshot/model.h"
 
-/* Bytes below the stack pointer that a function may use without moving it. */
-#define MT_RED_ZONE 128u
-
 enum mt_root_kind {
     MT_ROOT_REGISTER,
     MT_ROOT_DTV,     /* a thread's vector of TLS blocks; that of a thread that
@@ -44,11 +41,11 @@ struct mt_roots_coverage {
     uint64_t missing_mappings, missing_bytes;
     uint64_t missing_file_bytes;
     uint64_t ended_stacks, ended_stack_bytes; /* left out: kept by libc */
-    uint64_t stacks_unknown;                  /* of threads; searched whole */
-    uint64_t polling;       /* threads of a core that wait in an epoll */
-    uint64_t async;         /* mappings of asynchronous input and output */
-    unsigned kernel_calls;  /* a bit for each of mt_kernel_calls */
-    uint64_t scanned_bytes; /* of all ranges */
+    uint64_t stacks_unknown; /* of threads, less those that marking finds */
+    uint64_t polling;        /* threads of a core that wait in an epoll */
+    uint64_t async;          /* mappings of asynchronous input and output */
+    unsigned kernel_calls;   /* a bit for each of mt_kernel_calls */
+    uint64_t scanned_bytes;  /* of all ranges */
 };
 
 struct mt_roots {
@@ -58,6 +55,8 @@ struct mt_roots {
     size_t n_words;
     struct mt_root_range *nodes; /* mappings that are not roots */
     size_t n_nodes;
+    struct mt_own_stack *own; /* by address */
+    size_t n_own;
     struct mt_roots_coverage coverage;
 };
 
