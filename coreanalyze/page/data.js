@@ -81,6 +81,12 @@ class Profile {
     for (; node > 0; node = this.parent[node]) nodes.push(node);
     return nodes;
   }
+  /* The library function that the frame which names a stack called. */
+  calledBy(s) {
+    let inner = 0;
+    for (let node = s.node; node > 0 && node !== s.title; node = this.parent[node]) inner = node;
+    return this.briefOf(inner);
+  }
   /* Sums by function: of stacks through it, and of stacks that it names. */
   byFunction() {
     if (this.sums) return this.sums;
@@ -112,6 +118,30 @@ class Profile {
     return t ? t.tid + " " + t.name : "";
   }
 }
+
+/* Stacks that differ by their threads alone, as one each; `key` is what else
+ * tells them apart. */
+function mergeStacks(stacks, key) {
+  const merged = new Map();
+  for (const s of stacks) {
+    const name = s.node + " " + s.heap + " " + key(s), m = merged.get(name);
+    if (!m) {
+      merged.set(name, { ...s, of: s.of.slice(), ages: s.ages.slice() });
+      continue;
+    }
+    s.of.forEach((n, i) => { m.of[i] += n; });
+    s.ages.forEach((n, i) => { m.ages[i] = (m.ages[i] || 0) + n; });
+    m.indirect += s.indirect;
+    if (m.oldest === undefined || s.oldest > m.oldest) m.oldest = s.oldest;
+    m.steady ||= s.steady;
+    if (s.kind === "definite") [m.kind, m.sample] = [s.kind, s.sample];
+    m.sample ||= s.sample;
+  }
+  return [...merged.values()];
+}
+
+/* How many stacks these are, whatever threads they have. */
+const countStacks = (stacks) => new Set(stacks.map((s) => s.node)).size;
 
 const base = (path) => path.slice(path.lastIndexOf("/") + 1);
 

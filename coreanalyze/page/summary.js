@@ -88,7 +88,7 @@ function lead(p, extra, list, holders) {
     parts.push(b(text(p.briefOf(g.node), 120)), " allocated the most of it, " + percent(g.bytes, p.total[0]) + ". ");
   }
   const growing = p.stacks.filter((s) => s.steady);
-  if (growing.length) parts.push(plural(growing.length, "stack") + (growing.length === 1 ? " grows" : " grow") + " steadily. ");
+  if (growing.length) parts.push(plural(countStacks(growing), "stack") + (countStacks(growing) === 1 ? " grows" : " grow") + " steadily. ");
   if (extra.searched) parts.push(p.lost ? [b(bytes(p.lost)), " is lost. "] : p.possible ? "Nothing is definitely lost. " : "Nothing is lost. ");
   const owner = holderOf(holders, p.stacks), top = holders && holders.roots[0];
   if (owner || (top && top.bytes > p.total[0] / 20)) parts.push("Most is held by ", b(text(owner || top.name, 120)), ". ");
@@ -120,7 +120,7 @@ function tiles(p, extra) {
     residentTile(extra),
     ["Heap's peak", bytes(sum("peak")), limit ? "limit " + bytes(limit) : "no limit"],
     ["Lost", extra.searched ? bytes(p.lost) : "\u2013", lostNote(p, extra), p.lost ? "bad" : ""],
-    ["Growing", bytes(steady.reduce((a, s) => a + s.of[0], 0)), plural(steady.length, "steady stack"), steady.length ? "warn" : ""],
+    ["Growing", bytes(steady.reduce((a, s) => a + s.of[0], 0)), plural(countStacks(steady), "steady stack"), steady.length ? "warn" : ""],
     ["Not seen", bytes(num(p.json.untraced.bytes)), plural(extra.notes.length, "note")],
   ];
   return el("div", { class: "tiles" }, list.map(([t, v, s, c]) => el("div", { class: "tile" },
@@ -142,7 +142,7 @@ function suspectRow(p, extra, g, holders) {
       el("div", { class: "dim" },
         g.lost ? el("span", { class: "tag bad" }, "lost: " + bytes(g.lost)) : null,
         g.steady ? el("span", { class: "tag warn" }, "grows steadily") : null,
-        plural(g.blocks, "block") + " of " + plural(g.stacks.length, "stack"),
+        plural(g.blocks, "block") + " of " + plural(countStacks(g.stacks), "stack"),
         callers.length ? ", called by " + text(callers.join(" \u2190 "), 200) : null),
       holder ? el("div", { class: "dim holder" }, "held by ", el("b", {}, text(holder, 120))) : null,
       line, detail),

@@ -78,13 +78,14 @@ function stackColumns(p) {
 
 function stackTitle(p, s) {
   const callers = s.title > 0 ? callersOf(p, s, 3) : [];
-  return [text(p.briefOf(s.title)), " ", el("span", { class: "dim" }, (s.title > 0 ? text(p.placeOf(s.title)) : "") + (callers.length ? " \u2190 " + text(callers.join(" \u2190 "), 160) : ""))];
+  const called = p.calledBy(s);
+  return [text(p.briefOf(s.title)), called ? " [" + text(called) + "]" : "", " ", el("span", { class: "dim" }, (s.title > 0 ? text(p.placeOf(s.title)) : "") + (callers.length ? " \u2190 " + text(callers.join(" \u2190 "), 160) : ""))];
 }
 
 const stackText = (p, s) => p.path(s.node).map((n) => p.nameOf(n) + " " + p.placeOf(n)).join(" ");
 
 function stacksView(p, extra) {
-  return [table(stackColumns(p), p.stacks, { filter: (s) => stackText(p, s), hash: "s", placeholder: "Function or file of a frame",
+  return [table(stackColumns(p), mergeStacks(p.stacks, () => ""), { filter: (s) => stackText(p, s), hash: "s", placeholder: "Function or file of a frame",
     open: (s) => [s.sample ? command(gdbLine(p, extra, s.sample)) : null, stackList(p, s.node, s.title)] })];
 }
 
@@ -101,7 +102,7 @@ function leaksView(p, extra) {
   if (!extra.searched) return [el("p", { class: "dim" }, "Not searched: the file is a mini-core, or the report was made with --no-leaks.")];
   const checked = p.json.checked, kinds = p.json.kinds;
   const titles = { definite: "Definitely lost", indirect: "Indirectly lost", possible: "Possibly lost", reachable: "Still reachable" };
-  const rows = p.stacks.filter((s) => s.kind && s.kind !== "reachable");
+  const rows = mergeStacks(p.stacks.filter((s) => s.kind && s.kind !== "reachable"), (s) => s.kind);
   return [el("div", { class: "tiles" }, Object.entries(titles).map(([k, t]) => el("div", { class: "tile" }, el("div", { class: "t" }, t),
       el("div", { class: "v " + (k === "definite" && num(kinds[k].bytes) ? "bad" : "") }, bytes(num(kinds[k].bytes))), el("div", { class: "s" }, plural(num(kinds[k].count), "block"))))),
     el("p", { class: checked.complete ? "dim" : "warn", style: { "margin-top": "14px" } }, "Result: " + checked.verdict + (checked.why ? " (" + checked.why + ")" : "") + ". " + (checked.complete ? "All memory that may hold a pointer was searched." : "Some memory could not be searched: see About.")),

@@ -117,7 +117,7 @@ static const char *groups_name_sample(const struct groups_builder *b,
                  thread->name, thread->live ? "" : " (ended)");
         return mt_strings_keep(names, text);
     }
-    return mt_strings_keep(names, "(not known)");
+    return mt_strings_keep(names, "(large blocks, and others of no thread)");
 }
 
 /* --- sums --- */
