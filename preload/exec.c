@@ -14,6 +14,7 @@
 #include "preload/symbols.h"
 
 #include <alloca.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -35,11 +36,12 @@ static long find_preload(char *const *environment)
 }
 
 /* Room that an environment without the library needs; 0: it stays as it is. */
-static size_t room_without(const char *path, char *const *environment)
+static size_t room_without(int folder, const char *path,
+                           char *const *environment)
 {
     long at = find_preload(environment);
     size_t n = 0;
-    if (at < 0 || !mt_runs_untraced(path))
+    if (at < 0 || !mt_runs_untraced(folder, path))
         return 0;
     while (environment[n])
         n++;
@@ -87,11 +89,14 @@ static char *const *without(void *memory, char *const *environment)
 
 /* The environment for the program at the path. It lives in the caller's frame.
  */
-#define ENVIRONMENT_FOR(path, environment)                                     \
+#define ENVIRONMENT_AT(folder, path, environment)                              \
     __extension__({                                                            \
-        size_t room_ = room_without((path), (environment));                    \
+        size_t room_ = room_without((folder), (path), (environment));          \
         room_ ? without(alloca(room_), (environment)) : (environment);         \
     })
+
+#define ENVIRONMENT_FOR(path, environment)                                     \
+    ENVIRONMENT_AT(AT_FDCWD, path, environment)
 
 /* The path where execvp() would find the file; the file itself if it has a
  * slash. */
@@ -129,17 +134,36 @@ static void exec_leave_box(const char *path)
         mt_box_end();
 }
 
+/* An execveat() that asks for nothing else is an execve(). */
+static int exec_file(int folder, const char *path, char *const argv[],
+                     char *const env[], int flags)
+{
+    exec_leave_box(path); /* a path in another folder is seldom found by it */
+    env = ENVIRONMENT_AT(folder, path, env);
+    return (int)(folder == AT_FDCWD && flags == 0
+                     ? mt_kernel(SYS_execve, path, argv, env)
+                     : mt_kernel(SYS_execveat, folder, path, argv, env, flags));
+}
+
 MT_EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
-    exec_leave_box(path);
-    return (int)mt_kernel(SYS_execve, path, argv, ENVIRONMENT_FOR(path, env));
+    return exec_file(AT_FDCWD, path, argv, env, 0);
+}
+
+MT_EXPORT int execveat(int folder, const char *path, char *const argv[],
+                       char *const env[], int flags)
+{
+    return exec_file(folder, path, argv, env, flags);
+}
+
+MT_EXPORT int fexecve(int file, char *const argv[], char *const env[])
+{
+    return exec_file(file, "", argv, env, AT_EMPTY_PATH);
 }
 
 MT_EXPORT int execv(const char *path, char *const argv[])
 {
-    exec_leave_box(path);
-    return (int)mt_kernel(SYS_execve, path, argv,
-                          ENVIRONMENT_FOR(path, environ));
+    return exec_file(AT_FDCWD, path, argv, environ, 0);
 }
 
 MT_EXPORT int execvpe(const char *file, char *const argv[], char *const env[])

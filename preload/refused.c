@@ -25,20 +25,19 @@
 #define MOST_SCRIPTS 4 /* whose interpreters are scripts */
 
 /* Symbols that a program with a sanitizer's runtime in itself exports, or names
- * of the runtime's library. */
-static const char *const sanitizers[] = {"__asan_init",
-                                         "__tsan_init",
-                                         "__msan_init",
-                                         "__lsan_init",
-                                         "__hwasan_init",
-                                         "libasan.so",
-                                         "libtsan.so",
-                                         "liblsan.so",
-                                         "libhwasan.so",
-                                         "libclang_rt.asan",
-                                         "__sanitizer_symbolize_",
-                                         "N11__sanitizer",
-                                         "libclang_rt.tsan"};
+ * of the runtime's library.  The last three: a runtime that nothing of its own
+ * names; it has an allocator if it has the third.  That of
+ * UndefinedBehaviorSanitizer has none. */
+static const char *const sanitizers[] = {
+    "__asan_init",      "__tsan_init",      "__msan_init",
+    "__lsan_init",      "__hwasan_init",    "libasan.so",
+    "libtsan.so",       "liblsan.so",       "libhwasan.so",
+    "libclang_rt.asan", "libclang_rt.tsan", "__sanitizer_symbolize_",
+    "N11__sanitizer",   "pvalloc"};
+#define N_SANITIZERS (sizeof sanitizers / sizeof *sanitizers)
+#define ALLOCATOR (1u << (N_SANITIZERS - 1))
+#define RUNTIME (3u << (N_SANITIZERS - 3))
+#define NAMED ((1u << (N_SANITIZERS - 3)) - 1)
 
 static bool read_at(int file, void *to, size_t bytes, uint64_t offset)
 {
@@ -46,27 +45,21 @@ static bool read_at(int file, void *to, size_t bytes, uint64_t offset)
                          0, 0) == (long)bytes;
 }
 
-static bool contains(const char *text, size_t bytes, const char *word)
-{
-    size_t n = strlen(word);
-    for (size_t i = 0; i + n <= bytes; i++)
-        if (text[i] == word[0] && memcmp(text + i, word, n) == 0)
-            return true;
-    return false;
-}
-
 /* The table of names, read piece by piece; pieces overlap. */
 static bool names_sanitizer(int file, uint64_t offset, uint64_t bytes)
 {
     enum { OVERLAP = 32 };
     char text[1024];
+    uint32_t found = 0;
     for (uint64_t at = 0; at < bytes && at < MOST_NAMES;) {
         size_t n = bytes - at < sizeof text ? bytes - at : sizeof text;
         if (!read_at(file, text, n, offset + at))
             return false;
-        for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
-            if (contains(text, n, sanitizers[i]))
-                return true;
+        for (size_t i = 0; i < N_SANITIZERS; i++)
+            if (memmem(text, n, sanitizers[i], strlen(sanitizers[i])))
+                found |= 1u << i;
+        if (found & NAMED || (found & RUNTIME && found & ALLOCATOR))
+            return true;
         if (n < sizeof text)
             break;
         at += n - OVERLAP;
@@ -142,14 +135,16 @@ static bool interpreter_of(char line[256], int file)
     return line[0] == '/';
 }
 
-MT_COLD bool mt_runs_untraced(const char *path)
+MT_COLD bool mt_runs_untraced(int folder, const char *path)
 {
     char script[256];
     bool refused = false;
     for (int i = 0; path && i < MOST_SCRIPTS; i++) {
         Elf64_Ehdr e;
-        int file = (int)mt_kernel_raw(SYS_openat, AT_FDCWD, (long)path,
-                                      O_RDONLY | O_CLOEXEC, 0, 0, 0);
+        bool own = path[0] != '\0';
+        int file = own ? (int)mt_kernel_raw(SYS_openat, folder, (long)path,
+                                            O_RDONLY | O_CLOEXEC, 0, 0, 0)
+                       : folder;
         path = NULL;
         if (file < 0)
             break;
@@ -158,7 +153,8 @@ MT_COLD bool mt_runs_untraced(const char *path)
             refused = is_refused(file, &e);
         else if (interpreter_of(script, file))
             path = script;
-        mt_kernel_raw(SYS_close, file, 0, 0, 0, 0, 0);
+        if (own)
+            mt_kernel_raw(SYS_close, file, 0, 0, 0, 0, 0);
     }
     return refused;
 }

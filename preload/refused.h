@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 
-/* Would the program at the path refuse this library, or be harmed by it? False
- * for what can not be read. AS-safe. */
-bool mt_runs_untraced(const char *path);
+/* Would the program refuse this library, or be harmed by it?  It is at the path
+ * from the folder, or the file of that descriptor if the path is "". False for
+ * what can not be read. AS-safe. */
+bool mt_runs_untraced(int folder, const char *path);
 
 #endif

@@ -14,7 +14,7 @@ bool mt_preload_set(const char *path, const char *program)
     char *text = NULL;
     bool ok;
 
-    if (mt_untraced_program(program))
+    if (mt_untraced_refuses(program))
         return true;
     ok = asprintf(&text, "%s%s%s", path, old && *old ? ":" : "",
                   old ? old : "") > 0 &&

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Puts the library at `path` first in LD_PRELOAD, unless `program` could not
- * run with it (mt_untraced_program).  False when out of memory. */
+ * run with it (mt_untraced_refuses).  False when out of memory. */
 bool mt_preload_set(const char *path, const char *program);
 
 #endif

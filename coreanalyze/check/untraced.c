@@ -48,8 +48,14 @@ static void program_interpreter(const struct mt_elf *elf, char *text,
     }
 }
 
+static bool has_name(const uint8_t *names, size_t bytes, const char *name)
+{
+    return memmem(names, bytes, name, strlen(name)) != NULL;
+}
+
 /* A sanitizer's runtime that is linked into the program, or that it needs as a
- * library. */
+ * library.  Some export nothing of their own name; that of
+ * UndefinedBehaviorSanitizer alone has no allocator. */
 static const char *sanitizer_in_file(struct mt_elf *elf)
 {
     const struct mt_elf_section *section = mt_elf_find(elf, ".dynstr");
@@ -61,9 +67,12 @@ static const char *sanitizer_in_file(struct mt_elf *elf)
     for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
         if (memmem(names, n_names, sanitizers[i].symbol,
                    strlen(sanitizers[i].symbol) + 1) ||
-            memmem(names, n_names, sanitizers[i].library,
-                   strlen(sanitizers[i].library)))
+            has_name(names, n_names, sanitizers[i].library))
             return sanitizers[i].name;
+    if ((has_name(names, n_names, "__sanitizer_symbolize_") ||
+         has_name(names, n_names, "N11__sanitizer")) &&
+        has_name(names, n_names, "pvalloc"))
+        return "a sanitizer";
     return NULL;
 }
 
@@ -137,6 +146,12 @@ const char *mt_untraced_sanitizer(pid_t pid)
     return found;
 }
 
+static bool is_other_libc(const char *interpreter)
+{
+    return interpreter[0] != '\0' &&
+           strncmp(mt_base_name(interpreter), "ld-linux", 8) != 0;
+}
+
 /* The reason that the file gives. */
 static bool untraced_by_file(const struct mt_elf *elf, const char *sanitizer,
                              char *text, size_t bytes)
@@ -151,7 +166,7 @@ static bool untraced_by_file(const struct mt_elf *elf, const char *sanitizer,
         snprintf(text, bytes,
                  "it is a static program, into which no library can be "
                  "preloaded");
-    else if (strncmp(mt_base_name(interpreter), "ld-linux", 8) != 0)
+    else if (is_other_libc(interpreter))
         snprintf(text, bytes, "it is a program of another libc (%s)",
                  mt_base_name(interpreter));
     else
@@ -226,6 +241,23 @@ const char *mt_untraced_program(const char *name)
     found = elf ? sanitizer_in_file(elf) : NULL;
     mt_elf_close(elf);
     return found;
+}
+
+bool mt_untraced_refuses(const char *name)
+{
+    struct mt_error error = {0};
+    char path[4096], interpreter[256];
+    struct mt_elf *elf;
+    bool refused;
+
+    program_path(name, path, sizeof path);
+    elf = mt_elf_open(path, &error);
+    if (elf == NULL)
+        return other_machine(path, interpreter, sizeof interpreter);
+    program_interpreter(elf, interpreter, sizeof interpreter);
+    refused = sanitizer_in_file(elf) || is_other_libc(interpreter);
+    mt_elf_close(elf);
+    return refused;
 }
 
 bool mt_untraced_file_why(const char *name, char *text, size_t bytes)

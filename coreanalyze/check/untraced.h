@@ -27,5 +27,8 @@ const char *mt_untraced_sanitizer(pid_t pid);
 /* The sanitizer that a program is built with, or NULL; the program is found as
  * execvp(3) finds it.  It would not start with the library. */
 const char *mt_untraced_program(const char *name);
+/* Is the program one that does not run as ever with the library: with a
+ * sanitizer, of 32 bits or another machine, or of another libc? */
+bool mt_untraced_refuses(const char *name);
 
 #endif
