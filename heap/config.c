@@ -240,9 +240,10 @@ MT_COLD void mt_config_read(const char *text)
 {
     while (*text) {
         size_t length = 0;
-        while (text[length] && text[length] != ':')
-            length++;
-        const char *equals = memchr(text, '=', length);
+        const char *equals = NULL; /* memchr() is in a page of its own */
+        for (; text[length] && text[length] != ':'; length++)
+            if (text[length] == '=' && !equals)
+                equals = text + length;
         const char *why = "is not key=value";
         if (length && (!equals ||
                        !config_set(text, (size_t)(equals - text), equals + 1,
