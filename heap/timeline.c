@@ -246,13 +246,18 @@ static void timeline_arm(const struct mt_sample_record *sample, bool moves)
 /* The child of a fork is a process that has just started. Most end soon or
  * execute another program, and a peak of all that they share with their parent
  * would cost more than the fork. So neither that nor a sample is due at once,
- * unless the spans have grown. True: they are not due. */
+ * unless the spans have grown as much as a new process may. True: they are not
+ * due. */
 static bool timeline_rests(uint64_t now)
 {
+    uint64_t grown = timeline.alarm / 9 * 8 + FIRST_ALARM;
     timeline.pid = memtrace_root->pid;
     timeline.peak_end_ns = now;
-    if (mt_load_relaxed(&mt_spans_alarm) == UINT64_MAX)
+    if (timeline.alarm < grown)
+        timeline.alarm = grown;
+    if (mt_load_relaxed(&mt_spans_total) >= timeline.alarm)
         return false;
+    mt_store_relaxed(&mt_spans_alarm, timeline.alarm);
     if (timeline.next_ns < now + FIRST_NS)
         timeline.next_ns = now + FIRST_NS;
     mt_store_relaxed(&mt_epoch_listen_ns, timeline.next_ns);

@@ -4,9 +4,11 @@
  *   start      nothing
  *   fork       a child that ends at once, of a process with blocks
  *   forkalloc  one that allocates 100 blocks before
+ *   forkgrow   one that allocates 1000, of a process that is not new
  *   grow       two buffers that grow by turns to 60 MiB each, by realloc()
  * Prints page faults, of the child or of the process, and the peak in KiB.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,17 +40,42 @@ static void grow(void)
                 exit(3);
 }
 
-static void forked(int blocks)
+static void *volatile kept[1000];
+
+/* From 1024 call stacks, as `path` says. */
+__attribute__((noinline)) static void *from_stack(unsigned path, int depth)
 {
-    static void *volatile kept[1000];
-    for (int i = 0; i < 1000; i++)
+    void *block = depth == 0 ? malloc(path % 50 * 8 + 1)
+                  : path & 1 ? from_stack(path >> 1, depth - 1)
+                             : from_stack(path >> 1, depth - 1);
+    __asm__ volatile("" : : "r"(block)); /* no tail calls */
+    return block;
+}
+
+static void allocate(int blocks)
+{
+    for (int i = 0; i < blocks; i++)
         kept[i] = malloc((size_t)i % 50 * 8 + 1);
+}
+
+static void fork_and_allocate(int blocks)
+{
     if (fork() == 0) {
-        for (int i = 0; i < blocks; i++)
-            kept[i] = malloc((size_t)i % 50 * 8 + 1);
+        allocate(blocks);
         _exit(0);
     }
     wait(NULL);
+}
+
+/* The heap takes its first sample of itself after 100 ms. */
+static void grow_old(void)
+{
+    for (unsigned i = 0; i < 1024; i++)
+        kept[i % 1000] = from_stack(i, 10);
+    for (int i = 0; i < 100; i++) {
+        kept[i] = malloc(1000);
+        usleep(2000);
+    }
 }
 
 int main(int argc, char **argv)
@@ -59,7 +86,12 @@ int main(int argc, char **argv)
     if (strcmp(mode, "grow") == 0) {
         grow();
     } else if (strncmp(mode, "fork", 4) == 0) {
-        forked(mode[4] ? 100 : 0);
+        bool grows = strcmp(mode, "forkgrow") == 0;
+        if (grows)
+            grow_old();
+        else
+            allocate(1000);
+        fork_and_allocate(grows ? 1000 : mode[4] ? 100 : 0);
         who = RUSAGE_CHILDREN;
     }
     getrusage(who, &usage);
