@@ -37,7 +37,7 @@ static bool is_counted_box(struct mt_memory_view *memory,
     uint64_t magic;
 
     return p->offset == 32 && p->bytes > 32 &&
-           mt_memory_view_word(memory, p->start + 24, &magic) &&
+           mt_memory_view_word(memory, p->start + MT_GLIB_MAGIC, &magic) &&
            (uint32_t)magic == MT_GLIB_BOX;
 }
 

@@ -42,6 +42,7 @@ bool mt_layout_hashbrown(struct mt_memory_view *memory,
                          const struct mt_inner_pointer *pointer);
 
 #define MT_GLIB_BOX 0x44ae2bf0u /* marks a box with a count of references */
+#define MT_GLIB_MAGIC 24u       /* where that lies */
 
 /* GLib: private data of an object's class lies before the object; a header of
  * fundamental types before the record of a type; marshallers before a closure;

@@ -23,6 +23,12 @@
 #define BY_LENGTH                                                              \
     (MT_HEURISTIC_STDSTRING | MT_HEURISTIC_LENGTH64 | MT_HEURISTIC_NEWARRAY)
 
+#define BY_START (BY_LENGTH | MT_HEURISTIC_FONTCONFIG | MT_HEURISTIC_GOBJECT)
+
+#define PAGE_BITS (MT_STORE_WORDS / 64)
+#define BY_MASK (MT_HEURISTIC_HASHBROWN | MT_HEURISTIC_ZEND)
+#define MASK_LIMIT (UINT64_C(1) << 40)
+
 struct interval {
     uint64_t start, end;
 };
@@ -163,43 +169,42 @@ static void mark_keep_set(uint64_t *bits, size_t word)
 }
 
 /* One less than a power of two, and no address: a table's size, beside the
- * pointer to it.  PHP's has a power of two below zero, after flags. */
+ * pointer to it.  PHP's has a power of two below zero, after flags.  Without
+ * branches, which no processor would foresee. */
 static inline __attribute__((always_inline)) bool is_mask(uint64_t word)
 {
     uint32_t below = -(uint32_t)(word >> 32);
+    bool size = ((word & (word + 1)) == 0) & (word - 3 < MASK_LIMIT - 3);
+    bool php = (word >> 63) & (below >= 2) & ((below & (below - 1)) == 0);
 
-    if ((word & (word + 1)) == 0)
-        return word >= 3 && word < UINT64_C(1) << 40;
-    return word >> 63 && below >= 2 && (below & (below - 1)) == 0;
+    return size | php;
 }
 
-static void keep_masks(const uint64_t *words, size_t n, uint64_t *bits)
+/* The masks beside word `at`, of n. */
+static inline __attribute__((always_inline)) void
+keep_masks(const uint64_t *words, size_t n, size_t at, uint64_t *bits)
 {
-    for (size_t w = 0; w < n / 64; w++)
-        for (uint64_t left = bits[w]; left; left &= left - 1) {
-            size_t at = w * 64 + (size_t)__builtin_ctzll(left);
-            if (at > 0 && is_mask(words[at - 1]))
-                mark_keep_set(bits, at - 1);
-            if (at + 1 < n && is_mask(words[at + 1]))
-                mark_keep_set(bits, at + 1);
-        }
+    size_t before = at - (at > 0), after = at + (at + 1 < n);
+
+    bits[before / 64] |= (uint64_t)is_mask(words[before]) << before % 64;
+    bits[after / 64] |= (uint64_t)is_mask(words[after]) << after % 64;
 }
 
-/* The sizes of stacks, of what may be contexts. */
-static void keep_contexts(uint64_t address, const uint64_t *words, size_t n,
-                          uint64_t *bits)
-{
-    const size_t before = (MT_CONTEXT_STATE - MT_CONTEXT_SIZE) / 8;
+/* From a word that leads forward, as a context's to its floating-point state,
+ * back to the size of the context's stack. */
+#define CONTEXT_BEFORE ((MT_CONTEXT_STATE - MT_CONTEXT_SIZE) / 8)
 
-    for (size_t w = 0; w < n / 64; w++)
-        for (uint64_t left = bits[w]; left; left &= left - 1) {
-            size_t at = w * 64 + (size_t)__builtin_ctzll(left);
-            uint64_t forward = words[at] - (address + at * 8);
-            if (forward - MT_CONTEXT_NEAREST <
-                    MT_CONTEXT_FARTHEST - MT_CONTEXT_NEAREST &&
-                at >= before)
-                mark_keep_set(bits, at - before);
-        }
+/* The size of a stack, if word `at` may be a context's. */
+static inline __attribute__((always_inline)) void
+keep_context(uint64_t address, const uint64_t *words, size_t at, uint64_t *bits)
+{
+    uint64_t forward = words[at] - (address + at * 8);
+
+    if (__builtin_expect(forward - MT_CONTEXT_NEAREST <
+                             MT_CONTEXT_FARTHEST - MT_CONTEXT_NEAREST,
+                         0) &&
+        at >= CONTEXT_BEFORE)
+        mark_keep_set(bits, at - CONTEXT_BEFORE);
 }
 
 /* Before its first function a vtable has only zeros. The last nonzero word
@@ -213,87 +218,124 @@ static void keep_before(const uint64_t *words, size_t at, uint64_t *bits)
         }
 }
 
-static void keep_vtables(const struct filter *k, const uint64_t *words,
-                         size_t page, uint64_t *bits)
+/* What the pointers of a page, of n words in all, have before or beside them.
+ */
+static void keep_near(const struct filter *k, uint64_t address,
+                      const uint64_t *words, size_t n, size_t page,
+                      uint64_t *bits)
 {
-    for (size_t w = page * 8; w < page * 8 + 8; w++)
+    bool vtables = k->scan->heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE;
+    bool masks = k->scan->heuristics & BY_MASK;
+    uint64_t all = UINT64_MAX;
+
+    for (size_t w = page * PAGE_BITS; w < (page + 1) * PAGE_BITS; w++)
+        all &= bits[w];
+    if (all == UINT64_MAX) {
+        keep_masks(words, n, page * MT_STORE_WORDS, bits);
+        keep_masks(words, n, (page + 1) * MT_STORE_WORDS - 1, bits);
+        for (size_t at = 0; at < CONTEXT_BEFORE; at++)
+            keep_context(address, words, page * MT_STORE_WORDS + at, bits);
+        return;
+    }
+    for (size_t w = page * PAGE_BITS; w < (page + 1) * PAGE_BITS; w++)
         for (uint64_t left = bits[w]; left; left &= left - 1) {
             size_t at = w * 64 + (size_t)__builtin_ctzll(left);
             uint64_t word = words[at];
-            if (word - k->no_code >= k->no_code_bytes &&
+            keep_context(address, words, at, bits);
+            if (masks)
+                keep_masks(words, n, at, bits);
+            if (vtables && word - k->no_code >= k->no_code_bytes &&
                 mark_keep_meets(k->code, k->n_code, word, word + 1))
                 keep_before(words, at, bits);
         }
 }
 
 /* A length is less than the block's bytes, and no more than the capacity. */
-static void keep_lengths(const struct filter *k, uint64_t address,
+static void keep_lengths(const struct filter *k,
+                         const struct mt_span_view *span, size_t word,
                          const uint64_t *words, uint64_t *bits)
 {
-    const size_t n = MT_STORE_WORDS;
-    const struct mt_map *map = k->map;
+    uint64_t first = words[word], second = words[word + 1];
+
+    if (first != 0 && first < span->block_bytes)
+        mark_keep_set(bits, word);
+    if (k->scan->heuristics & MT_HEURISTIC_MARIADB &&
+        word + 2 < MT_STORE_WORDS && words[word + 2] < span->block_bytes &&
+        words[word + 2] >= span->block_bytes / 2)
+        mark_keep_set(bits, word + 2);
+    if (second == 0 || second >= span->block_bytes)
+        return;
+    if (first <= second)
+        mark_keep_set(bits, word + 1);
+    else if (bits[word / 64] >> (word + 1) % 64 & 1)
+        mark_keep_set(bits, word); /* lest it read as 0, and so as a length */
+}
+
+/* What may be a pattern of fontconfig: two counts, and a distance to somewhere
+ * in the heap. */
+static void keep_pattern(const struct filter *k, uint64_t start, size_t word,
+                         const uint64_t *words, uint64_t *bits)
+{
+    uint64_t room = words[word] >> 32, distance = words[word + 1];
+
+    if (room == 0 || room > MT_FONT_MOST || (words[word] & 0xffffffff) > room ||
+        distance == 0 || distance % 16 != 0 ||
+        start + distance - k->map->low >= k->map->bytes)
+        return;
+    mark_keep_set(bits, word);
+    mark_keep_set(bits, word + 1);
+}
+
+/* The first block that ends after an address, and its span. */
+static const struct mt_span_view *first_block(const struct mt_map *map,
+                                              uint64_t address, uint64_t *index)
+{
     const struct mt_map_region *region;
     const struct mt_span_view *span;
-    uint64_t i, at;
     uint32_t id;
 
     if (address - map->low >= map->bytes ||
         (region = mt_map_region(map, address)) == NULL)
-        return;
+        return NULL;
     id = region->spans[(address - region->base) >> region->shift];
     if (id == 0 || id >= map->n_spans)
-        return;
+        return NULL;
     span = &map->spans[id];
     if (span->n_blocks == 0 || span->block_bytes < 16)
-        return;
-    i = address <= span->base ? 0
-                              : (address - span->base + span->block_bytes - 1) /
-                                    span->block_bytes;
-    at = span->base + i * span->block_bytes;
-    for (; i < span->n_blocks && at - address < MT_STORE_PAGE;
-         i++, at += span->block_bytes) {
-        size_t word = (size_t)(at - address) / 8;
-        uint64_t first, second;
-        if (at % 16 != 0)
-            continue;
-        first = words[word];
-        second = words[word + 1];
-        if (first != 0 && first < span->block_bytes)
-            mark_keep_set(bits, word);
-        if (k->scan->heuristics & MT_HEURISTIC_MARIADB && word + 2 < n &&
-            words[word + 2] < span->block_bytes &&
-            words[word + 2] >= span->block_bytes / 2)
-            mark_keep_set(bits, word + 2);
-        if (second == 0 || second >= span->block_bytes)
-            continue;
-        if (first <= second)
-            mark_keep_set(bits, word + 1);
-        else if (bits[word / 64] >> (word + 1) % 64 & 1)
-            mark_keep_set(bits,
-                          word); /* lest it read as 0, and so as a length */
-    }
+        return NULL;
+    *index = address <= span->base || span->n_blocks == 1
+                 ? 0
+                 : mt_span_block_at(span, address - span->base);
+    return span;
 }
 
-/* What may be a pattern of fontconfig: two counts, and a distance to somewhere
- * in the heap; and the mark of GLib's boxes. */
-static void keep_marked(const struct filter *k, uint64_t address,
-                        const uint64_t *words, size_t n, uint64_t *bits)
+/* Words that say what a block is, where they lie in a page. */
+static void keep_starts(const struct filter *k, uint64_t address,
+                        const uint64_t *words, uint64_t *bits)
 {
-    const struct mt_map *map = k->map;
+    unsigned heuristics = k->scan->heuristics;
+    const struct mt_span_view *span;
+    uint64_t i, at;
 
-    if (address - map->low >= map->bytes)
+    span = first_block(k->map, address, &i);
+    if (span == NULL)
         return;
-    for (size_t i = 0; i + 1 < n; i += 2) {
-        uint64_t room = words[i] >> 32, distance = words[i + 1];
-        if ((uint32_t)distance == MT_GLIB_BOX)
-            mark_keep_set(bits, i + 1);
-        if (room == 0 || room > MT_FONT_MOST ||
-            (words[i] & 0xffffffff) > room || distance == 0 ||
-            distance % 16 != 0 ||
-            address + i * 8 + distance - map->low >= map->bytes)
+    at = span->base + i * span->block_bytes;
+    for (; i < span->n_blocks && (at < address || at - address < MT_STORE_PAGE);
+         i++, at += span->block_bytes) {
+        size_t word = (size_t)(at - address) / 8;
+        uint64_t mark = at + MT_GLIB_MAGIC - address;
+        if (at % 16 != 0)
             continue;
-        mark_keep_set(bits, i);
-        mark_keep_set(bits, i + 1);
+        if (mark < MT_STORE_PAGE && (uint32_t)words[mark / 8] == MT_GLIB_BOX &&
+            heuristics & MT_HEURISTIC_GOBJECT)
+            mark_keep_set(bits, mark / 8);
+        if (at < address)
+            continue;
+        if (heuristics & MT_HEURISTIC_FONTCONFIG)
+            keep_pattern(k, at, word, words, bits);
+        if (heuristics & BY_LENGTH)
+            keep_lengths(k, span, word, words, bits);
     }
 }
 
@@ -311,31 +353,26 @@ static void mark_keep_choose(const void *context, uint64_t address,
 {
     const struct filter *k = context;
     unsigned heuristics = k->scan->heuristics;
+    size_t n = n_pages * MT_STORE_WORDS;
 
     for (size_t i = 0; i < n_pages; i++) {
         uint64_t start = address + i * MT_STORE_PAGE;
-        if (mark_keep_meets(k->whole, k->n_whole, start,
-                            start + MT_STORE_PAGE)) {
-            memset(bits + i * 8, 0xff, MT_STORE_WORDS / 8);
-            continue;
-        }
-        mt_range_filter(&k->clusters, words + i * MT_STORE_WORDS,
-                        MT_STORE_WORDS / 64, bits + i * 8);
-        if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
-            keep_vtables(k, words, i, bits);
+        if (mark_keep_meets(k->whole, k->n_whole, start, start + MT_STORE_PAGE))
+            memset(bits + i * PAGE_BITS, 0xff, MT_STORE_WORDS / 8);
+        else
+            mt_range_filter(&k->clusters, words + i * MT_STORE_WORDS, PAGE_BITS,
+                            bits + i * PAGE_BITS);
     }
-    if (heuristics & (MT_HEURISTIC_FONTCONFIG | MT_HEURISTIC_GOBJECT))
-        keep_marked(k, address, words, n_pages * MT_STORE_WORDS, bits);
-    if (heuristics & (MT_HEURISTIC_HASHBROWN | MT_HEURISTIC_ZEND))
-        keep_masks(words, n_pages * MT_STORE_WORDS, bits);
-    keep_contexts(address, words, n_pages * MT_STORE_WORDS, bits);
+    /* Once all is chosen, as it chooses words of other pages, too. */
+    for (size_t i = 0; i < n_pages; i++)
+        keep_near(k, address, words, n, i, bits);
     /* The next words have not been read. */
     if (heuristics & MT_HEURISTIC_MULTIPLEINHERITANCE)
-        keep_before(words, n_pages * MT_STORE_WORDS, bits);
+        keep_before(words, n, bits);
     /* The rule for vtables looks at words that were kept for other reasons. */
-    for (size_t i = 0; i < n_pages && (heuristics & BY_LENGTH); i++)
-        keep_lengths(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
-                     bits + i * 8);
+    for (size_t i = 0; i < n_pages && (heuristics & BY_START); i++)
+        keep_starts(k, address + i * MT_STORE_PAGE, words + i * MT_STORE_WORDS,
+                    bits + i * PAGE_BITS);
 }
 
 bool mt_capture_memory(struct mt_source *source,
