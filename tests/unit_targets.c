@@ -3,6 +3,7 @@
  * One symbolizer for one target after another: which modules it reads again.
  */
 #include "coreanalyze/base/elf_file.h"
+#include "coreanalyze/source/module_files.h"
 #include "coreanalyze/symbols/symbolize.h"
 #include "tests/unit.h"
 
@@ -114,9 +115,58 @@ static void next_targets(void)
     rmdir(folder);
 }
 
+static bool same_bytes(const struct mt_elf *elf, const char *other)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "%s/%s", folder, other);
+    struct mt_elf *file = mt_elf_open(path, NULL);
+    bool same = elf && file && elf->bytes == file->bytes &&
+                memcmp(elf->data, file->data, file->bytes) == 0;
+
+    mt_elf_close(file);
+    return same;
+}
+
+/* A file that stays open is the one at its path, at each time. */
+static void open_files(void)
+{
+    struct mt_module_files *files = mt_module_files_new();
+    struct mt_elf *elf, *again;
+
+    strcpy(folder, "/tmp/unit_targets.XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    CU_ASSERT_FATAL(run_there("echo 'int one;' >a.c && gcc -c a.c -o first && "
+                              "echo 'int two[9];' >a.c && "
+                              "gcc -c a.c -o second && cp first target"));
+    elf = mt_module_files_open(files, target(), NULL);
+    CU_ASSERT(same_bytes(elf, "first"));
+    mt_module_files_close(files, elf);
+    again = mt_module_files_open(files, target(), NULL);
+    CU_ASSERT_PTR_EQUAL(again, elf);
+    mt_module_files_close(files, again);
+    CU_ASSERT(run_there("cp second new && mv new target"));
+    elf = mt_module_files_open(files, target(), NULL);
+    CU_ASSERT(same_bytes(elf, "second"));
+    mt_module_files_close(files, elf);
+    CU_ASSERT(run_there("rm target"));
+    CU_ASSERT_PTR_NULL(mt_module_files_open(files, target(), NULL));
+    CU_ASSERT(run_there("cp first target"));
+    elf = mt_module_files_open(files, target(), NULL);
+    CU_ASSERT(same_bytes(elf, "first"));
+    mt_module_files_close(files, elf);
+    mt_module_files_free(files);
+    /* Without a place for them, each use opens and closes. */
+    elf = mt_module_files_open(NULL, target(), NULL);
+    CU_ASSERT(same_bytes(elf, "first"));
+    mt_module_files_close(NULL, elf);
+    CU_ASSERT(run_there("rm -f target first second new a.c"));
+    rmdir(folder);
+}
+
 static const struct unit_test tests[] = {
     {"modules are kept from target to target, unless they change",
      next_targets},
+    {"files of modules stay open, unless they change", open_files},
 };
 
 UNIT_MAIN(tests)

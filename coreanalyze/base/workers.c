@@ -35,7 +35,8 @@ unsigned mt_processors_for(uint64_t bytes, unsigned most)
 {
     uint64_t n = bytes / BYTES_FOR_ONE + 1;
 
-    return mt_processors(n < most ? (unsigned)n : most);
+    /* Asking how many there are takes three system calls. */
+    return n == 1 ? 1 : mt_processors(n < most ? (unsigned)n : most);
 }
 
 void mt_run_workers(unsigned n, void (*work)(void *context, unsigned index),

@@ -215,6 +215,8 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
     struct mt_model *model = NULL;
     char why[200];
 
+    if (check->files)
+        source->files = check->files;
     p->command = mt_findings_text(findings, source->process.command);
     p->exe = mt_findings_text(findings, source->process.exe);
     if (resolver == NULL) {

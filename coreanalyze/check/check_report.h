@@ -23,6 +23,7 @@ struct mt_check {
     unsigned columns;       /* of the terminal that `out` is, or 0 */
     bool unfollowed;        /* ptrace was refused, or not wanted */
     struct mt_resolver_options names;
+    struct mt_module_files *files; /* of all processes, or NULL */
     FILE *out;
     struct mt_json writer;
     uint64_t processes[MT_N_RESULTS]; /* by result */

@@ -8,6 +8,7 @@
 #include "coreanalyze/commands/installed.h"
 #include "coreanalyze/commands/policy_options.h"
 #include "coreanalyze/base/output.h"
+#include "coreanalyze/source/module_files.h"
 #include "coreanalyze/symbols/symbolize.h"
 
 #include <stdlib.h>
@@ -196,9 +197,11 @@ static int cmd_check_run(struct mt_session *session, int argc,
                                      .sysroot = a.common.places.sysroot};
     /* Without it, each process has its own. */
     a.check.names.modules = mt_resolver_modules(&a.check.names);
+    a.check.files = mt_module_files_new();
     status = check_program(&a, (char *const *)(uintptr_t)a.common.rest,
                            session->out, error);
     mt_symbolizer_free(a.check.names.modules);
+    mt_module_files_free(a.check.files);
     mt_policy_free(&a.check.policy);
     return status;
 }

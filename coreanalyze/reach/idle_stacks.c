@@ -289,7 +289,10 @@ static void idle_thread(struct idle_worker *w, uint64_t tcb)
     struct idle_finder *f = w->all;
     uint64_t words[TCB_USED / 8];
 
-    if (!f->all_threads || tcb % 16 != 0)
+    /* Many words lead to themselves; a record's third one does, too. */
+    if (!f->all_threads || tcb % 16 != 0 ||
+        !mt_memory_view_word(&w->scan.probe, tcb + 16, &words[2]) ||
+        words[2] != tcb)
         return;
     for (size_t i = 0; i < TCB_USED / 8; i++)
         if (!mt_memory_view_word(&w->scan.probe, tcb + i * 8, &words[i]) ||

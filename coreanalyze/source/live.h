@@ -39,6 +39,9 @@ struct live {
     struct mt_backing backing;
     pthread_mutex_t still_lock; /* of the last one */
     struct mt_still *still;     /* pages of a source that stands still */
+    unsigned table; /* 1: the next is its page table; 2: it cannot be kept */
+    struct mt_page_run *runs;
+    size_t n_runs, runs_capacity;
 };
 
 /* The tables of a process from /proc; also for a source that reads its memory
@@ -85,6 +88,14 @@ bool mt_live_gone(struct live *);
 /* mt_live_peek, by way of pages that are kept if the source stands still. */
 size_t mt_live_peek_still(struct live *, uint64_t address, void *buffer,
                           size_t bytes);
+
+/* --- live_table.c --- */
+/* mt_page_walk over the process; the page table of one that stands still is
+ * read once. */
+bool mt_live_walk(struct live *, uint64_t start, uint64_t end,
+                  mt_visit_pages *visit, void *context);
+/* Is what has no page known, whether or not the process still lives? */
+bool mt_live_table_kept(const struct live *);
 
 /* --- live_present.c --- */
 /* Fills in the source's `present`, and what is left out. */

@@ -153,7 +153,7 @@ bool mt_live_capture(struct mt_source *source,
         return false;
     }
     source->captured.stopped = stop;
-    ok = (stop || mt_live_maps(source, live->tid, error)) &&
+    ok = (stop || source->still || mt_live_maps(source, live->tid, error)) &&
          filter->begin(filter->context, source, error) &&
          (mt_live_kernel_words(live) ||
           mt_no_memory(error, "what the kernel holds")) &&

@@ -6,6 +6,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/source/proc_task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static bool add_lazy(struct live *live, size_t *capacity, uint64_t start,
 bool mt_live_find_lazy(struct live *live)
 {
     uint64_t start = 0, end = 0;
-    char path[64], *line = NULL;
+    char path[64], buffer[MT_PROC_BUFFER], *line = NULL;
     size_t bytes = 0, capacity = 0;
     bool ok = true;
     FILE *file;
@@ -39,6 +40,8 @@ bool mt_live_find_lazy(struct live *live)
     live->n_lazy = 0;
     snprintf(path, sizeof path, "/proc/%d/smaps", (int)live->tid);
     file = fopen(path, "re");
+    if (file)
+        setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && file && getline(&line, &bytes, file) > 0) {
         if (line[0] >= 'A' && line[0] <= 'Z') {
             if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, " um"))

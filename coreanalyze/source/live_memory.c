@@ -108,7 +108,8 @@ static size_t read_backing(struct live *live, const struct mt_mapping *m,
 static size_t read_empty(struct live *live, const struct mt_mapping *m,
                          uint64_t address, void *buffer, size_t bytes)
 {
-    if (mt_live_gone(live) || !m || !(m->flags & MT_MAP_READ))
+    if ((!mt_live_table_kept(live) && mt_live_gone(live)) || !m ||
+        !(m->flags & MT_MAP_READ))
         return 0;
     if (m->inode) {
         size_t got = read_backing(live, m, address, buffer, bytes);
@@ -150,7 +151,7 @@ static size_t peek_run(struct live *live, const struct mt_mapping *m,
     if (m && end > m->end)
         end = m->end;
     first.shared = m && !(m->flags & MT_MAP_PRIVATE);
-    if (!mt_page_walk(live->pagemap, &live->scan, at, end, take_first, &first))
+    if (!mt_live_walk(live, at, end, take_first, &first))
         return 0;
     *there = first.found && first.run.start <= at;
     if (*there)
@@ -188,9 +189,7 @@ size_t mt_live_peek(struct live *live, uint64_t address, void *buffer,
                     : read_empty(live, m, at, (char *)buffer + done, n);
         done += got;
         if (got < n) {
-            /* read_empty() has asked. */
-            if (there)
-                mt_live_gone(live);
+            mt_live_gone(live);
             break;
         }
     }

@@ -152,8 +152,7 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
         mt_backing_close(&list->backing);
         return true;
     }
-    ok = mt_page_walk(live->pagemap, &live->scan, m->start, m->end, add_pages,
-                      list);
+    ok = mt_live_walk(live, m->start, m->end, add_pages, list);
     list_gap(list, m->end);
     /* Stays open as long as something may be read from it. */
     if (list->backing.kind == MT_BACKING_MEMORY ||

@@ -93,7 +93,7 @@ static bool live_proc_parse_line(struct mt_source *source, char *line,
 
 bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
 {
-    char path[64], *line = NULL;
+    char path[64], buffer[MT_PROC_BUFFER], *line = NULL;
     size_t line_bytes = 0, capacity = 0;
     bool ok = true;
     FILE *file;
@@ -105,6 +105,7 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     file = fopen(path, "re");
     if (file == NULL)
         return mt_fail(error, "cannot read %s", path);
+    setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && getline(&line, &line_bytes, file) > 0) {
         struct mt_mapping mapping = {0};
         if (!live_proc_parse_line(source, line, &mapping))

@@ -46,8 +46,8 @@ bool mt_live_uses(struct mt_source *source, struct mt_mapping_use *uses,
     int descriptor = mt_proc_open(live->tid, "smaps");
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
     struct mt_mapping_use *use = &uses[source->n_mappings];
+    char buffer[MT_PROC_BUFFER], *line = NULL;
     size_t line_bytes = 0;
-    char *line = NULL;
     bool any = false;
 
     if (!file) {
@@ -56,6 +56,7 @@ bool mt_live_uses(struct mt_source *source, struct mt_mapping_use *uses,
         return mt_fail(error, "cannot read /proc/%d/smaps: %s", (int)live->tid,
                        strerror(errno));
     }
+    setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (getline(&line, &line_bytes, file) > 0) {
         const char *at = line;
         uint64_t start = mt_scan_hex(&at);

@@ -7,8 +7,8 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/holder_process.c %D%/live.h %D%/live_capture.c \
 	%D%/live_kernel.c %D%/live_lazy.c \
 	%D%/live_memory.c %D%/live_present.c %D%/live_proc.c \
-	%D%/live_smaps.c %D%/live_still.c %D%/live_stop.c %D%/memory_use.c %D%/memory_use.h \
-	%D%/module_calls.c %D%/module_functions.c %D%/module_symbol.c %D%/modules.c \
+	%D%/live_smaps.c %D%/live_still.c %D%/live_table.c %D%/live_stop.c %D%/memory_use.c %D%/memory_use.h \
+	%D%/module_calls.c %D%/module_files.c %D%/module_files.h %D%/module_functions.c %D%/module_symbol.c %D%/modules.c \
 	%D%/modules.h %D%/page_walk.c %D%/page_walk.h %D%/proc_task.c \
 	%D%/proc_task.h %D%/source.c %D%/source.h %D%/source_callbacks.c \
 	%D%/source_core.c %D%/source_live.c %D%/source_open.c %D%/word_copy.c \

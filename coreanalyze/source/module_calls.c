@@ -74,6 +74,6 @@ bool mt_module_calls(struct mt_source *source, const struct mt_module *module,
                 *found |= 1u << name;
         }
     }
-    mt_elf_close(elf);
+    mt_module_file_done(source, elf);
     return true;
 }

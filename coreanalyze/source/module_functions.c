@@ -141,6 +141,6 @@ bool mt_module_functions(const struct mt_source *source,
         if (table)
             module_search(elf, table, names, n, found);
     }
-    mt_elf_close(elf);
+    mt_module_file_done(source, elf);
     return true;
 }

@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/base/elf_file.h"
+#include "coreanalyze/source/module_files.h"
 
 #include <elf.h>
 #include <limits.h>
@@ -169,17 +170,18 @@ static uint64_t module_symbol_in_section(const struct mt_elf *elf,
     return 0;
 }
 
-static struct mt_elf *module_file_at(const char *path,
+static struct mt_elf *module_file_at(const struct mt_source *source,
+                                     const char *path,
                                      const struct mt_module *module,
                                      bool *no_memory)
 {
     struct mt_error why;
-    struct mt_elf *elf = mt_elf_open(path, &why);
+    struct mt_elf *elf = mt_module_files_open(source->files, path, &why);
 
     if (!elf)
         *no_memory |= why.no_memory;
     if (elf && !same_build_id(elf, module)) {
-        mt_elf_close(elf);
+        mt_module_file_done(source, elf);
         elf = NULL;
     }
     return elf;
@@ -200,13 +202,18 @@ struct mt_elf *mt_module_file(const struct mt_source *source,
         int length = snprintf(path, sizeof path, "%s%s", source->process.root,
                               module->path);
         if (length > 0 && (size_t)length < sizeof path)
-            elf = module_file_at(path, module, &lacks);
+            elf = module_file_at(source, path, module, &lacks);
     }
     if (!elf && !lacks)
-        elf = module_file_at(module->path, module, &lacks);
+        elf = module_file_at(source, module->path, module, &lacks);
     if (lacks && no_memory)
         *no_memory = true;
     return elf;
+}
+
+void mt_module_file_done(const struct mt_source *source, struct mt_elf *elf)
+{
+    mt_module_files_close(source->files, elf);
 }
 
 /* The dynamic symbols are those in memory. */
@@ -221,7 +228,7 @@ static uint64_t in_file(const struct mt_source *source,
         if ((dynamic && elf->sections[i].type == SHT_DYNSYM) ||
             elf->sections[i].type == SHT_SYMTAB)
             value = module_symbol_in_section(elf, &elf->sections[i], name);
-    mt_elf_close(elf);
+    mt_module_file_done(source, elf);
     return value ? module->load_bias + value : 0;
 }
 

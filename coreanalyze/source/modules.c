@@ -11,6 +11,7 @@
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/base/elf_note.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/module_files.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -132,6 +133,8 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
 {
     size_t capacity = 0;
 
+    if (!source->files)
+        source->files = source->own_files = mt_module_files_new();
     for (size_t i = 0; i < source->n_mappings; i++) {
         const struct mt_mapping *mapping = &source->mappings[i];
         struct mt_module module = {.start = mapping->start,

@@ -15,9 +15,11 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error);
 
 /* The module's file, if it is the one that is mapped by all that is known; NULL
  * if it is not found.  NO_MEMORY, which may be NULL, is set if memory for it
- * was short. */
+ * was short.  mt_module_file_done ends the use of it. */
 struct mt_elf *mt_module_file(const struct mt_source *source,
                               const struct mt_module *module, bool *no_memory);
+void mt_module_file_done(const struct mt_source *source,
+                         struct mt_elf *elf); /* takes NULL */
 
 /* Address of the data symbol `name` in a module's dynamic symbol table or
  * symbol table: from its memory, otherwise from its file if the build-id is the

@@ -13,6 +13,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Bytes of a table that the kernel writes at once; the C library asks for a
+ * quarter of them. */
+#define MT_PROC_BUFFER 4096
+
 /* A thread of the process that has not ended: the first one if that lives.
  * 0 if there is none. */
 pid_t mt_proc_living(pid_t pid);

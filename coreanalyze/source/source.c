@@ -5,6 +5,7 @@
 #include "coreanalyze/source/source.h"
 #include "coreanalyze/base/search.h"
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/source/module_files.h"
 #include "coreanalyze/source/word_copy.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ void mt_source_free(struct mt_source *source)
     free(source->kernel_words);
     mt_strings_free(source->strings);
     mt_word_copy_free(source->word_copy);
+    mt_module_files_free(source->own_files);
     source->ops->destroy(source);
 }
 

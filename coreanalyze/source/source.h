@@ -276,6 +276,9 @@ struct mt_source {
     struct mt_captured captured;    /* all 0 unless it was */
     struct mt_word_copy *word_copy; /* of captured memory, or NULL */
     struct mt_strings *strings;     /* owner of all strings above */
+    /* Files of modules that are open; the source's own, or those that the
+     * caller keeps for several sources.  Either may be NULL. */
+    struct mt_module_files *files, *own_files;
 };
 
 /* Each opens one kind of target; NULL with `error` filled on failure. */

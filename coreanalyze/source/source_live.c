@@ -77,6 +77,7 @@ static void live_destroy(struct mt_source *source)
     free(live->polls);
     free(live->given);
     free(live->still);
+    free(live->runs);
     pthread_mutex_destroy(&live->still_lock);
     mt_backing_close(&live->backing);
     pthread_mutex_destroy(&live->lock);

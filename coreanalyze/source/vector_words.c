@@ -107,7 +107,7 @@ static bool vectors_read_code(struct mt_source *source, uint64_t address,
     for (size_t n = CODE_BYTES; elf && bytes == 0 && n > 0; n -= 8)
         if (mt_elf_loaded(elf, address - module->load_bias, code, n))
             bytes = n;
-    mt_elf_close(elf);
+    mt_module_file_done(source, elf);
     *got = bytes;
     return true;
 }

@@ -255,10 +255,16 @@ mt_symtab_plain(const struct mt_symtab *table,
 {
     const struct mt_symtab_entry *best = entry;
     size_t least = symtab_ornament(entry->name);
+    bool sorted = table->questions == UNSORTED_QUESTIONS;
+    size_t i = sorted ? mt_count_below(table->entries, table->n, address,
+                                       entry->address)
+                      : 0;
 
-    for (size_t i = 0; i < table->n; i++) {
+    for (; i < table->n; i++) {
         const struct mt_symtab_entry *other = &table->entries[i];
 
+        if (sorted && other->address != entry->address)
+            break;
         if (other->address != entry->address ||
             other->section != entry->section)
             continue;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * module_files.c - a few files that stay open and mapped.  One that was written
+ * to, or replaced, is opened anew.
+ */
+#include "coreanalyze/source/module_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_FILES 256u
+
+struct mt_module_files {
+    size_t n;
+    struct mt_elf *items[MOST_FILES];
+};
+
+struct mt_module_files *mt_module_files_new(void)
+{
+    return calloc(1, sizeof(struct mt_module_files));
+}
+
+void mt_module_files_free(struct mt_module_files *files)
+{
+    if (!files)
+        return;
+    for (size_t i = 0; i < files->n; i++)
+        mt_elf_close(files->items[i]);
+    free(files);
+}
+
+/* The place of a path's file, or the number of files. */
+static size_t files_place(const struct mt_module_files *files, const char *path)
+{
+    size_t i = 0;
+
+    while (i < files->n && strcmp(files->items[i]->path, path) != 0)
+        i++;
+    return i;
+}
+
+struct mt_elf *mt_module_files_open(struct mt_module_files *files,
+                                    const char *path, struct mt_error *error)
+{
+    struct mt_elf *elf;
+    size_t i;
+
+    if (!files)
+        return mt_elf_open(path, error);
+    i = files_place(files, path);
+    elf = i < files->n ? files->items[i] : NULL;
+    if (!elf || !mt_elf_unchanged(elf)) {
+        /* Its place is taken by the last one. */
+        if (elf)
+            files->items[i] = files->items[--files->n];
+        mt_elf_close(elf);
+        elf = mt_elf_open(path, error);
+        if (elf && elf->path && files->n < MOST_FILES)
+            files->items[files->n++] = elf;
+    }
+    return elf;
+}
+
+static bool files_have(const struct mt_module_files *files,
+                       const struct mt_elf *elf)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (files->items[i] == elf)
+            return true;
+    return false;
+}
+
+void mt_module_files_close(const struct mt_module_files *files,
+                           struct mt_elf *elf)
+{
+    if (!files || !files_have(files, elf))
+        mt_elf_close(elf);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * module_files.h - files of modules that stay open, since each is asked for
+ * something several times: for one target, or for many in turn.
+ */
+#ifndef MT_MODULE_FILES_H
+#define MT_MODULE_FILES_H
+
+#include "coreanalyze/base/elf_file.h"
+
+struct mt_module_files;
+
+/* For one thread; NULL when out of memory. */
+struct mt_module_files *mt_module_files_new(void);
+void mt_module_files_free(struct mt_module_files *); /* takes NULL */
+
+/* The file at a path as it is now; as mt_elf_open if `files` is NULL. */
+struct mt_elf *mt_module_files_open(struct mt_module_files *files,
+                                    const char *path, struct mt_error *error);
+/* Ends each use of a file that was opened so; takes NULL. */
+void mt_module_files_close(const struct mt_module_files *files,
+                           struct mt_elf *elf);
+
+#endif
