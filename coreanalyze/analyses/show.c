@@ -514,8 +514,11 @@ bool mt_show_run(struct mt_model *model, const struct mt_show_options *options,
         !want_classes(model, show))
         return mt_no_memory(error, "the rows");
     ok = find_heap(&walk, error) && find_epochs(&walk, error) &&
-         mt_model_each_block(model, visit_block, &walk, show->usage, error) &&
-         (make_rows(&walk) || mt_no_memory(error, "the rows"));
+         mt_model_each_block(model, visit_block, &walk, show->usage, error);
+    /* A process that runs allocates after its counters were read. */
+    if (ok && model->source->process.kind == MT_SOURCE_LIVE && !show->scaled)
+        mt_show_sums_raise(&walk.sums, model);
+    ok = ok && (make_rows(&walk) || mt_no_memory(error, "the rows"));
     if (walk.out_of_memory)
         mt_no_memory(error, "the stacks");
     mt_show_sums_free(&walk.sums);

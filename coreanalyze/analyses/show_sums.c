@@ -151,6 +151,29 @@ bool mt_show_sums_add(struct mt_show_sums *sums, const struct mt_model *model,
     return true;
 }
 
+/* A stack may have several lines: first all are taken away from what its
+ * counters have, which leaves less than nothing where these were too low. */
+void mt_show_sums_raise(const struct mt_show_sums *sums, struct mt_model *model)
+{
+    for (size_t i = 0; i < sums->n; i++) {
+        struct mt_stack *stack = &model->stacks[sums->lines[i].stack];
+        stack->allocs -= sums->lines[i].count;
+        stack->bytes -= sums->lines[i].bytes;
+    }
+    for (size_t i = 0; i < sums->n; i++) {
+        struct mt_stack *stack = &model->stacks[sums->lines[i].stack];
+        if ((int64_t)stack->allocs < 0)
+            stack->allocs = 0;
+        if ((int64_t)stack->bytes < 0)
+            stack->bytes = 0;
+    }
+    for (size_t i = 0; i < sums->n; i++) {
+        struct mt_stack *stack = &model->stacks[sums->lines[i].stack];
+        stack->allocs += sums->lines[i].count;
+        stack->bytes += sums->lines[i].bytes;
+    }
+}
+
 void mt_show_sums_row(const struct mt_show_sums *sums,
                       const struct mt_model *model, size_t i,
                       struct mt_show_row *row)

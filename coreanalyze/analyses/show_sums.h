@@ -39,6 +39,8 @@ struct mt_show_added {
 /* False when out of memory. */
 bool mt_show_sums_add(struct mt_show_sums *, const struct mt_model *model,
                       const struct mt_show_added *added);
+/* Raises the lifetime counters of each stack to what is live of it. */
+void mt_show_sums_raise(const struct mt_show_sums *, struct mt_model *model);
 void mt_show_sums_row(const struct mt_show_sums *, const struct mt_model *model,
                       size_t line, struct mt_show_row *row);
 /* The row of the last line, which goes. */
