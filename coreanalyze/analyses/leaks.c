@@ -228,10 +228,10 @@ static bool leaks_all_read(const struct mt_source_coverage *s,
     if (!leaks_has_loss(leaks))
         return true;
     return s->untouched_bytes == 0 && s->swapped_bytes == 0 &&
-           s->unread_bytes == 0 && !s->by_debugger &&
-           leaks->roots.polling == 0 && leaks->roots.async == 0 &&
-           leaks->roots.kernel_calls == 0 && !s->kernel_unseen &&
-           leaks->in_vectors == 0;
+           s->unread_bytes == 0 && !s->by_debugger && s->queues_unseen == 0 &&
+           s->notifications == 0 && leaks->roots.polling == 0 &&
+           leaks->roots.async == 0 && leaks->roots.kernel_calls == 0 &&
+           !s->kernel_unseen && leaks->in_vectors == 0;
 }
 
 bool mt_leaks_complete(const struct mt_model *model,

@@ -254,6 +254,8 @@ static void put_kernel_word(FILE *out, const struct mt_namer *namer,
         fprintf(out, "value of POSIX timer %" PRIu32, word->id);
     else if (word->kind == MT_KERNEL_SIGNAL)
         fprintf(out, "value of a queued signal %" PRIu32, word->watched);
+    else if (word->kind == MT_KERNEL_QUEUE)
+        fprintf(out, "waits in descriptor %" PRIu32, word->id);
     else if (word->kind == MT_KERNEL_VECTOR)
         put_vector(out, word);
     else

@@ -106,9 +106,17 @@ static size_t leaks_put_kernel(const struct mt_report *report,
                                const struct mt_roots_coverage *r)
 {
     const char *separator = " ";
+    const struct mt_source_coverage *c = &report->model->source->coverage;
     size_t n = 0;
 
-    if (report->model->source->coverage.kernel_unseen)
+    n += leaks_put_note(report, prefix, c->queues_unseen,
+                        "%s pipe{ or socket|s and sockets} could not be looked "
+                        "into: blocks that only a word there holds look lost");
+    n += leaks_put_note(report, prefix, c->notifications,
+                        "the process waits for %s notification{|s} of message "
+                        "queues: blocks that only {its value holds|their "
+                        "values hold} look lost");
+    if (c->kernel_unseen)
         n += leaks_put_text(report, prefix,
                             "the debugger does not have vector registers, nor "
                             "what the kernel holds (of epoll, timers and "

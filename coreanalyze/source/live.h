@@ -15,6 +15,19 @@
 struct mt_lazy;
 struct mt_still;
 
+/* A descriptor of an epoll, and a thread that has it. */
+struct mt_poll {
+    pid_t tid;
+    uint32_t descriptor;
+};
+
+/* A pipe or socket in which words of the process may wait. */
+struct mt_queue {
+    int copy; /* of the descriptor, here */
+    uint32_t descriptor;
+    bool socket;
+};
+
 struct live {
     struct mt_source source; /* first: the source is the live target */
     pid_t pid;
@@ -27,8 +40,9 @@ struct live {
     sigset_t signals;     /* blocked before it was stopped */
     struct mt_lazy *lazy; /* mappings that somebody else fills */
     size_t n_lazy;
-    uint32_t *polls; /* descriptors that are an epoll's */
-    size_t n_polls, kernel_words_capacity;
+    struct mt_poll *polls;
+    struct mt_queue *queues;
+    size_t n_polls, n_queues, kernel_words_capacity;
     struct mt_kernel_word *given; /* by another tracer than the holder */
     size_t n_given;
     int *files; /* that `present` names */
@@ -103,10 +117,10 @@ bool mt_live_list_present(struct live *, const struct mt_word_filter *,
                           struct mt_error *);
 
 /* --- live_kernel.c --- */
-/* Finds the descriptors that hold addresses; then reads what these and timers
- * hold, while the process stands still.  False when out of memory. */
-bool mt_live_find_polls(struct live *);
+/* Reads what descriptors and timers hold, while the process stands still, and
+ * adds one of these words.  False when out of memory. */
 bool mt_live_kernel_words(struct live *);
+bool mt_live_add_word(struct live *, const struct mt_kernel_word *);
 /* Words that the caller has of the threads, which it traces itself; they take
  * the place of those before.  False when out of memory. */
 bool mt_live_give_words(struct mt_source *, const struct mt_kernel_word *,
@@ -115,6 +129,14 @@ bool mt_live_give_words(struct mt_source *, const struct mt_kernel_word *,
  * which `word` keeps the id; true if it has a value. */
 bool mt_epoll_line(const char *line, struct mt_kernel_word *word);
 bool mt_timer_line(const char *line, struct mt_kernel_word *word);
+
+/* --- live_descriptors.c --- */
+/* Finds the descriptors that hold addresses, and copies those of pipes and
+ * sockets; reads what waits in these, and closes the copies.  False when out of
+ * memory. */
+bool mt_live_find_descriptors(struct live *);
+bool mt_live_queue_words(struct live *);
+void mt_live_close_queues(struct live *);
 
 /* --- live_lazy.c --- */
 /* Finds out which mappings are lazy; false when out of memory. */

@@ -143,19 +143,20 @@ bool mt_live_capture(struct mt_source *source,
     uint64_t start;
     bool ok;
 
-    if (!mt_live_find_lazy(live) || !mt_live_find_polls(live)) {
+    if (!mt_live_find_lazy(live) || !mt_live_find_descriptors(live)) {
         mt_word_copy_free(word_copy);
         return mt_no_memory(error, "the mappings");
     }
     start = mt_clock_ns(CLOCK_MONOTONIC);
     if (stop && !mt_live_stop(source, error)) {
+        mt_live_close_queues(live);
         mt_word_copy_free(word_copy);
         return false;
     }
     source->captured.stopped = stop;
     ok = (stop || source->still || mt_live_maps(source, live->tid, error)) &&
          filter->begin(filter->context, source, error) &&
-         (mt_live_kernel_words(live) ||
+         ((mt_live_kernel_words(live) && mt_live_queue_words(live)) ||
           mt_no_memory(error, "what the kernel holds")) &&
          mt_live_list_present(live, filter, error) &&
          (live_capture_fill(live, filter, &word_copy) ||
@@ -164,6 +165,7 @@ bool mt_live_capture(struct mt_source *source,
         source->captured.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
     if (stop && (!ok || source->captured.copied))
         mt_live_go(source);
+    mt_live_close_queues(live);
     mt_word_copy_free(word_copy);
     if (source->word_copy)
         mt_word_copy_trim(source->word_copy);

@@ -9,8 +9,6 @@
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/proc_task.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +34,21 @@ bool mt_timer_line(const char *line, struct mt_kernel_word *word)
     return sscanf(line, "signal: %*u/%" SCNx64, &word->value) == 1;
 }
 
+bool mt_live_add_word(struct live *live, const struct mt_kernel_word *word)
+{
+    struct mt_source *source = &live->source;
+
+    if (source->n_kernel_words >= MAX_WORDS)
+        return true;
+    if (!mt_grow(&source->kernel_words, &live->kernel_words_capacity,
+                 source->n_kernel_words + 1, sizeof *word))
+        return false;
+    source->kernel_words[source->n_kernel_words++] = *word;
+    return true;
+}
+
 /* Adds what a file of /proc has; false when out of memory. */
-static bool kernel_read(struct live *live, const char *name,
+static bool kernel_read(struct live *live, pid_t tid, const char *name,
                         enum mt_kernel_kind kind, uint32_t id)
 {
     struct mt_source *source = &live->source;
@@ -45,7 +56,7 @@ static bool kernel_read(struct live *live, const char *name,
     char *line = NULL;
     size_t line_bytes = 0;
     bool ok = true;
-    int file = mt_proc_open(live->tid, name);
+    int file = mt_proc_open(tid, name);
     FILE *text = file >= 0 ? fdopen(file, "re") : NULL;
 
     if (!text && file >= 0)
@@ -57,46 +68,11 @@ static bool kernel_read(struct live *live, const char *name,
             continue;
         if (kind == MT_KERNEL_EPOLL)
             word.id = id;
-        ok = mt_grow(&source->kernel_words, &live->kernel_words_capacity,
-                     source->n_kernel_words + 1, sizeof word);
-        if (ok)
-            source->kernel_words[source->n_kernel_words++] = word;
+        ok = mt_live_add_word(live, &word);
     }
     free(line);
     if (text)
         fclose(text);
-    return ok;
-}
-
-bool mt_live_find_polls(struct live *live)
-{
-    char path[64], target[64];
-    size_t capacity = 0;
-    const struct dirent *entry;
-    bool ok = true;
-    DIR *folder;
-
-    free(live->polls);
-    live->polls = NULL;
-    live->n_polls = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)live->tid);
-    folder = opendir(path);
-    while (ok && folder && (entry = readdir(folder))) {
-        ssize_t n;
-        if (!isdigit((unsigned char)entry->d_name[0]))
-            continue;
-        n = readlinkat(dirfd(folder), entry->d_name, target, sizeof target);
-        if (n != (ssize_t)strlen("anon_inode:[eventpoll]") ||
-            memcmp(target, "anon_inode:[eventpoll]", (size_t)n) != 0)
-            continue;
-        ok = mt_grow(&live->polls, &capacity, live->n_polls + 1,
-                     sizeof *live->polls);
-        if (ok)
-            live->polls[live->n_polls++] =
-                (uint32_t)strtoul(entry->d_name, NULL, 10);
-    }
-    if (folder)
-        closedir(folder);
     return ok;
 }
 
@@ -140,10 +116,12 @@ bool mt_live_kernel_words(struct live *live)
     live->source.kernel_words = NULL;
     live->source.n_kernel_words = 0;
     live->kernel_words_capacity = 0;
-    ok = kernel_read(live, "timers", MT_KERNEL_TIMER, 0);
+    ok = kernel_read(live, live->tid, "timers", MT_KERNEL_TIMER, 0);
     for (size_t i = 0; ok && i < live->n_polls; i++) {
-        snprintf(name, sizeof name, "fdinfo/%" PRIu32, live->polls[i]);
-        ok = kernel_read(live, name, MT_KERNEL_EPOLL, live->polls[i]);
+        const struct mt_poll *poll = &live->polls[i];
+        snprintf(name, sizeof name, "fdinfo/%" PRIu32, poll->descriptor);
+        ok = kernel_read(live, poll->tid, name, MT_KERNEL_EPOLL,
+                         poll->descriptor);
     }
     held = mt_held_words(&live->holder, &n_held);
     return ok && kernel_add(live, held, n_held) &&

@@ -52,13 +52,14 @@ enum mt_kernel_kind {
     MT_KERNEL_EPOLL,  /* data of a descriptor that an epoll waits for */
     MT_KERNEL_TIMER,  /* value of a POSIX timer */
     MT_KERNEL_SIGNAL, /* value of a signal that is queued */
+    MT_KERNEL_QUEUE,  /* waits in a pipe or socket */
     MT_KERNEL_VECTOR, /* of a vector register: vector_words.h */
 };
 struct mt_kernel_word {
     uint64_t value;
     enum mt_kernel_kind kind;
-    uint32_t id;      /* of the timer; the epoll's descriptor; the thread, or 0
-                         for a signal to the process */
+    uint32_t id;      /* of the timer; the descriptor of the epoll, pipe or
+                         socket; the thread, or 0 for a signal to the process */
     uint32_t watched; /* that descriptor; number of the signal; place in the
                          XSAVE area */
     bool stored;      /* the next instructions store that vector register */
@@ -225,6 +226,8 @@ struct mt_source_coverage {
     uint32_t threads_running; /* that did not stop in time */
     bool let_go;              /* before all was read, and it ran on */
     bool ended;               /* while it was read */
+    uint32_t queues_unseen;   /* pipes and sockets not looked into */
+    uint32_t notifications;   /* mq_notify: the values are not known */
     bool kernel_unseen;       /* neither what the kernel holds, nor vector
                                  registers: a debugger does not have them */
 };

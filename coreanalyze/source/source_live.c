@@ -75,6 +75,7 @@ static void live_destroy(struct mt_source *source)
     free(live->files);
     free(live->lazy);
     free(live->polls);
+    mt_live_close_queues(live);
     free(live->given);
     free(live->still);
     free(live->runs);

@@ -5,10 +5,14 @@
  *
  *     nowhere CASE
  *
- * Prints its process id and "ready", and waits.
+ * Prints its process id and "ready", and waits.  With a pipe and a socket, it
+ * prints "whole" after a line of input if all is still there.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,6 +122,91 @@ NOINLINE static void timed(void)
     }
 }
 
+/* --- descriptors --- */
+
+struct message {
+    char kind;
+    void *block;
+} __attribute__((packed));
+
+static int ends[4]; /* of a pipe and of a pair of sockets */
+
+NOINLINE static void send_block(int end)
+{
+    struct message message = {'b', keep()};
+
+    if (write(end, &message, sizeof message) != sizeof message)
+        exit(1);
+    memset(&message, 0, sizeof message);
+    __asm__ volatile("" : : "r"(&message) : "memory");
+}
+
+NOINLINE static void receive_block(int end)
+{
+    struct message message = {0, NULL};
+
+    if (read(end, &message, sizeof message) != sizeof message ||
+        message.kind != 'b')
+        exit(1);
+    free(message.block);
+}
+
+NOINLINE static void passed(void)
+{
+    if (pipe(ends) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends + 2) != 0)
+        exit(1);
+    send_block(ends[1]);
+    send_block(ends[3]);
+    ready();
+    if (getchar() == EOF)
+        exit(1);
+    receive_block(ends[0]);
+    receive_block(ends[2]);
+    puts("whole");
+    fflush(stdout);
+}
+
+static volatile int has_own;
+
+static void *own_descriptors(void *unused)
+{
+    if (unshare(CLONE_FILES) != 0)
+        exit(NOT_HERE);
+    polled();
+    has_own = 1;
+    for (;;)
+        pause();
+    return unused;
+}
+
+/* A thread has an epoll that the others do not have. */
+NOINLINE static void polled_apart(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, own_descriptors, NULL);
+    while (!has_own)
+        usleep(1000);
+}
+
+NOINLINE static void notified(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = SIGUSR1,
+                             .sigev_value = {.sival_ptr = keep()}};
+    struct mq_attr attributes = {.mq_maxmsg = 2, .mq_msgsize = 8};
+    char name[64];
+    mqd_t queue;
+
+    snprintf(name, sizeof name, "/memtrace-%d", getpid());
+    queue = mq_open(name, O_RDWR | O_CREAT, 0600, &attributes);
+    mq_unlink(name);
+    if (queue == (mqd_t)-1 || mq_notify(queue, &event) != 0)
+        exit(NOT_HERE);
+    memset(&event, 0, sizeof event);
+    __asm__ volatile("" : : "r"(&event) : "memory");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -124,7 +214,9 @@ int main(int argc, char **argv)
         void (*function)(void);
     } cases[] = {{"xmm", in_xmm},       {"ymm", in_ymm},
                  {"zmm", in_zmm},       {"queued", queued},
-                 {"epoll_ctl", polled}, {"timer_create", timed}};
+                 {"epoll_ctl", polled}, {"timer_create", timed},
+                 {"passed", passed},    {"polled_apart", polled_apart},
+                 {"notified", notified}};
 
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (strcmp(argv[1], cases[i].name) == 0)
