@@ -5,7 +5,9 @@
  * the functions that the file of it defines.
  *
  * An executable comes before the preload library in the search order: one that
- * defines malloc serves itself, and the libraries too.
+ * defines malloc serves itself, and the libraries too.  Unless that malloc asks
+ * the next one, none of its blocks are seen, though others may be: those of
+ * functions that it lacks, as calloc.
  */
 #include "coreanalyze/snapshot/allocators.h"
 #include "coreanalyze/base/text.h"
@@ -94,6 +96,31 @@ static bool heap_serves(const struct mt_model *model)
     return true;
 }
 
+/* The ways from a program's own malloc to the preload library's. */
+static const char *const allocator_doors[] = {"dlsym",
+                                              "dlvsym",
+                                              "__libc_malloc",
+                                              "__libc_calloc",
+                                              "__libc_memalign",
+                                              "__libc_realloc",
+                                              NULL};
+
+/* May a malloc of the program's own be served by the traced heap?  False when
+ * out of memory. */
+static bool allocator_asks_next(const struct mt_model *model,
+                                const struct mt_module *program, bool *asks)
+{
+    unsigned called = 0;
+
+    *asks = false;
+    if (!heap_serves(model))
+        return true;
+    if (!mt_module_calls(model->source, program, allocator_doors, &called))
+        return false;
+    *asks = called != 0;
+    return true;
+}
+
 /* What a module has; `module` is NULL if it has none, or one whose functions
  * are all ours.  False when out of memory. */
 static bool allocator_of(const struct mt_model *model,
@@ -123,9 +150,12 @@ static bool allocator_of(const struct mt_model *model,
         memcpy(found->function, f->name, sizeof found->function);
     }
     if (program && functions[N_FUNCTIONS - 1].exported) {
+        bool asks;
         found->module = module;
         found->is_malloc = found->linked = true;
-        found->alone = !heap_serves(model);
+        if (!allocator_asks_next(model, module, &asks))
+            return false;
+        found->alone = !asks;
     }
     return true;
 }
@@ -165,14 +195,15 @@ const struct mt_allocator *mt_model_allocators(const struct mt_model *model,
 
 bool mt_model_serves_nothing(const struct mt_model *model)
 {
-    const struct mt_allocator *allocators;
-    size_t n;
+    const struct mt_source *source = model->source;
+    struct mt_allocator found = {NULL};
+    size_t i = 0;
 
-    if (heap_serves(model))
-        return false;
-    allocators = mt_model_allocators(model, &n);
-    for (size_t i = 0; i < n; i++)
-        if (allocators[i].alone)
-            return true;
-    return false;
+    while (i < source->n_modules &&
+           !allocator_is_program(source, &source->modules[i]))
+        i++;
+    if (i < source->n_modules &&
+        !allocator_of(model, &source->modules[i], &found))
+        model->snapshot->no_memory = true;
+    return found.alone;
 }

@@ -22,8 +22,8 @@ struct mt_allocator {
 const struct mt_allocator *mt_model_allocators(const struct mt_model *,
                                                size_t *n);
 
-/* Is one of them the program's malloc, so that the traced heap gave it nothing?
- */
+/* Does the program have a malloc of its own, to which the traced heap gives
+ * nothing? */
 bool mt_model_serves_nothing(const struct mt_model *);
 
 #endif

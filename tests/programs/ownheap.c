@@ -5,7 +5,8 @@
  *
  * With -DLIBRARY -shared it is the allocator: it maps 8 MiB, and hands out the
  * start of them.  Without, it is the program.  With -DLINKED it is both; with
- * -DMALLOC too, and the allocator is the program's malloc.
+ * -DMALLOC too, and the allocator is the program's malloc.  With -DLESS it has
+ * no calloc, which the program uses.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -43,10 +44,12 @@ void *malloc(size_t bytes)
     return mi_malloc((bytes + 15) & ~(size_t)15);
 }
 
+#ifndef LESS
 void *calloc(size_t n, size_t bytes)
 {
     return malloc(n * bytes); /* what is mapped is zero */
 }
+#endif
 
 void *realloc(void *old, size_t bytes)
 {
@@ -80,6 +83,11 @@ int main(int argc, char **argv)
             return 1;
         memset(block, 1, MEBIBYTE);
     }
+#ifdef LESS
+    void *volatile cleared = calloc(3, 100);
+    if (!cleared)
+        return 1;
+#endif
     puts("ready");
     fflush(stdout);
     (void)argv;
