@@ -477,6 +477,23 @@ static void hundred_million(void)
     CU_ASSERT_EQUAL(wrong, 0);
 }
 
+/* 3,000 stacks take more than a memo may have that answers few
+ * captures of a process with a small heap. */
+static void many_stacks(void)
+{
+    struct mt_capture *usual = capture;
+    struct mt_capture_totals was = {0};
+    capture = new_capture(6);
+    for (int i = 0; i < 90000; i++) {
+        if (i == 60000)
+            was = mt_capture_sum();
+        twin((unsigned)(random_number() % 3000), 6);
+    }
+    CU_ASSERT(mt_capture_sum().hits - was.hits > 28500);
+    CU_ASSERT_EQUAL(wrong, 0);
+    capture = usual;
+}
+
 /* Without a memo every stack is unwound, down to a frame that is known. */
 static void without_memo(void)
 {
@@ -558,6 +575,7 @@ static const struct unit_test tests[] = {
     {"counters and records add up", counters_add_up},
     {"verification of every hit", verify_mode},
     {"a hundred million hits verified", hundred_million},
+    {"many stacks that repeat", many_stacks},
     {"known frames instead of a memo", without_memo},
     {"the child of a fork", after_fork},
     {"a full table counts what it can't hold", full_table},

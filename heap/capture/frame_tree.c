@@ -9,6 +9,12 @@
  * compare-and-swap. If two threads add the same node at once, the second finds
  * the slot taken, sees the other's node and gives up its own.
  *
+ * Where a node is looked for: a stack whose frames are added at once has nodes
+ * with neighbouring ids, and these are looked up in a row. So the first slots
+ * are a line of the processor's cache that belongs to a few neighbouring
+ * parents. Where a line is full, as for a parent with many children, a node is
+ * anywhere, from the slot on that its hash says.
+ *
  * An index that is nearly full is replaced by one of twice the size: the old
  * one gets a link to the new one, its empty slots are frozen and its ids
  * copied, one by one. A look-up that comes to a frozen slot continues in the
@@ -40,13 +46,16 @@
 #define KEPT_INDEX (UINT64_C(512) << 10) /* bytes, at most */
 #define EMPTY UINT64_C(0)
 #define FROZEN UINT64_C(1) /* no node has this id */
+#define NEAR 8             /* slots of a line of the processor's cache, */
+#define NEAR_PARENTS 4     /* and nodes whose children may be in it */
 
 struct index {
     struct index *next; /* that replaces it, or NULL */
     uint64_t mask;      /* slots - 1 */
     uint64_t used;
     uint32_t claimed; /* somebody replaces it */
-    uint64_t slots[]; /* hash: 32, id: 32 */
+    /* hash: 32, id: 32 */
+    uint64_t slots[] __attribute__((aligned(8 * NEAR)));
 };
 
 struct tree_key {
@@ -62,45 +71,6 @@ static uint64_t n_live; /* nodes that the last collection kept */
 static uint32_t full;   /* 1: the section takes no more */
 
 /* --- room --- */
-
-#define LIMIT_LEAST (UINT64_C(32) << 20)
-#define LIMIT_SHARE 4 /* of the heap's peak */
-
-uint64_t mt_tree_heap_bytes(void)
-{
-    const struct mt_section_record *heaps =
-        &memtrace_root->sections[MT_SECTION_HEAPS];
-    const struct mt_heap_record *main_heap =
-        (const struct mt_heap_record *)(uintptr_t)heaps->base;
-    return mt_load_acquire(&heaps->used) == 0
-               ? 0
-               : mt_load_relaxed(&main_heap->span_bytes_peak);
-}
-
-uint64_t mt_tree_limit(void)
-{
-    uint64_t limit = mt_load_relaxed(&memtrace_root->stacks_limit);
-    if (limit != 0)
-        return limit;
-    limit = mt_tree_heap_bytes() / LIMIT_SHARE;
-    return limit > LIMIT_LEAST ? limit : LIMIT_LEAST;
-}
-
-bool mt_tree_reserve(uint64_t bytes, bool urgent)
-{
-    uint64_t *taken = &memtrace_root->stacks_bytes;
-    uint64_t limit = mt_tree_limit();
-    if (!urgent)
-        limit -= limit / 16;
-    /* Nothing is taken before it fits: a thread may be stopped in between. */
-    uint64_t now = mt_load_relaxed(taken);
-    do {
-        if (MT_UNLIKELY(now + bytes > limit))
-            return false;
-    } while (!__atomic_compare_exchange_n(taken, &now, now + bytes, true,
-                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    return true;
-}
 
 uint64_t mt_tree_room(void)
 {
@@ -155,6 +125,13 @@ static void spare_put(struct index **spare, struct index *list)
                                           __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
+/* Memory has an alignment of 8. */
+static struct index *index_align(void *memory)
+{
+    uint64_t line = 8 * NEAR;
+    return (struct index *)(((uintptr_t)memory + line - 1) & ~(line - 1));
+}
+
 static struct index *index_make(uint64_t slots)
 {
     struct index **spare = &spare_indexes[__builtin_ctzll(slots) & 31];
@@ -162,7 +139,8 @@ static struct index *index_make(uint64_t slots)
     if (mt_load_relaxed(spare))
         index = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
     if (!index)
-        index = mt_section_alloc(MT_SECTION_PRIVATE, index_bytes(slots));
+        index = index_align(mt_section_alloc(
+            MT_SECTION_PRIVATE, index_bytes(slots) + 8 * (NEAR - 1)));
     else if (index->next)
         spare_put(spare, index->next);
     if (index) {
@@ -238,6 +216,16 @@ static inline uint32_t tree_hash(uint32_t parent, uint64_t pc)
     return (uint32_t)(h >> 32);
 }
 
+/* The slot that is the n-th to be looked at for a node. */
+static inline uint64_t *tree_slot(struct index *index, uint32_t parent,
+                                  uint32_t hash, uint64_t n)
+{
+    uint64_t at =
+        n < NEAR ? (uint64_t)(parent / NEAR_PARENTS) * NEAR + (hash + n) % NEAR
+                 : hash + n;
+    return &index->slots[at & index->mask];
+}
+
 /* The id is that of a node that the tree has given out. */
 static inline MT_CHECK_ONLY bool is_tree_node(uint64_t id)
 {
@@ -280,8 +268,8 @@ static inline enum outcome tree_probe(struct index **where, uint64_t *from,
     for (struct index *index = *where; index;
          index = mt_load_acquire(&index->next)) {
         *where = index;
-        for (; n <= index->mask; n++) {
-            uint64_t *at = &index->slots[(key->hash + n) & index->mask];
+        for (; n <= index->mask + NEAR; n++) {
+            uint64_t *at = tree_slot(index, key->parent, key->hash, n);
             uint64_t word = mt_load_acquire(at);
             if (word == EMPTY && !*id) {
                 *from = n;
@@ -312,10 +300,10 @@ static inline bool copy_slot(struct index *to, uint64_t word)
     if (MT_NODE_STATE(mt_load_acquire(&mt_tree_node((uint32_t)word)->pc)) &
         MT_TREE_DEAD)
         return false;
-    MT_ASSERT(tree_hash(mt_tree_parent((uint32_t)word),
-                        mt_tree_pc((uint32_t)word)) == word >> 32);
-    for (uint64_t n = 0; n <= to->mask; n++) {
-        uint64_t *at = &to->slots[((word >> 32) + n) & to->mask];
+    uint32_t parent = mt_tree_parent((uint32_t)word);
+    MT_ASSERT(tree_hash(parent, mt_tree_pc((uint32_t)word)) == word >> 32);
+    for (uint64_t n = 0; n <= to->mask + NEAR; n++) {
+        uint64_t *at = tree_slot(to, parent, (uint32_t)(word >> 32), n);
         uint64_t there = mt_load_relaxed(at);
         if (there == EMPTY &&
             __atomic_compare_exchange_n(at, &there, word, false,

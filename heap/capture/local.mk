@@ -6,6 +6,6 @@ heap_libheap_la_SOURCES += %D%/cfi.c %D%/cfi.h %D%/cfi_expr.c \
 	%D%/load_count.c %D%/load_count.h \
 	%D%/module_path.c %D%/module_path.h \
 	%D%/module_table.c %D%/module_table.h %D%/frame_tree.c %D%/frame_tree.h \
-	%D%/free_ids.c %D%/free_ids.h \
+	%D%/tree_limit.c %D%/free_ids.c %D%/free_ids.h \
 	%D%/known_path.c %D%/known_path.h %D%/stacks.c %D%/stacks.h %D%/memo.c %D%/memo.h \
 	%D%/collect.c %D%/collect.h %D%/capture.c %D%/capture.h %D%/capture_fast.h %D%/capture_report.c

@@ -213,11 +213,14 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     return true;
 }
 
-/* The most that one thread's memo may have. */
-static uint64_t memo_limit(void)
+/* The most that one thread's memo may have: a share of the heap, unless it
+ * answers a third of the captures. */
+static uint64_t memo_limit(const struct mt_memo *m)
 {
     uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
     uint64_t share = mt_tree_heap_bytes() / HEAP_SHARE;
+    if (2 * (uint64_t)m->hits > m->misses)
+        return limit;
     if (share < LEAST_BOUND)
         share = LEAST_BOUND;
     return limit < share ? limit : share;
@@ -226,14 +229,14 @@ static uint64_t memo_limit(void)
 static bool memo_may_grow(const struct mt_memo *m)
 {
     return m->n_segments < MT_MEMO_SEGMENTS &&
-           m->bytes + MIN_SEGMENT <= memo_limit();
+           m->bytes + MIN_SEGMENT <= memo_limit(m);
 }
 
 static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
 {
-    uint64_t limit = memo_limit();
     if (!memo_may_grow(m))
         return false;
+    uint64_t limit = memo_limit(m);
     if (bytes > limit - m->bytes)
         bytes = (uint32_t)(limit - m->bytes);
     uint64_t all = __atomic_add_fetch(&all_bytes, bytes, __ATOMIC_RELAXED);
