@@ -32,6 +32,21 @@ COMMAND = os.path.join(BUILD, "coreanalyze", "memtrace")
 os.environ.pop("DEBUGINFOD_URLS", None)  # GDB asks no server
 
 
+def make_folders(*names):
+    """Folders that `make install` uses, by make's names of them, such as bindir:
+    as make says, or as the build's Makefile has them."""
+    values = {}
+    with contextlib.suppress(OSError), open(os.path.join(
+            BUILD, "Makefile"), encoding="utf-8") as file:
+        values = dict(re.findall(r"^(\w+) = (.*)$", file.read(), re.M))
+
+    def value(name):
+        return re.sub(r"\$[({](\w+)[)}]", lambda m: value(m.group(1)),
+                      values.get(name, ""))
+    return [os.environ.get("MT_" + name.upper()) or value(name)
+            for name in names]
+
+
 # Notes that a report on a healthy program cannot have.
 NOTES = re.compile(
     r"note: [^\n]*(?: damaged|makes? no sense|goe?s? back in time| was full|"
