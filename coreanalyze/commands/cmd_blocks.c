@@ -172,7 +172,9 @@ static void blocks_put_text(const struct blocks *b, FILE *out)
     }
     mt_put_count(out, "  %s block{|s}, ", b->sum.count);
     mt_put_count(out, "%s byte{|s}", b->sum.bytes);
-    if (b->n < b->sum.count)
+    if (b->n < b->sum.count && b->n == 1)
+        fputs("; the first is shown (--top 0 shows all)", out);
+    else if (b->n < b->sum.count)
         fprintf(out, "; the first %zu are shown (--top 0 shows all)", b->n);
     putc('\n', out);
 }

@@ -71,11 +71,6 @@ void mt_progress_bar_end(struct mt_progress_bar *progress)
     progress->shown = false;
 }
 
-bool mt_progress_bar_interrupted(void)
-{
-    return interrupted;
-}
-
 void mt_progress_bar_exit_by_signal(void)
 {
     if (!interrupted)

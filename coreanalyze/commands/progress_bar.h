@@ -22,7 +22,6 @@ struct mt_progress_bar {
 void mt_progress_bar_begin(struct mt_progress_bar *progress);
 /* Clears the line. */
 void mt_progress_bar_end(struct mt_progress_bar *progress);
-bool mt_progress_bar_interrupted(void);
 /* Ends the program as SIGINT does, if there was one. */
 void mt_progress_bar_exit_by_signal(void);
 

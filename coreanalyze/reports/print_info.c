@@ -6,6 +6,7 @@
 #include "coreanalyze/base/text.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 static void put_line(FILE *out, const char *name, const char *text)
@@ -65,7 +66,8 @@ static void info_put_process(const struct mt_report *report)
     put_line(out, "command", process->command);
     put_line(out, "core", process->path);
     if (process->signal)
-        fprintf(out, "  %-10s%d\n", "signal", process->signal);
+        fprintf(out, "  %-10s%d (%s)\n", "signal", process->signal,
+                strsignal(process->signal));
     mt_print_saved_at(report);
     if (model->parent_pid)
         fprintf(out, "  %-10sof %u\n", "fork", model->parent_pid);

@@ -29,7 +29,7 @@ void mt_summary_core(const struct mt_report *report)
     FILE *out = report->out;
 
     if (process->path) {
-        fputs("  core ", out);
+        fputs(process->box ? "  black box " : "  core ", out);
         mt_put_text(out, process->path);
         if (process->signal)
             fprintf(out, ", ended by signal %d (%s)", process->signal,

@@ -23,9 +23,13 @@ static uint64_t figure_size(int64_t n)
     return n < 0 ? -(uint64_t)n : (uint64_t)n;
 }
 
-static char figure_sign(int64_t n)
+static const char *figure_signed(int64_t n, const char *plain,
+                                 char text[MT_TOP_FIGURE])
 {
-    return n < 0 ? '-' : '+';
+    if (n == 0)
+        return strcpy(text, "0");
+    snprintf(text, MT_TOP_FIGURE, "%c%.30s", n < 0 ? '-' : '+', plain);
+    return text;
 }
 
 const char *mt_top_signed_bytes(const struct mt_style *style, int64_t bytes,
@@ -33,11 +37,8 @@ const char *mt_top_signed_bytes(const struct mt_style *style, int64_t bytes,
 {
     char plain[MT_TOP_FIGURE];
 
-    if (bytes == 0)
-        return strcpy(text, "0");
-    mt_top_bytes(style, figure_size(bytes), plain);
-    snprintf(text, MT_TOP_FIGURE, "%c%.30s", figure_sign(bytes), plain);
-    return text;
+    return figure_signed(bytes, mt_top_bytes(style, figure_size(bytes), plain),
+                         text);
 }
 
 const char *mt_top_count(const struct mt_style *style, uint64_t n,
@@ -64,11 +65,7 @@ const char *mt_top_signed_count(const struct mt_style *style, int64_t n,
 {
     char plain[MT_TOP_FIGURE];
 
-    if (n == 0)
-        return strcpy(text, "0");
-    mt_top_count(style, figure_size(n), plain);
-    snprintf(text, MT_TOP_FIGURE, "%c%.30s", figure_sign(n), plain);
-    return text;
+    return figure_signed(n, mt_top_count(style, figure_size(n), plain), text);
 }
 
 const char *mt_top_ages(const uint64_t ages[MT_SHOW_AGES], bool utf8,

@@ -72,7 +72,7 @@ Usage: $_mt_size (ADDRESS)"""
 
 class Stack(gdb.Function):
     """The stack that allocated the live block that holds an address, a frame a
-line; an empty string if no live block of the traced heap does.
+line; "no live block" if no live block of the traced heap does.
 
 Usage: printf "%s\\n", $_mt_stack (ADDRESS)"""
 
@@ -82,7 +82,8 @@ Usage: printf "%s\\n", $_mt_stack (ADDRESS)"""
     def invoke(self, address):  # pylint: disable=arguments-differ
         block = block_of(address)
         gdb.set_convenience_variable(TEXT, "\n".join(
-            frame_text(frame) for frame in block["frames"]) if block else "")
+            frame_text(frame) for frame in block["frames"]) if block else
+            "no live block")  # of a core GDB cannot print an empty string
         return gdb.parse_and_eval("$" + TEXT)
 
 
