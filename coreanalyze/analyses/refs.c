@@ -66,16 +66,24 @@ static void scan_word(struct search *s, uint32_t i, mt_hit_fn *visit)
         visit(s, &hit);
 }
 
-static void refs_scan_roots(struct search *s, mt_hit_fn *visit)
+static void refs_scan_ranges(struct search *s, mt_hit_fn *visit, bool idle)
 {
     const struct mt_roots *roots = &s->refs->roots;
 
-    for (size_t i = 0; i < roots->n_words; i++)
-        scan_word(s, (uint32_t)i, visit);
     s->current = (struct mt_ref){.word = NONE};
     for (size_t i = 0; i < roots->n_ranges; i++)
-        mt_scan_range(&s->scan, roots->ranges[i].start, roots->ranges[i].end,
-                      visit, s);
+        if (roots->ranges[i].idle == idle)
+            mt_scan_range(&s->scan, roots->ranges[i].start,
+                          roots->ranges[i].end, visit, s);
+}
+
+/* Unused parts of stacks come last. */
+static void refs_scan_roots(struct search *s, mt_hit_fn *visit)
+{
+    for (size_t i = 0; i < s->refs->roots.n_words; i++)
+        scan_word(s, (uint32_t)i, visit);
+    refs_scan_ranges(s, visit, false);
+    refs_scan_ranges(s, visit, true);
 }
 
 static void scan_block(struct search *s, uint32_t span, uint32_t index,
@@ -209,21 +217,43 @@ static bool write_chain(struct breadth *b)
     return true;
 }
 
+/* Follows the pointers of the blocks in the queue; false if it was stopped. */
+static bool refs_follow(struct breadth *b, size_t *next)
+{
+    struct search *s = &b->search;
+    struct queue *q = &b->queue;
+
+    for (; *next < q->n && q->target == SIZE_MAX; ++*next) {
+        q->parent = (uint32_t)*next;
+        scan_block(s, q->steps[*next].span, q->steps[*next].index,
+                   refs_enqueue);
+        if (*next % STEP_BLOCKS == 0 &&
+            !mt_model_step(s->model, "searching for a chain", *next,
+                           s->refs->map->n_live))
+            return false;
+    }
+    return true;
+}
+
+/* A chain from the unused part of a stack is searched for last. */
 static bool find_chain(struct breadth *b)
 {
     struct search *s = &b->search;
     struct queue *q = &b->queue;
-    uint64_t total = s->refs->map->n_live;
+    size_t next = 0;
 
     s->scan.map = s->refs->map;
     q->target = SIZE_MAX;
     q->parent = NONE;
-    refs_scan_roots(s, refs_enqueue);
-    for (size_t i = 0; i < q->n && q->target == SIZE_MAX; i++) {
-        q->parent = (uint32_t)i;
-        scan_block(s, q->steps[i].span, q->steps[i].index, refs_enqueue);
-        if (i % STEP_BLOCKS == 0 &&
-            !mt_model_step(s->model, "searching for a chain", i, total))
+    for (size_t i = 0; i < s->refs->roots.n_words; i++)
+        scan_word(s, (uint32_t)i, refs_enqueue);
+    refs_scan_ranges(s, refs_enqueue, false);
+    if (!refs_follow(b, &next))
+        return false;
+    if (q->target == SIZE_MAX) {
+        q->parent = NONE;
+        refs_scan_ranges(s, refs_enqueue, true);
+        if (!refs_follow(b, &next))
             return false;
     }
     return !s->out_of_memory && (q->target == SIZE_MAX || write_chain(b));
@@ -253,6 +283,8 @@ bool mt_refs_run(struct mt_model *model, uint64_t address,
         !(refs->map->flags[refs->target.slot] & MT_BLOCK_LIVE))
         return true;
     refs->live = true;
+    if (!mt_roots_split(&refs->roots, model->source, refs->map, error))
+        return false;
     mt_scan_init(&b.search.scan, refs->map, model->source, &options->mark.scan);
     ok = find_holders(&b.search) && find_chain(&b);
     refs->missing_bytes = b.search.scan.missing_bytes;

@@ -538,6 +538,7 @@ bool mt_retained_run(struct mt_model *model,
     s.graph.map = mt_model_map(model, error);
     ok = s.graph.map &&
          mt_roots_find(model, &options->roots, &retained->roots, error) &&
+         mt_roots_split(&retained->roots, model->source, s.graph.map, error) &&
          mt_graph_build(model, options, &s.graph, error);
     if (ok) {
         add_live(&s);

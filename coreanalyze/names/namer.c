@@ -194,6 +194,8 @@ static void put_address(FILE *out, const struct mt_namer *namer,
         put_variable(out, namer, module, address);
     else
         put_mapping(out, mapping, address);
+    if (place && place->idle)
+        fputs(", in the unused part of a stack", out);
 }
 
 /* Ends a name; NULL, and the report lacks it, if memory was short. */

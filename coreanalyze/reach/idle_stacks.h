@@ -48,6 +48,7 @@ struct mt_own_stack {
     uint64_t used;   /* the lowest address that was left in use; 0: not known */
     uint64_t inside; /* where another stack begins in it, on which the thread
                         runs; 0: none */
+    uint32_t thread; /* in the source */
     bool sure;       /* `used` is certain */
     bool left;       /* the thread runs on another stack, which is not in it */
     bool found;      /* that stack is known */

@@ -82,7 +82,7 @@ static void roots_add_word(struct finder *f, uint64_t value,
         f->out_of_memory = true;
     else
         roots->words[roots->n_words++] =
-            (struct mt_root_range){value, 0, kind, thread, reg};
+            (struct mt_root_range){value, 0, kind, thread, reg, false};
 }
 
 static void add_dtv(struct finder *f, uint64_t tcb, uint32_t thread)
@@ -216,12 +216,13 @@ static void add_own(struct finder *f, uint64_t start, uint64_t end,
                  sizeof *roots->own))
         f->out_of_memory = true;
     else
-        roots->own[roots->n_own++] =
-            (struct mt_own_stack){.start = start,
-                                  .end = end,
-                                  .sp = sp,
-                                  .left = !inside,
-                                  .unknown = !inside && !in_heap(f->model, sp)};
+        roots->own[roots->n_own++] = (struct mt_own_stack){
+            .start = start,
+            .end = end,
+            .sp = sp,
+            .left = !inside,
+            .unknown = !inside && !in_heap(f->model, sp),
+            .thread = (uint32_t)(thread - f->source->threads)};
 }
 
 /* A thread that is not on its own stack may come back to it: as far as no
@@ -349,7 +350,11 @@ static void add_range(struct finder *f, const struct mt_mapping *m,
                       uint64_t start, uint64_t end)
 {
     struct mt_root_range place = {(start + 7) & ~UINT64_C(7),
-                                  end & ~UINT64_C(7), MT_ROOT_MAPPING, 0, 0};
+                                  end & ~UINT64_C(7),
+                                  MT_ROOT_MAPPING,
+                                  0,
+                                  0,
+                                  false};
     struct mt_roots *roots = f->roots;
     bool node;
 

@@ -31,6 +31,7 @@ struct mt_root_range {
     uint32_t index; /* of the thread, module, mapping or kernel word in the
                        source */
     uint32_t reg;   /* MT_REG_*, of registers */
+    bool idle;      /* the unused part of a stack: mt_roots_split() */
 };
 
 /* Memory that could not be taken for roots. */
@@ -80,6 +81,11 @@ bool mt_roots_kernel_calls(const struct mt_model *model,
 /* The range that an address lies in, or NULL. */
 const struct mt_root_range *mt_roots_at(const struct mt_roots *roots,
                                         uint64_t address);
+
+/* Leaves out of the ranges what stacks do not use for certain; what they may
+ * not use become ranges of their own, which are idle. */
+bool mt_roots_split(struct mt_roots *roots, struct mt_source *source,
+                    struct mt_map *map, struct mt_error *error);
 
 /* Marks what the roots reach; nodes are added to the map first. */
 bool mt_roots_mark(const struct mt_roots *roots, struct mt_mark *mark,

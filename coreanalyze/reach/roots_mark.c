@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * roots_mark.c - marks what the roots reach.
+ * roots_mark.c - marks what the roots reach; and finds which parts of stacks
+ * are in use.
  */
 #include "coreanalyze/reach/roots.h"
+#include "coreanalyze/base/search.h"
 
 #include <stdlib.h>
 
@@ -26,6 +28,99 @@ bool mt_roots_missing(const struct mt_roots *roots, struct mt_mark *mark,
         return mt_no_memory(error, "the roots");
     mark->missing_bytes = mt_mark_missing(mark, ranges, roots->n_ranges);
     free(ranges);
+    return true;
+}
+
+/* The frames of a thread whose other stack lies above them in its own; all of
+ * that where it is not certain where they end. */
+static bool left_of(const struct mt_own_stack *own, struct mt_mark_range *left)
+{
+    uint64_t start = own->sure ? own->used : own->start;
+
+    if (start >= own->inside)
+        return false;
+    *left = (struct mt_mark_range){(start + 7) & ~UINT64_C(7),
+                                   own->inside & ~UINT64_C(7)};
+    return true;
+}
+
+/* --- parts of stacks --- */
+
+static int part_by_start(const void *a, const void *b)
+{
+    const struct mt_root_range *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Adds the parts of a range; returns the number. */
+static size_t split_range(const struct mt_idle_stacks *idle,
+                          const struct mt_root_range *range,
+                          struct mt_root_range *parts)
+{
+    uint64_t at = range->start;
+    size_t n = 0;
+
+    for (size_t i = mt_count_up_to(idle->items, idle->n, end, at);
+         at < range->end; i++) {
+        const struct mt_idle_stack *stack = &idle->items[i];
+        uint64_t start = i < idle->n && stack->start < range->end ? stack->start
+                                                                  : range->end;
+        if (start > at) {
+            parts[n] = *range;
+            parts[n].start = at;
+            parts[n++].end = start;
+        } else {
+            start = at;
+        }
+        if (start == range->end)
+            break;
+        at = stack->end < range->end ? stack->end : range->end;
+        if (stack->nothing)
+            continue;
+        parts[n] = *range;
+        parts[n].idle = true;
+        parts[n].start = start;
+        parts[n++].end = at;
+    }
+    return n;
+}
+
+bool mt_roots_split(struct mt_roots *roots, struct mt_source *source,
+                    struct mt_map *map, struct mt_error *error)
+{
+    struct mt_mark_range *ranges = ranges_of(roots), left;
+    struct mt_idle_stacks idle = {0};
+    struct mt_root_range *parts = NULL;
+    size_t n = 0;
+
+    if (!ranges)
+        return mt_no_memory(error, "the roots");
+    if (!mt_idle_stacks_find(source, map, ranges, roots->n_ranges, roots->own,
+                             roots->n_own, &idle, error)) {
+        free(ranges);
+        return false;
+    }
+    free(ranges);
+    /* A stack without a thread makes two parts more. */
+    parts =
+        calloc(roots->n_ranges + 2 * idle.n + roots->n_own + 1, sizeof *parts);
+    for (size_t i = 0; parts && i < roots->n_ranges; i++)
+        n += split_range(&idle, &roots->ranges[i], parts + n);
+    for (size_t i = 0; parts && i < roots->n_own; i++)
+        if (left_of(&roots->own[i], &left))
+            parts[n++] = (struct mt_root_range){.start = left.start,
+                                                .end = left.end,
+                                                .kind = MT_ROOT_STACK,
+                                                .index = roots->own[i].thread};
+    mt_idle_stacks_free(&idle);
+    if (!parts)
+        return mt_no_memory(error, "the roots");
+    if (n > 0)
+        qsort(parts, n, sizeof *parts, part_by_start);
+    free(roots->ranges);
+    roots->ranges = parts;
+    roots->n_ranges = n;
     return true;
 }
 
@@ -76,20 +171,13 @@ static bool is_vector(const struct mt_source *source,
            source->kernel_words[word->index].kind == MT_KERNEL_VECTOR;
 }
 
-/* The frames of a thread whose other stack lies above them in its own; all of
- * that where it is not certain where they end. */
 static size_t add_left(const struct mt_roots *roots,
                        struct mt_mark_range *ranges)
 {
     size_t n = roots->n_ranges;
 
-    for (size_t i = 0; i < roots->n_own; i++) {
-        const struct mt_own_stack *own = &roots->own[i];
-        uint64_t start = own->sure ? own->used : own->start;
-        if (start < own->inside)
-            ranges[n++] = (struct mt_mark_range){(start + 7) & ~UINT64_C(7),
-                                                 own->inside & ~UINT64_C(7)};
-    }
+    for (size_t i = 0; i < roots->n_own; i++)
+        n += left_of(&roots->own[i], &ranges[n]);
     return n;
 }
 
