@@ -10,6 +10,9 @@ UNIT_TESTS += %D%/unit_symbolize_parts
 UNIT_TESTS += %D%/unit_targets
 %C%_unit_targets_SOURCES = %D%/unit_targets.c
 %C%_unit_targets_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
+UNIT_TESTS += %D%/unit_traced
+%C%_unit_traced_SOURCES = %D%/unit_traced.c
+%C%_unit_traced_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 
 SCRIPT_TESTS += %D%/symbolize-gdb %D%/e2e/debug-forms %D%/e2e/debuginfod
 # What tests/symbolize-gdb compares with GDB and addr2line.

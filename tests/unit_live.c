@@ -2,7 +2,7 @@
  *
  * The live source: memory, tables and threads of a child.
  */
-#include "coreanalyze/source/source.h"
+#include "coreanalyze/source/live.h"
 #include "tests/unit.h"
 
 #include <gnu/libc-version.h>
@@ -127,7 +127,8 @@ static void stops_and_goes(void)
 {
     pid_t pid = start_child();
     struct mt_source *source = mt_source_open_pid(pid, &error);
-    unsigned found = 0;
+    unsigned found = 0, again;
+    uint64_t word;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(source);
     if (!source->ops->stop(source, &error)) {
@@ -141,7 +142,13 @@ static void stops_and_goes(void)
             found += source->threads[i].registers[3] == PATTERN;
         }
         CU_ASSERT_EQUAL(found, 1);
+        again = ((struct live *)source)->n_again;
+        /* No mapping is looked up again while it stands still. */
+        CU_ASSERT(!mt_source_read(source, 4096, &word, sizeof word));
+        CU_ASSERT_EQUAL(((struct live *)source)->n_again, again);
         source->ops->resume(source);
+        CU_ASSERT(!mt_source_read(source, 4096, &word, sizeof word));
+        CU_ASSERT_EQUAL(((struct live *)source)->n_again, again + 1);
         /* The process can be stopped again, so it had been resumed. */
         CU_ASSERT(source->ops->stop(source, &error));
     }

@@ -19,6 +19,7 @@
  */
 #include "coreanalyze/check/follow.h"
 #include "coreanalyze/check/preload_env.h"
+#include "coreanalyze/check/traced.h"
 #include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/source/thread_words.h"
@@ -46,23 +47,14 @@
 #define UNFOLLOWED 2
 #define RESERVE ((size_t)4 << 20)
 #define STACK ((size_t)256 << 10)
-
-struct traced {
-    pid_t tid, pid;
-    bool known;                   /* its parent's event has come */
-    bool waiting;                 /* for that */
-    bool held;                    /* at its end */
-    bool shares;                  /* the memory of its parent */
-    int status;                   /* of its end */
-    struct mt_exit_signal signal; /* the last one it got */
-    struct mt_thread thread;
-};
+#define FEW 64u /* threads that are asked at once */
 
 struct follower {
     const struct mt_check_events *events;
     struct mt_check_end *end;
-    struct traced *all;
-    size_t n, capacity;
+    struct mt_traced_table traced;
+    uint64_t looked_ns; /* when threads were last asked for execve */
+    uint64_t sweep_ns;  /* when each thread may be waited for again */
     pid_t program;
     int status;
     bool ended; /* the program has */
@@ -72,16 +64,6 @@ struct follower {
     void *reserve;               /* NULL: given back */
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
-
-/* One look for each stop of a thread, among those that live: the stop costs
- * more. */
-static struct traced *follow_find(struct follower *f, pid_t tid)
-{
-    for (size_t i = 0; i < f->n; i++)
-        if (f->all[i].tid == tid)
-            return &f->all[i];
-    return NULL;
-}
 
 static pid_t read_pid(pid_t tid)
 {
@@ -99,19 +81,12 @@ static pid_t read_pid(pid_t tid)
     return pid;
 }
 
-static struct traced *follow_add(struct follower *f, pid_t tid)
+static struct mt_traced *follow_add(struct follower *f, pid_t tid)
 {
-    if (!mt_grow(&f->all, &f->capacity, f->n + 1, sizeof *f->all)) {
-        f->out_of_memory = true;
-        return NULL;
-    }
-    f->all[f->n] = (struct traced){.tid = tid, .pid = read_pid(tid)};
-    return &f->all[f->n++];
-}
+    struct mt_traced *t = mt_traced_add(&f->traced, tid, read_pid(tid));
 
-static void follow_forget(struct follower *f, struct traced *t)
-{
-    *t = f->all[--f->n];
+    f->out_of_memory |= !t;
+    return t;
 }
 
 static void follow_resume(pid_t tid, int signal)
@@ -151,7 +126,7 @@ static void __attribute__((noinline)) touch_stack(void)
 
 /* --- ends --- */
 
-static void follow_report(struct follower *f, const struct traced *last)
+static void follow_report(struct follower *f, const struct mt_traced *last)
 {
     struct mt_exited ended = {.pid = last->pid,
                               .program = last->pid == f->program,
@@ -159,9 +134,9 @@ static void follow_report(struct follower *f, const struct traced *last)
                               .status = last->status};
     bool shares = false;
 
-    ended.threads = calloc(f->n, sizeof *ended.threads);
-    for (size_t i = 0; ended.threads && i < f->n; i++) {
-        const struct traced *t = &f->all[i];
+    ended.threads = calloc(f->traced.n, sizeof *ended.threads);
+    for (size_t i = 0; ended.threads && i < f->traced.n; i++) {
+        const struct mt_traced *t = &f->traced.all[i];
         if (t->pid != last->pid)
             continue;
         if (t->tid == t->pid)
@@ -185,7 +160,7 @@ static void follow_report(struct follower *f, const struct traced *last)
 
 /* A signal is about to be delivered: if it ends the process, this is where and
  * why. */
-static void follow_take_signal(struct traced *t)
+static void follow_take_signal(struct mt_traced *t)
 {
     siginfo_t info;
 
@@ -200,36 +175,28 @@ static void follow_take_signal(struct traced *t)
 
 static void follow_release(struct follower *f, pid_t pid)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->all[i].pid != pid || !f->all[i].held)
+    for (size_t i = 0; i < f->traced.n; i++) {
+        if (f->traced.all[i].pid != pid || !f->traced.all[i].held)
             continue;
-        f->all[i].held = false;
-        follow_resume(f->all[i].tid, 0);
+        mt_traced_hold(&f->traced, &f->traced.all[i], false);
+        follow_resume(f->traced.all[i].tid, 0);
     }
 }
 
-static bool others_run(const struct follower *f, pid_t pid, pid_t except)
-{
-    for (size_t i = 0; i < f->n; i++)
-        if (f->all[i].pid == pid && f->all[i].tid != except && !f->all[i].held)
-            return true;
-    return false;
-}
-
 /* By SIGKILL, which the OOM killer sends. */
-static bool is_killed(const struct traced *t)
+static bool is_killed(const struct mt_traced *t)
 {
     return WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL;
 }
 
-static void follow_at_end(struct follower *f, struct traced *t)
+static void follow_at_end(struct follower *f, struct mt_traced *t)
 {
     unsigned long message = 0;
     bool alone;
 
     ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message);
     t->status = (int)message;
-    t->held = true;
+    mt_traced_hold(&f->traced, t, true);
     t->thread.tid = (uint32_t)t->tid;
     t->thread.has_registers =
         ptrace(PTRACE_GETREGS, t->tid, 0, t->thread.registers) == 0;
@@ -237,11 +204,10 @@ static void follow_at_end(struct follower *f, struct traced *t)
     alone = t->thread.has_registers &&
             t->thread.registers[MT_REG_ORIG_RAX] == SYS_exit &&
             !WIFSIGNALED(t->status);
-    if (others_run(f, t->pid, t->tid)) {
+    if (f->traced.ids[t->pid].running > 0) {
         if (alone) {
-            t->held = false;
             follow_resume(t->tid, 0);
-            follow_forget(f, t);
+            mt_traced_forget(&f->traced, t);
         } else if (is_killed(t)) {
             reserve_give_back(f);
         }
@@ -273,29 +239,32 @@ static bool calls_exec(pid_t tid)
 
 static void release_for_exec(struct follower *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        const struct traced *t = &f->all[i];
-        bool holds = false;
-        for (size_t j = 0; !t->held && j < f->n; j++)
-            holds |= f->all[j].pid == t->pid && f->all[j].held;
-        if (holds && calls_exec(t->tid))
+    uint64_t now = mt_clock_ns(CLOCK_MONOTONIC);
+
+    /* Of thousands, each takes a while to ask. */
+    if (f->traced.n > FEW && now - f->looked_ns < POLL_NS)
+        return;
+    f->looked_ns = now;
+    for (size_t i = 0; i < f->traced.n; i++) {
+        const struct mt_traced *t = &f->traced.all[i];
+        if (!t->held && f->traced.ids[t->pid].held > 0 && calls_exec(t->tid))
             follow_release(f, t->pid);
     }
 }
 
 /* --- events --- */
 
-static void new_child(struct follower *f, const struct traced *parent,
+static void new_child(struct follower *f, const struct mt_traced *parent,
                       int event)
 {
     bool shares = parent->shares;
     unsigned long message = 0;
     pid_t parent_pid = parent->pid;
-    struct traced *t;
+    struct mt_traced *t;
 
     if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &message) != 0)
         return;
-    t = follow_find(f, (pid_t)message);
+    t = mt_traced_find(&f->traced, (pid_t)message);
     if (t == NULL)
         t = follow_add(f, (pid_t)message);
     if (t == NULL)
@@ -313,21 +282,23 @@ static void new_child(struct follower *f, const struct traced *parent,
 /* The thread that called it is the only one left, and has the process's id. */
 static void after_exec(struct follower *f, pid_t pid)
 {
-    for (size_t i = f->n; i-- > 0;)
-        if (f->all[i].pid == pid && f->all[i].tid != pid)
-            follow_forget(f, &f->all[i]);
-    struct traced *t = follow_find(f, pid);
+    for (size_t i = f->traced.n; i-- > 0;)
+        if (f->traced.all[i].pid == pid && f->traced.all[i].tid != pid)
+            mt_traced_forget(&f->traced, &f->traced.all[i]);
+    struct mt_traced *t = mt_traced_find(&f->traced, pid);
     if (t == NULL)
         t = follow_add(f, pid);
-    if (t)
-        *t = (struct traced){.tid = pid, .pid = pid, .known = true};
+    if (t) {
+        mt_traced_hold(&f->traced, t, false);
+        *t = (struct mt_traced){.tid = pid, .pid = pid, .known = true};
+    }
 }
 
 /* LeakSanitizer, and others with it, cannot work below a tracer: a program with
  * a sanitizer runs on alone, as do its children. */
 static bool let_go(struct follower *f, pid_t pid)
 {
-    struct traced *t = follow_find(f, pid);
+    struct mt_traced *t = mt_traced_find(&f->traced, pid);
     char why[200];
 
     if (!mt_untraced_sanitizer(pid) || !mt_untraced_why(pid, why, sizeof why) ||
@@ -335,14 +306,14 @@ static bool let_go(struct follower *f, pid_t pid)
         return false;
     f->events->lost(f->events->context, pid, why);
     if (t)
-        follow_forget(f, t);
+        mt_traced_forget(&f->traced, t);
     return true;
 }
 
 static void follow_stopped(struct follower *f, pid_t tid, int status)
 {
     int event = status >> 16, signal = WSTOPSIG(status);
-    struct traced *t = follow_find(f, tid);
+    struct mt_traced *t = mt_traced_find(&f->traced, tid);
 
     if (t == NULL)
         t = follow_add(f, tid);
@@ -381,7 +352,7 @@ static void follow_stopped(struct follower *f, pid_t tid, int status)
 
 static void take_event(struct follower *f, pid_t tid, int status)
 {
-    struct traced *t = follow_find(f, tid);
+    struct mt_traced *t = mt_traced_find(&f->traced, tid);
 
     if (WIFSTOPPED(status)) {
         follow_stopped(f, tid, status);
@@ -390,7 +361,7 @@ static void take_event(struct follower *f, pid_t tid, int status)
     if (t && tid == t->pid)
         reserve_hold(f);
     if (t)
-        follow_forget(f, t);
+        mt_traced_forget(&f->traced, t);
     if (tid == f->program) {
         f->status = status;
         f->ended = true;
@@ -398,14 +369,35 @@ static void take_event(struct follower *f, pid_t tid, int status)
     }
 }
 
+/* To wait for any of thousands, the kernel goes through all of them for each
+ * event; one that is named is found at once. */
+static void follow_sweep(struct follower *f)
+{
+    uint64_t now = mt_clock_ns(CLOCK_MONOTONIC);
+
+    if (f->traced.n <= FEW || now < f->sweep_ns)
+        return;
+    /* An event may take its own thread off, for which the last one comes. */
+    for (size_t i = f->traced.n; i-- > 0;) {
+        pid_t tid = f->traced.all[i].tid;
+        int status;
+        if (!f->traced.all[i].held &&
+            waitpid(tid, &status, __WALL | WNOHANG) == tid)
+            take_event(f, tid, status);
+        i = i < f->traced.n ? i : f->traced.n;
+    }
+    f->sweep_ns = mt_clock_ns(CLOCK_MONOTONIC);
+    f->sweep_ns += f->sweep_ns - now;
+}
+
 /* Children that outlive the program are waited for a while. */
 static bool is_late(struct follower *f)
 {
     if (!f->ended || time(NULL) < f->deadline)
         return false;
-    for (size_t i = 0; i < f->n; i++)
-        if (f->all[i].tid == f->all[i].pid)
-            f->events->lost(f->events->context, f->all[i].pid,
+    for (size_t i = 0; i < f->traced.n; i++)
+        if (f->traced.all[i].tid == f->traced.all[i].pid)
+            f->events->lost(f->events->context, f->traced.all[i].pid,
                             "still running after the main program ended "
                             "(see --wait)");
     return true;
@@ -420,6 +412,7 @@ static void follow_loop(struct follower *f, const sigset_t *signals)
         pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
         if (tid > 0) {
             take_event(f, tid, status);
+            follow_sweep(f);
             continue;
         }
         if (tid < 0 && errno == ECHILD)
@@ -507,7 +500,8 @@ static bool follow_start(struct follower *f, char *const *argv,
     if (!f->followed)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (f->followed && follow_add(f, f->program))
-        f->all[0].known = f->all[0].shares = true; /* until its execve */
+        f->traced.all[0].known = f->traced.all[0].shares =
+            true; /* until its execve */
     touch_stack();
     reserve_hold(f);
     byte = f->followed ? FOLLOWED : UNFOLLOWED;
@@ -537,6 +531,8 @@ bool mt_check_run(char *const *argv, const char *preload,
     bool ok;
 
     *end = (struct mt_check_end){0};
+    if (!mt_traced_init(&f.traced))
+        return mt_no_memory(error, "the processes");
     sigaction(SIGXFSZ, &ignore, &f.file_limit);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
@@ -550,7 +546,7 @@ bool mt_check_run(char *const *argv, const char *preload,
     if (f.out_of_memory)
         events->lost(events->context, f.program, "out of memory");
     reserve_give_back(&f);
-    free(f.all);
+    mt_traced_done(&f.traced);
     *end = (struct mt_check_end){(uint32_t)f.program, f.status, f.followed};
     return ok;
 }

@@ -35,6 +35,11 @@
 #define TCB_USED 0x900u
 #define TCB_START 20u /* words from the thread's function to its stack */
 
+struct own_sp {
+    uint64_t sp; /* first, as they are sorted by it */
+    size_t own;
+};
+
 struct idle_finder {
     struct mt_source *source;
     struct mt_map *map;
@@ -47,6 +52,9 @@ struct idle_finder {
     size_t n_own;
     bool all_threads; /* the record of each is known */
     bool out_of_memory;
+    uint64_t *sps, *tcbs; /* of threads, sorted: stack pointers, records */
+    size_t n_sps;
+    struct own_sp *by_sp; /* of `own`, sorted */
 };
 
 struct idle_worker {
@@ -91,6 +99,7 @@ static bool idle_area(const struct idle_finder *f, uint64_t start,
 {
     struct mt_block_ref place;
     uint64_t limit;
+    size_t used;
 
     if (start < FIRST_ADDRESS || sure <= start || sure - start > STACK_MOST)
         return false;
@@ -108,12 +117,9 @@ static bool idle_area(const struct idle_finder *f, uint64_t start,
     if (sure > limit)
         return false;
     stack->end = (end < limit ? end : limit) & ~UINT64_C(7);
-    for (size_t i = 0; i < f->source->n_threads; i++) {
-        const struct mt_thread *thread = &f->source->threads[i];
-        uint64_t sp = thread->registers[MT_REG_RSP];
-        if (thread->has_registers && sp >= start && sp < stack->end)
-            return false;
-    }
+    used = mt_search(f->sps, f->n_sps, sizeof *f->sps, start);
+    if (used < f->n_sps && f->sps[used] < stack->end)
+        return false;
     return stack->start < stack->end;
 }
 
@@ -220,11 +226,11 @@ static void context_running(struct idle_worker *w, const struct context *c)
     if (c->size == 0 ||
         (c->saved && (c->sp < c->start || c->sp - c->start > c->size)))
         return;
-    for (size_t i = 0; i < f->n_own; i++) {
-        struct mt_own_stack *own = &f->own[i];
+    for (size_t i = mt_count_below(f->by_sp, f->n_own, sp, c->start);
+         i < f->n_own && f->by_sp[i].sp - c->start < c->size; i++) {
+        struct mt_own_stack *own = &f->own[f->by_sp[i].own];
         struct mt_idle_stack stack;
-        if (own->sp - c->start >= c->size ||
-            (!c->saved && !context_handled(w, c, own->sp)))
+        if (!c->saved && !context_handled(w, c, own->sp))
             continue;
         pthread_mutex_lock(&f->lock);
         if (own->left)
@@ -288,6 +294,7 @@ static void idle_thread(struct idle_worker *w, uint64_t tcb)
     struct mt_idle_stack stack, found = {0};
     struct idle_finder *f = w->all;
     uint64_t words[TCB_USED / 8];
+    size_t own;
 
     /* Many words lead to themselves; a record's third one does, too. */
     if (!f->all_threads || tcb % 16 != 0 ||
@@ -300,9 +307,9 @@ static void idle_thread(struct idle_worker *w, uint64_t tcb)
             return;
     if (!idle_is_record(tcb, words))
         return;
-    for (size_t i = 0; i < f->source->n_threads; i++)
-        if (f->source->threads[i].fs_base == tcb)
-            return;
+    own = mt_search(f->tcbs, f->source->n_threads, sizeof *f->tcbs, tcb);
+    if (own < f->source->n_threads && f->tcbs[own] == tcb)
+        return;
     for (size_t i = TCB_STACK_FROM / 8; i < TCB_USED / 8; i++)
         for (size_t k = i - TCB_START; k < i && words[i] < tcb; k++)
             if (idle_is_code(f, words[k]) &&
@@ -458,6 +465,40 @@ static void idle_add_left(struct idle_finder *f)
     }
 }
 
+static int idle_by_address(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static bool idle_list_threads(struct idle_finder *f)
+{
+    size_t n = f->source->n_threads;
+
+    f->sps = calloc(2 * n + 1, sizeof *f->sps);
+    f->by_sp = calloc(f->n_own + 1, sizeof *f->by_sp);
+    if (!f->sps || !f->by_sp) {
+        free(f->sps);
+        free(f->by_sp);
+        return false;
+    }
+    f->tcbs = f->sps + n;
+    for (size_t i = 0; i < n; i++) {
+        const struct mt_thread *thread = &f->source->threads[i];
+        if (thread->has_registers)
+            f->sps[f->n_sps++] = thread->registers[MT_REG_RSP];
+        f->tcbs[i] = thread->fs_base;
+        f->all_threads &= thread->fs_base != 0;
+    }
+    qsort(f->sps, f->n_sps, sizeof *f->sps, idle_by_address);
+    qsort(f->tcbs, n, sizeof *f->tcbs, idle_by_address);
+    for (size_t i = 0; i < f->n_own; i++)
+        f->by_sp[i] = (struct own_sp){f->own[i].sp, i};
+    qsort(f->by_sp, f->n_own, sizeof *f->by_sp, idle_by_address);
+    return true;
+}
+
 bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
                          const struct mt_mark_range *ranges, size_t n_ranges,
                          struct mt_own_stack *own, size_t n_own,
@@ -475,8 +516,8 @@ bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
     uint64_t bytes = 0;
 
     *idle = (struct mt_idle_stacks){0};
-    for (size_t i = 0; i < source->n_threads; i++)
-        f.all_threads &= source->threads[i].fs_base != 0;
+    if (!idle_list_threads(&f))
+        return mt_no_memory(error, "the stacks without a thread");
     for (size_t i = 0; i < source->n_present; i++)
         bytes += source->present[i].end - source->present[i].start;
     pthread_mutex_init(&f.lock, NULL);
@@ -486,6 +527,8 @@ bool mt_idle_stacks_find(struct mt_source *source, struct mt_map *map,
                    idle_work, &f);
     idle_add_left(&f);
     pthread_mutex_destroy(&f.lock);
+    free(f.sps);
+    free(f.by_sp);
     if (f.out_of_memory) {
         mt_idle_stacks_free(idle);
         return mt_no_memory(error, "the stacks without a thread");

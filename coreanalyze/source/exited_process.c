@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/source/exited_process.h"
 #include "coreanalyze/source/live.h"
+#include "coreanalyze/source/thread_order.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -18,15 +19,21 @@
 static bool set_threads(struct mt_source *source, const struct mt_exited *ended)
 {
     struct mt_thread *threads = calloc(ended->n_threads, sizeof *threads);
+    struct mt_thread_order known;
 
-    if (threads == NULL)
+    if (threads == NULL ||
+        !mt_thread_order_make(&known, source->threads, source->n_threads)) {
+        free(threads);
         return false;
+    }
     memcpy(threads, ended->threads, ended->n_threads * sizeof *threads);
-    for (size_t i = 0; i < ended->n_threads; i++)
-        for (size_t j = 0; j < source->n_threads; j++)
-            if (source->threads[j].tid == threads[i].tid)
-                memcpy(threads[i].name, source->threads[j].name,
-                       sizeof threads[i].name);
+    for (size_t i = 0; i < ended->n_threads; i++) {
+        const struct mt_thread *t =
+            mt_thread_order_find(&known, threads[i].tid);
+        if (t)
+            memcpy(threads[i].name, t->name, sizeof t->name);
+    }
+    mt_thread_order_free(&known);
     free(source->threads);
     source->threads = threads;
     source->n_threads = ended->n_threads;

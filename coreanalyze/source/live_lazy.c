@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/base/search.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/source/proc_task.h"
 
@@ -61,8 +62,7 @@ bool mt_live_find_lazy(struct live *live)
 
 bool mt_live_is_lazy(const struct live *live, uint64_t address)
 {
-    for (size_t i = 0; i < live->n_lazy; i++)
-        if (live->lazy[i].start <= address && address < live->lazy[i].end)
-            return true;
-    return false;
+    size_t i = mt_count_up_to(live->lazy, live->n_lazy, end, address);
+
+    return i < live->n_lazy && live->lazy[i].start <= address;
 }

@@ -125,16 +125,25 @@ static size_t read_empty(struct live *live, const struct mt_mapping *m,
     return bytes;
 }
 
+/* The table of mappings holds for a process that stands still, and for what was
+ * captured of one. */
+static bool table_holds(const struct live *live)
+{
+    const struct mt_source *source = &live->source;
+
+    return (source->still && source->mappings) || source->word_copy ||
+           (live->holder.shared && source->coverage.threads_running == 0);
+}
+
 /* A process that runs may have made the mapping readable since the table of
- * them was read: its heap and its trace grow so.  One that stands still until
- * its end has not. */
+ * them was read: its heap and its trace grow so.  To look takes as long as
+ * there are mappings. */
 static const struct mt_mapping *mapping_by_now(struct live *live,
                                                const struct mt_mapping *m,
                                                uint64_t address,
                                                struct mt_mapping *now)
 {
-    if ((m && m->flags & MT_MAP_READ) ||
-        (live->source.still && live->source.mappings) ||
+    if ((m && m->flags & MT_MAP_READ) || table_holds(live) ||
         __atomic_fetch_add(&live->n_again, 1, __ATOMIC_RELAXED) >= MOST_AGAIN ||
         !mt_live_mapping_now(live->tid, address, now))
         return m;

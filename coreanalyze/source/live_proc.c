@@ -127,7 +127,7 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
 bool mt_live_mapping_now(pid_t tid, uint64_t address,
                          struct mt_mapping *mapping)
 {
-    char path[64], *line = NULL;
+    char path[64], buffer[MT_PROC_BUFFER], *line = NULL;
     size_t line_bytes = 0;
     bool found = false, past = false;
     FILE *file;
@@ -136,6 +136,7 @@ bool mt_live_mapping_now(pid_t tid, uint64_t address,
     file = fopen(path, "re");
     if (file == NULL)
         return false;
+    setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (!found && !past && getline(&line, &line_bytes, file) > 0) {
         *mapping = (struct mt_mapping){0};
         if (!live_proc_parse_fields(line, mapping))

@@ -13,7 +13,7 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/proc_task.h %D%/source.c %D%/source.h %D%/source_callbacks.c \
 	%D%/source_core.c %D%/source_live.c %D%/source_open.c %D%/word_copy.c \
 	%D%/word_copy.h %D%/word_copy_fill.c %D%/word_copy_fill.h \
-	%D%/segments.c %D%/segments.h %D%/thread_words.c %D%/thread_words.h \
+	%D%/segments.c %D%/segments.h %D%/thread_order.c %D%/thread_order.h %D%/thread_words.c %D%/thread_words.h \
 	%D%/vector_words.c %D%/vector_words.h \
 	%D%/process_name.c %D%/process_name.h \
 	%D%/process_tree.c %D%/process_tree.h

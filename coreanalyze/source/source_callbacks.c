@@ -11,6 +11,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/thread_order.h"
 #include "coreanalyze/source/thread_words.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -294,14 +295,20 @@ static void copy_registers(struct mt_thread *to,
 static bool take_process(struct callbacks *c, struct mt_error *error)
 {
     struct mt_source *source = &c->source, *live;
+    struct mt_thread_order order;
 
     live = c->live = mt_source_open_pid((pid_t)c->target.pid, error);
     if (!live)
         return false;
-    for (uint32_t i = 0; i < c->target.n_threads; i++)
-        for (size_t j = 0; j < live->n_threads; j++)
-            if (live->threads[j].tid == c->target.threads[i].tid)
-                copy_registers(&live->threads[j], &c->target.threads[i]);
+    if (!mt_thread_order_make(&order, live->threads, live->n_threads))
+        return mt_no_memory(error, "the threads");
+    for (uint32_t i = 0; i < c->target.n_threads; i++) {
+        struct mt_thread *thread =
+            mt_thread_order_find(&order, c->target.threads[i].tid);
+        if (thread)
+            copy_registers(thread, &c->target.threads[i]);
+    }
+    mt_thread_order_free(&order);
     source->ops = c->target.write ? &writable_process_ops : &process_ops;
     return copy_tables(source, live, error);
 }

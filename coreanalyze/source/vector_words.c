@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/source/vector_words.h"
 #include "coreanalyze/source/modules.h"
+#include "coreanalyze/source/thread_order.h"
 
 #include <string.h>
 
@@ -115,21 +116,26 @@ static bool vectors_read_code(struct mt_source *source, uint64_t address,
 bool mt_vectors_find_stored(struct mt_source *source)
 {
     uint8_t code[CODE_BYTES];
+    struct mt_thread_order order = {0};
     size_t bytes = 0;
     uint32_t tid = 0;
+    bool ok = source->n_kernel_words == 0 ||
+              mt_thread_order_make(&order, source->threads, source->n_threads);
 
-    for (size_t i = 0; i < source->n_kernel_words; i++) {
+    for (size_t i = 0; ok && i < source->n_kernel_words; i++) {
         struct mt_kernel_word *word = &source->kernel_words[i];
         if (word->kind != MT_KERNEL_VECTOR)
             continue;
-        for (size_t t = 0; word->id != tid && t < source->n_threads; t++)
-            if (source->threads[t].tid == word->id &&
-                !vectors_read_code(source,
-                                   source->threads[t].registers[MT_REG_RIP],
-                                   code, &bytes))
-                return false;
+        if (word->id != tid) {
+            const struct mt_thread *thread =
+                mt_thread_order_find(&order, word->id);
+            ok = !thread ||
+                 vectors_read_code(source, thread->registers[MT_REG_RIP], code,
+                                   &bytes);
+        }
         tid = word->id;
         word->stored = mt_code_stores(code, bytes, register_of(word->watched));
     }
-    return true;
+    mt_thread_order_free(&order);
+    return ok;
 }
