@@ -24,9 +24,11 @@ void mt_command_help(const struct mt_command *command, bool shell, FILE *out)
     if (command->details)
         fprintf(out, "\n%s", command->details);
     if (shell && command->takes_target && strstr(operands, "TARGET"))
-        fputs("\nTARGET is a process id, or a core file (also compressed by "
-              "zstd, xz or\nlz4), or - for one on standard input, or "
-              "coredump:PID for one that\nsystemd-coredump keeps.\n",
+        fputs("\nTARGET is a process: its id, the name of its program, its "
+              "systemd unit\n(web.service), or the folder of its cgroup.  Or "
+              "it is a core file (also\ncompressed by zstd, xz or lz4), - for "
+              "one on standard input, or\ncoredump:PID for one that "
+              "systemd-coredump keeps.\n",
               out);
     fputs("\nOptions:\n", out);
     mt_options_print(command->options, out);
@@ -59,8 +61,8 @@ bool mt_target_open(struct mt_session *session, const char *command,
         return true;
     }
     if (name == NULL)
-        return mt_fail(
-            error, "%s: missing TARGET (a process id or a core file)", command);
+        return mt_fail(error, "%s: missing TARGET (a process or a core file)",
+                       command);
     target->source = target_source(session, name, error);
     target->owned = true;
     if (target->source) {

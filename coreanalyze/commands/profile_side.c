@@ -20,7 +20,7 @@ bool mt_sides_begin(struct mt_session *session, const char *command,
     if (session->target && second)
         return mt_fail(error, "%s: unexpected argument '%s'", command, second);
     return names[1] || session->target ||
-           mt_fail(error, "%s: missing TARGET (a process id or a core file)",
+           mt_fail(error, "%s: missing TARGET (a process or a core file)",
                    command);
 }
 
