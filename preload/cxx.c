@@ -314,36 +314,45 @@ void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align,
 
 /* --- operator delete: the form, what else it is given, what it calls --- */
 
-#define DELETE(name, arguments, call)                                          \
+#define DELETE_AS(frees, name, arguments, call)                                \
     void name arguments                                                        \
     {                                                                          \
         if (MT_UNLIKELY(!cxx_is_ours()))                                       \
             call;                                                              \
         else                                                                   \
-            mt_free(block);                                                    \
+            frees(block);                                                      \
     }                                                                          \
     struct mt_semicolon
+#define DELETE(name, arguments, call) DELETE_AS(mt_free, name, arguments, call)
+#define SELDOM(name, arguments, call)                                          \
+    DELETE_AS(seldom_delete, name, arguments, call)
+
+/* Of the forms that few programs call, one has the code. */
+static MT_NOINLINE void seldom_delete(void *block)
+{
+    mt_free(block);
+}
 
 #define UNUSED __attribute__((unused))
 DELETE(_ZdlPv, (void *block), plt_free(block));
 DELETE(_ZdaPv, (void *block), plt_ZdlPv(block));
 DELETE(_ZdlPvm, (void *block, size_t size UNUSED), plt_ZdlPv(block));
 DELETE(_ZdaPvm, (void *block, size_t size UNUSED), plt_ZdaPv(block));
-DELETE(_ZdlPvRKSt9nothrow_t, (void *block, const void *nothrow UNUSED),
+SELDOM(_ZdlPvRKSt9nothrow_t, (void *block, const void *nothrow UNUSED),
        plt_ZdlPv(block));
-DELETE(_ZdaPvRKSt9nothrow_t, (void *block, const void *nothrow UNUSED),
+SELDOM(_ZdaPvRKSt9nothrow_t, (void *block, const void *nothrow UNUSED),
        plt_ZdaPv(block));
-DELETE(_ZdlPvSt11align_val_t, (void *block, size_t align UNUSED),
+SELDOM(_ZdlPvSt11align_val_t, (void *block, size_t align UNUSED),
        plt_free(block));
-DELETE(_ZdaPvSt11align_val_t, (void *block, size_t align),
+SELDOM(_ZdaPvSt11align_val_t, (void *block, size_t align),
        plt_ZdlPvSt11align_val_t(block, align));
-DELETE(_ZdlPvmSt11align_val_t, (void *block, size_t size UNUSED, size_t align),
+SELDOM(_ZdlPvmSt11align_val_t, (void *block, size_t size UNUSED, size_t align),
        plt_ZdlPvSt11align_val_t(block, align));
-DELETE(_ZdaPvmSt11align_val_t, (void *block, size_t size UNUSED, size_t align),
+SELDOM(_ZdaPvmSt11align_val_t, (void *block, size_t size UNUSED, size_t align),
        plt_ZdaPvSt11align_val_t(block, align));
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
+SELDOM(_ZdlPvSt11align_val_tRKSt9nothrow_t,
        (void *block, size_t align, const void *nothrow UNUSED),
        plt_ZdlPvSt11align_val_t(block, align));
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
+SELDOM(_ZdaPvSt11align_val_tRKSt9nothrow_t,
        (void *block, size_t align, const void *nothrow UNUSED),
        plt_ZdaPvSt11align_val_t(block, align));

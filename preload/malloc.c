@@ -155,22 +155,28 @@ MT_EXPORT void *pvalloc(size_t size)
     return mt_enter_aligned(page, (size + page - 1) & ~(page - 1));
 }
 
-MT_EXPORT void cfree(void *block)
+/* Of those that few programs call, one has the code. */
+static MT_NOINLINE void seldom_free(void *block)
 {
     mt_free(block);
+}
+
+MT_EXPORT void cfree(void *block)
+{
+    seldom_free(block);
 }
 
 /* C23: as free; the size is not needed to find the block. */
 MT_EXPORT void free_sized(void *block, size_t size)
 {
     (void)size;
-    mt_free(block);
+    seldom_free(block);
 }
 
 MT_EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
 {
     (void)align, (void)size;
-    mt_free(block);
+    seldom_free(block);
 }
 
 MT_EXPORT size_t malloc_usable_size(void *block)
