@@ -402,6 +402,9 @@ MT_REALIGN void mt_free_word(void *, mt_span *, uint32_t word);
  * errno. */
 void *mt_alloc_small(struct mt_cache *, uint32_t size_class, size_t size,
                      const struct mt_regs *);
+/* A block that needs no tag, for which the bin's word is empty; NULL: it is not
+ * small, or its stack must be captured, or memory is short. */
+MT_REALIGN void *mt_take_untraced(struct mt_cache *, size_t size);
 /* Allocates such a block with a tag: its stack has been captured. */
 MT_REALIGN void *mt_take_small(struct mt_cache *, uint32_t size_class,
                                size_t size, uint64_t tag);

@@ -139,6 +139,15 @@ void *mt_take_small(struct mt_cache *cache, uint32_t c, size_t size,
     return block;
 }
 
+void *mt_take_untraced(struct mt_cache *cache, size_t size)
+{
+    if (size >= mt_hot.small_sizes ||
+        mt_load_relaxed(cache->trace) != MT_TRACE_NEVER)
+        return NULL;
+    return take_block(cache, mt_class_of[MT_CLASS_INDEX(size)], size,
+                      MT_TRACE_NEVER, 0);
+}
+
 void *mt_alloc_small(struct mt_cache *cache, uint32_t c, size_t size,
                      const struct mt_regs *regs)
 {

@@ -15,7 +15,7 @@ void *mt_traced_small(size_t size, uint64_t rip, uint64_t rsp, uint64_t rbp)
                     mt_load_folded(cache->trace) != MT_TRACE_ON ||
                     mt_load_folded(&root->sample_bytes) != 0 ||
                     !mt_capture_begin(capture, rsp)))
-        return NULL;
+        return mt_take_untraced(cache, size);
     const struct mt_memo_slot *slot = NULL;
     if (MT_LIKELY(mt_capture_is_usual(capture, root))) {
         slot = mt_capture_known(capture, rip, rsp, rbp);

@@ -5,6 +5,7 @@
  *     pairs lone N SIZE      the same, with no other block alive
  *     pairs usable N SIZE    N times malloc_usable_size
  *     pairs random N         N replacements in a working set of 1,000 blocks
+ *     pairs scattered N SIZE the same in one of 20,000 blocks of SIZE
  *     pairs live N SIZE      N live blocks, then how many bytes of the
  *                            trace region are resident
  *     pairs peak N SIZE      resident KiB at the start, with N live blocks,
@@ -58,6 +59,21 @@ static void random_blocks(size_t n)
         void **at = &slot[(state >> 8) % SLOTS];
         free(*at);
         *at = must(malloc(1 + (state >> 20) % 512));
+    }
+}
+
+static void scattered(size_t n, size_t size)
+{
+    enum { SLOTS = 20000 };
+    static void *slot[SLOTS];
+    unsigned state = 1;
+    for (size_t i = 0; i < SLOTS; i++)
+        slot[i] = must(malloc(size));
+    while (n--) {
+        state = state * 1664525 + 1013904223;
+        void **at = &slot[(state >> 8) % SLOTS];
+        free(*at);
+        *at = must(malloc(size));
     }
 }
 
@@ -131,12 +147,15 @@ int main(int argc, char **argv)
         usable(n, size);
     else if (n && strcmp(argv[1], "random") == 0)
         random_blocks(n);
+    else if (n && size && strcmp(argv[1], "scattered") == 0)
+        scattered(n, size);
     else if (n && size && strcmp(argv[1], "live") == 0)
         return live(n, size);
     else if (n && size && strcmp(argv[1], "peak") == 0)
         peak(n, size);
     else
-        return fputs("usage: pairs pair|lone|usable|random|live|peak N SIZE\n",
+        return fputs("usage: pairs pair|lone|usable|random|scattered|live|peak "
+                     "N SIZE\n",
                      stderr),
                2;
     return 0;
