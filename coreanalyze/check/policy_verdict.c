@@ -73,7 +73,8 @@ struct mt_verdict mt_policy_decide(const struct mt_policy *policy,
         verdict.result = MT_RESULT_NOT_CHECKED;
         verdict_add(&verdict, "", "%s", facts->not_searched);
     } else if (facts->failing_blocks > 0 &&
-               facts->failing_bytes > policy->max_bytes) {
+               (facts->failing_bytes > policy->max_bytes ||
+                policy->max_bytes == 0)) { /* blocks may be empty */
         verdict.result = MT_RESULT_LEAKS;
         verdict_add_loss(policy, facts, &verdict);
         if (facts->incomplete)

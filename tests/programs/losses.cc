@@ -6,8 +6,9 @@
 //
 // first, second: one block of 100, 200 bytes by operator new; list: a head of
 // 16 bytes with two more on it; c: 64 bytes by calloc in a C function; inside:
-// 300 bytes to whose inside alone a pointer is left; many: 14 functions lose 1 to
-// 14 blocks of 50 bytes each; wait: says "ready" and sleeps.
+// 300 bytes to whose inside alone a pointer is left; empty: 3 blocks of 0
+// bytes; many: 14 functions lose 1 to 14 blocks of 50 bytes each; wait: says
+// "ready" and sleeps.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -85,6 +86,13 @@ template <int N> HIDDEN void many()
 }
 } // namespace space
 
+HIDDEN static void empty()
+{
+    for (volatile int i = 0; i < 3; i++)
+        kept = malloc(0);
+    kept = nullptr;
+}
+
 HIDDEN static void obey(const char *word)
 {
     if (strcmp(word, "first") == 0)
@@ -97,6 +105,8 @@ HIDDEN static void obey(const char *word)
         c_loses();
     else if (strcmp(word, "inside") == 0)
         space::inside();
+    else if (strcmp(word, "empty") == 0)
+        empty();
     else if (strcmp(word, "many") == 0)
         space::many<14>();
     else if (strcmp(word, "wait") == 0) {
