@@ -36,9 +36,9 @@ static void reach_add_all(struct mt_reach *reach, const struct mt_graph *graph)
 
 bool mt_reach_build(struct mt_reach *reach, const struct mt_graph *graph)
 {
-    uint64_t all = (uint64_t)graph->n + graph->edges.n + graph->weak.n, sum = 0;
-    uint32_t others =
-        (uint32_t)(graph->map->n_slots + graph->retained->n_holders);
+    uint64_t all = (uint64_t)graph->n + graph->edges.n + graph->weak.n;
+    uint32_t sum = 0, others = (uint32_t)(graph->map->n_slots +
+                                          graph->retained->n_holders);
 
     *reach = (struct mt_reach){.n = graph->n, .work = REACH_MOST_WORK};
     if (all > REACH_MOST_EDGES)
@@ -51,7 +51,7 @@ bool mt_reach_build(struct mt_reach *reach, const struct mt_graph *graph)
         return false;
     reach_add_all(reach, graph);
     for (uint32_t v = 0; v <= graph->n; v++) {
-        uint64_t n = reach->first[v];
+        uint32_t n = reach->first[v];
         reach->first[v] = sum;
         sum += n;
     }
@@ -93,12 +93,12 @@ bool mt_reach_of(struct mt_reach *reach, uint32_t place,
         list[n++] = start;
     while (ok && n > 0) {
         uint32_t v = list[--n];
-        uint64_t edges = reach->first[v + 1] - reach->first[v];
+        uint32_t edges = reach->first[v + 1] - reach->first[v];
         if (v != start)
             visit(context, v);
         reach->work -= edges < reach->work ? edges : reach->work;
         ok = reach->work > 0;
-        for (uint64_t i = reach->first[v]; ok && i < reach->first[v + 1]; i++) {
+        for (uint32_t i = reach->first[v]; ok && i < reach->first[v + 1]; i++) {
             uint32_t to = reach->targets[i];
             if (reach->seen[to] == reach->search)
                 continue;

@@ -11,7 +11,7 @@
 
 struct mt_reach {
     uint32_t n;
-    uint64_t *first;         /* by number, n + 1: where its targets begin */
+    uint32_t *first;         /* by number, n + 1: where its targets begin */
     uint32_t *targets;       /* NULL: the graph is too large to be kept */
     uint32_t *place_numbers; /* by place: its vertex */
     uint32_t *seen;          /* by number: the last search that met it */

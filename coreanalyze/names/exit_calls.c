@@ -35,8 +35,8 @@ static bool exit_calls_module(const struct mt_source *source, uint64_t pc)
 
 static bool exit_calls_ends(const char *function)
 {
-    static const char *const names[] = {"exit",  "quick_exit", "_exit",
-                                        "_Exit", "abort",      "raise"};
+    static const char *const names[] = {
+        "exit", "quick_exit", "_exit", "_Exit", "abort", "raise", "gsignal"};
 
     if (strncmp(function, "__GI_", 5) == 0)
         function += 5;
@@ -55,7 +55,7 @@ static bool exit_calls_inside(void *context, const struct mt_call *call)
 
     if (!exit_calls_module(l->source, pc))
         return false;
-    found = mt_resolve(l->resolver, &at);
+    found = mt_resolve_brief(l->resolver, &at);
     for (size_t i = 0; i < found.n; i++)
         l->ends |= found.frames[i].function &&
                    exit_calls_ends(found.frames[i].function);
