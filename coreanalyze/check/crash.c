@@ -409,6 +409,24 @@ void mt_crash_print(const struct mt_findings_process *p,
     }
 }
 
+static void crash_json_frames(struct mt_json *json, const char *key,
+                              const struct mt_leak_frame *frames, size_t n)
+{
+    mt_json_open(json, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        const struct mt_leak_frame *f = &frames[i];
+        mt_json_open(json, NULL, '{');
+        mt_json_address(json, "pc", f->pc);
+        mt_json_string(json, "function", f->function);
+        mt_json_string(json, "module", f->module);
+        mt_json_string(json, "file", f->file);
+        mt_json_u64(json, "line", f->line);
+        mt_json_bool(json, "inlined", f->inlined);
+        mt_json_close(json, '}');
+    }
+    mt_json_close(json, ']');
+}
+
 void mt_crash_json(const struct mt_crash *crash, struct mt_json *json)
 {
     if (crash->signal == 0)
@@ -422,18 +440,11 @@ void mt_crash_json(const struct mt_crash *crash, struct mt_json *json)
     mt_json_string(json, "place", crash->place);
     mt_json_u64(json, "tid", crash->tid);
     mt_json_string(json, "thread", crash->thread);
-    mt_json_open(json, "frames", '[');
-    for (size_t i = 0; i < crash->n_frames; i++) {
-        const struct mt_leak_frame *f = &crash->frames[i];
-        mt_json_open(json, NULL, '{');
-        mt_json_address(json, "pc", f->pc);
-        mt_json_string(json, "function", f->function);
-        mt_json_string(json, "module", f->module);
-        mt_json_string(json, "file", f->file);
-        mt_json_u64(json, "line", f->line);
-        mt_json_bool(json, "inlined", f->inlined);
-        mt_json_close(json, '}');
-    }
-    mt_json_close(json, ']');
+    mt_json_string(json, "called",
+                   crash->own > 0 ? crash->brief[0].function : NULL);
+    if (crash->n_brief > 0)
+        crash_json_frames(json, "own_frames", &crash->brief[crash->own],
+                          crash->n_brief - crash->own);
+    crash_json_frames(json, "frames", crash->frames, crash->n_frames);
     mt_json_close(json, '}');
 }

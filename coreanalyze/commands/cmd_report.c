@@ -187,6 +187,7 @@ static bool report_put_extra(struct mt_page *page,
     ok = report_put_notes(side, &json, error);
     mt_json_close(&json, '}');
     free(crash.frames);
+    free(crash.brief);
     ok = ok && (!findings.out_of_memory || mt_no_memory(error, "the crash"));
     mt_findings_free(&findings);
     return mt_page_data_end(page, out, ok ? error : NULL) && ok;

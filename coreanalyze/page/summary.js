@@ -81,7 +81,7 @@ function gdbLine(p, extra, sample) {
 function lead(p, extra, list, holders) {
   const t = p.json.target, parts = [];
   const b = (s) => el("b", {}, s);
-  parts.push(b(text(t.name || base(t.exe || "") || "The process")), " (" + t.pid + ") " + howItEnded(t) + ", " + span(num(t.running_s)) + " after its start, with ",
+  parts.push(b(text(t.name || base(t.exe || "") || "The process")), " (" + t.pid + ") " + howItEnded(t), ...(crashPlace(extra.crash) ? [" in ", ...crashPlace(extra.crash)] : []), ", " + span(num(t.running_s)) + " after its start, with ",
     b(bytes(p.total[0])), " live in " + plural(p.total[1], "block") + ". ");
   if (list.length) {
     const g = list.reduce((a, c) => (c.bytes > a.bytes ? c : a));

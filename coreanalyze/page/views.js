@@ -175,10 +175,18 @@ function threadsView(p) {
     ], [...rows, rest], { filter: (t) => t.tid + " " + t.name })];
 }
 
+/* The program's own function that crashed, and what it called in a library. */
+function crashPlace(c) {
+  const f = c && c.own_frames && c.own_frames[0];
+  if (!f || !f.function) return null;
+  return [el("b", {}, text(brief(f.function), 120)), f.file && f.line ? " (" + text(base(f.file)) + ":" + f.line + ")" : "", c.called ? ", which called " + text(brief(c.called), 120) : ""];
+}
+
 function crashView(p, extra) {
   const c = extra.crash;
   return [el("p", { class: "lead" }, "Signal ", el("b", {}, c.signal + (SIGNALS[c.signal] ? " (" + SIGNALS[c.signal] + ")" : "")), c.tid ? " in thread " + c.tid + (c.thread ? " (" + text(c.thread) + ")" : "") : "", c.cause ? ": " + text(c.cause) : "", c.address ? " " + c.address : "", "."),
     c.place ? el("p", {}, text(c.place, 1000)) : null,
+    crashPlace(c) ? el("p", {}, "In ", crashPlace(c), ".") : null,
     c.frames.length ? [el("h2", {}, "Backtrace"), el("div", { class: "card" }, frameList(c.frames))] : el("p", { class: "dim" }, "No backtrace.")];
 }
 

@@ -103,7 +103,9 @@ bool mt_exited_reaped(const struct mt_exited *ended, struct mt_error *error)
     if (!WIFSIGNALED(ended->status) || WTERMSIG(ended->status) != SIGKILL ||
         !mt_memory_is_reaped(ended->reader))
         return false;
-    mt_fail(error, "the OOM killer ended it, and the kernel took its "
-                   "memory before all was read");
+    mt_fail(error,
+            "the OOM killer ended it, and the kernel took its "
+            "memory before all was read; MEMTRACE=save=FILE:save_at=85%% "
+            "saves it before that");
     return true;
 }
