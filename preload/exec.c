@@ -14,6 +14,7 @@
 #include "preload/symbols.h"
 
 #include <alloca.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
@@ -26,13 +27,20 @@
 #define MOST_VARIABLES 8192u
 #define MOST_ARGUMENTS 65536u
 
-/* The variable's index, or -1. */
-static long find_preload(char *const *environment)
+/* The variable's index, or -1; `name` ends in "=". */
+static MT_NOINLINE long find_variable(char *const *environment,
+                                      const char *name)
 {
     for (long i = 0; environment && environment[i]; i++)
-        if (strncmp(environment[i], PRELOAD, sizeof PRELOAD - 1) == 0)
-            return strstr(environment[i], LIBRARY) ? i : -1;
+        if (strncmp(environment[i], name, strlen(name)) == 0)
+            return i;
     return -1;
+}
+
+static long find_preload(char *const *environment)
+{
+    long at = find_variable(environment, PRELOAD);
+    return at >= 0 && strstr(environment[at], LIBRARY) ? at : -1;
 }
 
 /* Room that an environment without the library needs; 0: it stays as it is. */
@@ -102,14 +110,10 @@ static char *const *without(void *memory, char *const *environment)
  * slash. */
 static const char *search_path(char path[PATH_MAX], const char *file)
 {
-    const char *list = NULL;
-    for (char **entry = environ; entry && *entry; entry++)
-        if (strncmp(*entry, "PATH=", 5) == 0)
-            list = *entry + 5;
+    long at = find_variable(environ, "PATH=");
+    const char *list = at < 0 ? "/bin:/usr/bin" : environ[at] + 5;
     if (strchr(file, '/'))
         return file;
-    if (!list)
-        list = "/bin:/usr/bin";
     size_t length = strlen(file);
     for (;;) {
         size_t n = strcspn(list, ":");
@@ -127,7 +131,7 @@ static const char *search_path(char path[PATH_MAX], const char *file)
 }
 
 /* The process is soon another program; its box would stay without it. */
-static void exec_leave_box(const char *path)
+static MT_NOINLINE void exec_leave_box(const char *path)
 {
     if (MT_UNLIKELY(mt_box_on) &&
         mt_kernel_raw(SYS_access, (long)path, X_OK, 0, 0, 0, 0) == 0)
@@ -158,6 +162,10 @@ MT_EXPORT int execveat(int folder, const char *path, char *const argv[],
 
 MT_EXPORT int fexecve(int file, char *const argv[], char *const env[])
 {
+    if (file < 0) {
+        errno = EINVAL;
+        return -1;
+    }
     return exec_file(file, "", argv, env, AT_EMPTY_PATH);
 }
 
@@ -181,62 +189,65 @@ MT_EXPORT int execvp(const char *file, char *const argv[])
     return execvpe(file, argv, environ);
 }
 
-/* The arguments up to NULL, and for execle() the environment after it. */
-static size_t count_arguments(va_list *rest)
+/* The arguments are up to NULL, and for execle() the environment after it. */
+enum list_kind { LIST, LIST_BY_NAME, LIST_AND_ENVIRONMENT };
+
+static int exec_list(enum list_kind kind, const char *file, const char *first,
+                     va_list *rest)
 {
+    va_list again;
     size_t n = 1;
-    while (va_arg(*rest, char *) && n < MOST_ARGUMENTS)
+    va_copy(again, *rest);
+    while (va_arg(again, char *) && n < MOST_ARGUMENTS)
         n++;
-    return n;
+    va_end(again);
+    char **argv = alloca((n + 1) * sizeof *argv);
+    argv[0] = (char *)(uintptr_t)first;
+    for (size_t i = 1; i <= n; i++)
+        argv[i] = va_arg(*rest, char *);
+    if (kind == LIST_BY_NAME)
+        return execvp(file, argv);
+    return exec_file(AT_FDCWD, file, argv,
+                     kind == LIST ? environ : va_arg(*rest, char *const *), 0);
 }
 
-#define ARGUMENTS(argv, first)                                                 \
-    va_list rest_;                                                             \
-    va_start(rest_, first);                                                    \
-    size_t n_ = count_arguments(&rest_);                                       \
-    va_end(rest_);                                                             \
-    char **argv = alloca((n_ + 1) * sizeof *argv);                             \
-    va_start(rest_, first);                                                    \
-    argv[0] = (char *)(uintptr_t)first;                                        \
-    for (size_t i_ = 1; i_ <= n_; i_++)                                        \
-    argv[i_] = va_arg(rest_, char *)
-
-MT_EXPORT int execl(const char *path, const char *first, ...)
-{
-    ARGUMENTS(argv, first);
-    va_end(rest_);
-    return execv(path, argv);
-}
-
-MT_EXPORT int execlp(const char *file, const char *first, ...)
-{
-    ARGUMENTS(argv, first);
-    va_end(rest_);
-    return execvp(file, argv);
-}
-
-MT_EXPORT int execle(const char *path, const char *first, ...)
-{
-    ARGUMENTS(argv, first);
-    char *const *env = va_arg(rest_, char *const *);
-    va_end(rest_);
-    return execve(path, argv, env);
-}
+#define EXEC_LIST(name, kind)                                                  \
+    MT_EXPORT int name(const char *file, const char *first, ...)               \
+    {                                                                          \
+        va_list rest;                                                          \
+        va_start(rest, first);                                                 \
+        int result = exec_list(kind, file, first, &rest);                      \
+        va_end(rest);                                                          \
+        return result;                                                         \
+    }
+EXEC_LIST(execl, LIST)
+EXEC_LIST(execlp, LIST_BY_NAME)
+EXEC_LIST(execle, LIST_AND_ENVIRONMENT)
 
 typedef int spawn_function(pid_t *, const char *,
                            const posix_spawn_file_actions_t *,
                            const posix_spawnattr_t *, char *const *,
                            char *const *);
 
+/* `name` is that of the function, and `path` where it finds the file. */
+static MT_NOINLINE int spawn_file(const char *name, const char *path,
+                                  pid_t *pid, const char *file,
+                                  const posix_spawn_file_actions_t *actions,
+                                  const posix_spawnattr_t *attributes,
+                                  char *const argv[], char *const env[])
+{
+    spawn_function *next = (spawn_function *)mt_symbols_following(name);
+    return next(pid, file, actions, attributes, argv,
+                ENVIRONMENT_FOR(path, env));
+}
+
 MT_EXPORT int posix_spawn(pid_t *pid, const char *path,
                           const posix_spawn_file_actions_t *actions,
                           const posix_spawnattr_t *attributes,
                           char *const argv[], char *const env[])
 {
-    spawn_function *next =
-        (spawn_function *)mt_symbols_following("posix_spawn");
-    return next(pid, path, actions, attributes, argv,
-                ENVIRONMENT_FOR(path, env));
+    return spawn_file("posix_spawn", path, pid, path, actions, attributes, argv,
+                      env);
 }
 
 MT_EXPORT int posix_spawnp(pid_t *pid, const char *file,
@@ -244,9 +255,7 @@ MT_EXPORT int posix_spawnp(pid_t *pid, const char *file,
                            const posix_spawnattr_t *attributes,
                            char *const argv[], char *const env[])
 {
-    spawn_function *next =
-        (spawn_function *)mt_symbols_following("posix_spawnp");
     char path[PATH_MAX];
-    return next(pid, file, actions, attributes, argv,
-                ENVIRONMENT_FOR(search_path(path, file), env));
+    return spawn_file("posix_spawnp", search_path(path, file), pid, file,
+                      actions, attributes, argv, env);
 }

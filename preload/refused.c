@@ -12,6 +12,7 @@
 #include "preload/refused.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
@@ -39,7 +40,8 @@ static const char *const sanitizers[] = {
 #define RUNTIME (3u << (N_SANITIZERS - 3))
 #define NAMED ((1u << (N_SANITIZERS - 3)) - 1)
 
-static bool read_at(int file, void *to, size_t bytes, uint64_t offset)
+static MT_NOINLINE bool read_at(int file, void *to, size_t bytes,
+                                uint64_t offset)
 {
     return mt_kernel_raw(SYS_pread64, file, (long)to, (long)bytes, (long)offset,
                          0, 0) == (long)bytes;
@@ -141,10 +143,11 @@ MT_COLD bool mt_runs_untraced(int folder, const char *path)
     bool refused = false;
     for (int i = 0; path && i < MOST_SCRIPTS; i++) {
         Elf64_Ehdr e;
-        bool own = path[0] != '\0';
-        int file = own ? (int)mt_kernel_raw(SYS_openat, folder, (long)path,
-                                            O_RDONLY | O_CLOEXEC, 0, 0, 0)
-                       : folder;
+        int file = (int)mt_kernel_raw(SYS_openat, folder, (long)path,
+                                      O_RDONLY | O_CLOEXEC, 0, 0, 0);
+        bool own = file >= 0;
+        if (file == -ENOENT && folder >= 0)
+            file = folder; /* the path may be "" */
         path = NULL;
         if (file < 0)
             break;

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,44 @@ static void end_first_thread(void)
     pthread_exit(NULL);
 }
 
+/* --- programs that can not be started --- */
+
+static void said(const char *what, int result, int error)
+{
+    printf("%s %d: %s\n", what, result, strerror(error));
+}
+
+static void execs(void)
+{
+    static char word[] = "x", long_name[5000];
+    char *argv[] = {word, NULL}, *volatile nowhere = (char *)8;
+    int result, folder = open("/", O_RDONLY);
+    pid_t pid;
+    memset(long_name, 'x', sizeof long_name - 1);
+#define SAID(call) (errno = 0, result = (call), said(#call, result, errno))
+    SAID(execve("/nowhere/x", argv, environ));
+    SAID(execve("/", argv, environ));
+    SAID(execve(nowhere, argv, environ));
+    SAID(execve(long_name, argv, environ));
+    SAID(execv("", argv));
+    SAID(execvp("no-such-program", argv));
+    SAID(execvp("", argv));
+    SAID(execvp(long_name, argv));
+    SAID(execlp("no-such-program", word, (char *)NULL));
+    SAID(fexecve(-1, argv, environ));
+    SAID(fexecve(folder, argv, environ));
+    SAID(fexecve(folder + 100, argv, environ));
+    SAID(posix_spawn(&pid, "/nowhere/x", NULL, NULL, argv, environ));
+    SAID(posix_spawnp(&pid, "no-such-program", NULL, NULL, argv, environ));
+#if __GLIBC_PREREQ(2, 34)
+    SAID(execveat(AT_FDCWD, "no-such-program", argv, environ, 0));
+    SAID(execveat(folder, nowhere, argv, environ, 0));
+    SAID(execveat(folder, "", argv, environ, 0));
+    SAID(execveat(folder, "nowhere/x", argv, environ, 0));
+    SAID(execveat(folder, "bin", argv, environ, 1 << 30));
+#endif
+}
+
 /* --- fork beside threads that hold the C library's locks --- */
 
 static bool stop;
@@ -230,6 +269,8 @@ int main(int argc, char **argv)
         data_file(argv[2]);
     else if (strcmp(what, "log") == 0)
         log_file(argv[2]);
+    else if (strcmp(what, "execs") == 0)
+        execs();
     else if (strcmp(what, "drop") == 0)
         drop_privileges();
     else if (strcmp(what, "leader") == 0)
