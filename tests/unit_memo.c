@@ -477,8 +477,8 @@ static void hundred_million(void)
     CU_ASSERT_EQUAL(wrong, 0);
 }
 
-/* 3,000 stacks take more than a memo may have that answers few
- * captures of a process with a small heap. */
+/* 3,000 stacks take more than a memo may have that answers few captures of a
+ * process with a small heap. */
 static void many_stacks(void)
 {
     struct mt_capture *usual = capture;
@@ -499,6 +499,7 @@ static void without_memo(void)
 {
     struct mt_capture *with_memo = capture;
     uint32_t kib = mt_memo_kib;
+    uint64_t paths;
     struct mt_capture_totals was = mt_capture_totals;
     mt_memo_kib = 0;
     capture = new_capture(5);
@@ -509,6 +510,10 @@ static void without_memo(void)
     same_start_other_callers();
     other_callers_far_out();
     moving_frames();
+    memtrace_root->depth = 13; /* of more frames: most stacks are cut */
+    paths = mt_capture_totals.paths;
+    same_start_other_callers();
+    CU_ASSERT(mt_capture_totals.paths - paths > 170000);
     mt_capture_verify = 0;
     changed_words();
     memtrace_root->depth = DEPTH;

@@ -274,7 +274,7 @@ static void capture_log_path(struct mt_capture *c)
     c->read_log = (struct mt_read_log){.addresses = c->read_log_addresses,
                                        .values = c->read_log_values,
                                        .max_words = MT_MEMO_WORDS};
-    mt_path_read_log(&c->path, c->path.n, &c->read_log);
+    mt_path_read_log(&c->path, &c->read_log);
 }
 
 /* The stack is `id`, which was `known`; its unwinding read what the log has.
@@ -352,11 +352,11 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
     mt_stacks_check_path(path);
     if (mt_capture_room(c, regs->rsp) == 0 ||
         !mt_path_walk(path, regs, c->ranges.range[0].low,
-                      c->ranges.range[0].high, depth_within(MT_DEPTH_MAX),
-                      &c->walk.work))
+                      c->ranges.range[0].high, &c->walk.work))
         return capture_whole(c, regs, bytes);
     bool is_new = path->n_shared == 0;
-    uint32_t id = mt_stacks_intern_path(path, c->frames[0], &known);
+    uint32_t id = mt_stacks_intern_path(path, depth_within(MT_DEPTH_MAX),
+                                        c->frames[0], &known);
     c->read_log.addresses = NULL;
     if (MT_UNLIKELY(mt_load_relaxed(&mt_capture_verify)) && !is_new &&
         id >= MT_STACK_FIRST &&

@@ -153,8 +153,7 @@ static inline bool path_step(struct mt_stack_path *p, struct path_state *s,
 }
 
 static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
-                      uint64_t low, uint64_t high, unsigned max,
-                      struct mt_cfi_work *work)
+                      uint64_t low, uint64_t high, struct mt_cfi_work *work)
 {
     const struct mt_rule_table *table = mt_rules_current();
     struct path_state s = {start->rip, start->rsp, 0,   start->rbp,
@@ -178,7 +177,7 @@ static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
             }
             known = changed;
         }
-        if (n == max)
+        if (n == MT_DEPTH_MAX)
             return false;
         struct mt_path_frame *fresh = &p->fresh[MT_DEPTH_MAX - ++n];
         *fresh = (struct mt_path_frame){
@@ -197,18 +196,17 @@ static bool path_walk(struct mt_stack_path *p, const struct mt_regs *start,
     }
     p->n_shared = known;
     p->n_fresh = n;
-    return known + n <= max;
+    return known + n <= MT_DEPTH_MAX;
 }
 
 bool mt_path_walk(struct mt_stack_path *p, const struct mt_regs *start,
-                  uint64_t low, uint64_t high, unsigned max,
-                  struct mt_cfi_work *work)
+                  uint64_t low, uint64_t high, struct mt_cfi_work *work)
 {
     if (MT_UNLIKELY(p->resting)) {
         p->resting--;
         return false;
     }
-    if (path_walk(p, start, low, high, max, work)) {
+    if (path_walk(p, start, low, high, work)) {
         p->failed = 0;
         return true;
     }
@@ -248,14 +246,16 @@ static inline void path_log(struct mt_read_log *log, uint64_t address,
     log->values[log->n_words++] = value;
 }
 
-void mt_path_read_log(const struct mt_stack_path *p, uint32_t n,
-                      struct mt_read_log *log)
+/* Where callers are left out, the step to them was taken: there are some. */
+void mt_path_read_log(const struct mt_stack_path *p, struct mt_read_log *log)
 {
-    uint32_t words = n ? p->frames[n - 1].n_words : 0;
+    uint32_t first = p->first ? p->first : 1, n = p->n > first ? p->n : first;
+    uint32_t words = p->frames[n - 1].n_words;
+    uint32_t n_others = words - p->frames[first - 1].n_words;
     log->n_words = 0;
     log->registers = p->uses_rbp ? 1u << 6 : 0;
-    log->overflow = n + words > log->max_words;
-    for (uint32_t i = log->overflow ? 0 : n; i-- > 1;) {
+    log->overflow = n - first + n_others > log->max_words;
+    for (uint32_t i = log->overflow ? 0 : n; i-- > first;) {
         const struct mt_path_frame *caller = &p->frames[i - 1];
         for (; words > caller->n_words; words--)
             path_log(log, p->words[words - 1].address,

@@ -31,8 +31,9 @@ struct mt_path_word {
 #define MT_PATH_WORDS (2 * MT_DEPTH_MAX)
 
 struct mt_stack_path {
-    /* Frames, and those that have nodes: the others found no room. */
-    uint32_t n, n_nodes;
+    /* Frames. Those from `first` on and before `n_nodes` have nodes; the others
+     * found no room, or were too many callers for the stack. */
+    uint32_t n, first, n_nodes;
     uint64_t no_room;    /* mt_tree_room() when the first of those found none */
     uint32_t round;      /* mt_root.stacks_round that it holds for, */
     uint64_t load_count; /* and mt_modules_load_count() */
@@ -55,18 +56,16 @@ struct mt_stack_path {
 /* Unwinds from `start`, which is on the thread's own stack, readable in [low,
  * high), down to a frame of the path from which nothing has changed, or to the
  * outermost one.  False: that takes more than rules on rsp and rbp, or the
- * stack has more than `max` frames. */
+ * stack has more than MT_DEPTH_MAX frames. */
 bool mt_path_walk(struct mt_stack_path *p, const struct mt_regs *start,
-                  uint64_t low, uint64_t high, unsigned max,
-                  struct mt_cfi_work *work);
+                  uint64_t low, uint64_t high, struct mt_cfi_work *work);
 static inline void mt_path_drop(struct mt_stack_path *p)
 {
-    p->n = p->n_nodes = 0;
+    p->n = p->first = p->n_nodes = 0;
 }
 /* Puts the fresh frames onto the path: all but their nodes. */
 void mt_path_take(struct mt_stack_path *p);
-/* What an unwinding of all `n` frames of the path would have read. */
-void mt_path_read_log(const struct mt_stack_path *p, uint32_t n,
-                      struct mt_read_log *log);
+/* What an unwinding of the path's frames from `first` on would have read. */
+void mt_path_read_log(const struct mt_stack_path *p, struct mt_read_log *log);
 
 #endif

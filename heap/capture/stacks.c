@@ -23,9 +23,9 @@
 #define ID_MASK ((UINT64_C(1) << MT_TAG_STACK_BITS) - 1)
 
 struct stack_key {
-    const uint64_t *frames; /* innermost first; NULL: those of `path`, */
+    const uint64_t *frames; /* innermost first; NULL: those of `outer`, */
     uint64_t *buffer;       /* which go here when they are wanted */
-    const struct mt_stack_path *path;
+    const struct mt_path_frame *outer;
     unsigned n, flags;
     uint32_t node;
 };
@@ -72,7 +72,7 @@ static inline bool record_is_live(struct mt_stack_record *s)
 static MT_COLD const uint64_t *key_frames(struct stack_key *key)
 {
     for (unsigned i = 0; i < key->n && !key->frames; i++)
-        key->buffer[i] = key->path->frames[key->n - 1 - i].pc;
+        key->buffer[i] = key->outer[key->n - 1 - i].pc;
     return key->frames ? key->frames : key->buffer;
 }
 
@@ -263,6 +263,8 @@ static void stacks_walk(struct stack_key *key, struct mt_stack_path *path)
     unsigned i = 0;
     if (path) {
         mt_stacks_check_path(path);
+        if (path->first)
+            mt_path_drop(path);
         i = path_shared(path, key->frames, key->n);
         path->n = path->n_nodes = i;
     }
@@ -292,28 +294,48 @@ uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
     return stacks_id(&key, known);
 }
 
-uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
-                               bool *known)
+/* Takes the stack that was walked to onto the path, of which the frames from
+ * `first` on are wanted; returns where those that have no nodes begin. */
+static inline unsigned path_move(struct mt_stack_path *path, unsigned first)
 {
-    struct stack_key key = {
-        .path = path, .buffer = buffer, .n = path->n_shared + path->n_fresh};
-    unsigned n = key.n, i = path->n_shared;
-    path->n = i;
+    unsigned i = path->n_shared, n = i + path->n_fresh;
+    if (path->first != first)
+        i = 0; /* a node is that of one row of callers */
+    path->n = path->n_shared;
     i = i < path->n_nodes ? i : path->n_nodes;
+    i = i < first ? first : i;
+    path->first = first;
     path->n_nodes = i;
     mt_path_take(path);
     path->n = n;
+    return i;
+}
+
+uint32_t mt_stacks_intern_path(struct mt_stack_path *path, unsigned depth,
+                               uint64_t *buffer, bool *known)
+{
+    unsigned n = path->n_shared + path->n_fresh;
+    unsigned first = n > depth ? n - depth : 0;
+    bool same_first = path->first == first;
+    unsigned i = path_move(path, first);
+    struct stack_key key = {.outer = &path->frames[first],
+                            .buffer = buffer,
+                            .n = n - first,
+                            .flags = first ? MT_STACK_TRUNCATED : 0};
     if (MT_UNLIKELY(!mt_modules_settled(path->load_count)))
-        key_note(&key, i);
-    key.node = i ? path->frames[i - 1].node : MT_NODE_ROOT;
-    if (MT_UNLIKELY(i < path->n_shared && path->no_room == mt_tree_room()))
-        key_cut(&key, i);
-    for (; i < key.n; i++) {
+        key_note(&key, i - first);
+    key.node = i > first ? path->frames[i - 1].node : MT_NODE_ROOT;
+    if (MT_UNLIKELY(i < path->n_shared && same_first &&
+                    path->no_room == mt_tree_room())) {
+        key_cut(&key, i - first);
+        n = i;
+    }
+    for (; i < n; i++) {
         struct mt_path_frame *f = &path->frames[i];
-        uint32_t node = mt_tree_child(key.node, f->pc, i < OUTERMOST);
+        uint32_t node = mt_tree_child(key.node, f->pc, i - first < OUTERMOST);
         if (MT_UNLIKELY(!node)) {
             path->no_room = mt_tree_room();
-            key_cut(&key, i);
+            key_cut(&key, i - first);
             break;
         }
         key.node = f->node = node;

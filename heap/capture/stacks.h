@@ -22,10 +22,10 @@ bool mt_stacks_start(void);
 uint32_t mt_stacks_intern(const uint64_t *frames, unsigned n, unsigned flags,
                           struct mt_stack_path *path, bool *known);
 
-/* The same of the stack that mt_path_walk() came to; `buffer` has room for
- * MT_DEPTH_MAX frames. */
-uint32_t mt_stacks_intern_path(struct mt_stack_path *path, uint64_t *buffer,
-                               bool *known);
+/* The same of the stack that mt_path_walk() came to, of which `depth` frames
+ * are kept; `buffer` has room for MT_DEPTH_MAX. */
+uint32_t mt_stacks_intern_path(struct mt_stack_path *path, unsigned depth,
+                               uint64_t *buffer, bool *known);
 /* Drops the path if it is one of other circumstances. */
 void mt_stacks_check_path(struct mt_stack_path *path);
 
