@@ -196,7 +196,7 @@ const struct mt_allocator *mt_model_allocators(const struct mt_model *model,
 bool mt_model_serves_nothing(const struct mt_model *model)
 {
     const struct mt_source *source = model->source;
-    struct mt_allocator found = {NULL};
+    struct mt_allocator found = {.name = NULL};
     size_t i = 0;
 
     while (i < source->n_modules &&

@@ -16,12 +16,22 @@
 #define NO_SECTION UINT32_MAX
 /* Questions that cost about what sorting does. */
 #define UNSORTED_QUESTIONS 48
+#define SYMTAB_MEMOS 32
+
+/* An answer of a table that is not sorted: many processes of one check have
+ * the same questions. */
+struct symtab_memo {
+    uint64_t pc;
+    bool known, found, plain_known;
+    struct mt_symtab_entry entry, plain;
+};
 
 struct mt_symtab {
     struct mt_elf *elf;
     struct mt_symtab_entry *entries; /* once sorted, by address and name */
     size_t n;
     unsigned questions; /* up to UNSORTED_QUESTIONS; then it is sorted */
+    struct symtab_memo memos[SYMTAB_MEMOS]; /* by pc */
 };
 
 static bool symtab_is_code(const struct mt_elf *elf, uint32_t section)
@@ -217,19 +227,28 @@ const struct mt_symtab_entry *mt_symtab_find(struct mt_symtab *table,
                                              uint64_t pc)
 {
     uint32_t section = section_of(table->elf, pc);
+    struct symtab_memo *memo = &table->memos[(pc ^ pc >> 8) % SYMTAB_MEMOS];
+    const struct mt_symtab_entry *found;
     size_t n = table->n, front;
 
     if (table->questions == UNSORTED_QUESTIONS) {
         front = mt_count_up_to(table->entries, n, address, pc);
         return symtab_choose(table->entries, front, section, pc);
     }
+    if (memo->known && memo->pc == pc)
+        return memo->found ? &memo->entry : NULL;
     front = ++table->questions == UNSORTED_QUESTIONS
                 ? n
                 : symtab_gather(table, section, pc);
     if (front != 0)
         qsort(table->entries, front, sizeof(*table->entries), symtab_compare);
     front = front == n ? mt_count_up_to(table->entries, n, address, pc) : front;
-    return symtab_choose(table->entries, front, section, pc);
+    found = symtab_choose(table->entries, front, section, pc);
+    *memo = (struct symtab_memo){.pc = pc, .known = true, .found = found};
+    if (!found)
+        return NULL;
+    memo->entry = *found;
+    return &memo->entry;
 }
 
 /* How plain a name is: what a C library puts before it counts most, then its
@@ -249,8 +268,8 @@ static size_t symtab_ornament(const char *name)
     return (all - (skipped < all ? skipped : all)) * 65536 + all;
 }
 
-const struct mt_symtab_entry *
-mt_symtab_plain(const struct mt_symtab *table,
+static const struct mt_symtab_entry *
+symtab_plainest(const struct mt_symtab *table,
                 const struct mt_symtab_entry *entry)
 {
     const struct mt_symtab_entry *best = entry;
@@ -275,4 +294,20 @@ mt_symtab_plain(const struct mt_symtab *table,
         }
     }
     return best;
+}
+
+const struct mt_symtab_entry *
+mt_symtab_plain(struct mt_symtab *table, const struct mt_symtab_entry *entry)
+{
+    struct symtab_memo *memo = table->memos;
+    const struct symtab_memo *end = memo + SYMTAB_MEMOS;
+
+    while (memo < end && entry != &memo->entry)
+        memo++;
+    if (memo == end)
+        return symtab_plainest(table, entry);
+    if (!memo->plain_known)
+        memo->plain = *symtab_plainest(table, entry);
+    memo->plain_known = true;
+    return &memo->plain;
 }

@@ -21,11 +21,11 @@ struct mt_symtab_entry {
 struct mt_symtab *mt_symtab_read(struct mt_elf *, bool dynamic);
 void mt_symtab_free(struct mt_symtab *); /* takes NULL */
 size_t mt_symtab_bytes(const struct mt_symtab *);
-/* The symbol that PC belongs to, or NULL. */
+/* The symbol that PC belongs to, or NULL; valid until the next call. */
 const struct mt_symtab_entry *mt_symtab_find(struct mt_symtab *, uint64_t pc);
 /* The symbol at the address of ENTRY that has the plainest name, which
  * is what programs call: the shortest without a C library's prefixes. */
-const struct mt_symtab_entry *mt_symtab_plain(const struct mt_symtab *,
+const struct mt_symtab_entry *mt_symtab_plain(struct mt_symtab *,
                                               const struct mt_symtab_entry *);
 
 #endif
