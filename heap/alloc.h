@@ -420,9 +420,10 @@ bool mt_resize_in_place(mt_span *, uint32_t index, size_t size,
  * freed block as `freed_kind`, and returns NULL. */
 mt_span *mt_block_of(uintptr_t p, uint32_t *index, const char *who,
                      uint32_t freed_kind);
-/* Bytes that the block may use; 0 for NULL, and for a pointer that is not a
- * live block, which is reported. */
-MT_REALIGN size_t mt_usable_size_slow(const void *);
+/* Bytes that the block may use: those `asked` for, if it is traced, or all its
+ * room; 0 for NULL, and for a pointer that is not a live block, which is
+ * reported. */
+MT_REALIGN size_t mt_usable_size_slow(const void *, bool asked);
 
 /* recent_frees.c */
 /* Remembers the tag of the one block of a span that is released. */

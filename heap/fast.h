@@ -61,12 +61,19 @@ static inline mt_span *mt_small_at(const void *block, uint32_t *at)
     return span;
 }
 
+/* A traced block has the bytes that were asked for, as below Valgrind: readers
+ * look for pointers in those alone. */
 static inline size_t mt_usable_size(const void *block)
 {
     uint32_t index;
     mt_span *span = mt_small_at(block, &index);
-    return MT_LIKELY(span != NULL) ? span->block_bytes - MT_SPARE_BYTES
-                                   : mt_usable_size_slow(block);
+    if (MT_UNLIKELY(span == NULL))
+        return mt_usable_size_slow(block, true);
+    const uint64_t *tags = (const uint64_t *)mt_load_relaxed(&span->tags);
+    uint64_t tag = MT_LIKELY(tags == NULL) ? 0 : mt_load_relaxed(&tags[index]);
+    return span->block_bytes - (MT_TAG_STACK(tag) == MT_STACK_UNTRACED
+                                    ? MT_SPARE_BYTES
+                                    : MT_TAG_SLACK(tag));
 }
 
 /* Written so that gcc makes 36 instructions of it (tests/budget): operands in

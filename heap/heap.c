@@ -46,6 +46,7 @@
  * whole in the child.  Other threads' caches, which no lock guards, are rebuilt
  * (threads.c).
  */
+#include "heap/block_walk.h"
 #include "heap/box.h"
 #include "heap/capture/capture_fast.h"
 #include "heap/fast.h"
@@ -358,7 +359,7 @@ static MT_NOINLINE bool is_libcs(const void *p)
            libc->owns(at);
 }
 
-size_t mt_usable_size_slow(const void *p)
+size_t mt_usable_size_slow(const void *p, bool asked)
 {
     uint32_t index;
     if (p == NULL)
@@ -369,6 +370,9 @@ size_t mt_usable_size_slow(const void *p)
         mt_block_of((uintptr_t)p, &index, "usable_size()", MT_ERROR_FREED);
     if (!span)
         return 0;
+    uint64_t tag = asked ? tag_of(span, index) : 0;
+    if (MT_TAG_STACK(tag) != MT_STACK_UNTRACED)
+        return mt_block_requested(span, tag);
     /* A block that fills its span has its spare byte there. */
     return mt_usable_bytes(span) -
            (span->state == MT_SPAN_LARGE &&

@@ -94,7 +94,8 @@ void *memtrace_realloc(memtrace_heap *heap, void *p, size_t size);
  * stderr with the stack that allocated it, and the program is aborted, or not
  * (MEMTRACE=on_error). errno is kept. */
 void memtrace_free(void *p);
-/* Bytes that may be used of the block; 0 for NULL. */
+/* Bytes that may be used of the block: those asked for if it is traced, and
+ * all that it has otherwise; 0 for NULL. */
 size_t memtrace_usable_size(const void *p);
 
 /* Leaks that are not to be reported.  The block that p points to, or into, and

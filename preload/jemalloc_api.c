@@ -42,12 +42,11 @@ static size_t flags_align(size_t flags)
 }
 
 /* Zeroes a block from `from` to the end of what it may use. */
-static size_t zero_rest(unsigned char *block, size_t from)
+static void zero_rest(unsigned char *block, size_t from)
 {
-    size_t usable = mt_usable_size(block);
+    size_t usable = mt_usable_size_slow(block, false);
     if (usable > from)
         memset(block + from, 0, usable - from);
-    return usable;
 }
 
 void *mt_traced_mallocx(size_t size, size_t flags, size_t a3,
@@ -139,8 +138,8 @@ MT_EXPORT size_t xallocx(void *block, size_t size, size_t extra, int flags)
 
 MT_EXPORT size_t sallocx(const void *block, int flags)
 {
-    (void)flags;
-    return mt_usable_size(block);
+    (void)flags; /* as nallocx() and xallocx() have it, traced or not */
+    return mt_usable_size_slow(block, false);
 }
 
 MT_EXPORT void dallocx(void *block, int flags)

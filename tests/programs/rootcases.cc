@@ -82,6 +82,19 @@ NOINLINE static void usable(size_t bytes)
     }
 }
 
+/* Pointers in all the room that malloc_usable_size() gives. */
+static void ***volatile offers;
+
+NOINLINE static void offered(size_t bytes)
+{
+    offers = (void ***)keep(100 * sizeof *offers);
+    for (int i = 0; i < 100; i++) {
+        void **table = (void **)keep(bytes);
+        table[malloc_usable_size(table) / sizeof *table - 1] = keep(48);
+        offers[i] = table;
+    }
+}
+
 /* --- addresses that were freed --- */
 
 NOINLINE static void reused(size_t bytes)
@@ -376,6 +389,8 @@ int main(int argc, char **argv)
 
     if (strcmp(what, "ends") == 0)
         ends(bytes);
+    else if (strcmp(what, "offered") == 0)
+        offered(bytes);
     else if (strcmp(what, "usable") == 0)
         usable(bytes);
     else if (strcmp(what, "reused") == 0)
