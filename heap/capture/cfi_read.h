@@ -30,12 +30,19 @@ static inline void mt_read_skip(struct mt_cursor *c, uint64_t bytes)
         c->at += bytes;
 }
 
-/* `bytes` is at most 8. */
+static inline uint8_t mt_read_u8(struct mt_cursor *c)
+{
+    return mt_cursor_room(c, 1) ? *c->at++ : 0;
+}
+
+/* `bytes` is at most 8.  A copy whose length is not constant is a call, or an
+ * instruction that takes as long. */
 static inline uint64_t mt_read_unsigned(struct mt_cursor *c, unsigned bytes)
 {
     uint64_t value = 0;
     if (mt_cursor_room(c, bytes)) {
-        memcpy(&value, c->at, bytes);
+        for (unsigned i = 0; i < bytes; i++)
+            value |= (uint64_t)c->at[i] << (8 * i);
         c->at += bytes;
     }
     return value;
@@ -46,11 +53,6 @@ static inline int64_t mt_read_signed(struct mt_cursor *c, unsigned bytes)
     uint64_t value = mt_read_unsigned(c, bytes);
     unsigned unused = 64 - 8 * bytes;
     return (int64_t)(value << unused) >> unused;
-}
-
-static inline uint8_t mt_read_u8(struct mt_cursor *c)
-{
-    return (uint8_t)mt_read_unsigned(c, 1);
 }
 
 static inline uint64_t mt_read_uleb(struct mt_cursor *c)
