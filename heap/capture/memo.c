@@ -50,7 +50,9 @@
 #define ALL_THREADS 8            /* times the bound of one, for all together */
 
 uint32_t mt_memo_kib = 4096;
-static uint64_t all_bytes;                        /* of all threads */
+/* Of all threads: the first LEAST_BOUND of each memo, and what is beyond, so
+ * that memos that pay leave others their start. */
+static uint64_t all_bytes[2];
 static struct mt_memo_slot nothing[MT_MEMO_WAYS]; /* for want of memory */
 
 /* In units of 8 bytes; that of the rounds is in bytes. */
@@ -237,14 +239,19 @@ static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
     if (!memo_may_grow(m))
         return false;
     uint64_t limit = memo_limit(m);
-    if (bytes > limit - m->bytes)
-        bytes = (uint32_t)(limit - m->bytes);
-    uint64_t all = __atomic_add_fetch(&all_bytes, bytes, __ATOMIC_RELAXED);
+    bool beyond = m->bytes >= LEAST_BOUND;
+    uint64_t most = beyond || limit < LEAST_BOUND ? limit : LEAST_BOUND;
+    if (bytes > most - m->bytes)
+        bytes = (uint32_t)(most - m->bytes);
+    uint64_t part =
+        __atomic_add_fetch(&all_bytes[beyond], bytes, __ATOMIC_RELAXED);
+    uint64_t all = part + mt_load_relaxed(&all_bytes[!beyond]);
     char *memory = NULL;
-    if (m->bytes + bytes <= SMALL_BYTES || all <= ALL_THREADS * limit)
+    if (m->bytes + bytes <= SMALL_BYTES || all <= ALL_THREADS * limit ||
+        (!beyond && part <= ALL_THREADS * most))
         memory = mt_section_alloc(MT_SECTION_PRIVATE, bytes);
     if (!memory || ((uintptr_t)memory - m->base) / 8 + bytes / 8 > UINT32_MAX) {
-        __atomic_fetch_sub(&all_bytes, bytes, __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&all_bytes[beyond], bytes, __ATOMIC_RELAXED);
         return false;
     }
     struct mt_memo_segment *segment = &m->segments[m->n_segments];
@@ -267,7 +274,9 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         (struct mt_counter_record *)(uintptr_t)thread->counters;
     for (uint32_t i = 0; counters && i < thread->n_counters; i++)
         mt_memo_merge_one(&counters[i]);
-    __atomic_fetch_sub(&all_bytes, m->bytes, __ATOMIC_RELAXED);
+    uint32_t first = m->bytes < LEAST_BOUND ? m->bytes : LEAST_BOUND;
+    __atomic_fetch_sub(&all_bytes[0], first, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&all_bytes[1], m->bytes - first, __ATOMIC_RELAXED);
     *m = (struct mt_memo){
         .changes = m->changes + 1,
         .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
