@@ -6,7 +6,8 @@
  * its blocks can use.  Then prints "ready" and waits for input; "fork" makes a
  * child that grows further, prints its line and its id, and waits.
  */
-#include <malloc.h>
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,16 @@ static void reach(int wanted)
         free(blocks[--n]);
 }
 
+/* What a block takes: that of jemalloc's function, which the library has, and
+ * the byte that is spare. */
+static size_t block_bytes(void *block)
+{
+    size_t (*size)(const void *, int);
+
+    *(void **)&size = dlsym(RTLD_DEFAULT, "sallocx");
+    return size ? size(block, 0) + 1 : 0;
+}
+
 static void plateau(int wanted, double length)
 {
     reach(wanted);
@@ -49,7 +60,7 @@ static void plateau(int wanted, double length)
         usleep(3000);
     }
     printf("plateau %d %.6f %.6f %zu\n", wanted, from, seconds(),
-           n ? n * (malloc_usable_size(blocks[0]) + 1) : 0);
+           n ? n * block_bytes(blocks[0]) : 0);
     fflush(stdout);
 }
 
