@@ -44,7 +44,16 @@ bench-spare: all
 		--without $(WITHOUT)
 EXTRA_DIST += %D%/bench/spare
 
-.PHONY: bench bench-trace bench-lines bench-report bench-spare
+# make bench-symbols: 10,000 addresses, beside other symbolizers.
+# make bench-check: memtrace check of many processes.
+bench-symbols: all %D%/symbolize_pc
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/symbols
+bench-check: all
+	$(AM_V_at)$(TEST_ENVIRONMENT) $(PYTHON3) $(srcdir)/%D%/bench/processes
+EXTRA_DIST += %D%/bench/symbols %D%/bench/processes
+
+.PHONY: bench bench-trace bench-lines bench-report bench-spare bench-symbols \
+	bench-check
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
