@@ -154,6 +154,9 @@ MT_EXPORT int execve(const char *path, char *const argv[], char *const env[])
     return exec_file(AT_FDCWD, path, argv, env, 0);
 }
 
+/* glibc has it since 2.34. */
+int execveat(int, const char *, char *const *, char *const *, int);
+
 MT_EXPORT int execveat(int folder, const char *path, char *const argv[],
                        char *const env[], int flags)
 {
