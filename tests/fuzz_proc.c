@@ -88,12 +88,13 @@ static void read_process(struct live *live)
     mt_live_find_lazy(live);
     for (size_t i = 0; i < source->n_mappings; i++)
         mt_live_is_lazy(live, source->mappings[i].start);
-    mt_live_find_polls(live);
+    mt_live_find_descriptors(live);
+    mt_live_close_queues(live);
     free(live->polls);
     live->polls = calloc(1, sizeof *live->polls);
     if (!uses || !live->polls)
         abort();
-    live->polls[0] = 7;
+    live->polls[0].descriptor = 7;
     live->n_polls = 1;
     mt_live_kernel_words(live);
     free(uses);

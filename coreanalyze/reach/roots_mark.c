@@ -63,9 +63,10 @@ static size_t split_range(const struct mt_idle_stacks *idle,
 
     for (size_t i = mt_count_up_to(idle->items, idle->n, end, at);
          at < range->end; i++) {
-        const struct mt_idle_stack *stack = &idle->items[i];
-        uint64_t start = i < idle->n && stack->start < range->end ? stack->start
-                                                                  : range->end;
+        const struct mt_idle_stack *stack =
+            i < idle->n ? &idle->items[i] : NULL;
+        uint64_t start =
+            stack && stack->start < range->end ? stack->start : range->end;
         if (start > at) {
             parts[n] = *range;
             parts[n].start = at;
