@@ -245,6 +245,27 @@ class Results:
                     "%.3f" % m if m else "-" for m in means])
             print_table(["", "glibc"] + [t.name for t in others], rows)
 
+    def print_brief(self):
+        """One table: CPU time and peak memory of each workload, medians."""
+        others = self.tools[1:]
+
+        def pair(values, form="%.2f"):
+            return ", ".join(form % v if v else "-" for v in values)
+
+        rows = [[w.name, "%.2f s, %.0f MiB" % (self.base(w, "cpu"),
+                                               self.base(w, "peak"))] +
+                [pair([(self.ratio(w, t, m) or {}).get("median")
+                       for m in ("cpu", "peak")]) for t in others]
+                for w in self.workloads]
+        kinds = self.kinds()
+        for kind in kinds + ([None] if len(kinds) > 1 else []):
+            rows.append(["**geometric mean, %s**" % (kind or "all"), ""] + [
+                pair([self.means(t, m, kind) for m in ("cpu", "peak")],
+                     "%.3f") for t in others])
+        print("\nCPU time and peak resident memory, by glibc's in the same "
+              "round; medians\n")
+        print_table(["", "glibc"] + [t.name for t in others], rows)
+
     def document(self, command):
         """What goes into the JSON file."""
         return {
