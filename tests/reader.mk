@@ -62,7 +62,7 @@ UNIT_TESTS += %D%/unit_names
 %C%_unit_names_SOURCES = %D%/unit_names.c
 %C%_unit_names_LDADD = $(READER_TEST)
 SCRIPT_TESTS += %D%/e2e/summary %D%/e2e/terminal
-EXTRA_DIST += %D%/programs/wide.cc %D%/programs/containers.cc %D%/programs/owner.cc
+EXTRA_DIST += %D%/programs/wide.cc %D%/programs/containers.cc %D%/programs/owner.cc %D%/programs/nested.cc
 
 SCRIPT_TESTS += %D%/e2e/exports %D%/e2e/page
 EXTRA_DIST += %D%/programs/chain.cc %D%/programs/sessions.cc %D%/e2e/browser.py %D%/e2e/redis_server.py

@@ -7,5 +7,6 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/merged_graph.c %D%/merged_graph.h %D%/refs.c \
 	%D%/refs.h %D%/retained.c %D%/retained.h %D%/retained_graph.c \
 	%D%/retained_graph.h %D%/retained_reach.c \
-	%D%/retained_reach.h %D%/retained_hold.h %D%/show.c %D%/show.h %D%/show_sums.c %D%/show_sums.h %D%/verdict.c %D%/verdict.h \
+	%D%/retained_reach.h %D%/retained_hold.h %D%/retained_groups.c %D%/retained_groups.h \
+	%D%/show.c %D%/show.h %D%/show_sums.c %D%/show_sums.h %D%/verdict.c %D%/verdict.h \
 	%D%/when.c %D%/when.h

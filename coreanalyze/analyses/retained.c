@@ -4,16 +4,19 @@
  */
 #include "coreanalyze/analyses/retained.h"
 #include "coreanalyze/analyses/retained_graph.h"
+#include "coreanalyze/analyses/retained_groups.h"
 #include "coreanalyze/analyses/retained_hold.h"
 #include "coreanalyze/analyses/retained_reach.h"
 #include "coreanalyze/base/memory.h"
-#include "coreanalyze/base/table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STEP_VERTICES 65536u
-#define GROUPS (UINT32_C(1) << 18) /* at first; more only if all may grow */
+#define OPEN_BLOCKS 64u   /* at most; see retained_open() */
+#define OPEN_PART 8u      /* of all that is reached, at least */
+#define OPEN_OWN_PART 16u /* of what it retains, its own bytes at most */
+#define OPEN_LOOKS 4096u  /* at blocks that it retains */
 
 /* Places are the order of a walk down the tree of dominators: what a vertex
  * retains is at its own place and the next ones. */
@@ -27,18 +30,18 @@ struct summer {
     uint32_t *own;                  /* by place: bytes of the block */
     uint64_t *before;               /* by STRIDE places: bytes of all before */
     uint32_t *ends;                 /* by stack: where an outer block's end */
-    uint32_t *newest;               /* by stack: the group of that block */
+    uint32_t *newest;               /* by stack: the group of that block, or
+                                     * MT_GRAPH_NONE */
     struct mt_retained_stack *sums; /* by stack */
     struct held {
         struct mt_hold_most holder, place;
     } * held;               /* by stack */
     uint32_t holder, place; /* that the walk is below */
     uint32_t holder_end, place_end;
-    struct mt_retained_block *groups;
-    size_t n_groups, groups_capacity;
-    size_t most_groups, dropped;
-    struct mt_table by_owner; /* of groups */
-    uint32_t *above;          /* places whose subtrees hold the current one */
+    struct mt_retained_groups groups;
+    uint32_t open[OPEN_BLOCKS]; /* places of blocks, in order */
+    size_t n_open;
+    uint32_t *above; /* places whose subtrees hold the current one */
     size_t n_above, above_capacity;
     struct mt_reach reach;
     uint32_t *places; /* by number; only if the graph is kept */
@@ -189,86 +192,7 @@ static void retained_sum_up(struct summer *s)
     }
 }
 
-/* --- blocks --- */
-
-struct group_key {
-    uint32_t owner, stack;
-};
-
-static bool group_match(const void *items, size_t item, const void *key)
-{
-    const struct mt_retained_block *group =
-        (const struct mt_retained_block *)items + item;
-    const struct group_key *wanted = key;
-
-    return group->owner == wanted->owner && group->stack == wanted->stack;
-}
-
-static int group_order(const void *a, const void *b)
-{
-    const struct mt_retained_block *x = a, *y = b;
-
-    if (x->retained.bytes != y->retained.bytes)
-        return x->retained.bytes > y->retained.bytes ? -1 : 1;
-    return x->block.address < y->block.address
-               ? -1
-               : x->block.address > y->block.address;
-}
-
-/* Drops groups that nobody will see: those that are whole, and not among the
- * largest.  A group can grow as long as the walk is below its owner. */
-static bool groups_prune(struct summer *s, uint32_t place)
-{
-    size_t kept = 0, whole = 0;
-
-    qsort(s->groups, s->n_groups, sizeof *s->groups, group_order);
-    mt_table_free(&s->by_owner);
-    s->by_owner = (struct mt_table){0};
-    for (size_t i = 0; i < s->n_groups; i++) {
-        struct mt_retained_block group = s->groups[i];
-        bool grows = group.owner + s->sizes[group.owner] > place;
-        uint32_t newest = s->newest[group.stack];
-        if (!grows && whole++ >= s->options->top)
-            continue;
-        s->groups[kept] = group;
-        if (!mt_table_add(&s->by_owner,
-                          (uint64_t)group.owner << 32 | group.stack, kept))
-            return false;
-        /* The innermost owner is the newest one's. */
-        if (grows &&
-            (newest >= kept || s->groups[newest].stack != group.stack ||
-             s->groups[newest].owner <= group.owner))
-            s->newest[group.stack] = (uint32_t)kept;
-        kept++;
-    }
-    s->dropped += s->n_groups - kept;
-    s->n_groups = kept;
-    s->most_groups = kept > GROUPS / 2 ? kept * 2 : GROUPS;
-    return true;
-}
-
-/* The group of blocks of a stack below a place of the tree; NULL when out of
- * memory. */
-static struct mt_retained_block *group_of(struct summer *s, uint32_t owner,
-                                          uint32_t stack)
-{
-    struct group_key key = {owner, stack};
-    uint64_t hash = (uint64_t)owner << 32 | stack;
-    size_t i = mt_table_find(&s->by_owner, hash, group_match, s->groups, &key);
-
-    if (i == MT_TABLE_NONE) {
-        i = s->n_groups;
-        if (!mt_grow(&s->groups, &s->groups_capacity, i + 1,
-                     sizeof *s->groups) ||
-            !mt_table_add(&s->by_owner, hash, i)) {
-            s->out_of_memory = true;
-            return NULL;
-        }
-        s->groups[s->n_groups++] =
-            (struct mt_retained_block){.owner = owner, .stack = stack};
-    }
-    return &s->groups[i];
-}
+/* --- rows of blocks --- */
 
 /* The place above in the tree: the dominator.  Called for each place once, in
  * order. */
@@ -295,12 +219,11 @@ static void keep_blocks(struct summer *s)
 {
     struct mt_retained *r = s->retained;
 
-    if (s->n_groups > 0)
-        qsort(s->groups, s->n_groups, sizeof *s->groups, group_order);
-    r->n_all_blocks = s->n_groups + s->dropped;
-    r->n_blocks = s->n_groups < s->options->top ? s->n_groups : s->options->top;
-    r->blocks = s->groups;
-    s->groups = NULL;
+    mt_retained_groups_sort(&s->groups);
+    r->n_all_blocks = s->groups.n + s->groups.dropped;
+    r->n_blocks = s->groups.n < s->options->top ? s->groups.n : s->options->top;
+    r->blocks = s->groups.items;
+    s->groups.items = NULL;
 }
 
 /* --- what several places reach --- */
@@ -399,12 +322,77 @@ static void retained_hold(struct summer *s, uint32_t place, uint32_t stack,
                 bytes);
 }
 
+/* Is a vertex opened: do the blocks that it retains have rows?  Those of a
+ * block are in its own row, so that rows add up, unless it is opened. */
+static bool retained_is_open(const struct summer *s, uint32_t place)
+{
+    if (s->graph.ids[place] >= s->graph.map->n_slots)
+        return true;
+    for (size_t i = s->n_open; i-- > 0 && s->open[i] >= place;)
+        if (s->open[i] == place)
+            return true;
+    return false;
+}
+
+static uint32_t retained_stack_at(const struct summer *s, uint32_t place)
+{
+    struct mt_vertex v = mt_graph_vertex(&s->graph, s->graph.ids[place]);
+    struct mt_block block;
+
+    return v.kind == MT_VERTEX_BLOCK &&
+                   mt_model_block(s->model, v.span, v.index, &block)
+               ? block.stack
+               : MT_GRAPH_NONE;
+}
+
+/* Opens the block of a program that holds containers: it retains a large part
+ * of all, is small itself, and is not a node of a list or a tree. */
+static bool retained_open(struct summer *s, uint32_t place, uint32_t stack,
+                          const struct mt_show_sum *retained)
+{
+    uint32_t end = place + s->sizes[place], next = place + 1;
+
+    if (s->n_open == OPEN_BLOCKS ||
+        retained->bytes < s->retained->reached.bytes / OPEN_PART ||
+        bytes_at(s, place) > retained->bytes / OPEN_OWN_PART)
+        return false;
+    for (unsigned n = 0; next < end && n < OPEN_LOOKS; n++) {
+        if (retained_stack_at(s, next) == stack)
+            return false;
+        next += s->sizes[next];
+    }
+    s->open[s->n_open++] = place;
+    return true;
+}
+
+/* Counts a block in the row of what its owner retains. */
+static void retained_add_to_row(struct summer *s, uint32_t place,
+                                uint32_t above, const struct mt_block *block,
+                                const struct mt_show_sum *retained)
+{
+    struct mt_retained_block *group = mt_retained_groups_of(
+        &s->groups, s->sizes, s->newest, place, above, block->stack);
+
+    if (!group) {
+        s->out_of_memory = true;
+        return;
+    }
+    s->newest[block->stack] = (uint32_t)(group - s->groups.items);
+    group->inner = !retained_is_open(s, above);
+    group->nodes++;
+    group->retained.bytes += retained->bytes;
+    group->retained.count += retained->count;
+    if (retained->bytes > group->block_retains || group->block.address == 0) {
+        group->block = *block;
+        group->block_retains = retained->bytes;
+    }
+}
+
 /* If blocks of one stack retain each other, only the first one counts. */
 static void retained_enter(struct summer *s, uint32_t place)
 {
     struct mt_vertex vertex = mt_graph_vertex(&s->graph, s->graph.ids[place]);
     uint32_t above = place_above(s, place);
-    struct mt_retained_block *group;
     struct mt_retained_stack *sum;
     struct mt_show_sum retained;
     struct mt_block block;
@@ -418,7 +406,9 @@ static void retained_enter(struct summer *s, uint32_t place)
     sum->own.bytes += vertex.bytes;
     sum->own.count++;
     if (place < s->ends[block.stack]) {
-        s->groups[s->newest[block.stack]].nodes++;
+        uint32_t newest = s->newest[block.stack];
+        if (newest != MT_GRAPH_NONE)
+            s->groups.items[newest].nodes++;
         return;
     }
     s->ends[block.stack] = place + s->sizes[place];
@@ -434,19 +424,12 @@ static void retained_enter(struct summer *s, uint32_t place)
     if (s->graph.ids[above] >= s->graph.map->n_slots &&
         mt_graph_vertex(&s->graph, s->graph.ids[above]).kind != MT_VERTEX_PLACE)
         offer_shared(s, place, &block, &retained);
-    if (s->n_groups >= s->most_groups && !groups_prune(s, place))
-        s->out_of_memory = true;
-    group = group_of(s, above, block.stack);
-    if (!group)
+    s->newest[block.stack] = MT_GRAPH_NONE;
+    if (!s->options->inner && !retained_is_open(s, above))
         return;
-    s->newest[block.stack] = (uint32_t)(group - s->groups);
-    group->nodes++;
-    group->retained.bytes += retained.bytes;
-    group->retained.count += retained.count;
-    if (retained.bytes > group->block_retains || group->block.address == 0) {
-        group->block = block;
-        group->block_retains = retained.bytes;
-    }
+    if (!s->options->inner && retained_open(s, place, block.stack, &retained))
+        retained = (struct mt_show_sum){vertex.bytes, 1};
+    retained_add_to_row(s, place, above, &block, &retained);
 }
 
 static bool walk_tree(struct summer *s)
@@ -530,7 +513,7 @@ bool mt_retained_run(struct mt_model *model,
     struct summer s = {.model = model,
                        .options = options,
                        .retained = retained,
-                       .most_groups = GROUPS};
+                       .groups = {.top = options->top}};
     bool ok;
 
     memset(retained, 0, sizeof *retained);
@@ -572,8 +555,7 @@ bool mt_retained_run(struct mt_model *model,
     free(s.newest);
     free(s.sums);
     free(s.held);
-    free(s.groups);
-    mt_table_free(&s.by_owner);
+    mt_retained_groups_free(&s.groups);
     free(s.above);
     free(s.places);
     mt_reach_free(&s.reach);

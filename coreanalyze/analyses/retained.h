@@ -48,6 +48,7 @@ struct mt_retained_block {
     struct mt_block block; /* the one that retains the most */
     uint64_t block_retains;
     uint32_t owner, stack;       /* that they have in common */
+    bool inner;                  /* another block retains it */
     uint64_t nodes;              /* blocks of the stack, also below others */
     struct mt_show_sum retained; /* they included */
 };
@@ -75,6 +76,7 @@ struct mt_retained_options {
     struct mt_scan_options scan;
     struct mt_roots_options roots;
     size_t top; /* blocks at most */
+    bool inner; /* also those that other blocks retain */
     /* The start of the variable that holds an address of a module's data, or
      * the address itself.  May be NULL. */
     uint64_t (*variable)(void *context, uint32_t module, uint64_t address);

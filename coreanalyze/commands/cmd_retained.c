@@ -10,7 +10,7 @@ struct arguments {
     struct mt_arguments common;
     struct mt_scan_options scan;
     uint64_t top;
-    bool no_stop;
+    bool no_stop, inner;
 };
 
 static const struct mt_option options[] = {
@@ -18,6 +18,8 @@ static const struct mt_option options[] = {
      "only the first N roots, blocks and stacks "
      "(default: 10; 0: all roots and stacks)",
      MT_FIELD(mt_parse_count, uint64_t, top)},
+    {"--inner", 0, NULL, "also list blocks that other blocks retain",
+     MT_FIELD(mt_parse_flag, bool, inner)},
     MT_OPTION_TAG_BITS(scan),
     MT_OPTION_NO_STOP,
     MT_OPTION_STOP_TIMEOUT,
@@ -44,12 +46,13 @@ static bool cmd_retained_search_and_print(struct mt_session *session,
     struct mt_retained_options retained_options = {
         .scan = a->scan,
         .top = a->top > 0 && a->top < MAX_BLOCKS ? a->top : MAX_BLOCKS,
+        .inner = a->inner,
         .variable = mt_namer_variable,
         .library = mt_namer_library,
         .context = &w.namer,
     };
     struct mt_retained_report report = {
-        .retained = &retained, .printer = &w, .top = a->top};
+        .retained = &retained, .printer = &w, .top = a->top, .inner = a->inner};
     struct mt_style style;
     bool ok;
 

@@ -291,6 +291,7 @@ static void put_blocks(const struct mt_retained_report *report,
 {
     const struct mt_retained *r = report->retained;
     char text[MT_FIGURE_BYTES], sample[24];
+    bool inner = false;
     int indent;
 
     if (r->n_blocks > 0)
@@ -302,11 +303,14 @@ static void put_blocks(const struct mt_retained_report *report,
         indent = fprintf(all->out, "%9s %8" PRIu64 " %8" PRIu64 " %14s  ",
                          mt_figure(all, b->retained.bytes, text),
                          b->retained.count, b->nodes, sample);
+        inner |= b->retained.count > b->nodes;
         retained_print_put_block(all, &b->block, indent);
     }
     if (r->n_blocks < r->n_all_blocks)
         mt_put_count(all->out, "  %s more row{|s} of blocks (--top)\n",
                      r->n_all_blocks - r->n_blocks);
+    if (!report->inner && inner)
+        fputs("  blocks that these retain have no rows (--inner)\n", all->out);
 }
 
 static void retained_print_put_stacks(const struct mt_retained_report *report,
@@ -423,6 +427,7 @@ static void put_json_blocks(struct mt_json *json,
         mt_json_u64(json, "retained_bytes", r->blocks[i].retained.bytes);
         mt_json_u64(json, "retained_count", r->blocks[i].retained.count);
         mt_json_u64(json, "nodes", r->blocks[i].nodes);
+        mt_json_bool(json, "inner", r->blocks[i].inner);
         mt_json_put_block(json, report->printer, block, block->address);
         mt_json_close(json, '}');
     }

@@ -12,6 +12,7 @@ struct mt_retained_report {
     const struct mt_retained *retained;
     const struct mt_block_printer *printer; /* names, and where to write */
     uint64_t top; /* rows of each kind at most; 0: all */
+    bool inner;   /* blocks that others retain have rows, too */
     /* For JSON: stacks to say of who holds them, or NULL. */
     const uint32_t *held_stacks;
     size_t n_held_stacks;
