@@ -176,10 +176,12 @@ static bool context_word_is(struct idle_worker *w, uint64_t at, uint64_t wanted)
 }
 
 /* Was its frame left by the call that has saved it?  Each later call from the
- * frame would have overwritten the return address. */
+ * frame would have overwritten the return address.  Before a call the stack
+ * pointer is a multiple of 16; that of makecontext() is not, and setcontext()
+ * writes the program counter below it, where the function leaves it. */
 static bool context_exact(struct idle_worker *w, const struct context *c)
 {
-    return c->saved && context_word_is(w, c->sp - 8, c->pc);
+    return c->saved && c->sp % 16 == 0 && context_word_is(w, c->sp - 8, c->pc);
 }
 
 /* The stack that makecontext() was given has the return address of its first

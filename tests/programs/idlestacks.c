@@ -5,6 +5,8 @@
  *
  *     idlestacks HOW MEMORY [exit]: HOW is one of
  *       finished   a coroutine that has returned: its blocks are not held
+ *       jumped     one that was entered by setcontext() and left by longjmp():
+ *                  held, but its context is still as it was made
  *       left       one that waits for its turn: held
  *       running    one that runs: held
  *       spoiled    one that has returned, and whose record is damaged: held
@@ -16,6 +18,7 @@
  * Prints "ready" and waits, or exits.
  */
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +36,7 @@
 static char room[STACK_BYTES] __attribute__((aligned(4096)));
 static void *memory;
 static ucontext_t first, coroutine;
+static jmp_buf creator, jumped;
 static const char *how, *end;
 
 NOINLINE static void *grab(void)
@@ -62,10 +66,19 @@ NOINLINE static void use(void)
         held[i] = grab();
     if (strcmp(how, "left") == 0)
         swapcontext(&coroutine, &first);
+    if (strcmp(how, "jumped") == 0 && _setjmp(jumped) == 0)
+        _longjmp(creator, 1);
     if (strcmp(how, "running") == 0 || strcmp(how, "handler") == 0)
         leave();
     if (held[0] == held[1])
         abort();
+}
+
+/* Its frame has a word that nothing is written to. */
+static void begin(void)
+{
+    use();
+    __asm__ volatile("" : : : "memory");
 }
 
 static void handler(int number)
@@ -90,8 +103,11 @@ NOINLINE static void run_coroutine(void)
     coroutine.uc_stack.ss_sp = memory;
     coroutine.uc_stack.ss_size = STACK_BYTES;
     coroutine.uc_link = &first;
-    makecontext(&coroutine, use, 0);
-    swapcontext(&first, &coroutine);
+    makecontext(&coroutine, begin, 0);
+    if (strcmp(how, "jumped") != 0)
+        swapcontext(&first, &coroutine);
+    else if (_setjmp(creator) == 0)
+        setcontext(&coroutine);
     if (strcmp(how, "spoiled") == 0)
         coroutine.uc_mcontext.fpregs = NULL;
 }
