@@ -43,6 +43,8 @@
 #define MOST_HITS 12    /* that count */
 #define RECONSIDER 255u /* mask: of misses that were not remembered */
 #define LEAST_BOUND (512u << 10)
+#define NEW_SHARE 4       /* of captures: new stacks, where it may have more */
+#define RECENT (1u << 16) /* captures that count in full, about */
 #define HEAP_SHARE 8
 #define MAX_SLIDES 8             /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u   /* to size the index */
@@ -171,6 +173,12 @@ void mt_memo_end_round(struct mt_memo *m)
 {
     m->all_hits += m->hits;
     m->all_misses += m->misses;
+    if (m->recent > RECENT) {
+        m->recent /= 2;
+        m->recent_new /= 2;
+    }
+    m->recent += m->hits + m->misses;
+    m->recent_new += m->misses - m->known_misses;
     m->hits = m->misses = m->known_misses = 0;
 }
 
@@ -215,13 +223,16 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     return true;
 }
 
-/* The most that one thread's memo may have: a share of the heap, unless it
- * answers a third of the captures. */
+/* The most that one thread's memo may have: a share of the heap, unless most
+ * captures are of stacks seen before in the long run. A round is too short to
+ * say so: a recursion has some with hits alone. */
 static uint64_t memo_limit(const struct mt_memo *m)
 {
     uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
     uint64_t share = mt_tree_heap_bytes() / HEAP_SHARE;
-    if (2 * (uint64_t)m->hits > m->misses)
+    uint64_t captures = m->recent + m->hits + m->misses;
+    uint64_t new_stacks = m->recent_new + m->misses - m->known_misses;
+    if (NEW_SHARE * new_stacks < captures)
         return limit;
     if (share < LEAST_BOUND)
         share = LEAST_BOUND;

@@ -86,7 +86,8 @@ struct mt_memo {
     uint32_t known_misses;         /* of those: led to stacks not new */
     uint32_t turn;                 /* which keys are tried in any case */
     int8_t credit[MT_MEMO_PLACES]; /* did entries pay? by start place */
-    uint64_t all_hits, all_misses; /* in those before */
+    uint64_t all_hits, all_misses; /* in those before, */
+    uint64_t recent, recent_new;   /* captures in the last of those */
     struct mt_thread_record *thread;
 };
 
