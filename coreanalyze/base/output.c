@@ -168,7 +168,7 @@ void mt_output_print(const struct mt_output *output, const char *path,
     if (!output->is_new)
         return;
     fprintf(out, "%s: ", path);
-    mt_put_size(out, output->bytes);
+    mt_put_bytes(out, output->bytes);
     putc('\n', out);
 }
 

@@ -82,6 +82,11 @@ const char *mt_plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
+void mt_put_bytes(FILE *out, uint64_t bytes)
+{
+    mt_put_count_as(out, "%b", bytes, false);
+}
+
 void mt_put_count(FILE *out, const char *text, uint64_t n)
 {
     mt_put_count_as(out, text, n, true);

@@ -21,6 +21,8 @@ void mt_put_text(FILE *out, const char *text);
 
 /* "1.50M", "16K", "123": up to two decimals, units of 1024. */
 void mt_put_size(FILE *out, uint64_t bytes);
+/* The same in a sentence: "123 bytes". */
+void mt_put_bytes(FILE *out, uint64_t bytes);
 
 /* The ending of a noun: "" for 1 of them, otherwise "s". */
 const char *mt_plural(uint64_t n);

@@ -73,26 +73,13 @@ static const struct mt_thread *crash_thread(const struct mt_source *source,
     return NULL;
 }
 
-/* The first frame that is the program's own; a wrapper of malloc is, too, but
- * not an address of no module, where a wrong pointer to a function led. */
-static size_t crash_own(const struct mt_frame *frames, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        enum mt_frame_kind kind = mt_frame_kind(&frames[i]);
-        if ((kind == MT_FRAME_PROGRAM || kind == MT_FRAME_WRAPPER) &&
-            (frames[i].module || frames[i].function))
-            return i;
-    }
-    return n;
-}
-
 /* Keeps the program's own frames, and the library function that the first of
  * them called.  A stack without any is kept as it is, to the thread's start. */
 static void crash_set_brief(struct mt_findings *findings,
                             const struct mt_frame *frames, size_t n,
                             struct mt_crash *crash)
 {
-    size_t first = crash_own(frames, n), capacity = 0;
+    size_t first = mt_frame_own(frames, n), capacity = 0;
     bool all = first == n;
 
     crash->own = !all && first > 0;

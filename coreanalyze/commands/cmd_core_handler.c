@@ -185,9 +185,9 @@ static void handler_say(FILE *out, const char *name, const struct handler *h,
         fputs("memtrace: ", out);
     mt_put_text(out, name);
     fputs(": ", out);
-    mt_put_size(out, result->bytes);
+    mt_put_bytes(out, result->bytes);
     fputs(" of a core of ", out);
-    mt_put_size(out, result->read_bytes);
+    mt_put_bytes(out, result->read_bytes);
     fprintf(out, ", process %llu (",
             (unsigned long long)h->a->crashed[CRASHED_PID]);
     mt_put_text(out, result->name);

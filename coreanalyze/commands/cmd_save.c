@@ -77,7 +77,7 @@ static int cmd_save_run(struct mt_session *session, int argc,
         if (mt_target_model(session, &target, error) &&
             cmd_save_write_file(target.model, a.output, &bytes, error)) {
             fprintf(session->out, "%s: ", a.output);
-            mt_put_size(session->out, bytes);
+            mt_put_bytes(session->out, bytes);
             putc('\n', session->out);
             status = MT_EXIT_OK;
         }

@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/commands/command.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/commands/habits.h"
 
 #include <string.h>
 
@@ -49,6 +50,23 @@ static const struct mt_command *command_near(const char *word)
     return NULL;
 }
 
+static int command_unknown(const char *word, struct mt_error *error)
+{
+    const struct mt_command *near = command_near(word);
+    char text[200];
+
+    if (near)
+        mt_fail(error,
+                "unknown command '%s': did you mean %s? (see memtrace --help)",
+                word, near->name);
+    else if (mt_habit_command(word, text, sizeof text))
+        mt_fail(error, "unknown command '%s': %s (see memtrace --help)", word,
+                text);
+    else
+        mt_fail(error, "unknown command '%s' (see memtrace --help)", word);
+    return MT_EXIT_ERROR;
+}
+
 int mt_session_run(struct mt_session *session, int argc,
                    const char *const *argv, struct mt_error *error)
 {
@@ -56,18 +74,8 @@ int mt_session_run(struct mt_session *session, int argc,
     int status;
 
     memset(error, 0, sizeof *error);
-    if (command == NULL) {
-        command = command_near(argv[0]);
-        if (command)
-            mt_fail(error,
-                    "unknown command '%s': did you mean %s? (see memtrace "
-                    "--help)",
-                    argv[0], command->name);
-        else
-            mt_fail(error, "unknown command '%s' (see memtrace --help)",
-                    argv[0]);
-        return MT_EXIT_ERROR;
-    }
+    if (command == NULL)
+        return command_unknown(argv[0], error);
     session->ended = 0;
     status = command->run(session, argc, argv, error);
     session->out = mt_fold_end(&session->fold, session->out);

@@ -3,6 +3,7 @@
  * options.c - reads command lines by a table, and prints the table as help.
  */
 #include "coreanalyze/commands/options.h"
+#include "coreanalyze/commands/habits.h"
 #include "coreanalyze/base/text.h"
 
 #include <ctype.h>
@@ -41,7 +42,10 @@ static void unknown_option(const struct mt_args *args, const char *word,
         if (length > 2 && length < sizeof text &&
             mt_is_near(text + 2, args->options[i].name + 2))
             name = args->options[i].name;
-    if (name)
+    if (mt_habit_option(text))
+        mt_fail(error, "%s: unknown option '%s': %s (see memtrace %s --help)",
+                command, text, mt_habit_option(text), command);
+    else if (name)
         mt_fail(error,
                 "%s: unknown option '%s': did you mean %s? (see memtrace %s "
                 "--help)",

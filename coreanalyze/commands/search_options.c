@@ -151,9 +151,10 @@ bool mt_target_captured(struct mt_session *session, const char *command,
         return false;
     if (target->source->process.mini)
         return mt_fail(error,
-                       "%s: not checked: a mini-core has no memory of the "
-                       "program to search",
-                       command);
+                       "%s: not checked: a %s has no memory of the program to "
+                       "search; it takes the process or a whole core",
+                       command,
+                       target->source->process.box ? "black box" : "mini-core");
     if (!mt_capture_memory(target->source, &options, scan, stop, error))
         return mt_target_untraced(session, target, error);
     return mt_target_model(session, target, error);

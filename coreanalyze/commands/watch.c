@@ -275,14 +275,14 @@ static void watch_save(struct watch *watch, struct watched *w, uint64_t rss,
     w->refused = false;
     mt_put_text(out, name);
     fputs(": ", out);
-    mt_put_size(out, bytes);
+    mt_put_bytes(out, bytes);
     fprintf(out, ", process %d, %s: RSS ", (int)w->pid, why);
-    mt_put_size(out, rss);
+    mt_put_bytes(out, rss);
     if (use->limit) {
         fputs(", cgroup ", out);
-        mt_put_size(out, use->usage);
+        mt_put_bytes(out, use->usage);
         fputs(" of ", out);
-        mt_put_size(out, use->limit);
+        mt_put_bytes(out, use->limit);
     }
     putc('\n', out);
     fflush(out);

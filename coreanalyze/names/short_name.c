@@ -367,3 +367,14 @@ size_t mt_frame_title(const struct mt_frame *frames, size_t n)
             return i;
     return 0;
 }
+
+size_t mt_frame_own(const struct mt_frame *frames, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum mt_frame_kind kind = mt_frame_kind(&frames[i]);
+        if ((kind == MT_FRAME_PROGRAM || kind == MT_FRAME_WRAPPER) &&
+            (frames[i].module || frames[i].function))
+            return i;
+    }
+    return n;
+}

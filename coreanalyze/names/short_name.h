@@ -23,6 +23,10 @@ enum mt_frame_kind {
     MT_FRAME_START,   /* above main, or above a thread's function */
 };
 enum mt_frame_kind mt_frame_kind(const struct mt_frame *frame);
+/* The first frame that is the program's own, n if none is; a wrapper of malloc
+ * is, too, but not an address of no module, where a wrong pointer to a function
+ * led. */
+size_t mt_frame_own(const struct mt_frame *frames, size_t n);
 /* The frame that names a stack: the first one of the program itself; if it has
  * none, the first that is not the start of a thread.  n is at least 1. */
 size_t mt_frame_title(const struct mt_frame *frames, size_t n);

@@ -70,11 +70,11 @@ static void other_heap_put(const struct mt_report *report,
     if (use.mapped == 0)
         return;
     fputs("; it mapped ", report->out);
-    mt_put_size(report->out, use.mapped);
+    mt_put_bytes(report->out, use.mapped);
     if (!use.measured)
         return;
     fputs(", of which ", report->out);
-    mt_put_size(report->out, use.resident);
+    mt_put_bytes(report->out, use.resident);
     fputs(report->model->source->process.kind == MT_SOURCE_LIVE
               ? " are resident"
               : " are in the core",

@@ -36,12 +36,12 @@ void mt_print_saved_at(const struct mt_report *report)
     if (at->kind == 0)
         return;
     fputs("  saved at ", out);
-    mt_put_size(out, at->usage);
+    mt_put_bytes(out, at->usage);
     fputs(at->kind == MT_SAVED_GROWN ? ", grown from " : " of ", out);
-    mt_put_size(out, at->limit);
+    mt_put_bytes(out, at->limit);
     fputs(kinds[at->kind], out);
     fputs("; the process has ", out);
-    mt_put_size(out, at->resident_bytes);
+    mt_put_bytes(out, at->resident_bytes);
     if (gmtime_r(&when, &tm) &&
         strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm))
         fprintf(out, "; %s", text);
@@ -109,7 +109,7 @@ static void put_trace(const struct mt_report *report)
             "  stacks    %zu\n"
             "  epochs    %zu, %zu of them marks\n"
             "  modules   %zu, %zu of them unloaded\n"
-            "  threads   %zu, %zu of them live\n",
+            "  threads   %zu that allocated, %zu of them live\n",
             stacks, model->n_epochs, marks, model->n_modules, gone,
             model->n_threads, live);
 }

@@ -233,12 +233,12 @@ static void put_basis(const struct mt_report *report,
     FILE *out = report->out;
 
     fprintf(out, "  searched: ");
-    mt_put_size(out, leaks->roots.scanned_bytes);
+    mt_put_bytes(out, leaks->roots.scanned_bytes);
     mt_put_count(out, " of roots (%s thread{|s})\n", leaks->roots.threads);
     if (leaks->options->times) {
         /* How often a block is searched depends on what is met first. */
         fputs("  searched in all: ", out);
-        mt_put_size(out, leaks->scanned_bytes);
+        mt_put_bytes(out, leaks->scanned_bytes);
         fputc('\n', out);
         fprintf(out,
                 "  the search took %" PRIu64 " ms, %" PRIu64
@@ -253,9 +253,9 @@ static void put_basis(const struct mt_report *report,
     if (captured->copied && captured->stopped) {
         fputs("  stopped for ", out);
         fprintf(out, "%" PRIu64 " ms, to read ", captured->ns / 1000000);
-        mt_put_size(out, captured->bytes);
+        mt_put_bytes(out, captured->bytes);
         fputs("; kept ", out);
-        mt_put_size(out, captured->kept_bytes);
+        mt_put_bytes(out, captured->kept_bytes);
         putc('\n', out);
     }
 }

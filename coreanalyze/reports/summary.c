@@ -3,11 +3,19 @@
  * summary.c - which process a report is of, and what memory it has.
  */
 #include "coreanalyze/reports/summary.h"
+#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/text.h"
+#include "coreanalyze/names/backtrace.h"
+#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/reports/style.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define CRASH_INDENT 4
+#define LEAST_COLUMNS 24u /* for a frame, however narrow the line */
 
 void mt_summary_process(const struct mt_report *report)
 {
@@ -23,6 +31,54 @@ void mt_summary_process(const struct mt_report *report)
     }
 }
 
+/* The program's function that the thread of a signal was in. */
+static void summary_put_crash(const struct mt_report *report)
+{
+    struct mt_source *source = report->model->source;
+    struct mt_call calls[MT_MAX_CALLS];
+    struct mt_frame *frames = NULL;
+    size_t n, n_frames = 0, capacity = 0, own = 0;
+    size_t columns = report->style ? report->style->width : 0;
+
+    if (!report->resolver || source->process.mini || source->n_threads == 0)
+        return;
+    n = mt_backtrace(report->resolver, source, &source->threads[0], calls,
+                     MT_MAX_CALLS);
+    for (size_t i = 0; i < n && own == n_frames; i++) {
+        struct mt_pc at = {calls[i].pc, MT_MODULES_NOW, calls[i].exact};
+        struct mt_resolved found = mt_resolve_brief(report->resolver, &at);
+        if (!mt_grow(&frames, &capacity, n_frames + found.n, sizeof *frames))
+            break;
+        for (size_t j = 0; j < found.n; j++)
+            frames[n_frames++] = found.frames[j];
+        own = mt_frame_own(frames, n_frames);
+    }
+    if (own < n_frames) {
+        fprintf(report->out, "%*sin ", CRASH_INDENT, "");
+        if (columns == 0)
+            columns = SIZE_MAX / 2;
+        else
+            columns = columns > LEAST_COLUMNS + CRASH_INDENT + 3
+                          ? columns - CRASH_INDENT - 3
+                          : LEAST_COLUMNS;
+        mt_print_frame(report, &frames[own], columns, true);
+        putc('\n', report->out);
+    }
+    free(frames);
+}
+
+static void summary_put_error(const struct mt_report *report)
+{
+    const struct mt_traced_error *e = &report->model->last_error;
+
+    if (e->count == 0 || !e->text[0])
+        return;
+    mt_put_count(report->out,
+                 "  the heap has reported %s error{|s}: ", e->count);
+    mt_put_text(report->out, e->text);
+    putc('\n', report->out);
+}
+
 void mt_summary_core(const struct mt_report *report)
 {
     const struct mt_process *process = &report->model->source->process;
@@ -35,8 +91,11 @@ void mt_summary_core(const struct mt_report *report)
             fprintf(out, ", ended by signal %d (%s)", process->signal,
                     strsignal(process->signal));
         putc('\n', out);
+        if (process->signal)
+            summary_put_crash(report);
     }
     mt_print_saved_at(report);
+    summary_put_error(report);
 }
 
 void mt_summary_memory(const struct mt_report *report)

@@ -249,8 +249,13 @@ uint64_t mt_snapshot_find_root(struct mt_source *source,
     else if (search.unused)
         mt_fail(error, "no trace yet: the process has not allocated anything");
     else {
-        mt_fail(error, "no trace found: the process does not run on the "
-                       "traced heap (start it with `memtrace run`)");
+        bool core = source->process.kind == MT_SOURCE_CORE;
+        bool live = source->process.kind == MT_SOURCE_LIVE;
+        mt_fail(error,
+                "no trace found: the process %s run on the traced heap (start "
+                "it with `memtrace run`%s)",
+                core ? "did not" : "does not",
+                live ? "; `memtrace map` reads any process" : "");
         if (error)
             error->untraced = true;
     }

@@ -115,7 +115,8 @@ static bool visit_region(void *context, uint64_t index, uint64_t address,
     uint64_t slice = snapshot->slice_bytes;
 
     (void)address;
-    if (r->state == 0)
+    /* Where the program mapped something before the heap did, no slice is. */
+    if (r->state == 0 || (r->size == 0 && r->top == 0))
         return true;
     if (!region_ok(snapshot, r, slice)) {
         /* The region's heap came after the heaps were read, or is gone. */
