@@ -3,7 +3,6 @@
  * summary.c - which process a report is of, and what memory it has.
  */
 #include "coreanalyze/reports/summary.h"
-#include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/names/backtrace.h"
 #include "coreanalyze/names/short_name.h"
@@ -11,7 +10,6 @@
 #include "coreanalyze/reports/style.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CRASH_INDENT 4
@@ -31,40 +29,45 @@ void mt_summary_process(const struct mt_report *report)
     }
 }
 
-/* The program's function that the thread of a signal was in. */
+static void summary_put_frame(const struct mt_report *report, const char *how,
+                              const struct mt_frame *frame)
+{
+    size_t columns = report->style ? report->style->width : 0;
+    size_t used = (size_t)fprintf(report->out, "%*s%s ", CRASH_INDENT, "", how);
+
+    if (columns == 0)
+        columns = SIZE_MAX / 2;
+    else
+        columns =
+            columns > used + LEAST_COLUMNS ? columns - used : LEAST_COLUMNS;
+    mt_print_frame(report, frame, columns, true);
+    putc('\n', report->out);
+}
+
+/* The program's function that the thread of a signal was in; where it has no
+ * name, also the first one with a name that led to it. */
 static void summary_put_crash(const struct mt_report *report)
 {
     struct mt_source *source = report->model->source;
     struct mt_call calls[MT_MAX_CALLS];
-    struct mt_frame *frames = NULL;
-    size_t n, n_frames = 0, capacity = 0, own = 0;
-    size_t columns = report->style ? report->style->width : 0;
+    struct mt_frame last = {0};
+    bool found = false;
+    size_t n;
 
     if (!report->resolver || source->process.mini || source->n_threads == 0)
         return;
     n = mt_backtrace(report->resolver, source, &source->threads[0], calls,
                      MT_MAX_CALLS);
-    for (size_t i = 0; i < n && own == n_frames; i++) {
+    for (size_t i = 0; i < n && !last.function; i++) {
         struct mt_pc at = {calls[i].pc, MT_MODULES_NOW, calls[i].exact};
-        struct mt_resolved found = mt_resolve_brief(report->resolver, &at);
-        if (!mt_grow(&frames, &capacity, n_frames + found.n, sizeof *frames))
-            break;
-        for (size_t j = 0; j < found.n; j++)
-            frames[n_frames++] = found.frames[j];
-        own = mt_frame_own(frames, n_frames);
+        struct mt_resolved at_call = mt_resolve_brief(report->resolver, &at);
+        size_t own = mt_frame_own(at_call.frames, at_call.n);
+        if (own == at_call.n || (found && !at_call.frames[own].function))
+            continue;
+        last = at_call.frames[own];
+        summary_put_frame(report, found ? "called by" : "in", &last);
+        found = true;
     }
-    if (own < n_frames) {
-        fprintf(report->out, "%*sin ", CRASH_INDENT, "");
-        if (columns == 0)
-            columns = SIZE_MAX / 2;
-        else
-            columns = columns > LEAST_COLUMNS + CRASH_INDENT + 3
-                          ? columns - CRASH_INDENT - 3
-                          : LEAST_COLUMNS;
-        mt_print_frame(report, &frames[own], columns, true);
-        putc('\n', report->out);
-    }
-    free(frames);
 }
 
 static void summary_put_error(const struct mt_report *report)
