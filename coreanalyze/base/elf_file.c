@@ -217,6 +217,23 @@ struct mt_elf *mt_elf_open(const char *path, struct mt_error *error)
     return open_elf(elf, error);
 }
 
+bool mt_elf_version_at(const char *path, struct mt_elf_version *version)
+{
+    struct stat status;
+    bool ok = stat(path, &status) == 0;
+
+    if (ok)
+        *version = file_version(&status);
+    return ok;
+}
+
+bool mt_elf_same_version(const struct mt_elf_version *a,
+                         const struct mt_elf_version *b)
+{
+    return a->device == b->device && a->inode == b->inode &&
+           a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+}
+
 bool mt_elf_unchanged(const struct mt_elf *elf)
 {
     struct stat status;
@@ -226,10 +243,7 @@ bool mt_elf_unchanged(const struct mt_elf *elf)
     if (elf->path == NULL || stat(elf->path, &status) != 0)
         return false;
     struct mt_elf_version now = file_version(&status);
-    return now.device == elf->version.device &&
-           now.inode == elf->version.inode &&
-           now.seconds == elf->version.seconds &&
-           now.nanoseconds == elf->version.nanoseconds &&
+    return mt_elf_same_version(&now, &elf->version) &&
            elf->bytes == (size_t)status.st_size;
 }
 

@@ -50,6 +50,10 @@ struct mt_elf {
 
 /* NULL and `error` filled if it cannot be read or is not ELF64 for x86-64. */
 struct mt_elf *mt_elf_open(const char *path, struct mt_error *error);
+/* The version of the file at a path; false if there is none. */
+bool mt_elf_version_at(const char *path, struct mt_elf_version *);
+bool mt_elf_same_version(const struct mt_elf_version *,
+                         const struct mt_elf_version *);
 /* Over bytes that the caller keeps until mt_elf_close. */
 struct mt_elf *mt_elf_open_memory(const uint8_t *data, size_t bytes,
                                   struct mt_error *error);

@@ -224,7 +224,7 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
         return;
     }
     mt_crash_find(findings, resolver, source, exited, &p->crash);
-    if (exited && mt_untraced_sanitizer(exited->reader) && !has_root(source)) {
+    if (exited && !has_root(source) && mt_untraced_sanitizer(exited->reader)) {
         mt_fail(&error, "it runs with a sanitizer");
     } else {
         /* What keeps them as they were is not needed: the crash is known. */

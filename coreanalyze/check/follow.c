@@ -53,6 +53,7 @@ struct follower {
     const struct mt_check_events *events;
     struct mt_check_end *end;
     struct mt_traced_table traced;
+    struct mt_untraced_plain plain;
     uint64_t looked_ns; /* when threads were last asked for execve */
     uint64_t sweep_ns;  /* when each thread may be waited for again */
     pid_t program;
@@ -301,7 +302,8 @@ static bool let_go(struct follower *f, pid_t pid)
     struct mt_traced *t = mt_traced_find(&f->traced, pid);
     char why[200];
 
-    if (!mt_untraced_sanitizer(pid) || !mt_untraced_why(pid, why, sizeof why) ||
+    if (!mt_untraced_at_start(&f->plain, pid) ||
+        !mt_untraced_why(pid, why, sizeof why) ||
         ptrace(PTRACE_DETACH, pid, 0, 0) != 0)
         return false;
     f->events->lost(f->events->context, pid, why);

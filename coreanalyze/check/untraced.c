@@ -146,6 +146,27 @@ const char *mt_untraced_sanitizer(pid_t pid)
     return found;
 }
 
+bool mt_untraced_at_start(struct mt_untraced_plain *plain, pid_t pid)
+{
+    struct mt_error error = {0};
+    struct mt_elf_version version;
+    struct mt_elf *elf;
+    char path[64];
+    bool found;
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    if (mt_elf_version_at(path, &version) && version.inode)
+        for (unsigned i = 0; i < MT_UNTRACED_PLAIN; i++)
+            if (mt_elf_same_version(&plain->files[i], &version))
+                return false;
+    elf = mt_elf_open(path, &error);
+    found = elf && sanitizer_in_file(elf);
+    if (elf && !found)
+        plain->files[plain->next++ % MT_UNTRACED_PLAIN] = elf->version;
+    mt_elf_close(elf);
+    return found;
+}
+
 static bool is_other_libc(const char *interpreter)
 {
     return interpreter[0] != '\0' &&

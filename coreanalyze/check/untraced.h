@@ -5,7 +5,7 @@
 #ifndef MT_UNTRACED_H
 #define MT_UNTRACED_H
 
-#include "coreanalyze/base/error.h"
+#include "coreanalyze/base/elf_file.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -23,6 +23,16 @@ bool mt_untraced_file_why(const char *name, char *text, size_t bytes);
 /* The sanitizer that such a process runs with, or NULL.  Its shadow memory is
  * terabytes of address space. */
 const char *mt_untraced_sanitizer(pid_t pid);
+
+/* Files of programs that were found to have none, the last ones. */
+#define MT_UNTRACED_PLAIN 16u
+struct mt_untraced_plain {
+    struct mt_elf_version files[MT_UNTRACED_PLAIN];
+    unsigned next;
+};
+/* Is a process that has just called execve(2), and has no library yet, built
+ * with a sanitizer? */
+bool mt_untraced_at_start(struct mt_untraced_plain *, pid_t pid);
 
 /* The sanitizer that a program is built with, or NULL; the program is found as
  * execvp(3) finds it.  It would not start with the library. */

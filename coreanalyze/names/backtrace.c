@@ -152,14 +152,13 @@ static bool unwinder_step_by_table(struct unwinder *u, bool exact,
  * then about the caller. */
 static bool unwinder_step(struct unwinder *u, bool *exact, bool *guessed)
 {
-    struct mt_pc at = {unwinder_rip(u), MT_MODULES_NOW, *exact};
     bool first = *exact, signal_frame = false;
 
     u->module = mt_source_module(u->source, *exact ? unwinder_rip(u)
                                                    : unwinder_rip(u) - 1);
     *exact = *guessed = false;
     if (u->module) {
-        if (!first && mt_resolve(u->resolver, &at).signal_frame)
+        if (!first && mt_resolve_signal_frame(u->resolver, unwinder_rip(u)))
             return *exact = unwinder_step_out_of_signal(u);
         if (unwinder_step_by_table(u, first, &signal_frame)) {
             *exact = signal_frame;

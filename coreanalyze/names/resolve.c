@@ -54,8 +54,7 @@ struct mt_resolver {
     bool no_memory; /* an answer may lack names */
     /* Path of the module that was asked about last, or "". */
     char running[80];
-    const struct mt_module *running_of;
-    uint64_t running_start;
+    uint64_t running_start, running_end;
 };
 
 static bool resolve_waiting(void *context, const char *step, uint64_t done,
@@ -121,7 +120,7 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
 void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
 {
     resolver->model = model;
-    resolver->running_of = NULL;
+    resolver->running_end = 0;
     if (resolver->n_entries > 0)
         memset(resolver->memo, 0, sizeof resolver->memo);
 }
@@ -270,11 +269,11 @@ static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
 {
     bool identified = module->build_id_bytes != 0;
 
-    if (resolver->running_of != module ||
-        resolver->running_start != module->start)
+    if (resolver->running_start != module->start ||
+        resolver->running_end != module->end)
         find_running(resolver, module);
-    resolver->running_of = module;
     resolver->running_start = module->start;
+    resolver->running_end = module->end;
     return (struct mt_symbol_module){
         .path = module->path,
         .build_id = identified ? module->build_id : NULL,
@@ -374,6 +373,13 @@ static const struct entry *resolve_add(struct mt_resolver *resolver,
     memcpy(fresh.frames, frames, fresh.n * sizeof *frames);
     resolver->entries[resolver->n_entries] = fresh;
     return &resolver->entries[resolver->n_entries++];
+}
+
+bool mt_resolve_signal_frame(struct mt_resolver *resolver, uint64_t pc)
+{
+    const struct mt_module *module = mt_source_module(resolver->source, pc - 1);
+
+    return is_signal_frame(resolver, module, pc);
 }
 
 static struct resolve_memo *resolve_memo_of(struct mt_resolver *resolver,

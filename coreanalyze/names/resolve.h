@@ -84,6 +84,10 @@ struct mt_resolved mt_resolve(struct mt_resolver *, const struct mt_pc *);
  * debug information is most of what a short report would cost. */
 struct mt_resolved mt_resolve_brief(struct mt_resolver *, const struct mt_pc *);
 
+/* Is a return address, in a module of the source, that of a signal handler?  No
+ * name is looked for. */
+bool mt_resolve_signal_frame(struct mt_resolver *, uint64_t pc);
+
 /* Bytes of a module's file by their address in memory less the load bias; false
  * without a file that is known to be the one that ran. */
 bool mt_resolver_bytes(struct mt_resolver *, const struct mt_module *module,
