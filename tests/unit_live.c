@@ -3,13 +3,16 @@
  * The live source: memory, tables and threads of a child.
  */
 #include "coreanalyze/source/live.h"
+#include "coreanalyze/source/proc_task.h"
 #include "tests/unit.h"
 
 #include <gnu/libc-version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -197,6 +200,120 @@ static void counts_pages(void)
     munmap(pages, 100 * page);
 }
 
+static bool filter_begin(void *context, struct mt_source *source,
+                         struct mt_error *why)
+{
+    (void)source;
+    (void)why;
+    ++*(unsigned *)context;
+    return true;
+}
+
+static bool filter_needs(const void *context, uint64_t start, uint64_t end)
+{
+    (void)context;
+    return start < end;
+}
+
+static void filter_choose(const void *context, uint64_t address,
+                          const uint64_t *words, size_t n_pages, uint64_t *bits)
+{
+    (void)context;
+    (void)address;
+    (void)words;
+    memset(bits, 0, n_pages * 64);
+}
+
+/* Captures a process that stands still; says how often the filter began. */
+static struct mt_source *capture_still(pid_t pid, unsigned *began)
+{
+    struct mt_word_filter filter = {filter_begin, filter_needs, filter_choose,
+                                    began};
+    struct mt_source *source;
+
+    *began = 0;
+    kill(pid, SIGSTOP);
+    waitpid(pid, NULL, WUNTRACED);
+    source = mt_source_open_still(pid, &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(source);
+    CU_ASSERT(source->ops->capture(source, &filter, false, &error));
+    CU_ASSERT(source->captured.copied);
+    return source;
+}
+
+/* All parts are kept, as they are; an untouched page between two is empty. */
+static void is_kept_whole(struct mt_source *source, pid_t pid)
+{
+    uint64_t start, bytes, read = 0;
+
+    for (size_t i = 0; i < source->n_present; i++) {
+        const struct mt_present *p = &source->present[i];
+        size_t n = p->end - p->start;
+        uint8_t *now = malloc(n), *copy = malloc(n);
+        struct iovec to = {now, n}, from = {(void *)(uintptr_t)p->start, n};
+        const uint8_t *data =
+            source->ops->extent(source, p->end - 1, &start, &bytes);
+        CU_ASSERT_FATAL(now && copy && data);
+        CU_ASSERT(start == p->start && bytes == n);
+        CU_ASSERT_EQUAL(process_vm_readv(pid, &to, 1, &from, 1, 0), (ssize_t)n);
+        CU_ASSERT(memcmp(data, now, n) == 0);
+        CU_ASSERT(mt_source_read(source, p->start, copy, n));
+        CU_ASSERT(memcmp(copy, now, n) == 0);
+        CU_ASSERT(source->ops->view(source, p->end - 8, 8) == data + n - 8);
+        CU_ASSERT_PTR_NULL(source->ops->view(source, p->end - 8, 9));
+        read += n;
+        free(now);
+        free(copy);
+    }
+    CU_ASSERT_EQUAL(source->captured.bytes, read);
+    CU_ASSERT(read > 0);
+}
+
+static void keeps_small_ones_whole(void)
+{
+    const int kind = PROT_READ | PROT_WRITE;
+    bool *ready = mmap(NULL, 4096, kind, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t large = 4 << 20;
+    unsigned began;
+    pid_t pid = fork();
+    struct mt_source *source;
+
+    if (pid == 0) {
+        execlp("sleep", "sleep", "60", (char *)NULL);
+        _exit(1);
+    }
+    /* It has called execve once it sleeps. */
+    for (char name[16] = ""; strcmp(name, "sleep") != 0; usleep(1000))
+        mt_proc_name(pid, name);
+    source = capture_still(pid, &began);
+    /* Only newer kernels give the page table at once. */
+    if (mt_live_table_kept((struct live *)source)) {
+        CU_ASSERT_EQUAL(began, 0);
+        CU_ASSERT_PTR_NULL(source->word_copy);
+        is_kept_whole(source, pid);
+    }
+    mt_source_free(source);
+    end_child(pid);
+
+    pid = fork();
+    if (pid == 0) {
+        mmap(NULL, large, kind, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+             0);
+        __atomic_store_n(ready, true, __ATOMIC_RELEASE);
+        for (;;)
+            pause();
+    }
+    while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    source = capture_still(pid, &began);
+    CU_ASSERT_EQUAL(began, 1);
+    CU_ASSERT_PTR_NOT_NULL(source->word_copy);
+    CU_ASSERT_PTR_NULL(source->ops->extent);
+    mt_source_free(source);
+    end_child(pid);
+    munmap(ready, 4096);
+}
+
 static void refuses(void)
 {
     memset(&error, 0, sizeof error);
@@ -213,6 +330,7 @@ static const struct unit_test tests[] = {
     {"threads stop, show their registers, and go", stops_and_goes},
     {"modules have paths and build-ids", finds_modules},
     {"populated pages are counted", counts_pages},
+    {"a small process that stands still is kept whole", keeps_small_ones_whole},
     {"what is no process is refused", refuses},
 };
 UNIT_MAIN(tests)

@@ -11,6 +11,7 @@
 #include "coreanalyze/source/module_files.h"
 #include "coreanalyze/symbols/symbolize.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -130,6 +131,10 @@ static int run_program(struct arguments *a, char *const *program,
     return exit_status(result, end.status);
 }
 
+/* Each process takes about the same memory: what one gave back need not go to
+ * the kernel in between. */
+#define KEPT_BYTES (16 << 20)
+
 static int check_program(struct arguments *a, char *const *program,
                          FILE *annotations, struct mt_error *error)
 {
@@ -137,6 +142,8 @@ static int check_program(struct arguments *a, char *const *program,
     char preload[PATH_MAX];
     int status;
 
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES / 4);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     if (!mt_installed_preload("check", preload, error))
         return MT_EXIT_ERROR;
     if (strpbrk(preload, ": ")) {

@@ -56,6 +56,8 @@ struct live {
     unsigned table; /* 1: the next is its page table; 2: it cannot be kept */
     struct mt_page_run *runs;
     size_t n_runs, runs_capacity;
+    uint8_t *image;                        /* what `present` names, or NULL */
+    const struct mt_source_ops *image_ops; /* of the source, with an image */
 };
 
 /* The tables of a process from /proc; also for a source that reads its memory
@@ -115,6 +117,20 @@ bool mt_live_table_kept(const struct live *);
 /* Fills in the source's `present`, and what is left out. */
 bool mt_live_list_present(struct live *, const struct mt_word_filter *,
                           struct mt_error *);
+
+/* --- live_image.c --- */
+/* May all memory of the process be kept as it is? */
+bool mt_live_may_image(const struct live *);
+/* Keeps what `present` names; false if it is too much, or cannot be read. */
+bool mt_live_take_image(struct live *);
+void mt_live_drop_image(struct live *);
+/* Bytes of it from an address on; 0 if they are not there. */
+size_t mt_live_read_image(struct live *, uint64_t address, void *buffer,
+                          size_t bytes);
+/* Operations of a source that has one. */
+const void *mt_live_extent(struct mt_source *, uint64_t address,
+                           uint64_t *start, uint64_t *bytes);
+const void *mt_live_view(struct mt_source *, uint64_t address, size_t bytes);
 
 /* --- live_kernel.c --- */
 /* Reads what descriptors and timers hold, while the process stands still, and

@@ -134,12 +134,43 @@ static bool live_capture_fill(struct live *live,
     return !fill.stopped;
 }
 
+static bool live_capture_kernel(struct live *live, struct mt_error *error)
+{
+    return (mt_live_kernel_words(live) && mt_live_queue_words(live)) ||
+           mt_no_memory(error, "what the kernel holds");
+}
+
+/* Of a process that is small, and will not run again. */
+static bool live_capture_whole(struct live *live,
+                               const struct mt_word_filter *filter)
+{
+    if (!mt_live_may_image(live) || !mt_live_list_present(live, filter, NULL) ||
+        !mt_live_take_image(live))
+        return false;
+    live->source.ops = live->image_ops;
+    return true;
+}
+
+static bool live_capture_words(struct live *live,
+                               const struct mt_word_filter *filter,
+                               struct mt_word_copy **word_copy,
+                               struct mt_error *error)
+{
+    if (!*word_copy)
+        *word_copy = make_store(live);
+    return filter->begin(filter->context, &live->source, error) &&
+           live_capture_kernel(live, error) &&
+           mt_live_list_present(live, filter, error) &&
+           (live_capture_fill(live, filter, word_copy) ||
+            mt_fail(error, "the reading was stopped"));
+}
+
 bool mt_live_capture(struct mt_source *source,
                      const struct mt_word_filter *filter, bool stop,
                      struct mt_error *error)
 {
     struct live *live = (struct live *)source;
-    struct mt_word_copy *word_copy = make_store(live);
+    struct mt_word_copy *word_copy = stop ? make_store(live) : NULL;
     uint64_t start;
     bool ok;
 
@@ -155,12 +186,9 @@ bool mt_live_capture(struct mt_source *source,
     }
     source->captured.stopped = stop;
     ok = (stop || source->still || mt_live_maps(source, live->tid, error)) &&
-         filter->begin(filter->context, source, error) &&
-         ((mt_live_kernel_words(live) && mt_live_queue_words(live)) ||
-          mt_no_memory(error, "what the kernel holds")) &&
-         mt_live_list_present(live, filter, error) &&
-         (live_capture_fill(live, filter, &word_copy) ||
-          mt_fail(error, "the reading was stopped"));
+         (live_capture_whole(live, filter)
+              ? live_capture_kernel(live, error)
+              : live_capture_words(live, filter, &word_copy, error));
     source->captured.ns =
         source->captured.copied ? mt_clock_ns(CLOCK_MONOTONIC) - start : 0;
     if (stop && (!ok || source->captured.copied))

@@ -5,7 +5,7 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/core_capture.c %D%/core_file.c %D%/core_notes.c \
 	%D%/exited_process.c %D%/exited_process.h %D%/holder.c %D%/holder.h \
 	%D%/holder_process.c %D%/live.h %D%/live_capture.c \
-	%D%/live_descriptors.c %D%/live_kernel.c %D%/live_lazy.c \
+	%D%/live_descriptors.c %D%/live_image.c %D%/live_kernel.c %D%/live_lazy.c \
 	%D%/live_memory.c %D%/live_present.c %D%/live_proc.c \
 	%D%/live_smaps.c %D%/live_still.c %D%/live_table.c %D%/live_stop.c %D%/memory_use.c %D%/memory_use.h \
 	%D%/module_calls.c %D%/module_files.c %D%/module_files.h %D%/module_functions.c %D%/module_symbol.c %D%/modules.c \

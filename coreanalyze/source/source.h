@@ -43,7 +43,7 @@ struct mt_mapping {
  * them in a writable mapping read as zeros. */
 struct mt_present {
     uint64_t start, end;
-    uint64_t offset; /* in the file */
+    uint64_t offset; /* in the file, or in what was kept of it here */
     int file;        /* what it is read from; -1: the target */
 };
 
@@ -202,7 +202,8 @@ struct mt_source_ops {
      * the words that the word filter wants.  A capture of a live target makes a
      * report show one moment; with `stop` the target is stopped only for the
      * capture.  A core that does not fit into memory or address space is
-     * captured because it can be read in order.  If memory is short, a live
+     * captured because it can be read in order.  Of a small process that will
+     * not run again all is kept, without a filter.  If memory is short, a live
      * target stays stopped until go, and is read in place.  May be NULL. */
     bool (*capture)(struct mt_source *, const struct mt_word_filter *,
                     bool stop, struct mt_error *);
@@ -240,7 +241,8 @@ struct mt_source_limits {
 
 /* The result of `capture`. */
 struct mt_captured {
-    bool copied;         /* the wanted words are in the word copy */
+    bool copied;         /* what is wanted is in the word copy, or all is
+                            kept */
     bool stopped;        /* all threads stood still during the capture */
     uint64_t bytes, ns;  /* that were read, and how long it took */
     uint64_t cpu_ns;     /* processor time of that, of all threads */

@@ -49,6 +49,13 @@ static size_t live_read(struct mt_source *source, uint64_t address,
             return done;
         done += n;
     }
+    while (live->image && done < bytes) {
+        size_t n = mt_live_read_image(live, address + done,
+                                      (char *)buffer + done, bytes - done);
+        if (n == 0)
+            break;
+        done += n;
+    }
     if (done < bytes)
         done += mt_live_peek_still(live, address + done, (char *)buffer + done,
                                    bytes - done);
@@ -74,6 +81,7 @@ static void live_destroy(struct mt_source *source)
         close(live->files[i]);
     free(live->files);
     free(live->lazy);
+    mt_live_drop_image(live);
     free(live->polls);
     mt_live_close_queues(live);
     free(live->given);
@@ -101,18 +109,15 @@ bool mt_live_refresh(struct mt_source *source, struct mt_error *error)
     return mt_live_tables_again(source, live->pid, live->tid, error);
 }
 
-static const struct mt_source_ops live_ops = {
-    .read = live_read,
-    .write = live_write,
-    .pages = mt_live_pages,
-    .resident = mt_live_resident,
-    .uses = mt_live_uses,
-    .stop = mt_live_stop,
-    .resume = mt_live_go,
-    .refresh = mt_live_refresh,
-    .capture = mt_live_capture,
-    .destroy = live_destroy,
-};
+#define LIVE_OPS                                                               \
+    .read = live_read, .write = live_write, .pages = mt_live_pages,            \
+    .resident = mt_live_resident, .uses = mt_live_uses, .stop = mt_live_stop,  \
+    .resume = mt_live_go, .refresh = mt_live_refresh,                          \
+    .capture = mt_live_capture, .destroy = live_destroy
+
+static const struct mt_source_ops live_ops = {LIVE_OPS};
+static const struct mt_source_ops image_ops = {LIVE_OPS, .view = mt_live_view,
+                                               .extent = mt_live_extent};
 
 static bool live_has_no_memory(pid_t pid, struct mt_error *error)
 {
@@ -202,6 +207,7 @@ static struct mt_source *live_open(pid_t pid, bool still,
     if (live == NULL)
         return mt_no_memory(error, "the process"), NULL;
     source->ops = &live_ops;
+    live->image_ops = &image_ops;
     source->still = still;
     source->strings = mt_strings_new();
     live->pid = pid;
