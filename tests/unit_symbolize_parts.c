@@ -306,6 +306,161 @@ static void unsorted_symbols(void)
     mt_elf_close(elf);
 }
 
+/* A unit by hand.  Codes are out of order, and attributes that nobody asks for
+ * are of fixed and of varying length. */
+static const uint8_t abbreviations[] = {
+    0xff, /* the table starts after this */
+    /* 9: a unit, with a name, and producer of two bytes and a block */
+    9, 0x11, 1, 0x03, 0x08, 0x25, 0x05, 0x02, 0x0a, 0, 0,
+    /* 2: a function of 8 bytes of address, and a length */
+    2, 0x2e, 1, 0x3f, 0x19, 0x03, 0x08, 0x11, 0x01, 0x12, 0x0b, 0x3a, 0x21,
+    0xe4, 0x00, 0, 0,
+    /* 1: a structure, named by the section of strings */
+    1, 0x13, 1, 0x03, 0x0e, 0x0b, 0x1e, 0, 0,
+    /* 3: a call site with children, and no sibling; 4: with one */
+    3, 0xd0, 0x82, 0x01, 1, 0x11, 0x01, 0, 0, 4, 0xd0, 0x82, 0x01, 1, 0x01,
+    0x11, 0x02, 0x09, 0, 0,
+    /* 5: a block; 7: an inlined call, its line in the abbreviation */
+    5, 0x0b, 1, 0, 0, 7, 0x1d, 0, 0x31, 0x13, 0x11, 0x01, 0x12, 0x0f, 0x58,
+    0x0b, 0x59, 0x21, 42, 0, 0,
+    /* 6: a form that nobody knows */
+    6, 0x34, 0, 0x02, 0x7e, 0, 0, 0};
+
+static const uint8_t unit_bytes[] = {
+    0xff, /* the unit starts here, and has no header */
+    9, 'u', 0, 1, 2, 3, 0xa, 0xb, 0xc,
+    /* 10: a structure; in it, at 31, a function at 0x1000, of 0x80 bytes */
+    1, 2, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* */
+    2, 'f', 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0x80,
+    /* 43: calls, skipped with what is in them */
+    3, 0, 0x10, 0, 0, 0, 0, 0, 0, 3, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0,
+    /* 63: its sibling is at 80 */
+    4, 80, 2, 0xa, 0xb, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+    /* 80: a block, and in it at 81 an inlined call at 0x1010 of 16 bytes */
+    5, 7, 31, 0, 0, 0, 0x10, 0x10, 0, 0, 0, 0, 0, 0, 16, 3,
+    /* 96: the ends of the block, of the function, of the structure */
+    0, 0, 0,
+    /* 99: a function in no structure */
+    2, 'g', 0, 0, 0x20, 0, 0, 0, 0, 0, 0, 0x10, 0, 0};
+
+static void entry_tables(struct mt_unit_tables *tables, size_t bytes,
+                         struct mt_abbrevs *abbrevs)
+{
+    /* A copy of its own: reading past its end shows under a sanitizer. */
+    uint8_t *data = malloc(bytes);
+    struct mt_entries entries = {
+        .info = {data, bytes}, .end = bytes, .abbrevs = abbrevs};
+    struct mt_address_space space = {.version = 5, .offset_bytes = 4};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+    memcpy(data, unit_bytes, bytes);
+    CU_ASSERT(mt_unit_read(&entries, 1, &space, tables));
+    free(data);
+}
+
+static void unit_by_hand(void)
+{
+    struct mt_abbrevs abbrevs = {.offset = 1, .version = 5, .offset_bytes = 4};
+    struct mt_bytes section = {abbreviations, sizeof abbreviations};
+    struct mt_unit_tables tables = {0};
+    const struct mt_scope *scopes[4];
+    uint64_t low = 0;
+
+    CU_ASSERT_FATAL(mt_abbrevs_read(section, &abbrevs));
+    CU_ASSERT_EQUAL(abbrevs.n, 8);
+    CU_ASSERT_PTR_NULL(mt_abbrevs_find(&abbrevs, 8));
+    CU_ASSERT_PTR_NULL(mt_abbrevs_find(&abbrevs, 0));
+    entry_tables(&tables, sizeof unit_bytes, &abbrevs);
+    CU_ASSERT_EQUAL(tables.n_scopes, 3);
+    CU_ASSERT_EQUAL(tables.n_containers, 1);
+    CU_ASSERT_EQUAL_FATAL(mt_unit_find(&tables, 0x1018, scopes, 4, &low), 2);
+    CU_ASSERT_EQUAL(low, 0x1000);
+    CU_ASSERT(scopes[0]->inlined && scopes[0]->die == 81);
+    CU_ASSERT_EQUAL(scopes[0]->call_file, 3);
+    CU_ASSERT_EQUAL(scopes[0]->call_line, 42);
+    CU_ASSERT_EQUAL(scopes[1]->die, 31);
+    CU_ASSERT_EQUAL(mt_unit_find(&tables, 0x1020, scopes, 4, &low), 1);
+    CU_ASSERT_EQUAL_FATAL(mt_unit_find(&tables, 0x2000, scopes, 4, &low), 1);
+    CU_ASSERT_EQUAL(scopes[0]->die, 99);
+    const struct mt_container *in = mt_unit_container(&tables, 31);
+    CU_ASSERT_FATAL(in != NULL && in->die == 10 && in->end == 99);
+    CU_ASSERT_PTR_NULL(mt_unit_container(&tables, 99));
+    mt_unit_tables_free(&tables);
+    /* A unit that is cut keeps what it has. */
+    for (size_t bytes = 2; bytes < sizeof unit_bytes; bytes++) {
+        entry_tables(&tables, bytes, &abbrevs);
+        size_t whole = (bytes >= 43) + (bytes >= 96) + (bytes >= 111);
+        CU_ASSERT_EQUAL(tables.n_scopes, whole);
+        mt_unit_tables_free(&tables);
+    }
+    mt_abbrevs_free(&abbrevs);
+}
+
+/* Attributes of DIEs, their names among them. */
+static void entries_by_hand(void)
+{
+    struct mt_abbrevs abbrevs = {.offset = 1, .version = 5, .offset_bytes = 4};
+    struct mt_bytes section = {abbreviations, sizeof abbreviations};
+    struct mt_entries entries = {.info = {unit_bytes, sizeof unit_bytes},
+                                 .end = sizeof unit_bytes,
+                                 .abbrevs = &abbrevs};
+    struct mt_entry entry;
+    uint64_t offset = 0;
+    bool in_supplement = true;
+
+    CU_ASSERT_FATAL(mt_abbrevs_read(section, &abbrevs));
+    CU_ASSERT_FATAL(mt_entry_read(&entries, 31, &entry));
+    CU_ASSERT_EQUAL(entry.kind, MT_DIE_FUNCTION);
+    CU_ASSERT(entry.has_children && entry.next == 43);
+    CU_ASSERT(
+        is(mt_entry_text(NULL, NULL, &entries, &entry, MT_ENTRY_NAME, 0), "f"));
+    CU_ASSERT_PTR_NULL(
+        mt_entry_text(NULL, NULL, &entries, &entry, MT_ENTRY_LINKAGE_NAME, 0));
+    CU_ASSERT_FALSE(mt_entry_origin(&entries, &entry, &offset, &in_supplement));
+    struct mt_code code = mt_entry_code(&entry);
+    CU_ASSERT(code.has_low && code.low == 0x1000);
+    CU_ASSERT(code.has_high && code.high_is_length && code.high == 0x80);
+    CU_ASSERT_FATAL(mt_entry_read(&entries, 63, &entry));
+    CU_ASSERT_EQUAL(mt_entry_sibling(&entries, &entry), 80);
+    CU_ASSERT_FATAL(mt_entry_read(&entries, 81, &entry));
+    CU_ASSERT(mt_entry_origin(&entries, &entry, &offset, &in_supplement));
+    CU_ASSERT(offset == 31 && !in_supplement);
+    CU_ASSERT_FATAL(mt_entry_read(&entries, 96, &entry));
+    CU_ASSERT(entry.ends);
+    CU_ASSERT_FALSE(mt_entry_read(&entries, sizeof unit_bytes, &entry));
+    mt_abbrevs_free(&abbrevs);
+}
+
+/* More levels than are kept, without siblings: what is deeper is left out. */
+static void deep_unit(void)
+{
+    static const uint8_t table[] = {1,    0x11, 1,    0, 0,    2, 0x0b,
+                                    1,    0,    0,    3, 0x2e, 0, 0x11,
+                                    0x01, 0x12, 0x0b, 0, 0,    0};
+    struct mt_abbrevs abbrevs = {.version = 5, .offset_bytes = 4};
+    struct mt_bytes section = {table, sizeof table};
+    struct mt_address_space space = {.version = 5, .offset_bytes = 4};
+    struct mt_unit_tables tables = {0};
+    enum { DEPTH = 100000, FUNCTION = 2 + 2 * DEPTH };
+    struct mt_entries entries = {.end = FUNCTION + 11, .abbrevs = &abbrevs};
+    uint8_t *data = calloc(1, entries.end);
+
+    CU_ASSERT_FATAL(data && mt_abbrevs_read(section, &abbrevs));
+    entries.info = (struct mt_bytes){data, entries.end};
+    data[1] = 1;
+    memset(data + 2, 2, DEPTH);
+    /* After the ends of all of them, at the unit's level. */
+    data[FUNCTION] = 3;
+    data[FUNCTION + 2] = 0x10;
+    data[FUNCTION + 9] = 0x20;
+    CU_ASSERT(mt_unit_read(&entries, 1, &space, &tables));
+    CU_ASSERT_EQUAL_FATAL(tables.n_scopes, 1);
+    CU_ASSERT_EQUAL(tables.scopes[0].die, FUNCTION);
+    mt_unit_tables_free(&tables);
+    mt_abbrevs_free(&abbrevs);
+    free(data);
+}
+
 static const struct unit_test tests[] = {
     {"names of C++ and Rust", demangling},
     {"mangled names that would fill memory", demangling_bombs},
@@ -314,6 +469,9 @@ static const struct unit_test tests[] = {
     {"a line program", line_program},
     {"file names of DWARF 4", old_file_table},
     {"file names of DWARF 5", new_file_table},
+    {"a unit, and one that is cut", unit_by_hand},
+    {"DIEs and their attributes", entries_by_hand},
+    {"a unit of many levels", deep_unit},
     {"each string once", strings},
     {"symbols before their table is sorted", unsorted_symbols},
 };

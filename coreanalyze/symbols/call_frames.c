@@ -22,7 +22,7 @@
 struct record {
     uint64_t address; /* of the id, after the length */
     uint64_t next;
-    struct mt_frame_cursor body; /* after the id */
+    struct mt_byte_cursor body; /* after the id */
     uint64_t id;
 };
 
@@ -60,13 +60,13 @@ static bool frame_record_read(const struct mt_frame_bytes *bytes,
         return false;
     record->address = address;
     record->next = address + length;
-    record->body = (struct mt_frame_cursor){*buffer, *buffer + length, false};
-    record->id = mt_frame_unsigned(&record->body, 4);
+    record->body = (struct mt_byte_cursor){*buffer, *buffer + length, false};
+    record->id = mt_take(&record->body, 4);
     return true;
 }
 
 /* A pointer as DW_EH_PE_* encodes it; `here` is the address of its bytes. */
-static uint64_t frame_pointer_read(struct mt_frame_cursor *c, uint8_t encoding,
+static uint64_t frame_pointer_read(struct mt_byte_cursor *c, uint8_t encoding,
                                    uint64_t here, uint64_t header)
 {
     uint64_t value;
@@ -75,19 +75,19 @@ static uint64_t frame_pointer_read(struct mt_frame_cursor *c, uint8_t encoding,
     case 0x00:
     case 0x04:
     case 0x0c:
-        value = mt_frame_unsigned(c, 8);
+        value = mt_take(c, 8);
         break;
     case 0x01:
     case 0x09:
-        value = mt_frame_leb(c, encoding & 8);
+        value = mt_take_leb(c, encoding & 8);
         break;
     case 0x02:
     case 0x03:
-        value = mt_frame_unsigned(c, (encoding & 1) ? 4 : 2);
+        value = mt_take(c, (encoding & 1) ? 4 : 2);
         break;
     case 0x0a:
     case 0x0b:
-        value = (uint64_t)mt_frame_signed(c, (encoding & 1) ? 4 : 2);
+        value = (uint64_t)mt_take_signed(c, (encoding & 1) ? 4 : 2);
         break;
     default:
         c->bad = true;
@@ -106,8 +106,8 @@ static uint64_t frame_pointer_read(struct mt_frame_cursor *c, uint8_t encoding,
     }
 }
 
-static bool cie_read_augmentation(struct mt_frame_cursor *c,
-                                  const char *letters, struct mt_frame_cie *cie)
+static bool cie_read_augmentation(struct mt_byte_cursor *c, const char *letters,
+                                  struct mt_frame_cie *cie)
 {
     const uint8_t *end;
     uint64_t bytes;
@@ -117,18 +117,18 @@ static bool cie_read_augmentation(struct mt_frame_cursor *c,
     if (letters[0] != 'z')
         return false;
     cie->augmented = true;
-    bytes = mt_frame_leb(c, false);
-    if (!mt_frame_room(c, bytes))
+    bytes = mt_take_leb(c, false);
+    if (!mt_take_room(c, bytes))
         return false;
     end = c->at + bytes;
     for (letters++; *letters; letters++) {
         if (*letters == 'R') {
-            cie->pointer_encoding = (uint8_t)mt_frame_unsigned(c, 1);
+            cie->pointer_encoding = (uint8_t)mt_take(c, 1);
         } else if (*letters == 'P') {
-            uint8_t encoding = (uint8_t)mt_frame_unsigned(c, 1);
+            uint8_t encoding = (uint8_t)mt_take(c, 1);
             frame_pointer_read(c, encoding & 0x0f, 0, 0);
         } else if (*letters == 'L') {
-            mt_frame_skip(c, 1);
+            mt_take_skip(c, 1);
         } else if (*letters == 'S') {
             cie->signal_frame = true;
         } else if (*letters != 'B') {
@@ -145,7 +145,7 @@ static bool frame_cie_read(struct mt_frame_table *table,
                            const struct mt_frame_bytes *bytes, uint64_t address,
                            struct mt_frame_cie *cie)
 {
-    struct mt_frame_cursor *c;
+    struct mt_byte_cursor *c;
     struct record record;
     const char *letters;
     uint64_t version, column;
@@ -156,18 +156,18 @@ static bool frame_cie_read(struct mt_frame_table *table,
         return false;
     c = &record.body;
     *cie = (struct mt_frame_cie){0};
-    version = mt_frame_unsigned(c, 1);
+    version = mt_take(c, 1);
     letters = (const char *)c->at;
     if (!memchr(letters, 0, (size_t)(c->end - c->at)))
         return false;
     c->at += strlen(letters) + 1;
     if (version == 4)
-        mt_frame_skip(c, 2); /* sizes of addresses and of segments */
+        mt_take_skip(c, 2); /* sizes of addresses and of segments */
     else if (version != 1 && version != 3)
         return false;
-    cie->code_align = mt_frame_leb(c, false);
-    cie->data_align = (int64_t)mt_frame_leb(c, true);
-    column = version == 1 ? mt_frame_unsigned(c, 1) : mt_frame_leb(c, false);
+    cie->code_align = mt_take_leb(c, false);
+    cie->data_align = (int64_t)mt_take_leb(c, true);
+    column = version == 1 ? mt_take(c, 1) : mt_take_leb(c, false);
     if (c->bad || column != MT_COLUMN_RIP ||
         !cie_read_augmentation(c, letters, cie))
         return false;
@@ -183,7 +183,7 @@ static enum fde_answer frame_fde_use(struct mt_frame_table *table,
                                      const struct record *record,
                                      uint64_t address, struct mt_frame_row *row)
 {
-    struct mt_frame_cursor c = record->body;
+    struct mt_byte_cursor c = record->body;
     struct mt_frame_cie cie;
     uint64_t here, begin, size;
 
@@ -194,7 +194,7 @@ static enum fde_answer frame_fde_use(struct mt_frame_table *table,
     begin = frame_pointer_read(&c, cie.pointer_encoding, here, header);
     size = frame_pointer_read(&c, cie.pointer_encoding & 0x0f, 0, 0);
     if (cie.augmented)
-        mt_frame_skip(&c, mt_frame_leb(&c, false));
+        mt_take_skip(&c, mt_take_leb(&c, false));
     if (c.bad)
         return FDE_BAD;
     if (address - begin >= size)
@@ -254,7 +254,7 @@ bool mt_frame_row_find(struct mt_frame_table *table,
                        uint64_t address, struct mt_frame_row *row)
 {
     uint8_t head[HEADER_BYTES] = {0};
-    struct mt_frame_cursor c = {head, head + sizeof head, false};
+    struct mt_byte_cursor c = {head, head + sizeof head, false};
     uint64_t section, n, fde;
     struct record record;
 

@@ -4,7 +4,7 @@
  * procedure linkage tables, realigned stacks and signal frames.
  */
 #include "coreanalyze/symbols/call_frames.h"
-#include "coreanalyze/symbols/frame_cursor.h"
+#include "coreanalyze/symbols/byte_cursor.h"
 
 #define MAX_DEPTH 32u
 #define MAX_STEPS 512u
@@ -49,7 +49,7 @@ enum {
 };
 
 struct machine {
-    struct mt_frame_cursor code;
+    struct mt_byte_cursor code;
     const uint8_t *begin;
     const struct mt_frame_state *state;
     const struct mt_frame_memory *memory;
@@ -67,7 +67,7 @@ static bool expression_push(struct machine *m, uint64_t value)
 
 static bool expression_push_register(struct machine *m, uint64_t column)
 {
-    int64_t offset = (int64_t)mt_frame_leb(&m->code, true);
+    int64_t offset = (int64_t)mt_take_leb(&m->code, true);
 
     return column < MT_N_COLUMNS && m->state->known >> column & 1 &&
            expression_push(m, m->state->value[column] + (uint64_t)offset);
@@ -75,7 +75,7 @@ static bool expression_push_register(struct machine *m, uint64_t column)
 
 static bool expression_jump(struct machine *m, bool taken)
 {
-    int64_t by = mt_frame_signed(&m->code, 2);
+    int64_t by = mt_take_signed(&m->code, 2);
 
     if (!taken)
         return true;
@@ -120,7 +120,7 @@ static bool expression_run_unary(struct machine *m, uint8_t op)
         *top = ~*top;
         return true;
     case OP_PLUS_UCONST:
-        *top += mt_frame_leb(&m->code, false);
+        *top += mt_take_leb(&m->code, false);
         return true;
     case OP_BRA:
         return expression_jump(m, m->stack[--m->depth] != 0);
@@ -218,8 +218,8 @@ static bool expression_run_operation(struct machine *m, uint8_t op)
     if (op >= OP_CONST1U && op <= OP_CONST8S) {
         unsigned bytes = 1u << (op - OP_CONST1U) / 2;
         return expression_push(
-            m, op & 1 ? (uint64_t)mt_frame_signed(&m->code, bytes)
-                      : mt_frame_unsigned(&m->code, bytes));
+            m, op & 1 ? (uint64_t)mt_take_signed(&m->code, bytes)
+                      : mt_take(&m->code, bytes));
     }
     switch (op) {
     case OP_NOP:
@@ -227,12 +227,12 @@ static bool expression_run_operation(struct machine *m, uint8_t op)
     case OP_DEREF:
         return expression_load(m, 8);
     case OP_DEREF_SIZE:
-        return expression_load(m, (unsigned)mt_frame_unsigned(&m->code, 1));
+        return expression_load(m, (unsigned)mt_take(&m->code, 1));
     case OP_CONSTU:
     case OP_CONSTS:
-        return expression_push(m, mt_frame_leb(&m->code, op == OP_CONSTS));
+        return expression_push(m, mt_take_leb(&m->code, op == OP_CONSTS));
     case OP_BREGX:
-        return expression_push_register(m, mt_frame_leb(&m->code, false));
+        return expression_push_register(m, mt_take_leb(&m->code, false));
     case OP_SKIP:
         return expression_jump(m, true);
     case OP_DUP:
@@ -260,7 +260,7 @@ bool mt_frame_expression(const uint8_t *expression, size_t bytes,
     if (initial)
         expression_push(&m, *initial);
     for (unsigned i = 0; m.code.at < m.code.end; i++) {
-        uint8_t op = (uint8_t)mt_frame_unsigned(&m.code, 1);
+        uint8_t op = (uint8_t)mt_take(&m.code, 1);
         if (i == MAX_STEPS || !expression_run_operation(&m, op) || m.code.bad)
             return false;
     }

@@ -40,7 +40,7 @@ enum {
 
 struct machine {
     const struct mt_frame_cie *cie;
-    struct mt_frame_cursor code;
+    struct mt_byte_cursor code;
     struct mt_frame_row row, initial, remembered[MAX_REMEMBERED];
     unsigned n_remembered;
     uint64_t at, wanted; /* offsets in the code */
@@ -48,12 +48,12 @@ struct machine {
 
 static uint64_t row_leb(struct machine *m)
 {
-    return mt_frame_leb(&m->code, false);
+    return mt_take_leb(&m->code, false);
 }
 
 static int64_t row_scaled(struct machine *m, bool is_signed)
 {
-    return (int64_t)(mt_frame_leb(&m->code, is_signed) *
+    return (int64_t)(mt_take_leb(&m->code, is_signed) *
                      (uint64_t)m->cie->data_align);
 }
 
@@ -70,7 +70,7 @@ static void row_set_expression(struct machine *m, struct mt_frame_rule *rule,
 {
     uint64_t bytes = row_leb(m);
 
-    if (!mt_frame_room(&m->code, bytes))
+    if (!mt_take_room(&m->code, bytes))
         return;
     if (rule)
         *rule = (struct mt_frame_rule){how, 0, m->code.at, (size_t)bytes};
@@ -196,7 +196,7 @@ static bool row_run_program(struct machine *m)
         uint8_t op;
         if (m->code.bad || m->code.at == m->code.end)
             return !m->code.bad;
-        op = (uint8_t)mt_frame_unsigned(&m->code, 1);
+        op = (uint8_t)mt_take(&m->code, 1);
         switch (op & 0xc0) {
         case CFA_ADVANCE:
             passed = row_advance(m, op & 0x3f);
@@ -210,7 +210,7 @@ static bool row_run_program(struct machine *m)
         default:
             if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4)
                 passed = row_advance(
-                    m, mt_frame_unsigned(&m->code, 1u << (op - CFA_ADVANCE1)));
+                    m, mt_take(&m->code, 1u << (op - CFA_ADVANCE1)));
             else
                 ok = op != CFA_SET_LOC && row_run_rule(m, op);
         }
@@ -223,7 +223,7 @@ static bool row_run_program(struct machine *m)
 }
 
 bool mt_frame_program(const struct mt_frame_cie *cie,
-                      const struct mt_frame_cursor *fde, uint64_t offset,
+                      const struct mt_byte_cursor *fde, uint64_t offset,
                       struct mt_frame_row *row)
 {
     struct machine m = {.cie = cie, .code = cie->program, .wanted = offset};

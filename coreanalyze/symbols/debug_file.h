@@ -7,6 +7,7 @@
 #define MT_DEBUG_FILE_H
 
 #include "coreanalyze/base/string_set.h"
+#include "coreanalyze/base/table.h"
 #include "coreanalyze/symbols/dwarf_unit.h"
 
 struct mt_dwarf_options {
@@ -21,7 +22,14 @@ struct mt_dwarf_options {
 
 struct mt_unit {
     struct mt_unit_header header;
-    bool tables_read, lines_read, files_read, split_sought;
+    struct mt_die *die;
+    bool tables_read, lines_read, files_read;
+    bool by_functions; /* its DIE does not say where all its code is */
+    /* Of its DIE, when they are first needed: */
+    bool attributes_read, has_line_table;
+    uint64_t line_table;
+    uint64_t strings_base; /* UINT64_MAX: not read */
+    const char *directory; /* that it was compiled in; in a section, or NULL */
     struct mt_debug_file *split_side; /* where its other half is */
     struct mt_unit *split;
     struct mt_unit_tables tables;
@@ -36,6 +44,19 @@ struct mt_debug_file {
     struct mt_dwarf_file *file;
     struct mt_unit *units; /* by offset */
     size_t n_units;
+    struct mt_bytes info, abbrev; /* sections */
+    struct mt_table by_dwo;       /* the units that have another half */
+    /* Tables of abbreviations that were read. */
+    struct mt_abbrevs *abbrevs;
+    size_t n_abbrevs, abbrevs_room, abbrev_bytes;
+    struct mt_table by_abbrevs;
+    /* Names that were made, by the DIEs that were asked about. */
+    struct mt_die_name {
+        uint64_t die;
+        const char *name; /* kept, or NULL */
+    } * names;
+    size_t n_names, names_room;
+    struct mt_table by_die;
 };
 struct mt_dwarf {
     struct mt_dwarf_options options;
@@ -46,23 +67,29 @@ struct mt_dwarf {
     size_t table_bytes;        /* of units, their lines and functions */
 };
 
-/* `split`: as in mt_dwarf_file_open. */
+/* `split`: as in mt_dwarf_file_open.  The code of units goes to INDEX, unless
+ * that is NULL. */
 bool mt_debug_file_open(struct mt_debug_file *, struct mt_elf *, bool split,
-                        struct mt_dwarf_file *tie, struct mt_error *);
+                        struct mt_dwarf_file *tie, struct mt_intervals *index,
+                        struct mt_error *);
 void mt_debug_file_close(struct mt_dwarf *, struct mt_debug_file *);
+size_t mt_debug_file_bytes(const struct mt_debug_file *); /* besides tables */
 struct mt_unit *mt_dwarf_unit_at(struct mt_debug_file *, uint64_t offset);
 /* The tables of a unit, read if they are not yet.  The tables of a split unit
  * need its skeleton (otherwise NULL) for their addresses. */
 struct mt_unit_tables *mt_dwarf_tables(struct mt_dwarf *,
                                        struct mt_debug_file *, struct mt_unit *,
-                                       struct mt_die *skeleton);
-/* Drops what was read of a unit. */
-void mt_dwarf_forget_unit(struct mt_dwarf *, struct mt_unit *);
+                                       const struct mt_unit *skeleton);
+/* Drops what was read of units. */
+void mt_debug_file_trim(struct mt_dwarf *, struct mt_debug_file *);
+/* What it takes to read DIEs of a unit; it holds up to the next call.  False if
+ * they cannot be read. */
+bool mt_dwarf_entries(struct mt_debug_file *, const struct mt_unit *,
+                      struct mt_entries *out);
 
 /* --- dwarf_split.c --- */
-/* Finds the other half of a skeleton unit of the main file. */
-void mt_dwarf_find_split(struct mt_dwarf *, struct mt_unit *,
-                         struct mt_die *skeleton);
+/* Finds the other half of a unit of the main file. */
+void mt_dwarf_find_split(struct mt_dwarf *, struct mt_unit *);
 
 /* --- dwarf_name.c --- */
 /* The name of the function at a DIE, kept; NULL if it has none. */

@@ -7,6 +7,7 @@
 #include "coreanalyze/symbols/dwarf_unit.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/search.h"
+#include "coreanalyze/symbols/dwarf_forms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +22,6 @@ enum {
 };
 enum { LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS };
 enum { LNCT_PATH = 1, LNCT_DIRECTORY };
-enum { /* DW_FORM_* that tables of files may have */
-       FORM_BLOCK2 = 0x03,
-       FORM_BLOCK4,
-       FORM_DATA2,
-       FORM_DATA4,
-       FORM_DATA8,
-       FORM_STRING,
-       FORM_BLOCK,
-       FORM_BLOCK1,
-       FORM_DATA1,
-       FORM_STRP = 0x0e,
-       FORM_UDATA,
-       FORM_DATA16 = 0x1e,
-       FORM_LINE_STRP
-};
-
 #define MAX_FILES 65536 /* and directories, of one unit */
 #define MAX_FIELDS 16   /* of an entry; DWARF 5 defines five */
 
@@ -361,40 +346,40 @@ static uint64_t lines_take_field(struct program *program, uint64_t form,
     uint64_t bytes;
 
     switch (form) {
-    case FORM_STRING:
+    case MT_FORM_STRING:
         *text = (struct mt_line_text){(uint64_t)(program->at - section),
                                       MT_LINE_SECTION};
         lines_take_text(program);
         return 0;
-    case FORM_STRP:
-    case FORM_LINE_STRP:
+    case MT_FORM_STRP:
+    case MT_FORM_LINE_STRP:
         *text = (struct mt_line_text){
             lines_take(program, program->offset_bytes),
-            form == FORM_STRP ? MT_LINE_STRP : MT_LINE_LINE_STRP};
+            form == MT_FORM_STRP ? MT_LINE_STRP : MT_LINE_LINE_STRP};
         return 0;
-    case FORM_UDATA:
+    case MT_FORM_UDATA:
         return lines_take_leb(program, false);
-    case FORM_DATA1:
+    case MT_FORM_DATA1:
         return lines_take(program, 1);
-    case FORM_DATA2:
+    case MT_FORM_DATA2:
         return lines_take(program, 2);
-    case FORM_DATA4:
+    case MT_FORM_DATA4:
         return lines_take(program, 4);
-    case FORM_DATA8:
+    case MT_FORM_DATA8:
         return lines_take(program, 8);
-    case FORM_DATA16:
+    case MT_FORM_DATA16:
         bytes = 16;
         break;
-    case FORM_BLOCK:
+    case MT_FORM_BLOCK:
         bytes = lines_take_leb(program, false);
         break;
-    case FORM_BLOCK1:
+    case MT_FORM_BLOCK1:
         bytes = lines_take(program, 1);
         break;
-    case FORM_BLOCK2:
+    case MT_FORM_BLOCK2:
         bytes = lines_take(program, 2);
         break;
-    case FORM_BLOCK4:
+    case MT_FORM_BLOCK4:
         bytes = lines_take(program, 4);
         break;
     default: /* its length is not known */

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "coreanalyze/symbols/dwarf_ranges.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/symbols/byte_cursor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,49 +25,16 @@ enum { /* DW_RLE_* of DWARF 5 */
        RLE_START_LENGTH
 };
 
-struct cursor {
-    const uint8_t *at, *end;
-    bool broken;
-};
-
-static struct cursor cursor_at(struct mt_bytes section, uint64_t offset)
+static struct mt_byte_cursor cursor_at(struct mt_bytes section, uint64_t offset)
 {
-    struct cursor cursor = {section.data, section.data, true};
+    struct mt_byte_cursor cursor = {section.data, section.data, true};
 
     if (offset < section.bytes) {
         cursor.at = section.data + offset;
         cursor.end = section.data + section.bytes;
-        cursor.broken = false;
+        cursor.bad = false;
     }
     return cursor;
-}
-
-static uint64_t rnglists_take(struct cursor *cursor, size_t bytes)
-{
-    uint64_t value = 0;
-
-    if ((size_t)(cursor->end - cursor->at) < bytes) {
-        cursor->broken = true;
-        return 0;
-    }
-    memcpy(&value, cursor->at, bytes); /* both are little-endian */
-    cursor->at += bytes;
-    return value;
-}
-
-static uint64_t rnglists_take_leb(struct cursor *cursor)
-{
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-
-    do {
-        byte = (uint8_t)rnglists_take(cursor, 1);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while ((byte & 0x80) != 0 && !cursor->broken);
-    return value;
 }
 
 static bool rnglists_add(struct mt_ranges *ranges, uint64_t low, uint64_t high)
@@ -88,9 +56,9 @@ static bool rnglists_address(const struct mt_address_space *space,
     if (__builtin_mul_overflow(index, 8, &offset) ||
         __builtin_add_overflow(offset, space->addr_base, &offset))
         return false;
-    struct cursor cursor = cursor_at(space->addresses, offset);
-    *out = rnglists_take(&cursor, 8);
-    return !cursor.broken;
+    struct mt_byte_cursor cursor = cursor_at(space->addresses, offset);
+    *out = mt_take(&cursor, 8);
+    return !cursor.bad;
 }
 
 bool mt_code_low(const struct mt_code *code,
@@ -121,15 +89,14 @@ static bool add_pairs(const struct mt_code *code,
                       const struct mt_address_space *space,
                       struct mt_ranges *out)
 {
-    struct cursor cursor =
+    struct mt_byte_cursor cursor =
         cursor_at(space->ranges, code->ranges + space->ranges_base);
     uint64_t base = space->low;
 
     for (size_t n = 0; n < MAX_ENTRIES; n++) {
-        uint64_t low = rnglists_take(&cursor, 8),
-                 high = rnglists_take(&cursor, 8);
+        uint64_t low = mt_take(&cursor, 8), high = mt_take(&cursor, 8);
 
-        if (cursor.broken || (low == 0 && high == 0))
+        if (cursor.bad || (low == 0 && high == 0))
             break;
         if (low == UINT64_MAX)
             base = high;
@@ -140,37 +107,37 @@ static bool add_pairs(const struct mt_code *code,
 }
 
 /* One entry of a list of DWARF 5: a range, or a new base. */
-static bool take_entry(struct cursor *cursor,
+static bool take_entry(struct mt_byte_cursor *cursor,
                        const struct mt_address_space *space, unsigned code,
                        uint64_t *base, uint64_t *low, uint64_t *high)
 {
     *low = *high = 0;
     switch (code) {
     case RLE_BASE_ADDRESSX:
-        return rnglists_address(space, rnglists_take_leb(cursor), base);
+        return rnglists_address(space, mt_take_leb(cursor, false), base);
     case RLE_STARTX_ENDX:
-        if (!rnglists_address(space, rnglists_take_leb(cursor), low))
+        if (!rnglists_address(space, mt_take_leb(cursor, false), low))
             return false;
-        return rnglists_address(space, rnglists_take_leb(cursor), high);
+        return rnglists_address(space, mt_take_leb(cursor, false), high);
     case RLE_STARTX_LENGTH:
-        if (!rnglists_address(space, rnglists_take_leb(cursor), low))
+        if (!rnglists_address(space, mt_take_leb(cursor, false), low))
             return false;
-        *high = *low + rnglists_take_leb(cursor);
+        *high = *low + mt_take_leb(cursor, false);
         return true;
     case RLE_OFFSET_PAIR:
-        *low = *base + rnglists_take_leb(cursor);
-        *high = *base + rnglists_take_leb(cursor);
+        *low = *base + mt_take_leb(cursor, false);
+        *high = *base + mt_take_leb(cursor, false);
         return true;
     case RLE_BASE_ADDRESS:
-        *base = rnglists_take(cursor, 8);
+        *base = mt_take(cursor, 8);
         return true;
     case RLE_START_END:
-        *low = rnglists_take(cursor, 8);
-        *high = rnglists_take(cursor, 8);
+        *low = mt_take(cursor, 8);
+        *high = mt_take(cursor, 8);
         return true;
     case RLE_START_LENGTH:
-        *low = rnglists_take(cursor, 8);
-        *high = *low + rnglists_take_leb(cursor);
+        *low = mt_take(cursor, 8);
+        *high = *low + mt_take_leb(cursor, false);
         return true;
     default:
         return false;
@@ -185,21 +152,20 @@ static bool add_list(const struct mt_code *code,
     uint64_t base = space->low, low, high;
 
     if (code->ranges_indexed) {
-        struct cursor table =
+        struct mt_byte_cursor table =
             cursor_at(space->lists,
                       space->lists_base + code->ranges * space->offset_bytes);
 
-        offset = space->lists_base + rnglists_take(&table, space->offset_bytes);
-        if (table.broken)
+        offset = space->lists_base + mt_take(&table, space->offset_bytes);
+        if (table.bad)
             return true;
     }
-    struct cursor cursor = cursor_at(space->lists, offset);
-    for (size_t n = 0; n < MAX_ENTRIES && !cursor.broken; n++) {
-        unsigned kind = (unsigned)rnglists_take(&cursor, 1);
+    struct mt_byte_cursor cursor = cursor_at(space->lists, offset);
+    for (size_t n = 0; n < MAX_ENTRIES && !cursor.bad; n++) {
+        unsigned kind = (unsigned)mt_take(&cursor, 1);
 
         if (kind == RLE_END_OF_LIST ||
-            !take_entry(&cursor, space, kind, &base, &low, &high) ||
-            cursor.broken)
+            !take_entry(&cursor, space, kind, &base, &low, &high) || cursor.bad)
             break;
         if (!rnglists_add(out, low, high))
             return false;
@@ -233,7 +199,7 @@ const char *mt_indexed_string(struct mt_bytes table, struct mt_bytes strings,
     if (__builtin_mul_overflow(index, offset_bytes, &offset) ||
         __builtin_add_overflow(offset, base, &offset))
         return NULL;
-    struct cursor cursor = cursor_at(table, offset);
-    offset = rnglists_take(&cursor, offset_bytes);
-    return cursor.broken ? NULL : mt_string_at(strings, offset);
+    struct mt_byte_cursor cursor = cursor_at(table, offset);
+    offset = mt_take(&cursor, offset_bytes);
+    return cursor.bad ? NULL : mt_string_at(strings, offset);
 }

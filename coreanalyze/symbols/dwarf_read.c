@@ -14,6 +14,7 @@
 #include <libdwarf.h>
 #endif
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "coreanalyze/symbols/dwarf_access.h"
@@ -133,7 +134,23 @@ static bool unsigned_attribute(struct mt_dwarf_file *file, Dwarf_Die die,
     return got;
 }
 
-bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
+/* The start of a unit's part of a section: 0, except in a package of split
+ * units. */
+static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
+                           unsigned which)
+{
+    struct Dwarf_Debug_Fission_Per_CU_s parts;
+
+    memset(&parts, 0, sizeof(parts));
+    if (!dwarf_read_ok(file, dwarf_get_debugfission_for_die(
+                                 die, &parts, dwarf_error(file))) ||
+        parts.pcu_type == NULL)
+        return 0;
+    return parts.pcu_offset[which];
+}
+
+struct mt_die *mt_dwarf_next_unit(struct mt_dwarf_file *file,
+                                  struct mt_unit_header *out)
 {
     Dwarf_Unsigned length = 0, type_offset = 0, next = 0;
     Dwarf_Off abbreviations = 0, offset = 0;
@@ -151,109 +168,38 @@ bool mt_dwarf_next_unit(struct mt_dwarf_file *file, struct mt_unit_header *out)
                                  &unit_type, dwarf_error(file))) ||
         !dwarf_read_ok(file, dwarf_siblingof_b(file->debug, NULL, 1, &die,
                                                dwarf_error(file))))
-        return false;
-    if (dwarf_read_ok(file, dwarf_dieoffset(die, &offset, dwarf_error(file))) &&
-        next > file->next_header) {
-        out->offset = file->next_header;
-        out->end = next;
-        out->die_offset = offset;
-        out->has_code =
-            unit_type != DW_UT_type && unit_type != DW_UT_split_type;
-        out->one_range = version < 3;
-        if (unit_type == DW_UT_skeleton || unit_type == DW_UT_split_compile)
-            memcpy(&out->dwo_id, &signature, sizeof(out->dwo_id));
-        if (version < 5)
-            unsigned_attribute(file, die, DW_AT_GNU_dwo_id, &out->dwo_id);
-        file->next_header = next;
+        return NULL;
+    if (!dwarf_read_ok(file,
+                       dwarf_dieoffset(die, &offset, dwarf_error(file))) ||
+        next <= file->next_header) {
+        dwarf_dealloc_die(die);
+        return NULL;
     }
-    dwarf_dealloc_die(die);
-    return out->end != 0;
-}
-
-struct mt_die *mt_die_at(struct mt_dwarf_file *file, uint64_t offset)
-{
-    Dwarf_Die die = NULL;
-
-    if (!dwarf_read_ok(file, dwarf_offdie_b(file->debug, offset, 1, &die,
-                                            dwarf_error(file))))
-        return NULL;
+    *out = (struct mt_unit_header){
+        .offset = file->next_header,
+        .end = next,
+        .die_offset = offset,
+        .abbrevs = abbreviations + part_start(file, die, DW_SECT_ABBREV),
+        .version = address_bytes == 8 ? version : 0,
+        .offset_bytes = offset_bytes == 8 ? 8 : 4,
+        .has_code = unit_type != DW_UT_type && unit_type != DW_UT_split_type,
+        .one_range = version < 3,
+    };
+    if (unit_type == DW_UT_skeleton || unit_type == DW_UT_split_compile)
+        memcpy(&out->dwo_id, &signature, sizeof(out->dwo_id));
+    if (version < 5)
+        unsigned_attribute(file, die, DW_AT_GNU_dwo_id, &out->dwo_id);
+    file->next_header = next;
     return wrap_die(die);
 }
 
-struct mt_die *mt_die_child(struct mt_dwarf_file *file, struct mt_die *parent)
-{
-    Dwarf_Die die = NULL;
-
-    if (!dwarf_read_ok(
-            file, dwarf_child(unwrap_die(parent), &die, dwarf_error(file))))
-        return NULL;
-    return wrap_die(die);
-}
-
-struct mt_die *mt_die_sibling(struct mt_dwarf_file *file, struct mt_die *before)
-{
-    Dwarf_Die die = NULL;
-
-    if (!dwarf_read_ok(file, dwarf_siblingof_b(file->debug, unwrap_die(before),
-                                               1, &die, dwarf_error(file))))
-        return NULL;
-    return wrap_die(die);
-}
-
-void mt_die_free(struct mt_die *die)
-{
-    if (die != NULL)
-        dwarf_dealloc_die(unwrap_die(die));
-}
-
-uint64_t mt_die_offset(struct mt_die *die)
-{
-    Dwarf_Error error = NULL;
-    Dwarf_Off offset = 0;
-
-    /* Fails only for a DIE that is none. */
-    if (dwarf_dieoffset(unwrap_die(die), &offset, &error) != DW_DLV_OK)
-        return 0;
-    return offset;
-}
-
-enum mt_die_kind mt_die_kind(struct mt_die *die)
+bool mt_die_is_partial(struct mt_die *die)
 {
     Dwarf_Error error = NULL;
     Dwarf_Half tag = 0;
 
-    if (dwarf_tag(unwrap_die(die), &tag, &error) != DW_DLV_OK)
-        return MT_DIE_OTHER;
-    switch (tag) {
-    case DW_TAG_compile_unit:
-    case DW_TAG_skeleton_unit:
-    case DW_TAG_type_unit:
-        return MT_DIE_UNIT;
-    case DW_TAG_partial_unit:
-        return MT_DIE_PARTIAL;
-    case DW_TAG_namespace:
-    case DW_TAG_module:
-        return MT_DIE_NAMESPACE;
-    case DW_TAG_structure_type:
-    case DW_TAG_class_type:
-    case DW_TAG_union_type:
-    case DW_TAG_interface_type:
-    case DW_TAG_enumeration_type:
-        return MT_DIE_TYPE;
-    case DW_TAG_lexical_block:
-    case DW_TAG_try_block:
-    case DW_TAG_catch_block:
-    case DW_TAG_with_stmt:
-    case DW_TAG_common_block:
-        return MT_DIE_BLOCK;
-    case DW_TAG_subprogram:
-    case DW_TAG_entry_point:
-        return MT_DIE_FUNCTION;
-    case DW_TAG_inlined_subroutine:
-        return MT_DIE_INLINED;
-    default:
-        return MT_DIE_OTHER;
-    }
+    return dwarf_tag(unwrap_die(die), &tag, &error) == DW_DLV_OK &&
+           tag == DW_TAG_partial_unit;
 }
 
 /* An offset, or an index, into a section. */
@@ -292,53 +238,50 @@ struct mt_bytes mt_dwarf_section(struct mt_dwarf_file *file, const char *name)
     return (struct mt_bytes){NULL, 0};
 }
 
-/* The start of a unit's part of a section: 0, except in a package of split
- * units. */
-static uint64_t part_start(struct mt_dwarf_file *file, Dwarf_Die die,
-                           unsigned which)
+struct mt_bytes mt_dwarf_own_section(struct mt_dwarf_file *file,
+                                     const char *name)
 {
-    struct Dwarf_Debug_Fission_Per_CU_s parts;
+    struct mt_bytes section = mt_dwarf_section(file, name);
+    char split[40];
 
-    memset(&parts, 0, sizeof(parts));
-    if (!dwarf_read_ok(file, dwarf_get_debugfission_for_die(
-                                 die, &parts, dwarf_error(file))) ||
-        parts.pcu_type == NULL)
-        return 0;
-    return parts.pcu_offset[which];
+    if (section.bytes != 0)
+        return section;
+    snprintf(split, sizeof(split), "%s.dwo", name);
+    return mt_dwarf_section(file, split);
 }
 
-/* A string by its index: through a table of offsets, that starts where the
- * unit says, or in a split unit after the header, if there is one. */
-static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die die,
+/* The table of offsets of strings starts where the unit says, or in a split
+ * unit after the header, if there is one. */
+uint64_t mt_unit_strings_base(struct mt_dwarf_file *file, struct mt_die *unit)
+{
+    Dwarf_Half version = 0, offset_bytes = 4;
+    uint64_t base = 0;
+    bool indexed;
+
+    if (offset_attribute(file, unwrap_die(unit), DW_AT_str_offsets_base, &base,
+                         &indexed))
+        return base;
+    dwarf_get_version_of_die(unwrap_die(unit), &version, &offset_bytes);
+    return part_start(file, unwrap_die(unit), DW_SECT_STR_OFFSETS) +
+           (version < 5         ? 0
+            : offset_bytes == 8 ? 16
+                                : 8);
+}
+
+/* A string of a unit by its index. */
+static const char *indexed_text(struct mt_dwarf_file *file, Dwarf_Die unit,
                                 Dwarf_Attribute attribute)
 {
     Dwarf_Half version = 0, offset_bytes = 4;
-    Dwarf_Off unit_offset = 0;
-    uint64_t base = 0;
     Dwarf_Unsigned index = 0;
-    Dwarf_Die unit = NULL;
-    bool indexed;
-    bool split = mt_dwarf_section(file, ".debug_str_offsets").bytes == 0;
-    struct mt_bytes table = mt_dwarf_section(
-        file, split ? ".debug_str_offsets.dwo" : ".debug_str_offsets");
-    struct mt_bytes strings =
-        mt_dwarf_section(file, split ? ".debug_str.dwo" : ".debug_str");
 
     if (!dwarf_read_ok(file, dwarf_get_debug_str_index(attribute, &index,
                                                        dwarf_error(file))) ||
-        !dwarf_read_ok(file, dwarf_CU_dieoffset_given_die(die, &unit_offset,
-                                                          dwarf_error(file))) ||
-        dwarf_get_version_of_die(die, &version, &offset_bytes) != DW_DLV_OK ||
-        !dwarf_read_ok(file, dwarf_offdie_b(file->debug, unit_offset, 1, &unit,
-                                            dwarf_error(file))))
+        dwarf_get_version_of_die(unit, &version, &offset_bytes) != DW_DLV_OK)
         return NULL;
-    if (!offset_attribute(file, unit, DW_AT_str_offsets_base, &base, &indexed))
-        base = part_start(file, unit, DW_SECT_STR_OFFSETS) +
-               (version < 5         ? 0
-                : offset_bytes == 8 ? 16
-                                    : 8);
-    dwarf_dealloc_die(unit);
-    return mt_indexed_string(table, strings, base, index,
+    return mt_indexed_string(mt_dwarf_own_section(file, ".debug_str_offsets"),
+                             mt_dwarf_own_section(file, ".debug_str"),
+                             mt_unit_strings_base(file, wrap_die(unit)), index,
                              offset_bytes == 8 ? 8 : 4);
 }
 
@@ -386,8 +329,6 @@ const char *mt_die_text(struct mt_dwarf_file *file, struct mt_die *die,
                         enum mt_die_text which)
 {
     static const Dwarf_Half attributes[][2] = {
-        [MT_DIE_NAME] = {DW_AT_name, 0},
-        [MT_DIE_LINKAGE_NAME] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name},
         [MT_DIE_COMP_DIR] = {DW_AT_comp_dir, 0},
         [MT_DIE_DWO_NAME] = {DW_AT_dwo_name, DW_AT_GNU_dwo_name},
     };
@@ -397,62 +338,6 @@ const char *mt_die_text(struct mt_dwarf_file *file, struct mt_die *die,
     if (text == NULL && attributes[which][1] != 0)
         text = text_attribute(file, unwrap_die(die), attributes[which][1]);
     return text;
-}
-
-static bool dwarf_read_reference(struct mt_dwarf_file *file, Dwarf_Die die,
-                                 Dwarf_Half which, uint64_t *offset,
-                                 bool *in_supplement)
-{
-    Dwarf_Attribute attribute = NULL;
-    Dwarf_Half form = 0;
-    Dwarf_Off value = 0;
-
-    if (!dwarf_read_ok(file,
-                       dwarf_attr(die, which, &attribute, dwarf_error(file))))
-        return false;
-    bool got = dwarf_read_ok(
-        file, dwarf_whatform(attribute, &form, dwarf_error(file)));
-    *in_supplement = form == DW_FORM_GNU_ref_alt || form == DW_FORM_ref_sup4 ||
-                     form == DW_FORM_ref_sup8;
-    if (form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
-        /* No libdwarf reads these as references, some as constants. */
-        Dwarf_Unsigned number = 0;
-
-        got = dwarf_read_ok(
-            file, dwarf_formudata(attribute, &number, dwarf_error(file)));
-        value = number;
-    } else {
-        got =
-            got && dwarf_read_ok(file, dwarf_global_formref(attribute, &value,
-                                                            dwarf_error(file)));
-    }
-    dwarf_dealloc_attribute(attribute);
-    *offset = value;
-    return got;
-}
-
-bool mt_die_origin(struct mt_dwarf_file *file, struct mt_die *die,
-                   uint64_t *offset, bool *in_supplement)
-{
-    return dwarf_read_reference(file, unwrap_die(die), DW_AT_abstract_origin,
-                                offset, in_supplement) ||
-           dwarf_read_reference(file, unwrap_die(die), DW_AT_specification,
-                                offset, in_supplement);
-}
-
-void mt_die_call(struct mt_dwarf_file *file, struct mt_die *die,
-                 uint32_t *call_file, uint32_t *call_line)
-{
-    uint64_t value;
-
-    *call_file =
-        unsigned_attribute(file, unwrap_die(die), DW_AT_call_file, &value)
-            ? (uint32_t)value
-            : UINT32_MAX;
-    *call_line =
-        unsigned_attribute(file, unwrap_die(die), DW_AT_call_line, &value)
-            ? (uint32_t)value
-            : 0;
 }
 
 /* An address, or the index of one. */
@@ -539,8 +424,8 @@ struct mt_address_space mt_unit_space(struct mt_dwarf_file *file,
 bool mt_die_line_table(struct mt_dwarf_file *file, struct mt_die *unit,
                        uint64_t *offset)
 {
-    bool in_supplement;
+    bool indexed;
 
-    return dwarf_read_reference(file, unwrap_die(unit), DW_AT_stmt_list, offset,
-                                &in_supplement);
+    return offset_attribute(file, unwrap_die(unit), DW_AT_stmt_list, offset,
+                            &indexed);
 }

@@ -32,20 +32,18 @@ enum mt_die_kind {
     MT_DIE_FUNCTION,
     MT_DIE_INLINED
 };
-enum mt_die_text {
-    MT_DIE_NAME,
-    MT_DIE_LINKAGE_NAME,
-    MT_DIE_COMP_DIR,
-    MT_DIE_DWO_NAME
-};
+enum mt_die_text { MT_DIE_COMP_DIR, MT_DIE_DWO_NAME };
 
 struct mt_unit_header {
     uint64_t offset;     /* of its header in .debug_info */
     uint64_t end;        /* the next unit's */
     uint64_t die_offset; /* of its DIE */
     uint64_t dwo_id;     /* that names its other half; 0: not split */
-    bool has_code;       /* not a unit of types */
-    bool one_range;      /* its DIE cannot have more than one (DWARF 2) */
+    uint64_t abbrevs;    /* offset of its table in .debug_abbrev */
+    unsigned version;    /* of DWARF; 0: its DIEs cannot be read here */
+    unsigned offset_bytes;
+    bool has_code;  /* not a unit of types */
+    bool one_range; /* its DIE cannot have more than one (DWARF 2) */
 };
 
 /* NULL and `error` filled when the file has no DWARF, or it cannot be read.
@@ -57,30 +55,19 @@ void mt_dwarf_file_close(struct mt_dwarf_file *); /* takes NULL */
 /* Strings that are in a supplementary file are looked up in OTHER. */
 void mt_dwarf_file_tie(struct mt_dwarf_file *, struct mt_dwarf_file *other);
 
-/* Units in order, from the first; false at the end or where one is broken. */
-bool mt_dwarf_next_unit(struct mt_dwarf_file *, struct mt_unit_header *out);
-
-/* Each returns a new DIE, which the caller frees, or NULL. */
-struct mt_die *mt_die_at(struct mt_dwarf_file *, uint64_t offset);
-struct mt_die *mt_die_child(struct mt_dwarf_file *, struct mt_die *);
-struct mt_die *mt_die_sibling(struct mt_dwarf_file *, struct mt_die *);
-void mt_die_free(struct mt_die *); /* takes NULL */
-
-uint64_t mt_die_offset(struct mt_die *);
-enum mt_die_kind mt_die_kind(struct mt_die *);
+/* The DIEs of units in order, from the first; NULL at the end or where one is
+ * broken.  They live as long as the file: libdwarf finds a DIE by its offset in
+ * a time that grows with the number of units. */
+struct mt_die *mt_dwarf_next_unit(struct mt_dwarf_file *,
+                                  struct mt_unit_header *out);
+bool mt_die_is_partial(struct mt_die *);
 /* Points into a section, or NULL. */
 const char *mt_die_text(struct mt_dwarf_file *, struct mt_die *,
                         enum mt_die_text);
-/* The DIE that this one is an instance or the definition of: its abstract
- * origin or its specification. */
-bool mt_die_origin(struct mt_dwarf_file *, struct mt_die *, uint64_t *offset,
-                   bool *in_supplement);
-/* The call of an inlined function: index in the unit's file table, and line; 0
- * if not recorded. */
-void mt_die_call(struct mt_dwarf_file *, struct mt_die *, uint32_t *file,
-                 uint32_t *line);
-/* The code of a DIE, as its attributes have it. */
+/* The code of a unit, as its attributes have it. */
 struct mt_code mt_die_code(struct mt_dwarf_file *, struct mt_die *);
+/* The base of a unit's strings by index. */
+uint64_t mt_unit_strings_base(struct mt_dwarf_file *, struct mt_die *unit);
 /* The bases of a unit's addresses and range lists, from its DIE. */
 struct mt_address_space mt_unit_space(struct mt_dwarf_file *,
                                       struct mt_die *unit);
@@ -90,5 +77,7 @@ bool mt_die_line_table(struct mt_dwarf_file *, struct mt_die *unit,
                        uint64_t *offset);
 /* A section, inflated; without bytes if there is none. */
 struct mt_bytes mt_dwarf_section(struct mt_dwarf_file *, const char *name);
+/* The same, or that of split units, whose name ends in .dwo. */
+struct mt_bytes mt_dwarf_own_section(struct mt_dwarf_file *, const char *name);
 
 #endif

@@ -30,7 +30,7 @@ static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
     if (debug == NULL || debug->path == NULL)
         mt_no_memory(&error, "the split units");
     if (debug == NULL || debug->path == NULL ||
-        !mt_debug_file_open(debug, elf, true, NULL, &error)) {
+        !mt_debug_file_open(debug, elf, true, NULL, NULL, &error)) {
         dwarf->main.elf->no_memory |= error.no_memory || elf->no_memory;
         mt_elf_close(elf);
         if (debug != NULL)
@@ -44,15 +44,26 @@ static struct mt_debug_file *dwarf_split_open_side(struct mt_dwarf *dwarf,
     return debug;
 }
 
+static bool dwo_id_matches(const void *items, size_t item, const void *key)
+{
+    const struct mt_unit *units = items;
+
+    return units[item].header.dwo_id == *(const uint64_t *)key;
+}
+
 static bool dwarf_split_match(struct mt_unit *unit, struct mt_debug_file *debug)
 {
-    for (size_t i = 0; debug != NULL && i < debug->n_units; i++)
-        if (debug->units[i].header.dwo_id == unit->header.dwo_id) {
-            unit->split_side = debug;
-            unit->split = &debug->units[i];
-            return true;
-        }
-    return false;
+    uint64_t id = unit->header.dwo_id;
+    size_t item = debug != NULL
+                      ? mt_table_find(&debug->by_dwo, id, dwo_id_matches,
+                                      debug->units, &id)
+                      : MT_TABLE_NONE;
+
+    if (item == MT_TABLE_NONE)
+        return false;
+    unit->split_side = debug;
+    unit->split = &debug->units[item];
+    return true;
 }
 
 static bool try_path(struct mt_dwarf *dwarf, struct mt_unit *unit,
@@ -100,15 +111,13 @@ static bool in_package(struct mt_dwarf *dwarf, struct mt_unit *unit)
     return found;
 }
 
-void mt_dwarf_find_split(struct mt_dwarf *dwarf, struct mt_unit *unit,
-                         struct mt_die *skeleton)
+void mt_dwarf_find_split(struct mt_dwarf *dwarf, struct mt_unit *unit)
 {
     struct mt_dwarf_file *file = dwarf->main.file;
     const char *path = dwarf->options.path != NULL ? dwarf->options.path : "";
-    const char *name = mt_die_text(file, skeleton, MT_DIE_DWO_NAME);
-    const char *in = mt_die_text(file, skeleton, MT_DIE_COMP_DIR);
+    const char *name = mt_die_text(file, unit->die, MT_DIE_DWO_NAME);
+    const char *in = mt_die_text(file, unit->die, MT_DIE_COMP_DIR);
 
-    unit->split_sought = true;
     if (unit->header.dwo_id == 0 || name == NULL || in_package(dwarf, unit))
         return;
     const char *slash = strrchr(name, '/');

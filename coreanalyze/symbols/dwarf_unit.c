@@ -14,20 +14,18 @@
 #define MAX_DEPTH 512
 #define NONE UINT32_MAX
 
-/* One level of the walk through the tree of DIEs. */
+/* One DIE of the walk whose children are read. */
 struct level {
-    struct mt_die *die;
-    uint32_t scope, container; /* that `die` opened, or NONE */
+    uint32_t scope, container; /* that it opened, or NONE */
 };
 struct walk {
-    struct mt_dwarf_file *file;
+    const struct mt_entries *entries;
     struct mt_unit_tables *tables;
     const struct mt_address_space *space;
     uint32_t container; /* the innermost open one: index + 1, or 0 */
-    uint32_t open;      /* first of the containers that end with a level whose
-                           end is not known yet: index + 1, or 0 */
     bool memory;        /* is left */
-    unsigned depth;
+    uint64_t skipped;   /* levels open below the last of `levels` */
+    unsigned depth;     /* levels open */
     struct level levels[MAX_DEPTH];
 };
 
@@ -39,12 +37,11 @@ static void *next_entry(void **array, size_t *n, size_t *room, size_t bytes)
 }
 
 static void add_scope(struct walk *walk, struct level *level,
-                      enum mt_die_kind kind)
+                      const struct mt_entry *entry)
 {
     struct mt_unit_tables *tables = walk->tables;
     size_t before = tables->ranges.n;
-
-    struct mt_code code = mt_die_code(walk->file, level->die);
+    struct mt_code code = mt_entry_code(entry);
 
     if (!mt_code_ranges(&code, walk->space, &tables->ranges))
         walk->memory = false;
@@ -59,15 +56,17 @@ static void add_scope(struct walk *walk, struct level *level,
     }
     level->scope = (uint32_t)(tables->n_scopes - 1);
     *scope = (struct mt_scope){
-        .die = mt_die_offset(level->die),
+        .die = entry->offset,
         .end = level->scope + 1,
-        .inlined = kind == MT_DIE_INLINED,
+        .inlined = entry->kind == MT_DIE_INLINED,
         .first_range = (uint32_t)before,
         .n_ranges = (uint32_t)(tables->ranges.n - before),
     };
     if (scope->inlined) {
-        mt_die_call(walk->file, level->die, &scope->call_file,
-                    &scope->call_line);
+        scope->call_file =
+            (uint32_t)mt_entry_number(entry, MT_ENTRY_CALL_FILE, UINT32_MAX);
+        scope->call_line =
+            (uint32_t)mt_entry_number(entry, MT_ENTRY_CALL_LINE, 0);
         return;
     }
     for (size_t i = before; i < tables->ranges.n; i++)
@@ -77,7 +76,7 @@ static void add_scope(struct walk *walk, struct level *level,
 }
 
 static void add_container(struct walk *walk, struct level *level,
-                          enum mt_die_kind kind)
+                          const struct mt_entry *entry)
 {
     struct mt_unit_tables *tables = walk->tables;
     struct mt_container *container =
@@ -89,46 +88,19 @@ static void add_container(struct walk *walk, struct level *level,
         return;
     }
     *container = (struct mt_container){
-        .die = mt_die_offset(level->die),
+        .die = entry->offset,
         .end = UINT64_MAX,
         .outer = walk->container,
-        .kind = kind,
-        .name = mt_die_text(walk->file, level->die, MT_DIE_NAME),
+        .kind = entry->kind,
     };
     level->container = (uint32_t)(tables->n_containers - 1);
     walk->container = level->container + 1;
 }
 
-/* Notes what the top level's DIE opens; false if nothing in it can matter. */
-static bool dwarf_unit_enter(struct walk *walk)
+/* The last level's DIE and all in it end at OFFSET. */
+static void dwarf_unit_leave(struct walk *walk, uint64_t offset)
 {
-    struct level *level = &walk->levels[walk->depth];
-    enum mt_die_kind kind = mt_die_kind(level->die);
-
-    level->scope = level->container = NONE;
-    switch (kind) {
-    case MT_DIE_FUNCTION:
-    case MT_DIE_INLINED:
-        add_scope(walk, level, kind);
-        return true;
-    case MT_DIE_NAMESPACE:
-    case MT_DIE_TYPE:
-        add_container(walk, level, kind);
-        return true;
-    case MT_DIE_UNIT:
-    case MT_DIE_PARTIAL:
-    case MT_DIE_BLOCK:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The top level's DIE and all in it are done; NEXT is where it ends, or 0 if it
- * is the last in its parent, and ends where that does. */
-static void dwarf_unit_leave(struct walk *walk, uint64_t next)
-{
-    struct level *level = &walk->levels[walk->depth];
+    struct level *level = &walk->levels[--walk->depth];
     struct mt_unit_tables *tables = walk->tables;
 
     if (level->scope != NONE)
@@ -137,54 +109,53 @@ static void dwarf_unit_leave(struct walk *walk, uint64_t next)
         struct mt_container *container = &tables->containers[level->container];
 
         walk->container = container->outer;
-        /* Until the end is known it links those that wait for it. */
-        container->end = walk->open;
-        walk->open = level->container + 1;
-    }
-    while (next != 0 && walk->open != 0) {
-        struct mt_container *container = &tables->containers[walk->open - 1];
-
-        walk->open = (uint32_t)container->end;
-        container->end = next;
+        container->end = offset;
     }
 }
 
-/* To the next DIE on the top level.  Offsets only grow: a broken file cannot
- * send the walk round in circles. */
-static bool dwarf_unit_advance(struct walk *walk)
+/* Notes what a DIE opens; false if nothing in it can matter. */
+static bool dwarf_unit_enter(struct walk *walk, const struct mt_entry *entry)
 {
-    struct level *level = &walk->levels[walk->depth];
-    struct mt_die *next = mt_die_sibling(walk->file, level->die);
+    struct level level = {NONE, NONE};
+    bool matters = entry->kind != MT_DIE_OTHER && walk->depth < MAX_DEPTH;
 
-    if (next != NULL && mt_die_offset(next) <= mt_die_offset(level->die)) {
-        mt_die_free(next);
-        next = NULL;
-    }
-    dwarf_unit_leave(walk, next != NULL ? mt_die_offset(next) : 0);
-    mt_die_free(level->die);
-    level->die = next;
-    return next != NULL;
-}
-
-static bool dwarf_unit_descend(struct walk *walk)
-{
-    struct level *level = &walk->levels[walk->depth];
-    struct mt_die *child;
-
-    if (walk->depth + 1 == MAX_DEPTH)
-        return false;
-    child = mt_die_child(walk->file, level->die);
-    if (child == NULL)
-        return false;
-    if (mt_die_offset(child) <= mt_die_offset(level->die)) {
-        mt_die_free(child);
-        return false;
-    }
-    walk->levels[++walk->depth].die = child;
+    if (entry->kind == MT_DIE_FUNCTION || entry->kind == MT_DIE_INLINED)
+        add_scope(walk, &level, entry);
+    if (!matters || !entry->has_children)
+        return matters;
+    if (entry->kind == MT_DIE_NAMESPACE || entry->kind == MT_DIE_TYPE)
+        add_container(walk, &level, entry);
+    walk->levels[walk->depth++] = level;
     return true;
 }
 
-bool mt_unit_read(struct mt_dwarf_file *file, struct mt_die *unit,
+/* Reads the DIE at OFFSET, and returns where the next one is; 0 at the end of
+ * the unit, or where it cannot be read. */
+static uint64_t dwarf_unit_step(struct walk *walk, uint64_t offset)
+{
+    struct mt_entry entry;
+
+    if (!mt_entry_read(walk->entries, offset, &entry))
+        return 0;
+    if (entry.ends) {
+        if (walk->skipped > 0)
+            walk->skipped--;
+        else if (walk->depth > 0)
+            dwarf_unit_leave(walk, entry.next);
+        return walk->depth > 0 ? entry.next : 0;
+    }
+    if (walk->skipped == 0 && dwarf_unit_enter(walk, &entry))
+        return walk->depth > 0 ? entry.next : 0;
+    if (!entry.has_children)
+        return entry.next;
+    uint64_t sibling = mt_entry_sibling(walk->entries, &entry);
+    if (sibling != 0)
+        return sibling;
+    walk->skipped++;
+    return entry.next;
+}
+
+bool mt_unit_read(const struct mt_entries *entries, uint64_t die,
                   const struct mt_address_space *space,
                   struct mt_unit_tables *tables)
 {
@@ -192,24 +163,15 @@ bool mt_unit_read(struct mt_dwarf_file *file, struct mt_die *unit,
 
     if (walk == NULL)
         return false;
-    walk->file = file;
+    walk->entries = entries;
     walk->tables = tables;
     walk->space = space;
     walk->memory = true;
-    walk->levels[0].die = mt_die_child(file, unit);
-    bool more = walk->levels[0].die != NULL;
-
-    while (more && walk->memory) {
-        if (dwarf_unit_enter(walk) && dwarf_unit_descend(walk))
-            continue;
-        while (!(more = dwarf_unit_advance(walk)) && walk->depth > 0)
-            walk->depth--;
-    }
-    for (unsigned i = 0; i <= walk->depth; i++)
-        mt_die_free(walk->levels[i].die);
-    walk->depth = 0;
-    walk->levels[0].scope = walk->levels[0].container = NONE;
-    dwarf_unit_leave(walk, UINT64_MAX);
+    while (die != 0 && walk->memory)
+        die = dwarf_unit_step(walk, die);
+    /* A unit that is cut has scopes that are open. */
+    while (walk->depth > 0)
+        dwarf_unit_leave(walk, UINT64_MAX);
     mt_intervals_sort(&tables->functions);
     bool memory = walk->memory;
     free(walk);

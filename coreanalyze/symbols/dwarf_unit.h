@@ -6,7 +6,7 @@
  * dwarf_unit.h: the functions, scopes and lines of one DWARF unit, read once
  * and in full, when a pc first falls into it.
  */
-#include "coreanalyze/symbols/dwarf_read.h"
+#include "coreanalyze/symbols/dwarf_entry.h"
 #include "coreanalyze/symbols/dwarf_intervals.h"
 
 /* A function, or the code of an inlined one.  Scopes lie in depth-first order:
@@ -23,7 +23,6 @@ struct mt_container {
     uint64_t die, end; /* offsets: what lies in [die, end) is in it */
     uint32_t outer;    /* index + 1; 0: none */
     enum mt_die_kind kind;
-    const char *name; /* in a section, or NULL */
 };
 struct mt_unit_tables {
     struct mt_scope *scopes;
@@ -73,7 +72,7 @@ struct mt_line_files {
 };
 
 /* False when out of memory; what could be read is kept in any case. */
-bool mt_unit_read(struct mt_dwarf_file *, struct mt_die *unit,
+bool mt_unit_read(const struct mt_entries *, uint64_t die,
                   const struct mt_address_space *, struct mt_unit_tables *);
 void mt_unit_tables_free(struct mt_unit_tables *); /* what it holds */
 size_t mt_unit_tables_bytes(const struct mt_unit_tables *);

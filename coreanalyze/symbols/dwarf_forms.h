@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dwarf_forms.h - the numbers of DWARF that are read by hand: tags, attributes
+ * and forms, of versions 2 to 5 and of GNU's extensions.
+ */
+#ifndef MT_DWARF_FORMS_H
+#define MT_DWARF_FORMS_H
+
+enum mt_dwarf_tag {
+    MT_TAG_CLASS_TYPE = 0x02,
+    MT_TAG_ENTRY_POINT = 0x03,
+    MT_TAG_ENUMERATION_TYPE = 0x04,
+    MT_TAG_LEXICAL_BLOCK = 0x0b,
+    MT_TAG_COMPILE_UNIT = 0x11,
+    MT_TAG_STRUCTURE_TYPE = 0x13,
+    MT_TAG_UNION_TYPE = 0x17,
+    MT_TAG_COMMON_BLOCK = 0x1a,
+    MT_TAG_INLINED_SUBROUTINE = 0x1d,
+    MT_TAG_MODULE = 0x1e,
+    MT_TAG_WITH_STMT = 0x22,
+    MT_TAG_CATCH_BLOCK = 0x25,
+    MT_TAG_SUBPROGRAM = 0x2e,
+    MT_TAG_TRY_BLOCK = 0x32,
+    MT_TAG_INTERFACE_TYPE = 0x38,
+    MT_TAG_NAMESPACE = 0x39,
+    MT_TAG_PARTIAL_UNIT = 0x3c,
+    MT_TAG_TYPE_UNIT = 0x41,
+    MT_TAG_SKELETON_UNIT = 0x4a
+};
+
+enum mt_dwarf_attribute {
+    MT_AT_SIBLING = 0x01,
+    MT_AT_NAME = 0x03,
+    MT_AT_LOW_PC = 0x11,
+    MT_AT_HIGH_PC = 0x12,
+    MT_AT_ABSTRACT_ORIGIN = 0x31,
+    MT_AT_SPECIFICATION = 0x47,
+    MT_AT_RANGES = 0x55,
+    MT_AT_CALL_FILE = 0x58,
+    MT_AT_CALL_LINE = 0x59,
+    MT_AT_LINKAGE_NAME = 0x6e,
+    MT_AT_MIPS_LINKAGE_NAME = 0x2007
+};
+
+enum mt_dwarf_form {
+    MT_FORM_ADDR = 0x01,
+    MT_FORM_BLOCK2 = 0x03,
+    MT_FORM_BLOCK4,
+    MT_FORM_DATA2,
+    MT_FORM_DATA4,
+    MT_FORM_DATA8,
+    MT_FORM_STRING,
+    MT_FORM_BLOCK,
+    MT_FORM_BLOCK1,
+    MT_FORM_DATA1,
+    MT_FORM_FLAG,
+    MT_FORM_SDATA,
+    MT_FORM_STRP,
+    MT_FORM_UDATA,
+    MT_FORM_REF_ADDR,
+    MT_FORM_REF1,
+    MT_FORM_REF2,
+    MT_FORM_REF4,
+    MT_FORM_REF8,
+    MT_FORM_REF_UDATA,
+    MT_FORM_INDIRECT,
+    MT_FORM_SEC_OFFSET,
+    MT_FORM_EXPRLOC,
+    MT_FORM_FLAG_PRESENT,
+    MT_FORM_STRX,
+    MT_FORM_ADDRX,
+    MT_FORM_REF_SUP4,
+    MT_FORM_STRP_SUP,
+    MT_FORM_DATA16,
+    MT_FORM_LINE_STRP,
+    MT_FORM_REF_SIG8,
+    MT_FORM_IMPLICIT_CONST,
+    MT_FORM_LOCLISTX,
+    MT_FORM_RNGLISTX,
+    MT_FORM_REF_SUP8,
+    MT_FORM_STRX1,
+    MT_FORM_STRX2,
+    MT_FORM_STRX3,
+    MT_FORM_STRX4,
+    MT_FORM_ADDRX1,
+    MT_FORM_ADDRX2,
+    MT_FORM_ADDRX3,
+    MT_FORM_ADDRX4,
+    MT_FORM_GNU_ADDR_INDEX = 0x1f01,
+    MT_FORM_GNU_STR_INDEX = 0x1f02,
+    MT_FORM_GNU_REF_ALT = 0x1f20,
+    MT_FORM_GNU_STRP_ALT = 0x1f21
+};
+
+#endif
