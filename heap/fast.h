@@ -36,6 +36,14 @@ static inline void *mt_malloc_fast(size_t size)
     return NULL;
 }
 
+/* within * 2^64 / block_bytes: the index, and a fraction that is below the
+ * reciprocal if and only if the block starts at p. */
+#define MT_BLOCK_PRODUCT(p, span, fraction, index)                             \
+    __asm__("mulq %3"                                                          \
+            : "=a"(*(fraction)), "=d"(*(index))                                \
+            : "0"((p) - (span)->base), "m"((span)->recip)                      \
+            : "cc")
+
 /* The span of the live small block of the main heap at p and the block's index;
  * or NULL: mt_block_of() must then find out what p is. */
 static inline mt_span *mt_small_at(const void *block, uint32_t *at)
@@ -45,16 +53,17 @@ static inline mt_span *mt_small_at(const void *block, uint32_t *at)
     if (MT_UNLIKELY(offset >= mt_load_folded(&mt_hot.size)))
         return NULL;
     mt_span *span = &mt_hot.spans[mt_hot.map[offset >> MT_SLICE_SHIFT]];
-    if (MT_UNLIKELY(mt_load_acquire(&span->state) != MT_SPAN_SMALL))
+    if (MT_UNLIKELY(mt_load_folded(&span->state) != MT_SPAN_SMALL))
         return NULL;
-    unsigned __int128 product =
-        (unsigned __int128)(p - span->base) * span->recip;
-    uint64_t index = (uint64_t)(product >> 64);
-    if (MT_UNLIKELY((uint64_t)product >= span->recip ||
-                    index >= span->n_blocks))
+    __atomic_signal_fence(__ATOMIC_ACQUIRE); /* as the processor orders loads */
+    uint64_t fraction, index;
+    MT_BLOCK_PRODUCT(p, span, &fraction, &index);
+    if (MT_UNLIKELY(fraction >= span->recip ||
+                    (uint32_t)index >= span->n_blocks))
         return NULL;
-    uint64_t bits = mt_load_relaxed(&mt_local(span)[index >> 6]) |
-                    mt_load_relaxed(&mt_remote(span)[index >> 6]);
+    uint64_t w = index >> 6;
+    uint64_t bits = mt_load_relaxed(&mt_local(span)[w]) |
+                    mt_load_folded(&mt_remote(span)[w]);
     if (MT_UNLIKELY(bits >> (index & 63) & 1))
         return NULL;
     *at = (uint32_t)index;
@@ -69,8 +78,9 @@ static inline size_t mt_usable_size(const void *block)
     mt_span *span = mt_small_at(block, &index);
     if (MT_UNLIKELY(span == NULL))
         return mt_usable_size_slow(block, true);
-    const uint64_t *tags = (const uint64_t *)mt_load_relaxed(&span->tags);
-    uint64_t tag = MT_LIKELY(tags == NULL) ? 0 : mt_load_relaxed(&tags[index]);
+    if (MT_LIKELY(mt_load_folded(&span->tags) == 0))
+        return span->block_bytes - MT_SPARE_BYTES;
+    uint64_t tag = mt_load_relaxed(&mt_tags(span)[index]);
     return span->block_bytes - (MT_TAG_STACK(tag) == MT_STACK_UNTRACED
                                     ? MT_SPARE_BYTES
                                     : MT_TAG_SLACK(tag));
@@ -89,13 +99,8 @@ static inline void mt_free(void *block)
         mt_free_main(block, span);
         return;
     }
-    /* within * 2^64 / block_bytes: the index, and a fraction that is below the
-     * reciprocal if and only if the block starts at p. */
     uint64_t fraction, index;
-    __asm__("mulq %3"
-            : "=a"(fraction), "=d"(index)
-            : "0"(p - span->base), "m"(span->recip)
-            : "cc");
+    MT_BLOCK_PRODUCT(p, span, &fraction, &index);
     if (MT_UNLIKELY(fraction >= span->recip ||
                     (uint32_t)index >= span->n_blocks))
         goto other;
