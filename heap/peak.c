@@ -134,6 +134,9 @@ static bool peak_room(unsigned list, uint32_t n)
                                       more * sizeof(struct mt_peak_record));
     if (at == NULL)
         return peak.capacity[list] > 1;
+    mt_section_forget((struct mt_peak_record *)(uintptr_t)s->base +
+                          memtrace_root->peak_first[list],
+                      peak.capacity[list] * sizeof(struct mt_peak_record));
     memtrace_root->peak_first[list] =
         (uint32_t)(((uintptr_t)at - s->base) / sizeof(struct mt_peak_record));
     peak.capacity[list] = more;
