@@ -43,13 +43,29 @@ static long find_preload(char *const *environment)
     return at >= 0 && strstr(environment[at], LIBRARY) ? at : -1;
 }
 
+static bool is_readable(const void *text)
+{
+    return mt_kernel_raw(SYS_access, (long)text, F_OK, 0, 0, 0, 0) != -EFAULT;
+}
+
+/* One that is not readable is the kernel's to refuse. */
+static bool is_environment(char *const *environment)
+{
+    for (; environment && is_readable(environment); environment++)
+        if (!*environment || !is_readable(*environment))
+            return !*environment;
+    return false;
+}
+
 /* Room that an environment without the library needs; 0: it stays as it is. */
 static size_t room_without(int folder, const char *path,
                            char *const *environment)
 {
-    long at = find_preload(environment);
     size_t n = 0;
-    if (at < 0 || !mt_runs_untraced(folder, path))
+    if (!mt_runs_untraced(folder, path) || !is_environment(environment))
+        return 0;
+    long at = find_preload(environment);
+    if (at < 0)
         return 0;
     while (environment[n])
         n++;

@@ -242,7 +242,8 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
         }
     } else if (exited && mt_exited_reaped(exited, &error)) {
         not_checked(check, p, error.text);
-    } else if (exited && mt_untraced_why(exited->reader, why, sizeof why)) {
+    } else if (exited &&
+               mt_untraced_child_why(exited->reader, why, sizeof why)) {
         not_checked(check, p, why);
     } else {
         not_checked(check, p, error.text);
@@ -274,7 +275,7 @@ void mt_check_look(struct mt_check *check,
         look_at_source(check, source, exited, p);
     else if (exited && mt_exited_reaped(exited, error))
         not_checked(check, p, error->text);
-    else if (exited && mt_untraced_why(exited->reader, why, sizeof why))
+    else if (exited && mt_untraced_child_why(exited->reader, why, sizeof why))
         not_checked(check, p, why);
     else
         not_checked(check, p, error->text);

@@ -216,12 +216,70 @@ bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
     return true;
 }
 
+static const char without_library[] =
+    "it was started without libmemtrace-preload.so in LD_PRELOAD";
+
+static FILE *process_file(pid_t pid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return fopen(path, "re");
+}
+
+/* A process without memory has no environment either. */
+static bool has_memory(pid_t pid)
+{
+    FILE *file = process_file(pid, "auxv");
+    bool any = file && getc(file) != EOF;
+
+    if (file)
+        fclose(file);
+    return any;
+}
+
+/* Does the environment that the process was started with lack the library? */
+static bool is_without_library(pid_t pid)
+{
+    FILE *file = process_file(pid, "environ");
+    char *variable = NULL;
+    size_t bytes = 0;
+    bool found = false, known;
+
+    if (file == NULL)
+        return false;
+    while (!found && getdelim(&variable, &bytes, '\0', file) >= 0)
+        found = strncmp(variable, "LD_PRELOAD=", 11) == 0 &&
+                strstr(variable, "libmemtrace-preload");
+    known = !ferror(file) && has_memory(pid);
+    fclose(file);
+    free(variable);
+    return known && !found;
+}
+
+bool mt_untraced_child_why(pid_t pid, char *text, size_t bytes)
+{
+    if (mt_untraced_why(pid, text, bytes))
+        return true;
+    if (!is_without_library(pid))
+        return false;
+    snprintf(text, bytes, "no trace found: %s", without_library);
+    return true;
+}
+
 void mt_untraced_explain(pid_t pid, struct mt_error *error)
 {
     char why[200];
 
     if (error->untraced && mt_untraced_why(pid, why, sizeof why))
         mt_fail(error, "no trace found: %s", why);
+}
+
+void mt_untraced_explain_child(pid_t pid, struct mt_error *error)
+{
+    mt_untraced_explain(pid, error);
+    if (error->untraced && is_without_library(pid))
+        mt_fail(error, "no trace found: %s", without_library);
 }
 
 /* --- before the start --- */

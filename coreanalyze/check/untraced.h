@@ -16,6 +16,11 @@ bool mt_untraced_why(pid_t pid, char *text, size_t bytes);
 /* Puts that sentence into an error that says no more than that a process is not
  * on the traced heap. */
 void mt_untraced_explain(pid_t pid, struct mt_error *error);
+/* The same, with the sentence of mt_untraced_child_why(). */
+void mt_untraced_explain_child(pid_t pid, struct mt_error *error);
+/* The same of a process below a command that preloads the library; its
+ * environment may say why, too. */
+bool mt_untraced_child_why(pid_t pid, char *text, size_t bytes);
 /* The sentence about a program that is yet to run; it is found as execvp(3)
  * finds it. */
 bool mt_untraced_file_why(const char *name, char *text, size_t bytes);

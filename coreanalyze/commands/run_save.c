@@ -68,7 +68,7 @@ static void run_save_ended(void *context, const struct mt_exited *end)
     ok = source && run_save_write(saver, end, source, &error);
     mt_source_free(source);
     if (!ok && !mt_exited_reaped(end, &error))
-        mt_untraced_explain(end->reader, &error);
+        mt_untraced_explain_child(end->reader, &error);
     if (end->program) {
         saver->saved = ok;
         if (!ok)

@@ -139,10 +139,11 @@ static void said(const char *what, int result, int error)
     printf("%s %d: %s\n", what, result, strerror(error));
 }
 
-static void execs(void)
+static void execs(const char *untraced)
 {
     static char word[] = "x", long_name[5000];
     char *argv[] = {word, NULL}, *volatile nowhere = (char *)8;
+    char *variables[] = {word, nowhere, NULL}, **volatile none = (char **)8;
     int result, folder = open("/", O_RDONLY);
     pid_t pid;
     memset(long_name, 'x', sizeof long_name - 1);
@@ -150,6 +151,10 @@ static void execs(void)
     SAID(execve("/nowhere/x", argv, environ));
     SAID(execve("/", argv, environ));
     SAID(execve(nowhere, argv, environ));
+    SAID(execve("/proc/self/exe", argv, none));
+    SAID(execve("/proc/self/exe", argv, variables));
+    SAID(execve(untraced, argv, none));
+    SAID(execve(untraced, argv, variables));
     SAID(execve(long_name, argv, environ));
     SAID(execv("", argv));
     SAID(execvp("no-such-program", argv));
@@ -270,7 +275,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "log") == 0)
         log_file(argv[2]);
     else if (strcmp(what, "execs") == 0)
-        execs();
+        execs(argv[2]);
     else if (strcmp(what, "drop") == 0)
         drop_privileges();
     else if (strcmp(what, "leader") == 0)
