@@ -6,28 +6,56 @@
 #include "heap/attributes.h"
 #include "heap/kernel.h"
 #include "heap/lock.h"
+#include "heap/raw_print.h"
 #include "heap/sandbox.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <time.h>
 
-static void futex_wait(uint32_t *word, uint32_t seen)
+#define OWN_WAITS 1000 /* of a moment each */
+
+/* By its control block, which lies at multiples of 64. */
+static uint32_t lock_self(void)
+{
+    uint64_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    return (uint32_t)(pointer >> 6);
+}
+
+static void futex_wait(uint32_t *word, uint32_t seen, bool briefly)
 {
     static const struct timespec moment = {.tv_nsec = 1000000};
     if (MT_UNLIKELY(mt_sandbox.level == MT_SANDBOX_STRICT))
         __builtin_ia32_pause();
     else
         mt_kernel(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen,
-                  mt_load_relaxed(&mt_sandbox_strict) ? &moment : NULL);
+                  briefly || mt_load_relaxed(&mt_sandbox_strict) ? &moment
+                                                                 : NULL);
 }
 
 bool mt_lock_try(struct mt_lock *lock)
 {
     uint32_t expected = 0;
-    return __atomic_compare_exchange_n(&lock->word, &expected, 1, false,
-                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&lock->word, &expected, 1, false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    mt_store_relaxed(&lock->owner, lock_self());
+    return true;
+}
+
+static _Noreturn MT_COLD void lock_is_own(void)
+{
+    char text[200];
+    struct mt_print out = {
+        .text = text, .size = sizeof text, .fd = mt_report_fd()};
+    mt_print(&out, "memtrace: the heap waits for its own thread: a handler of "
+                   "a signal allocates, or was left by longjmp(), where it "
+                   "interrupted malloc() or free()\n");
+    mt_print_flush(&out);
+    abort();
 }
 
 static MT_COLD void acquire_slow(struct mt_lock *lock)
@@ -38,8 +66,16 @@ static MT_COLD void acquire_slow(struct mt_lock *lock)
         __builtin_ia32_pause();
     }
     int saved = errno;
-    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0)
-        futex_wait(&lock->word, 2);
+    unsigned waits = 0;
+    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0) {
+        /* Tasks of clone(2) may share a control block: the other one lets go
+         * of the lock soon. */
+        bool own = mt_load_relaxed(&lock->owner) == lock_self();
+        if (own && ++waits > OWN_WAITS)
+            lock_is_own();
+        futex_wait(&lock->word, 2, own);
+    }
+    mt_store_relaxed(&lock->owner, lock_self());
     errno = saved;
 }
 
@@ -51,6 +87,7 @@ void mt_lock_acquire(struct mt_lock *lock)
 
 void mt_lock_release(struct mt_lock *lock)
 {
+    mt_store_relaxed(&lock->owner, 0);
     if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) ==
                     2) &&
         mt_sandbox.level != MT_SANDBOX_STRICT) {
@@ -62,6 +99,8 @@ void mt_lock_release(struct mt_lock *lock)
 
 void mt_lock_reset(struct mt_lock *lock)
 {
-    if (mt_load_relaxed(&lock->word)) /* or its page stays the parent's */
+    if (mt_load_relaxed(&lock->word)) { /* or its page stays the parent's */
+        mt_store_relaxed(&lock->owner, 0);
         mt_store_release(&lock->word, 0);
+    }
 }

@@ -2,6 +2,10 @@
  *
  * lock.h - a futex lock.  Not recursive; usable before main, and after fork
  * (mt_lock_reset in the child).  The order of locks is at the head of heap.c.
+ *
+ * A thread that waits for a lock of its own would wait for ever.  It has come
+ * from a handler of a signal that interrupted the heap, or left such a handler
+ * by longjmp().  The process then ends by SIGABRT, with a line on stderr.
  */
 #ifndef MT_LOCK_H
 #define MT_LOCK_H
@@ -10,7 +14,8 @@
 #include <stdint.h>
 
 struct mt_lock {
-    uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+    uint32_t word;  /* 0 free, 1 held, 2 held and waited for */
+    uint32_t owner; /* the thread that holds it (lock_self); 0: none */
 };
 void mt_lock_acquire(struct mt_lock *);
 bool mt_lock_try(struct mt_lock *);

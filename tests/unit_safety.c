@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GUARD MEMTRACE_HEAP_GUARD
@@ -478,6 +479,57 @@ static void they_come_and_go(void)
     CU_ASSERT_EQUAL(used[0], used[1]);
 }
 
+/* As when a handler of a signal that has interrupted the heap allocates. */
+static void own_lock(void)
+{
+    static struct mt_lock lock;
+    int status = 0;
+    mt_lock_acquire(&lock);
+    CU_ASSERT(!mt_lock_try(&lock));
+    capture_begin();
+    pid_t child = fork();
+    if (child == 0) {
+        mt_lock_acquire(&lock);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    capture_end();
+    CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    CU_ASSERT(was_said("the heap waits for its own thread"));
+    mt_lock_release(&lock);
+    CU_ASSERT(mt_lock_try(&lock));
+    mt_lock_release(&lock);
+}
+
+struct hold {
+    struct mt_lock lock;
+    uint32_t taken;
+};
+
+static void *take_lock(void *argument)
+{
+    struct hold *hold = argument;
+    mt_lock_acquire(&hold->lock);
+    hold->taken = 1;
+    mt_lock_release(&hold->lock);
+    return NULL;
+}
+
+/* Another thread may hold it for as long as it likes. */
+static void another_lock(void)
+{
+    static struct hold hold;
+    const struct timespec longer = {.tv_sec = 2};
+    pthread_t thread;
+    mt_lock_acquire(&hold.lock);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, take_lock, &hold), 0);
+    nanosleep(&longer, NULL);
+    CU_ASSERT_EQUAL(mt_load_relaxed(&hold.taken), 0);
+    mt_lock_release(&hold.lock);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(hold.taken, 1);
+}
+
 static const struct unit_test tests[] = {
     {"a write to a freed block is found at reuse", write_found_at_reuse},
     {"every byte of a freed block is compared", every_byte_is_compared},
@@ -497,5 +549,7 @@ static const struct unit_test tests[] = {
     {"a fork's quarantine", forked},
     {"every system call fails once", failing_calls},
     {"safe heaps come and go", they_come_and_go},
+    {"a thread that waits for itself ends the process", own_lock},
+    {"a thread that waits for another one goes on", another_lock},
 };
 UNIT_MAIN(tests)
