@@ -4,6 +4,7 @@
  */
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/names/short_name.h"
 #include "coreanalyze/symbols/symbolize_demangle.h"
 
 #include <stdlib.h>
@@ -15,6 +16,8 @@ struct leak_frames {
     struct mt_findings *findings;
     struct mt_leak *leak;
     size_t capacity;
+    struct mt_frame *resolved; /* the same, then as a person sees them */
+    size_t n, resolved_capacity;
 };
 
 void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
@@ -44,12 +47,48 @@ void mt_policy_frame(struct mt_findings *findings, const struct mt_frame *frame,
     free(full);
 }
 
+static void policy_keep_frame(void *context, const struct mt_frame *frame)
+{
+    struct leak_frames *f = context;
+
+    if (mt_grow(&f->resolved, &f->resolved_capacity, f->n + 1,
+                sizeof *f->resolved))
+        f->resolved[f->n++] = *frame;
+    else
+        f->findings->out_of_memory = true;
+}
+
 static void policy_take_frame(void *context, const struct mt_frame *frame)
 {
     struct leak_frames *f = context;
 
+    policy_keep_frame(context, frame);
     mt_policy_frame(f->findings, frame, &f->leak->frames, &f->leak->n_frames,
                     &f->capacity);
+}
+
+/* Which frames are for a person, and what the first one called. */
+static void policy_set_title(const struct mt_report *report,
+                             const struct mt_show_row *row,
+                             struct leak_frames *f)
+{
+    struct mt_leak *leak = f->leak;
+    size_t title;
+
+    if (f->n == 0)
+        return;
+    leak->title = mt_frame_title(f->resolved, f->n);
+    for (leak->end = leak->title + 1; leak->end < f->n; leak->end++)
+        if (mt_frame_kind(&f->resolved[leak->end]) == MT_FRAME_START)
+            break;
+    f->n = 0;
+    mt_report_brief_frames(report, row, policy_keep_frame, f);
+    if (f->n == 0)
+        return;
+    title = mt_frame_title(f->resolved, f->n);
+    if (title > 0)
+        leak->called =
+            mt_findings_text(f->findings, f->resolved[title - 1].function);
 }
 
 /* --- leaks --- */
@@ -69,6 +108,8 @@ static void fill_loss(struct mt_policy *policy, const struct mt_report *report,
     };
     if (policy->wanted && row->stack >= MT_ID_FIRST)
         mt_report_frames(report, row, policy_take_frame, &f);
+    policy_set_title(report, row, &f);
+    free(f.resolved);
     leak->fingerprint = mt_fingerprint(leak->frames, leak->n_frames);
 }
 

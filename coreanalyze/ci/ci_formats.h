@@ -41,5 +41,9 @@ void mt_ci_end_text(int status, char *text, size_t bytes);
 char *mt_ci_crash_text(const struct mt_findings_process *process);
 /* "lose (ends.c:24)". */
 void mt_ci_frame_text(const struct mt_leak_frame *frame, FILE *out);
+/* Lines of the frames of a leak that are for a person, at most MAX, each after
+ * INDENT: "at lose (ends.c:24) [strdup]", "by main (ends.c:30)". */
+void mt_ci_leak_stack(const struct mt_leak *leak, const char *indent,
+                      size_t max, FILE *out);
 
 #endif

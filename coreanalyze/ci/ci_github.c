@@ -61,12 +61,7 @@ static char *message_of(const struct mt_failing *failing)
     if (leak->state == MT_LEAK_GROWN)
         mt_put_count(out, " (the baseline has %s block{|s})",
                      leak->known_count);
-    for (size_t i = 0; i < leak->n_frames && i < MAX_FRAMES; i++) {
-        fputs(i == 0 ? "\n  at " : "\n  by ", out);
-        mt_ci_frame_text(&leak->frames[i], out);
-    }
-    if (leak->n_frames > MAX_FRAMES)
-        fprintf(out, "\n  and %zu more frames", leak->n_frames - MAX_FRAMES);
+    mt_ci_leak_stack(leak, "\n  ", MAX_FRAMES, out);
     fprintf(out, "\nin process %u (", failing->process->pid);
     mt_put_text(out,
                 failing->process->command ? failing->process->command : "?");
@@ -80,8 +75,9 @@ static char *message_of(const struct mt_failing *failing)
 
 static void put_failing(const struct mt_failing *failing, FILE *out)
 {
+    const struct mt_leak *leak = failing->leak;
     const struct mt_leak_frame *site =
-        mt_leak_site(failing->leak->frames, failing->leak->n_frames);
+        mt_leak_site(leak->frames, leak->title, leak->n_frames);
     char *message = message_of(failing);
 
     fputs("::error ", out);
@@ -118,7 +114,7 @@ static void ci_github_put_crash(const struct mt_findings_process *p, FILE *out)
 {
     const struct mt_crash *crash = &p->crash;
     const struct mt_leak_frame *site =
-        mt_leak_site(crash->brief, crash->n_brief);
+        mt_leak_site(crash->brief, 0, crash->n_brief);
     char *text = mt_ci_crash_text(p);
 
     fputs("::error ", out);

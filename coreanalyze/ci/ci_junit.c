@@ -17,14 +17,11 @@ static void ci_junit_put_leak(const struct mt_leak *leak, FILE *out)
     char title[200];
 
     mt_leak_title(leak, title, sizeof title);
-    fprintf(out, "%s\n", title);
+    fputs(title, out);
     if (leak->n_frames == 0)
-        fputs("    allocated untraced\n", out);
-    for (size_t i = 0; i < leak->n_frames; i++) {
-        fputs(i == 0 ? "    at " : "    by ", out);
-        mt_ci_frame_text(&leak->frames[i], out);
-        putc('\n', out);
-    }
+        fputs("\n    allocated untraced", out);
+    mt_ci_leak_stack(leak, "\n    ", SIZE_MAX, out);
+    putc('\n', out);
 }
 
 /* The leaks as one text; the caller frees it. */

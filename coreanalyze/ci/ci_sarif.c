@@ -155,12 +155,12 @@ static void put_result(struct sarif *s, const struct mt_findings_process *p,
                        const struct mt_leak *leak)
 {
     const struct mt_leak_frame *site =
-        mt_leak_site(leak->frames, leak->n_frames);
+        mt_leak_site(leak->frames, leak->title, leak->n_frames);
     struct mt_json *json = &s->json;
     char text[200], print[24];
 
     if (site == NULL && leak->n_frames > 0)
-        site = &leak->frames[0];
+        site = &leak->frames[leak->title];
     mt_leak_title(leak, text, sizeof text);
     mt_json_open(json, NULL, '{');
     mt_json_string(json, "ruleId", rules[leak->kind].id);
@@ -194,7 +194,7 @@ static void ci_sarif_put_crash(struct sarif *s,
 {
     const struct mt_crash *crash = &p->crash;
     const struct mt_leak_frame *site =
-        mt_leak_site(crash->brief, crash->n_brief);
+        mt_leak_site(crash->brief, 0, crash->n_brief);
     struct mt_json *json = &s->json;
     char *text = mt_ci_crash_text(p);
 

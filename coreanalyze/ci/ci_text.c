@@ -36,6 +36,24 @@ void mt_ci_frame_text(const struct mt_leak_frame *f, FILE *out)
     }
 }
 
+void mt_ci_leak_stack(const struct mt_leak *leak, const char *indent,
+                      size_t max, FILE *out)
+{
+    for (size_t i = leak->title; i < leak->end; i++) {
+        if (i - leak->title == max) {
+            fprintf(out, "%sand %zu more frames", indent, leak->end - i);
+            break;
+        }
+        fprintf(out, "%s%s ", indent, i == leak->title ? "at" : "by");
+        mt_ci_frame_text(&leak->frames[i], out);
+        if (i == leak->title && leak->called) {
+            fputs(" [", out);
+            mt_put_text(out, leak->called);
+            putc(']', out);
+        }
+    }
+}
+
 char *mt_ci_crash_text(const struct mt_findings_process *p)
 {
     const struct mt_crash *crash = &p->crash;

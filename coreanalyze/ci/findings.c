@@ -104,11 +104,11 @@ static bool of_the_system(const char *path)
 }
 
 const struct mt_leak_frame *mt_leak_site(const struct mt_leak_frame *frames,
-                                         size_t n)
+                                         size_t first, size_t n)
 {
     const struct mt_leak_frame *any = NULL;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = first; i < n; i++) {
         const struct mt_leak_frame *f = &frames[i];
         if (f->file == NULL || f->line == 0)
             continue;

@@ -43,6 +43,10 @@ struct mt_leak {
     uint64_t sample;              /* address of a block */
     struct mt_leak_frame *frames; /* innermost first; NULL: untraced */
     size_t n_frames;
+    /* Of those, for a person: from the one that names the stack, as in the
+     * table of `show`, to the start of the program or thread. */
+    size_t title, end;
+    const char *called; /* the function of a library that it called, or NULL */
     uint64_t fingerprint; /* of the stack */
     enum mt_leak_state state;
     const char *suppression; /* its name, if suppressed */
@@ -115,7 +119,7 @@ struct mt_failing *mt_findings_failing(struct mt_findings *findings, size_t *n);
  * outside of the system's folders, or the innermost one in any file; NULL if no
  * frame has a file. */
 const struct mt_leak_frame *mt_leak_site(const struct mt_leak_frame *frames,
-                                         size_t n);
+                                         size_t first, size_t n);
 
 /* "crashed: signal 11 (SIGSEGV): address not mapped: 0x10, in thread 123
  * (main)", or "ended by signal 15 (SIGTERM)". */
