@@ -46,6 +46,7 @@
 #define NEW_SHARE 4       /* of captures: new stacks, where it may have more */
 #define RECENT (1u << 16) /* captures that count in full, about */
 #define HEAP_SHARE 8
+#define PAYING_SHARE 2
 #define MAX_SLIDES 8             /* entries kept in a row */
 #define ENTRY_BYTES_ABOUT 256u   /* to size the index */
 #define SMALL_BYTES (128u << 10) /* a thread may always have this much */
@@ -223,19 +224,20 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     return true;
 }
 
-/* The most that one thread's memo may have: a share of the heap, unless most
- * captures are of stacks seen before in the long run. A round is too short to
- * say so: a recursion has some with hits alone. */
+/* The most that one thread's memo may have: a share of the heap, a larger one
+ * if most captures are of stacks seen before in the long run. A round is too
+ * short to say so: a recursion has some with hits alone. */
 static uint64_t memo_limit(const struct mt_memo *m)
 {
     uint64_t limit = (uint64_t)mt_load_relaxed(&mt_memo_kib) << 10;
-    uint64_t share = mt_tree_heap_bytes() / HEAP_SHARE;
     uint64_t captures = m->recent + m->hits + m->misses;
     uint64_t new_stacks = m->recent_new + m->misses - m->known_misses;
-    if (NEW_SHARE * new_stacks < captures)
-        return limit;
-    if (share < LEAST_BOUND)
-        share = LEAST_BOUND;
+    bool repeats = NEW_SHARE * new_stacks < captures;
+    uint64_t share =
+        mt_tree_heap_bytes() / (repeats ? PAYING_SHARE : HEAP_SHARE);
+    uint64_t least = repeats ? LEAST_BOUND : SMALL_BYTES;
+    if (share < least)
+        share = least;
     return limit < share ? limit : share;
 }
 
