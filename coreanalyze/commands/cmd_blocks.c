@@ -89,11 +89,19 @@ static uint64_t row_number(const char *text)
     return *text >= '0' && *text <= '9' && *end == '\0' ? n : 0;
 }
 
+/* A name as a row shows it, cut at its start. */
+static const char *blocks_uncut(const char *name)
+{
+    if (strncmp(name, "...", 3) == 0)
+        return name + 3;
+    return strncmp(name, "\u2026", 3) == 0 ? name + 3 : name;
+}
+
 static bool blocks_choose(struct blocks *b, const struct mt_show *show,
                           const struct mt_report *report,
                           struct mt_error *error)
 {
-    const char *what = b->arguments->what;
+    const char *what = blocks_uncut(b->arguments->what);
     uint64_t number = row_number(what);
     bool any = false;
 
@@ -114,7 +122,8 @@ static bool blocks_choose(struct blocks *b, const struct mt_show *show,
     }
     return any || mt_fail(error,
                           "blocks: no stack with live blocks has a function "
-                          "'%s'",
+                          "'%s': it takes a name or its last parts, or the "
+                          "number of a row of show",
                           what);
 }
 

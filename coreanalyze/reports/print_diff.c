@@ -150,7 +150,7 @@ static void diff_print_put_side(const struct mt_diff_report *report, unsigned i)
     char text[MT_FIGURE_BYTES];
 
     fprintf(out, "  %s: %s", side_names[i],
-            mt_figure(side, diff->sum[i].bytes, text));
+            mt_figure_bytes(side, diff->sum[i].bytes, text));
     mt_put_count(out, " in %s block{|s}", diff->sum[i].count);
     if (one_target(report)) {
         fputs(", from before ", out);
@@ -162,7 +162,8 @@ static void diff_print_put_side(const struct mt_diff_report *report, unsigned i)
         fprintf(out, ", process %u", process->pid);
     }
     if (lost.count && !one_target(report))
-        fprintf(out, "; not traced: %s", mt_figure(side, lost.bytes, text));
+        fprintf(out, "; not traced: %s",
+                mt_figure_bytes(side, lost.bytes, text));
     putc('\n', out);
 }
 

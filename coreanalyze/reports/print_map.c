@@ -148,10 +148,10 @@ static void map_put_rows(const struct mt_map_report *r)
     if (n < diff->n) {
         fputs("\n  ", out);
         mt_put_count(out, "%s more origin{|s} with ", diff->n - n);
-        fputs(mt_figure(r->report, rest, text), out);
+        fputs(mt_figure_bytes(r->report, rest, text), out);
         if (r->old)
             fprintf(out, ", which changed by %s",
-                    mt_figure(r->report, change, text));
+                    mt_figure_bytes(r->report, change, text));
         fputs(" (--top 0 shows all)\n", out);
     }
 }
@@ -222,7 +222,7 @@ static void map_put_last_rss(const struct mt_map_report *r)
     }
     fprintf(r->report->out,
             "  RSS: %s when it was last looked at, %.1f s after the start",
-            mt_figure(r->report, map->last_rss, text),
+            mt_figure_bytes(r->report, map->last_rss, text),
             (double)map->last_rss_ns / 1e9);
     fprintf(r->report->out, "; the trace ends at %.1f s\n",
             (double)model->now_ns / 1e9);
@@ -240,11 +240,11 @@ void mt_print_map(const struct mt_map_report *r)
         mt_put_text(out, process->name[0] ? process->name
                                           : mt_base_name(process->exe));
     }
-    fprintf(out, ": %s %s", mt_figure(r->report, r->map->all.resident, text),
-            map_of(r));
+    fprintf(out, ": %s %s",
+            mt_figure_bytes(r->report, r->map->all.resident, text), map_of(r));
     if (process->peak_rss_bytes)
         fprintf(out, ", at most %s",
-                mt_figure(r->report, process->peak_rss_bytes, text));
+                mt_figure_bytes(r->report, process->peak_rss_bytes, text));
     putc('\n', out);
     map_put_last_rss(r);
     map_put_sums(r);

@@ -66,6 +66,16 @@ const char *mt_figure(const struct mt_report *report, uint64_t bytes,
     return text;
 }
 
+const char *mt_figure_bytes(const struct mt_report *report, uint64_t bytes,
+                            char text[MT_FIGURE_BYTES])
+{
+    size_t n = strlen(mt_figure(report, bytes, text));
+
+    if (text[strspn(text, "0123456789")] == '\0')
+        snprintf(text + n, MT_FIGURE_BYTES - n, " byte%s", mt_plural(bytes));
+    return text;
+}
+
 const char *mt_age_text(const struct mt_model *model, uint32_t epoch,
                         char text[MT_FIGURE_BYTES])
 {

@@ -7,11 +7,14 @@
 
 #include "coreanalyze/reports/print.h"
 
-#define MT_FIGURE_BYTES 24
+#define MT_FIGURE_BYTES 32
 
 /* Bytes for a person: 692K, 2.4M; exact if the style says so. */
 const char *mt_figure(const struct mt_report *report, uint64_t bytes,
                       char text[MT_FIGURE_BYTES]);
+/* The same in a sentence: with `bytes` where it has no other unit. */
+const char *mt_figure_bytes(const struct mt_report *report, uint64_t bytes,
+                            char text[MT_FIGURE_BYTES]);
 /* The age of a block of that epoch, now, in its largest unit: 12s, 5m, 3h, 9d.
  */
 const char *mt_age_text(const struct mt_model *model, uint32_t epoch,

@@ -33,7 +33,7 @@ static void show_put_live(const struct mt_report *report)
         show->scaled || (show->options->peak && report->model->peak.share > 1)
             ? "about "
             : "",
-        mt_figure(report, show->shown.bytes, text),
+        mt_figure_bytes(report, show->shown.bytes, text),
         show->options->peak ? "at the peak " : "", show->shown.count,
         mt_plural(show->shown.count), show->n_all_rows - show->n_freed_rows,
         mt_plural(show->n_all_rows - show->n_freed_rows));
@@ -55,7 +55,7 @@ static void show_put_unseen(const struct mt_report *report)
         fprintf(report->out,
                 "  not traced: %s in %" PRIu64
                 " block%s, allocated while tracing was off\n",
-                mt_figure(report, sum.bytes, text), sum.count,
+                mt_figure_bytes(report, sum.bytes, text), sum.count,
                 mt_plural(sum.count));
 }
 
@@ -69,7 +69,7 @@ static void show_put_filtered(const struct mt_report *report)
         fprintf(report->out,
                 "  filtered: %s in %" PRIu64
                 " block%s of other stacks (--focus, --ignore)\n",
-                mt_figure(report, sum->bytes, text), sum->count,
+                mt_figure_bytes(report, sum->bytes, text), sum->count,
                 mt_plural(sum->count));
 }
 
@@ -108,7 +108,7 @@ static void show_put_failures(const struct mt_report *report)
         putc('\'', report->out);
         if (heap->limit)
             fprintf(report->out, ", whose limit is %s",
-                    mt_figure(report, heap->limit, text));
+                    mt_figure_bytes(report, heap->limit, text));
         putc('\n', report->out);
     }
 }
@@ -136,7 +136,7 @@ static void show_put_lifetime(const struct mt_report *report)
         bytes += model->stacks[i].bytes;
     }
     mt_put_count(report->out, "  since the start: %s allocation{|s}", allocs);
-    fprintf(report->out, " of %s", mt_figure(report, bytes, text));
+    fprintf(report->out, " of %s", mt_figure_bytes(report, bytes, text));
     if (report->show->options->freed && live <= allocs)
         fprintf(report->out, "; %u%% are freed",
                 show_percent(allocs - live, allocs));
@@ -257,7 +257,7 @@ static void show_put_heap_name(const struct mt_report *report, uint32_t heap)
     fputs("\nheap '", report->out);
     mt_put_text(report->out, report->model->heaps[heap].name);
     fprintf(report->out, "': %s in use",
-            mt_figure(report, show->usage[heap].used_bytes, text));
+            mt_figure_bytes(report, show->usage[heap].used_bytes, text));
     if (!report->model->heaps[heap].tracing)
         fputs(", tracing off", report->out);
     putc('\n', report->out);
@@ -311,10 +311,13 @@ static void show_put_rest(const struct mt_report *report)
               report->out);
     if (hidden)
         fprintf(report->out,
-                "  %zu more stack%s with %s in %" PRIu64
-                " block%s (--top 0 shows all; --full every frame)\n",
-                hidden, mt_plural(hidden), mt_figure(report, rest.bytes, text),
-                rest.count, mt_plural(rest.count));
+                "  %zu more stack%s with %s in %" PRIu64 " block%s (%s)\n",
+                hidden, mt_plural(hidden),
+                mt_figure_bytes(report, rest.bytes, text), rest.count,
+                mt_plural(rest.count),
+                show->options->min_bytes && show->n_rows != show->options->top
+                    ? "less than --min each"
+                    : "--top 0 shows all; --full every frame");
     else if (show->n_rows > 0)
         fputs("  --full shows every frame and the exact figures\n",
               report->out);
@@ -338,11 +341,11 @@ static void show_put_peak(const struct mt_report *report)
             (double)peak->ns / 1e9,
             (double)(now > peak->ns ? now - peak->ns : 0) / 1e9);
     fprintf(report->out, "  blocks: %s then, in samples at most ",
-            mt_figure(report, peak->live_bytes, text));
-    fprintf(report->out, "%s; heaps: ", mt_figure(report, most, text));
+            mt_figure_bytes(report, peak->live_bytes, text));
+    fprintf(report->out, "%s; heaps: ", mt_figure_bytes(report, most, text));
     fprintf(report->out, "%s then, at most ",
-            mt_figure(report, peak->span_bytes, text));
-    fprintf(report->out, "%s\n", mt_figure(report, spans, text));
+            mt_figure_bytes(report, peak->span_bytes, text));
+    fprintf(report->out, "%s\n", mt_figure_bytes(report, spans, text));
     if (peak->share > 1)
         fprintf(report->out,
                 "  small blocks are estimated: one of %u was looked at\n",

@@ -264,10 +264,10 @@ static void timeline_put_head(struct timeline_chart *chart)
             report->model->n_samples == 1 ? "" : "s");
     mt_summary_core(report);
     fprintf(out, "  live blocks: at most %s, ",
-            mt_figure(report, (uint64_t)chart->curve.most, text));
+            mt_figure_bytes(report, (uint64_t)chart->curve.most, text));
     timeline_put_time(out, chart->curve.most_ns);
     fprintf(out, " after the start; now %s\n\n",
-            mt_figure(report, chart->now.live_bytes, text));
+            mt_figure_bytes(report, chart->now.live_bytes, text));
 }
 
 void mt_print_timeline(const struct mt_report *report)

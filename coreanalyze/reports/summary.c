@@ -117,15 +117,15 @@ void mt_summary_memory(const struct mt_report *report)
         peak += heap->span_bytes_peak;
         limit = heap->main || report->show->options->heap ? heap->limit : limit;
     }
-    fprintf(out, "  heap: %s in use", mt_figure(report, used, text));
-    fprintf(out, ", at most %s", mt_figure(report, peak, text));
+    fprintf(out, "  heap: %s in use", mt_figure_bytes(report, used, text));
+    fprintf(out, ", at most %s", mt_figure_bytes(report, peak, text));
     if (limit)
-        fprintf(out, ", limit %s", mt_figure(report, limit, text));
+        fprintf(out, ", limit %s", mt_figure_bytes(report, limit, text));
     if (process->rss_bytes) {
         fprintf(out, "; process: RSS %s",
-                mt_figure(report, process->rss_bytes, text));
+                mt_figure_bytes(report, process->rss_bytes, text));
         fprintf(out, ", at most %s",
-                mt_figure(report, process->peak_rss_bytes, text));
+                mt_figure_bytes(report, process->peak_rss_bytes, text));
     }
     putc('\n', out);
 }
@@ -134,10 +134,7 @@ void mt_summary_amount(const struct mt_report *report,
                        const struct mt_show_sum *sum)
 {
     char text[MT_FIGURE_BYTES];
-    const char *figure = mt_figure(report, sum->bytes, text);
 
-    fputs(figure, report->out);
-    if (figure[strspn(figure, "0123456789")] == '\0')
-        fprintf(report->out, " byte%s", mt_plural(sum->bytes));
+    fputs(mt_figure_bytes(report, sum->bytes, text), report->out);
     mt_put_count(report->out, " in %s block{|s}", sum->count);
 }
