@@ -83,6 +83,8 @@ function lead(p, extra, list, holders) {
   const b = (s) => el("b", {}, s);
   parts.push(b(text(t.name || base(t.exe || "") || "The process")), " (" + t.pid + ") " + howItEnded(t), ...(crashPlace(extra.crash) ? [" in ", ...crashPlace(extra.crash)] : []), ", " + span(num(t.running_s)) + " after its start, with ",
     b(bytes(p.total[0])), " live in " + plural(p.total[1], "block") + ". ");
+  const error = /^the heap's last error: (.*)/.exec((extra.crash || {}).place || "");
+  if (error) parts.push("The heap's last error: ", b(text(error[1], 200)), ". ");
   if (list.length) {
     const g = list.reduce((a, c) => (c.bytes > a.bytes ? c : a));
     parts.push(b(text(p.briefOf(g.node), 120)), " allocated the most of it, " + percent(g.bytes, p.total[0]) + ". ");
