@@ -12,6 +12,7 @@
 #include "coreanalyze/names/backtrace.h"
 #include "coreanalyze/names/short_name.h"
 #include "coreanalyze/reports/print_rows.h"
+#include "coreanalyze/source/memory_use.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -62,6 +63,64 @@ static void crash_set_cause(const struct mt_exit_signal *from,
         }
     if (sent && from->signal != SIGABRT && mt_crash_is_fault(from->signal))
         crash->cause = "sent by a process";
+}
+
+/* What memory the process has, which the kernel has not taken yet. */
+static void crash_set_killed(struct mt_findings *findings,
+                             const struct mt_exited *exited,
+                             struct mt_crash *crash)
+{
+    char path[64], line[128], *text = NULL;
+    uint64_t anonymous = 0, files = 0, shared = 0;
+    size_t bytes = 0;
+    FILE *file, *out;
+
+    crash->cause = "the OOM killer ended a process during the check";
+    snprintf(path, sizeof path, "/proc/%d/status", (int)exited->reader);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        (void)(sscanf(line, "RssAnon: %" SCNu64, &anonymous) == 1 ||
+               sscanf(line, "RssFile: %" SCNu64, &files) == 1 ||
+               sscanf(line, "RssShmem: %" SCNu64, &shared) == 1);
+    if (file)
+        fclose(file);
+    out = mt_memory_is_reaped(exited->reader) ? NULL
+                                              : open_memstream(&text, &bytes);
+    if (out) {
+        fputs("its memory: ", out);
+        mt_put_size(out, anonymous << 10);
+        fputs(" anonymous, ", out);
+        mt_put_size(out, files << 10);
+        fputs(" of files, ", out);
+        mt_put_size(out, shared << 10);
+        fputs(" shared", out);
+        fclose(out);
+    }
+    crash->place = mt_findings_text(findings, text);
+    free(text);
+}
+
+/* How much of it the heap has. */
+static void crash_explain_killed(struct mt_findings *findings,
+                                 const struct mt_model *model,
+                                 struct mt_crash *crash)
+{
+    uint64_t heap = 0;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return;
+    for (uint32_t i = 0; i < model->n_heaps; i++)
+        if (model->heaps[i].in_use)
+            heap += model->heaps[i].span_bytes;
+    fputs(crash->place, out);
+    fputs("; the heap has ", out);
+    mt_put_size(out, heap);
+    fclose(out);
+    crash->place = mt_findings_text(findings, text);
+    free(text);
 }
 
 static const struct mt_thread *crash_thread(const struct mt_source *source,
@@ -138,6 +197,8 @@ void mt_crash_find(struct mt_findings *findings, struct mt_resolver *resolver,
         thread = crash_thread(source, exited->signal.tid);
         crash_set_cause(&exited->signal, crash);
     }
+    if (exited && exited->oom && crash->signal == SIGKILL)
+        crash_set_killed(findings, exited, crash);
     if (thread == NULL)
         return;
     crash->tid = thread->tid;
@@ -295,6 +356,8 @@ void mt_crash_explain(struct mt_findings *findings,
     char *text = NULL;
     FILE *out;
 
+    if (crash->signal == SIGKILL && crash->place)
+        crash_explain_killed(findings, model, crash);
     if (!crash->core || (!crash->has_address && !by_heap) ||
         crash->signal == SIGFPE || crash->signal == SIGILL)
         return;

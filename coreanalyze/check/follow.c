@@ -22,6 +22,7 @@
 #include "coreanalyze/check/traced.h"
 #include "coreanalyze/check/untraced.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/memory_use.h"
 #include "coreanalyze/source/thread_words.h"
 
 #include <errno.h>
@@ -62,6 +63,7 @@ struct follower {
     bool followed;
     bool out_of_memory;
     time_t deadline;
+    uint64_t oom_kills;          /* when the program started */
     void *reserve;               /* NULL: given back */
     struct sigaction file_limit; /* SIGXFSZ as the program is to have it */
 };
@@ -127,6 +129,12 @@ static void __attribute__((noinline)) touch_stack(void)
 
 /* --- ends --- */
 
+/* By SIGKILL, which the OOM killer sends. */
+static bool is_killed(const struct mt_traced *t)
+{
+    return WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL;
+}
+
 static void follow_report(struct follower *f, const struct mt_traced *last)
 {
     struct mt_exited ended = {.pid = last->pid,
@@ -135,6 +143,8 @@ static void follow_report(struct follower *f, const struct mt_traced *last)
                               .status = last->status};
     bool shares = false;
 
+    if (is_killed(last))
+        ended.oom = mt_oom_kills() > f->oom_kills;
     ended.threads = calloc(f->traced.n, sizeof *ended.threads);
     for (size_t i = 0; ended.threads && i < f->traced.n; i++) {
         const struct mt_traced *t = &f->traced.all[i];
@@ -182,12 +192,6 @@ static void follow_release(struct follower *f, pid_t pid)
         mt_traced_hold(&f->traced, &f->traced.all[i], false);
         follow_resume(f->traced.all[i].tid, 0);
     }
-}
-
-/* By SIGKILL, which the OOM killer sends. */
-static bool is_killed(const struct mt_traced *t)
-{
-    return WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL;
 }
 
 static void follow_at_end(struct follower *f, struct mt_traced *t)
@@ -484,6 +488,7 @@ static bool follow_start(struct follower *f, char *const *argv,
         close(ready[1]);
         return mt_fail(error, "%s: %s", f->events->command, strerror(errno));
     }
+    f->oom_kills = mt_oom_kills();
     f->program = fork();
     if (f->program == 0)
         follow_become(f, argv, preload, before, ready[0], failed[1]);

@@ -60,11 +60,12 @@ struct mt_crash {
     int signal; /* 0: none did */
     bool core;  /* one of those that mean a fault: SIGSEGV, SIGABRT, ... */
     bool has_address;
-    uint64_t address;             /* that the access was to */
-    const char *cause;            /* "address not mapped", or NULL */
-    const char *place;            /* what is at the address, or NULL */
-    uint32_t tid;                 /* of the thread, 0 if not known */
-    const char *thread;           /* its name, or NULL */
+    uint64_t address;   /* that the access was to */
+    const char *cause;  /* "address not mapped", or NULL */
+    const char *place;  /* what is at the address, or what memory the process
+                           had where the OOM killer ended it; or NULL */
+    uint32_t tid;       /* of the thread, 0 if not known */
+    const char *thread; /* its name, or NULL */
     struct mt_leak_frame *frames; /* of that thread, innermost first */
     size_t n_frames;
     /* Of those, the program's own, for a person: from the first one, at `own`,

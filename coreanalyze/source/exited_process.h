@@ -17,9 +17,10 @@ struct mt_exit_signal {
 /* A process at its end: all its threads stand still in the kernel. */
 struct mt_exited {
     pid_t pid;
-    bool program;                 /* it is the one that was started */
-    pid_t reader;                 /* thread that its memory is read by */
-    int status;                   /* as waitpid(2) will give it */
+    bool program; /* it is the one that was started */
+    bool oom;     /* the OOM killer has ended a process, perhaps this one */
+    pid_t reader; /* thread that its memory is read by */
+    int status;   /* as waitpid(2) will give it */
     struct mt_exit_signal signal; /* the last one that `status` is of */
     struct mt_thread *threads;    /* with the registers that they ended with */
     size_t n_threads;

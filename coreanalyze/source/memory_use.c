@@ -183,6 +183,20 @@ bool mt_memory_use_of_process(pid_t pid, struct mt_memory_use *use)
     return found;
 }
 
+uint64_t mt_oom_kills(void)
+{
+    FILE *file = fopen("/proc/vmstat", "re");
+    uint64_t kills = 0;
+    char line[128];
+
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "oom_kill %" SCNu64, &kills) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kills;
+}
+
 void mt_process_limit(pid_t pid, struct mt_process_limit *limit)
 {
     static const struct {

@@ -30,4 +30,8 @@ bool mt_memory_use_of_process(pid_t pid, struct mt_memory_use *use);
 /* The cgroup of a folder below /sys/fs/cgroup. */
 bool mt_memory_use_of_folder(const char *folder, struct mt_memory_use *use);
 
+/* How many processes the OOM killer has ended since the machine's start, in all
+ * cgroups; 0 if the kernel does not say it. */
+uint64_t mt_oom_kills(void);
+
 #endif
