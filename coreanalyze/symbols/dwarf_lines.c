@@ -197,7 +197,7 @@ static bool lines_standard(struct program *program, unsigned opcode,
         row->line += (uint32_t)lines_take_leb(program, true);
         break;
     case LNS_SET_FILE:
-        row->file = (uint32_t)lines_take_leb(program, false);
+        row->file = (uint32_t)lines_take_leb(program, false) & INT32_MAX;
         break;
     case LNS_CONST_ADD_PC:
         row->address +=
@@ -252,6 +252,10 @@ bool mt_lines_read(const uint8_t *section, size_t bytes, uint64_t offset,
             memory = lines_extended(&program, &row);
     }
     mt_intervals_sort(&table->sequences);
+    /* Large programs have thousands of tables.  What cannot be cut stays. */
+    if (table->n_rows > 0 &&
+        mt_resize(&table->rows, table->n_rows, sizeof *table->rows))
+        table->rows_room = table->n_rows;
     return memory;
 }
 

@@ -155,6 +155,26 @@ static uint64_t dwarf_unit_step(struct walk *walk, uint64_t offset)
     return entry.next;
 }
 
+/* Tables of large programs: what they have to spare would be a third. */
+static void unit_tables_fit(struct mt_unit_tables *tables)
+{
+    struct mt_intervals *functions = &tables->functions;
+
+    if (tables->n_scopes > 0 &&
+        mt_resize(&tables->scopes, tables->n_scopes, sizeof *tables->scopes))
+        tables->scopes_room = tables->n_scopes;
+    if (tables->ranges.n > 0 && mt_resize(&tables->ranges.at, tables->ranges.n,
+                                          sizeof *tables->ranges.at))
+        tables->ranges.room = tables->ranges.n;
+    if (functions->n > 0 &&
+        mt_resize(&functions->at, functions->n, sizeof *functions->at))
+        functions->room = functions->n;
+    if (tables->n_containers > 0 &&
+        mt_resize(&tables->containers, tables->n_containers,
+                  sizeof *tables->containers))
+        tables->containers_room = tables->n_containers;
+}
+
 bool mt_unit_read(const struct mt_entries *entries, uint64_t die,
                   const struct mt_address_space *space,
                   struct mt_unit_tables *tables)
@@ -173,6 +193,7 @@ bool mt_unit_read(const struct mt_entries *entries, uint64_t die,
     while (walk->depth > 0)
         dwarf_unit_leave(walk, UINT64_MAX);
     mt_intervals_sort(&tables->functions);
+    unit_tables_fit(tables);
     bool memory = walk->memory;
     free(walk);
     return memory;

@@ -35,8 +35,8 @@ struct mt_unit_tables {
 /* A row of a line table; a sequence ends in a row with `end`. */
 struct mt_line_row {
     uint64_t address;
-    uint32_t file, line; /* line 0: code of no line */
-    bool end;
+    uint32_t line; /* 0: code of no line */
+    uint32_t file : 31, end : 1;
 };
 struct mt_line_table {
     struct mt_line_row *rows;
