@@ -21,7 +21,7 @@ static void config_complain(const char *item, size_t length, const char *why)
         .text = text, .size = sizeof text, .fd = mt_report_fd()};
     mt_print(&out, "memtrace: MEMTRACE: '");
     mt_print_bytes(&out, item, length < 80 ? length : 80);
-    mt_print(&out, "': ");
+    mt_print(&out, "' ");
     mt_print(&out, why);
     mt_print(&out, "; using the default\n");
     mt_print_flush(&out);
@@ -232,7 +232,7 @@ static bool config_set(const char *key, size_t key_length, const char *value,
     if (set_files(key, key_length, value, length, why, &good))
         return good;
 #undef KEY
-    *why = "no such key";
+    *why = "is not a key of memtrace-preload(7)";
     return false;
 }
 
