@@ -43,7 +43,7 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64
-#define KEPT_INDEX (UINT64_C(512) << 10) /* bytes, at most */
+#define KEPT_SLOTS (1u << 16) /* of an index whose memory is kept, at most */
 #define EMPTY UINT64_C(0)
 #define FROZEN UINT64_C(1) /* no node has this id */
 #define NEAR 8             /* slots of a line of the processor's cache, */
@@ -67,8 +67,8 @@ static struct index *current;
 static struct index *oldest;   /* that was not released; leads to `current` */
 static struct index *released; /* by a collection: those before this one */
 static struct mt_free_ids free_nodes;
-static uint64_t n_live; /* nodes that the last collection kept */
-static uint32_t full;   /* 1: the section takes no more */
+static uint64_t n_condemned, n_live; /* nodes, by the last collection */
+static uint32_t full;                /* 1: the section takes no more */
 
 /* --- room --- */
 
@@ -188,7 +188,7 @@ static void index_release(struct index *index, bool soon)
     uintptr_t start = (uintptr_t)index, end = start + index_bytes(slots);
     uintptr_t first = (start + 4095) & ~(uintptr_t)4095;
     uintptr_t last = end & ~(uintptr_t)4095;
-    if (first < last && !(soon && end - start <= KEPT_INDEX)) {
+    if (first < last && !(soon && slots <= KEPT_SLOTS)) {
         memset(index, 0, first - start);
         memset((void *)last, 0, end - last);
         mt_section_forget(index, end - start);
@@ -471,9 +471,10 @@ static inline bool tree_set(uint32_t id, uint32_t from, uint32_t to)
 /* By compare-and-swap: who adds a node may have to give it up again. */
 void mt_tree_condemn(void)
 {
+    n_condemned = n_live = 0;
     for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
-        if (!tree_turn(id, MT_TREE_LIVE, MT_TREE_CONDEMNED))
-            tree_set(id, MT_TREE_MARKED, MT_TREE_CONDEMNED);
+        n_condemned += tree_turn(id, MT_TREE_LIVE, MT_TREE_CONDEMNED) ||
+                       tree_set(id, MT_TREE_MARKED, MT_TREE_CONDEMNED);
 }
 
 /* A condemned node may be revived at the same time: marked is as good. */
@@ -484,6 +485,7 @@ void mt_tree_mark(uint32_t id)
         MT_ASSERT(!(MT_NODE_STATE(pc) & MT_TREE_DEAD));
         if (MT_NODE_STATE(pc) & (MT_TREE_MARKED | MT_TREE_DEAD))
             return; /* so are its callers */
+        n_live++;
         if (!tree_set(id, MT_TREE_CONDEMNED, MT_TREE_MARKED))
             tree_set(id, MT_TREE_LIVE, MT_TREE_MARKED); /* just revived */
     }
@@ -499,19 +501,14 @@ bool mt_tree_is_tight(void)
     return 4 * mt_load_relaxed(&index->used) > 3 * index->mask;
 }
 
+/* Nodes that came since they were condemned count as if they had not: there are
+ * few. */
 bool mt_tree_sweep(void)
 {
-    uint32_t end = tree_end();
-    uint64_t unmarked = 0;
-    n_live = 0;
-    for (uint32_t id = MT_NODE_FIRST; id < end; id++) {
-        uint64_t pc = mt_load_relaxed(&mt_tree_node(id)->pc);
-        n_live += MT_NODE_STATE(pc) == MT_TREE_MARKED;
-        unmarked += MT_NODE_STATE(pc) == MT_TREE_CONDEMNED;
-    }
+    uint64_t unmarked = n_condemned > n_live ? n_condemned - n_live : 0;
     bool worth =
         unmarked > n_live / SWEEP_SHARE || (unmarked > 0 && mt_tree_is_tight());
-    for (uint32_t id = MT_NODE_FIRST; id < end; id++)
+    for (uint32_t id = MT_NODE_FIRST, end = tree_end(); id < end; id++)
         if (!tree_set(id, MT_TREE_MARKED, MT_TREE_LIVE))
             tree_turn(id, MT_TREE_CONDEMNED,
                       worth ? MT_TREE_DEAD : MT_TREE_LIVE);
