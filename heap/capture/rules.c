@@ -10,6 +10,11 @@
  * is replaced by one of twice the size; what threads still write to the old
  * one is lost, too. The thread that makes the larger table may never finish (a
  * signal handler can leave it by longjmp()): from time to time another tries.
+ *
+ * A child of fork() shares the pages of its parent's table, and each rule that
+ * it adds there would copy one. So it has a small table of its own, which is
+ * looked at after the other. When it has come to hold many, the child is a
+ * process of its own kind: they are added to the large table.
  */
 #include "heap/capture/rules.h"
 #include "heap/os.h"
@@ -28,8 +33,11 @@
 #define FIRST_GROUPS 128
 #define MAX_GROUPS (1u << 15) /* 1 MiB */
 #define GROW_AGAIN 256
+#define CHILD_GROUPS 256 /* two pages */
+#define CHILD_MOST 512   /* rules added to them */
 
 static struct mt_rule_table *current;
+static struct mt_rule_table *of_child;
 static uint32_t wanted; /* how often a larger table was wanted */
 
 /* The group is that of the address with 0 for its lower bits, but for those
@@ -146,9 +154,17 @@ static struct mt_rule_table *new_table(uint64_t groups)
 {
     struct mt_rule_table *table = mt_section_alloc(
         MT_SECTION_PRIVATE, sizeof *table + groups * MT_RULE_GROUP * 8);
-    if (table)
+    if (table) {
         table->group_mask = groups - 1;
+        table->pid = memtrace_root->pid;
+    }
     return table;
+}
+
+static void table_forget(struct mt_rule_table *table)
+{
+    mt_section_forget(table, sizeof *table +
+                                 (table->group_mask + 1) * MT_RULE_GROUP * 8);
 }
 
 /* False: the group is full. */
@@ -204,21 +220,78 @@ static void rules_grow(struct mt_rule_table *old)
             mt_section_forget(old->words,
                               (old->group_mask + 1) * MT_RULE_GROUP * 8);
     } else { /* another thread's was first */
-        mt_section_forget(table, sizeof *table + groups * MT_RULE_GROUP * 8);
+        table_forget(table);
     }
+}
+
+/* The table of this child; NULL: there is no memory for it. */
+static struct mt_rule_table *child_table(const struct mt_rule_table *large)
+{
+    struct mt_rule_table *own = mt_load_acquire(&of_child), *none = NULL;
+    if (own || !(own = new_table(CHILD_GROUPS)))
+        return own;
+    own->load_count = mt_load_acquire(&large->load_count);
+    own->unload_count = mt_load_relaxed(&large->unload_count);
+    if (__atomic_compare_exchange_n(&of_child, &none, own, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return own;
+    table_forget(own); /* a signal handler's was first */
+    return none;
+}
+
+/* False: it goes to the large table. */
+static bool child_insert(struct mt_rule_table *large, uint64_t pc,
+                         uint64_t word)
+{
+    uint32_t pid = memtrace_root->pid;
+    if (MT_LIKELY(mt_load_relaxed(&large->pid) == pid))
+        return false;
+    struct mt_rule_table *own = child_table(large);
+    if (!own)
+        return false;
+    rules_insert(own, mt_rule_group(pc, own->group_mask), word, true);
+    if (__atomic_add_fetch(&own->n_added, 1, __ATOMIC_RELAXED) < CHILD_MOST ||
+        !__atomic_compare_exchange_n(&of_child, &own, NULL, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return true;
+    copy_rules(large, own);
+    mt_store_relaxed(&large->pid, pid);
+    table_forget(own);
+    return true;
+}
+
+/* The rule in the words of its group, from that one on. */
+static mt_rule rules_find(const struct mt_rule_table *table, uint64_t pc,
+                          unsigned from)
+{
+    const uint64_t *group =
+        &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
+    for (unsigned i = from; i < MT_RULE_GROUP; i++) {
+        uint64_t word = mt_load_relaxed(&group[i]);
+        if (word >> MT_RULE_BITS == pc >> MT_RULE_LOW_BITS)
+            return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
+    }
+    return MT_RULE_NONE;
+}
+
+static mt_rule child_find(uint64_t pc)
+{
+    struct mt_rule_table *own = mt_load_acquire(&of_child);
+    if (MT_LIKELY(!own))
+        return MT_RULE_NONE;
+    uint64_t load_count = mt_modules_load_count();
+    if (MT_UNLIKELY(mt_load_acquire(&own->load_count) != load_count))
+        rules_refresh(own, load_count);
+    return rules_find(own, pc, 0);
 }
 
 mt_rule mt_rules_search(uint64_t pc, const struct mt_rule_table *table,
                         struct mt_cfi_work *work)
 {
-    const uint64_t *group =
-        &table->words[mt_rule_group(pc, table->group_mask) * MT_RULE_GROUP];
-    for (unsigned i = 1; i < MT_RULE_GROUP; i++) {
-        uint64_t word = mt_load_relaxed(&group[i]);
-        if (word >> MT_RULE_BITS == pc >> MT_RULE_LOW_BITS)
-            return (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
-    }
-    return mt_rules_compile(pc, table, work);
+    mt_rule rule = rules_find(table, pc, 1);
+    if (rule == MT_RULE_NONE)
+        rule = child_find(pc);
+    return rule != MT_RULE_NONE ? rule : mt_rules_compile(pc, table, work);
 }
 
 /* The dynamic linker's start-up code has no unwind data; it runs the
@@ -268,7 +341,8 @@ mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used,
     uint64_t group = mt_rule_group(pc, table->group_mask);
     uint64_t word = pc >> MT_RULE_LOW_BITS << MT_RULE_BITS | rule;
     bool largest = table->group_mask + 1 >= MAX_GROUPS;
-    if (!rules_insert(table, group, word, largest))
+    if (!child_insert(table, pc, word) &&
+        !rules_insert(table, group, word, largest))
         rules_grow(table);
     return rule;
 }

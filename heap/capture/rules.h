@@ -55,6 +55,8 @@ struct mt_rule_table {
     uint64_t load_count;   /* mt_modules_load_count() its rules are right for */
     uint64_t unload_count; /* mt_modules_unload_count() at that */
     uint64_t group_mask;   /* groups - 1, at least 127 */
+    uint32_t pid;          /* of the process that writes to it */
+    uint32_t n_added;      /* to the table of a child */
     uint64_t words[];
 };
 #define MT_RULE_GROUP 4
