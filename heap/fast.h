@@ -81,9 +81,9 @@ static inline size_t mt_usable_size(const void *block)
     if (MT_LIKELY(mt_load_folded(&span->tags) == 0))
         return span->block_bytes - MT_SPARE_BYTES;
     uint64_t tag = mt_load_relaxed(&mt_tags(span)[index]);
-    return span->block_bytes - (MT_TAG_STACK(tag) == MT_STACK_UNTRACED
-                                    ? MT_SPARE_BYTES
-                                    : MT_TAG_SLACK(tag));
+    if (MT_UNLIKELY(MT_TAG_STACK(tag) == MT_STACK_UNTRACED))
+        return span->block_bytes - MT_SPARE_BYTES;
+    return span->block_bytes - MT_TAG_SLACK(tag);
 }
 
 /* Written so that gcc makes 36 instructions of it (tests/budget): operands in

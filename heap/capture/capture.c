@@ -265,7 +265,7 @@ static uint32_t capture_hit(struct mt_capture *c,
 static MT_NOINLINE const struct mt_memo_slot *
 capture_look(struct mt_capture *c, const struct mt_regs *regs)
 {
-    return mt_capture_known(c, regs->rip, regs->rsp, regs->rbp);
+    return mt_capture_known(c, regs->rip, regs->rsp, regs->rbp, false);
 }
 
 /* The log of the stack that was unwound along the path. */

@@ -17,7 +17,6 @@
 #include <time.h>
 
 #define MT_CAPTURE_NESTED 2 /* with a buffer: one and its interrupter */
-#define MT_COUNTER_FULL (UINT32_C(1) << 31) /* to be folded before the next */
 
 struct mt_capture {
     struct mt_capture *next;               /* of all there are */
@@ -91,29 +90,34 @@ static inline bool mt_capture_is_usual(const struct mt_capture *c,
 }
 
 /* Another slot than the expected one whose entry holds for these registers, or
- * NULL; `room` is that of rsp. */
+ * NULL; `room` is that of rsp. With `first`, a place where entries don't pay is
+ * left to a second look, and `missed` says whether there is to be one. */
 static inline __attribute__((always_inline)) struct mt_memo_slot *
 mt_capture_find(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp,
-                uint64_t room)
+                uint64_t room, bool first)
 {
     struct mt_memo *m = &c->memo;
     if (MT_UNLIKELY(room == 0))
         room = mt_walk_ask_room(&c->ranges, rsp);
     bool pays = mt_memo_pays(m, rip);
-    if (MT_UNLIKELY(room == 0 || (!pays && !mt_memo_tries(m, rip, rsp))))
-        return NULL;
-    struct mt_memo_slot *slot = mt_memo_find(m, rip, rsp, rbp, room);
-    if (MT_UNLIKELY(!pays))
-        mt_memo_sampled(m, rip, slot != NULL);
+    bool tries = MT_LIKELY(pays) || mt_memo_tries(m, rip, rsp);
+    struct mt_memo_slot *slot = NULL;
+    if (MT_LIKELY(room != 0 && (pays || (tries && !first))))
+        slot = mt_memo_find(m, rip, rsp, rbp, room);
     if (MT_LIKELY(slot != NULL))
         mt_memo_expect(m, slot);
+    else if (first && (pays || !tries))
+        c->missed = rsp;
+    if (!first && MT_UNLIKELY(!pays) && tries && room != 0)
+        mt_memo_sampled(m, rip, slot != NULL);
     return slot;
 }
 
 /* The slot whose entry holds for these registers, or NULL. Between begin and
  * end, with a memo that is current. */
 static inline __attribute__((always_inline)) struct mt_memo_slot *
-mt_capture_known(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp)
+mt_capture_known(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp,
+                 bool first)
 {
     uint64_t room = mt_capture_room(c, rsp);
     if (MT_LIKELY(c->memo.trust != 0)) {
@@ -122,7 +126,15 @@ mt_capture_known(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp)
         if (MT_LIKELY(slot != NULL))
             return slot;
     }
-    return mt_capture_find(c, rip, rsp, rbp, room);
+    return mt_capture_find(c, rip, rsp, rbp, room, first);
+}
+
+/* Counts one. Is the counter full? */
+static inline bool mt_capture_count(uint32_t *allocs)
+{
+    bool full;
+    __asm__("addl $1, %0" : "+m"(*allocs), "=@ccs"(full));
+    return full;
 }
 
 /* Counts the hit, and returns its stack. */
@@ -130,15 +142,12 @@ static inline uint32_t mt_capture_hit(struct mt_capture *c,
                                       const struct mt_memo_slot *slot,
                                       uint64_t bytes)
 {
-    struct mt_memo_entry *e = mt_memo_at(&c->memo, slot->at);
+    const struct mt_memo_entry *e = mt_memo_at(&c->memo, slot->at);
     struct mt_counter_record *counter = mt_memo_counter(&c->memo, slot);
-    if (MT_UNLIKELY(counter->allocs >= MT_COUNTER_FULL))
-        mt_memo_merge_one(counter);
-    if (MT_UNLIKELY(!e->hit))
-        e->hit = 1;
     c->memo.hits++;
     counter->bytes += bytes;
-    counter->allocs++;
+    if (MT_UNLIKELY(mt_capture_count(&counter->allocs)))
+        mt_memo_merge_one(counter);
     mt_memo_found(&c->memo, slot);
     return e->id;
 }

@@ -121,19 +121,24 @@ void mt_memo_clear(struct mt_memo *m)
     m->has_guesses = false;
 }
 
+/* Was the entry hit since it was last looked at?  A merge only makes its
+ * counter smaller. */
+static bool memo_was_hit(const struct mt_memo *m, struct mt_memo_entry *e)
+{
+    uint32_t captures = m->counters[e->slot].allocs;
+    bool hit = captures > e->seen || (captures < e->seen && captures != 0);
+    e->seen = captures;
+    return hit;
+}
+
 /* Is what the slot leads to to be kept?  Not the next time, if it isn't used
  * until then. */
 static bool was_used(const struct mt_memo *m, struct mt_memo_slot *slot)
 {
-    bool used;
-    if (slot->at == MT_MEMO_BRANCH) {
-        used = slot->position & MT_MEMO_USED;
-        slot->position &= ~MT_MEMO_USED;
-    } else {
-        struct mt_memo_entry *e = mt_memo_at(m, slot->at);
-        used = e->hit;
-        e->hit = 0;
-    }
+    if (slot->at != MT_MEMO_BRANCH)
+        return memo_was_hit(m, mt_memo_at(m, slot->at));
+    bool used = slot->used;
+    slot->used = 0;
     return used;
 }
 
@@ -166,7 +171,8 @@ static void lead_to(struct mt_memo *m, uint32_t slot, struct mt_memo_entry *e)
 {
     memo_drop(m, slot);
     m->counters[slot].stack = e->id;
-    m->slots[slot].next = m->slots[slot].next_at = 0;
+    m->slots[slot].next = 0;
+    m->slots[slot].next_at = MT_MEMO_NONE;
     point_slot(m, slot, e);
 }
 
@@ -199,7 +205,8 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     struct mt_memo old = *m;
     m->slots = slots;
     m->counters = counters;
-    m->last = m->next = m->next_at = 0;
+    m->last = m->next = 0;
+    m->next_at = MT_MEMO_NONE;
     m->n_slots = n_slots;
     m->set_mask = (n_slots - MT_MEMO_WAYS) * sizeof *slots;
     for (uint32_t i = 0; i < old.n_slots; i++)
@@ -215,6 +222,8 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
             lead_to(m, choose_slot(m, e->key), e);
         }
     }
+    if (slots[m->last].at == MT_MEMO_BRANCH)
+        memo_drop(m, m->last);
     mt_store_release(&m->thread->counters, (uint64_t)(uintptr_t)counters);
     mt_store_release(&m->thread->n_counters, n_slots);
     if (old.n_slots) {
@@ -263,7 +272,8 @@ static bool memo_add_segment(struct mt_memo *m, uint32_t bytes)
     if (m->bytes + bytes <= SMALL_BYTES || all <= ALL_THREADS * limit ||
         (!beyond && part <= ALL_THREADS * most))
         memory = mt_section_alloc(MT_SECTION_PRIVATE, bytes);
-    if (!memory || ((uintptr_t)memory - m->base) / 8 + bytes / 8 > UINT32_MAX) {
+    if (!memory ||
+        ((uintptr_t)memory - m->base) / 8 + bytes / 8 > MT_MEMO_NONE) {
         __atomic_fetch_sub(&all_bytes[beyond], bytes, __ATOMIC_RELAXED);
         return false;
     }
@@ -295,6 +305,7 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
         .thread = thread,
         .slots = nothing,
+        .next_at = MT_MEMO_NONE,
     };
     memset(m->credit, CREDIT_FIRST, sizeof m->credit);
     if (add_index(m, FIRST_SLOTS))
@@ -377,15 +388,15 @@ static void memo_evict(struct mt_memo *m, unsigned *slides)
     m->victim += size;
     if (!memo_alive(m, e))
         return;
-    memo_judge(m, e, e->hit);
-    if (!e->hit || *slides == MAX_SLIDES) {
+    bool hit = memo_was_hit(m, e);
+    memo_judge(m, e, hit);
+    if (!hit || *slides == MAX_SLIDES) {
         memo_drop(m, e->slot);
         return;
     }
     ++*slides;
     struct mt_memo_entry *to = mt_memo_at(m, segment->at + m->head);
     memmove(to, e, 8 * (size_t)size);
-    to->hit = 0;
     point_slot(m, to->slot, to);
     m->head += size;
 }
@@ -471,14 +482,18 @@ static uint32_t branch_end(const struct mt_memo_entry *e, uint32_t at)
 static void memo_split(struct mt_memo *m, struct mt_memo_slot *slot,
                        struct mt_memo_entry *e, uint32_t at)
 {
-    uint32_t key = slot->key;
+    uint32_t key = slot->key, place = mt_memo_place_of(m, slot);
     memo_drop(m, (uint32_t)(slot - m->slots));
     slot->key = key;
     slot->at = MT_MEMO_BRANCH;
-    slot->position = at | MT_MEMO_USED;
+    slot->position = (uint16_t)at;
+    slot->used = 1;
     slot->end = branch_end(e, at);
     e->key = mt_memo_key_of(key, memo_value(e, at));
-    lead_to(m, choose_slot(m, e->key), e);
+    uint32_t other = choose_slot(m, e->key);
+    lead_to(m, other, e);
+    if (m->last == place)
+        m->last = mt_memo_place_of(m, &m->slots[other]);
 }
 
 /* The slot for a new entry: its place in the tree, where that has one. */
@@ -490,7 +505,7 @@ static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
         if (level == MT_MEMO_LEVELS)
             break;
         if (slot->at == MT_MEMO_BRANCH) {
-            at = slot->position & ~MT_MEMO_USED;
+            at = slot->position;
             if (at >= memo_words(e) || branch_end(e, at) != slot->end)
                 break;
         } else {
@@ -533,6 +548,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
         .extent = (uint32_t)extent,
         .size = (uint16_t)size,
         .uses_rbp = read_log->registers != 0,
+        .seen = 1, /* the capture that it is of */
     };
     for (uint32_t i = 0; i < n * MT_MEMO_ROUND; i++) {
         struct mt_memo_round *r = &e->rounds[i / MT_MEMO_ROUND];

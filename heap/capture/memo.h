@@ -37,7 +37,7 @@ struct mt_memo_entry {
     uint32_t extent; /* bytes above rsp that were read */
     uint16_t size;   /* of the rounds, in bytes; not 0 */
     uint8_t uses_rbp;
-    uint8_t hit; /* since the memory before it was filled */
+    uint32_t seen; /* captures of its counter, when it was last looked at */
     struct mt_memo_round rounds[];
 };
 
@@ -45,17 +45,19 @@ struct mt_memo_entry {
  * private section's base; or that its unwindings part at a word, whose value
  * makes their next keys (`at` is MT_MEMO_BRANCH). 0: free. */
 #define MT_MEMO_BRANCH UINT32_MAX
-#define MT_MEMO_USED (UINT32_C(1) << 31)
+#define MT_MEMO_NONE (UINT32_MAX - 1) /* where no entry is */
 struct mt_memo_slot {
     uint32_t key, at;
     union {
-        uint32_t next;     /* that was found after it the last time: its place
-                              in bytes */
-        uint32_t position; /* of the word, in the order of reading; flag: was
-                              used since it was last looked at */
+        uint32_t next; /* that was found after it the last time: its place in
+                          bytes */
+        struct {
+            uint16_t position; /* of the word, in the order of reading */
+            uint8_t used;      /* since it was last looked at */
+        };
     };
     union {
-        uint32_t next_at; /* where that slot pointed to */
+        uint32_t next_at; /* where that slot pointed to, or MT_MEMO_NONE */
         uint32_t end;     /* of the word, in bytes above rsp */
     };
 };
@@ -70,7 +72,7 @@ struct mt_memo {
     uint64_t unload_count;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
-    uint32_t last;          /* the slot found last: its place in bytes */
+    uint32_t last;          /* the slot found last, not a branch: its place */
     uint32_t next, next_at; /* what is expected after it */
     uint32_t trust;         /* is it tried?  MT_MEMO_TRUST after it was right */
     uint32_t changes;       /* of slots' stacks, but for those that go */
@@ -197,14 +199,21 @@ mt_memo_counter(const struct mt_memo *m, const struct mt_memo_slot *slot)
                                         mt_memo_place_of(m, slot));
 }
 
+/* Not __builtin_prefetch(): gcc 12 finds that a function of such has no effect,
+ * and leaves out its calls (tests/budget looks for them). */
+static inline void mt_memo_prefetch(const void *line)
+{
+    __asm__ volatile("prefetcht0 %0" : : "m"(*(const char *)line));
+}
+
 static inline void mt_memo_fetch(const struct mt_memo *m, uint32_t at,
                                  const struct mt_memo_slot *slot)
 {
     const char *entry = (const char *)mt_memo_at(m, at);
     for (unsigned line = 0; line < MT_MEMO_LINES; line++)
-        __builtin_prefetch(entry + (size_t)line * 64);
-    __builtin_prefetch(mt_memo_counter(m, slot), 1);
-    __builtin_prefetch(slot);
+        mt_memo_prefetch(entry + (size_t)line * 64);
+    mt_memo_prefetch(mt_memo_counter(m, slot));
+    mt_memo_prefetch(slot);
 }
 
 /* The expected slot if its entry holds, or NULL. */
@@ -213,7 +222,7 @@ mt_memo_expected(const struct mt_memo *m, uint64_t rip, uint64_t rsp,
                  uint64_t rbp, uint64_t room)
 {
     struct mt_memo_slot *slot = mt_memo_slot_at(m, m->next);
-    if (MT_LIKELY(slot->at == m->next_at && m->next_at != 0) &&
+    if (MT_LIKELY(slot->at == m->next_at) &&
         mt_memo_holds(mt_memo_at(m, m->next_at), rip, rsp, rbp, room))
         return slot;
     return NULL;
@@ -243,8 +252,6 @@ static inline void mt_memo_expect(struct mt_memo *m,
         m->trust = MT_MEMO_TRUST;
     else if (MT_UNLIKELY(m->trust != 0))
         m->trust--;
-    if (MT_UNLIKELY(last->at == MT_MEMO_BRANCH))
-        return;
     last->next = place;
     last->next_at = slot->at;
 }
@@ -275,15 +282,17 @@ MT_READS_STACK static inline
         struct mt_memo_slot *slot = mt_memo_slot_of(m, key);
         if (!slot)
             return NULL;
-        if (slot->at != MT_MEMO_BRANCH)
+        if (slot->at != MT_MEMO_BRANCH) {
+            mt_memo_prefetch(mt_memo_counter(m, slot));
             return mt_memo_holds(mt_memo_at(m, slot->at), rip, rsp, rbp, room)
                        ? slot
                        : NULL;
+        }
         uint64_t end = slot->end;
         if (end > room)
             return NULL;
-        if (MT_UNLIKELY((int32_t)slot->position >= 0))
-            slot->position |= MT_MEMO_USED;
+        if (MT_UNLIKELY(!slot->used))
+            slot->used = 1;
         key = mt_memo_key_of(key, *(const mt_any_word *)(stack + end - 8));
     }
     return NULL;
