@@ -178,6 +178,14 @@ static void unwinder_begin(struct unwinder *u, const struct mt_thread *thread)
     u->state.known = (1u << MT_N_COLUMNS) - 1;
 }
 
+/* Without memory for the unwind data, calls are missing. */
+static void unwinder_end(struct unwinder *u)
+{
+    if (u->table.no_memory)
+        mt_resolver_lacks(u->resolver);
+    mt_frame_table_free(&u->table);
+}
+
 bool mt_unwind_out(struct mt_resolver *resolver, struct mt_source *source,
                    const struct mt_thread *thread,
                    bool (*inside)(void *context, const struct mt_call *call),
@@ -196,7 +204,7 @@ bool mt_unwind_out(struct mt_resolver *resolver, struct mt_source *source,
         more = unwinder_step(&u, &call.exact, &call.guessed) && !call.guessed &&
                unwinder_rsp(&u) > call.sp;
     }
-    mt_frame_table_free(&u.table);
+    unwinder_end(&u);
     if (call.guessed || (more && inside(context, &call)))
         return false;
     memset(registers, 0, MT_N_REGISTERS * sizeof *registers);
@@ -227,6 +235,6 @@ size_t mt_backtrace(struct mt_resolver *resolver, struct mt_source *source,
             more = false;
         call->end = more ? unwinder_rsp(&u) : 0;
     }
-    mt_frame_table_free(&u.table);
+    unwinder_end(&u);
     return n;
 }

@@ -33,7 +33,8 @@ void mt_frame_table_free(struct mt_frame_table *table)
     *table = (struct mt_frame_table){0};
 }
 
-static bool frame_record_read(const struct mt_frame_bytes *bytes,
+static bool frame_record_read(struct mt_frame_table *table,
+                              const struct mt_frame_bytes *bytes,
                               uint64_t address, uint8_t **buffer,
                               size_t *capacity, struct record *record)
 {
@@ -52,8 +53,10 @@ static bool frame_record_read(const struct mt_frame_bytes *bytes,
     if (length < 4 || length > MAX_RECORD)
         return false;
     if (length > *capacity) {
-        if (!mt_resize(buffer, (size_t)length, 1))
+        if (!mt_resize(buffer, (size_t)length, 1)) {
+            table->no_memory = true;
             return false;
+        }
         *capacity = (size_t)length;
     }
     if (!bytes->read(bytes->context, address, *buffer, (size_t)length))
@@ -150,8 +153,8 @@ static bool frame_cie_read(struct mt_frame_table *table,
     const char *letters;
     uint64_t version, column;
 
-    if (!frame_record_read(bytes, address, &table->cie, &table->cie_capacity,
-                           &record) ||
+    if (!frame_record_read(table, bytes, address, &table->cie,
+                           &table->cie_capacity, &record) ||
         record.id != 0)
         return false;
     c = &record.body;
@@ -212,7 +215,7 @@ static bool frame_section_walk(struct mt_frame_table *table,
     struct record record;
 
     for (unsigned i = 0; i < MAX_RECORDS; i++, section = record.next) {
-        if (!frame_record_read(bytes, section, &table->fde,
+        if (!frame_record_read(table, bytes, section, &table->fde,
                                &table->fde_capacity, &record))
             return false;
         if (record.id != 0 && frame_fde_use(table, bytes, header, &record,
@@ -275,8 +278,8 @@ bool mt_frame_row_find(struct mt_frame_table *table,
     fde = frame_table_search(bytes, header, header + (uint64_t)(c.at - head), n,
                              address);
     return fde &&
-           frame_record_read(bytes, fde, &table->fde, &table->fde_capacity,
-                             &record) &&
+           frame_record_read(table, bytes, fde, &table->fde,
+                             &table->fde_capacity, &record) &&
            frame_fde_use(table, bytes, header, &record, address, row) ==
                FDE_FOUND;
 }

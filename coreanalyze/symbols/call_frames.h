@@ -52,6 +52,7 @@ struct mt_frame_row {
 struct mt_frame_table {
     uint8_t *cie, *fde;
     size_t cie_capacity, fde_capacity;
+    bool no_memory; /* for a record: a row may be there all the same */
 };
 void mt_frame_table_free(struct mt_frame_table *);
 
