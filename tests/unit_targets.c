@@ -154,10 +154,19 @@ static void open_files(void)
     elf = mt_module_files_open(files, target(), NULL);
     CU_ASSERT(same_bytes(elf, "first"));
     mt_module_files_close(files, elf);
+    /* One target sees no change, the next one does. */
+    mt_module_files_next_target(files);
+    again = mt_module_files_open(files, target(), NULL);
+    CU_ASSERT_PTR_EQUAL(again, elf);
+    CU_ASSERT(run_there("cp second new && mv new target"));
+    CU_ASSERT_PTR_EQUAL(mt_module_files_open(files, target(), NULL), elf);
+    mt_module_files_next_target(files);
+    CU_ASSERT(
+        same_bytes(mt_module_files_open(files, target(), NULL), "second"));
     mt_module_files_free(files);
     /* Without a place for them, each use opens and closes. */
     elf = mt_module_files_open(NULL, target(), NULL);
-    CU_ASSERT(same_bytes(elf, "first"));
+    CU_ASSERT(same_bytes(elf, "second"));
     mt_module_files_close(NULL, elf);
     CU_ASSERT(run_there("rm -f target first second new a.c"));
     rmdir(folder);

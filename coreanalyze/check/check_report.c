@@ -9,6 +9,7 @@
 #include "coreanalyze/names/exit_calls.h"
 #include "coreanalyze/reach/mark_keep.h"
 #include "coreanalyze/reports/print_leaks.h"
+#include "coreanalyze/source/module_files.h"
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/snapshot/snapshot.h"
 #include "coreanalyze/base/fold.h"
@@ -215,8 +216,10 @@ static void look_at_source(struct mt_check *check, struct mt_source *source,
     struct mt_model *model = NULL;
     char why[200];
 
-    if (check->files)
+    if (check->files) {
+        mt_module_files_next_target(check->files);
         source->files = check->files;
+    }
     p->command = mt_findings_text(findings, source->process.command);
     p->exe = mt_findings_text(findings, source->process.exe);
     if (resolver == NULL) {

@@ -93,22 +93,57 @@ static int default_is_suppressions(const struct dirent *entry)
            strcmp(entry->d_name + n - strlen(ENDING), ENDING) == 0;
 }
 
-bool mt_policy_defaults(struct mt_policy *policy, const struct mt_model *model,
-                        struct mt_error *error)
+/* The folder is read once. */
+static bool default_list(struct mt_policy *policy)
 {
     struct dirent **files = NULL;
     bool ok = true;
     int n;
 
-    if (policy->no_defaults || policy->defaults[0] == '\0')
+    if (policy->defaults_listed)
         return true;
     n = scandir(policy->defaults, &files, default_is_suppressions, alphasort);
+    if (n > 0)
+        policy->default_files = calloc((size_t)n, sizeof(char *));
     for (int i = 0; i < n; i++) {
-        const char *name = files[i]->d_name;
-        if (ok && i < MAX_FILES && default_has_module(model->source, name))
-            ok = default_read(policy, name, error);
+        char *name = ok && i < MAX_FILES && policy->default_files
+                         ? strdup(files[i]->d_name)
+                         : NULL;
+        ok &= name || i >= MAX_FILES;
+        if (name)
+            policy->default_files[policy->n_default_files++] = name;
         free(files[i]);
     }
     free(files);
+    policy->defaults_listed = ok;
+    return ok;
+}
+
+void mt_policy_forget_defaults(struct mt_policy *policy)
+{
+    for (size_t i = 0; i < policy->n_default_files; i++)
+        free(policy->default_files[i]);
+    free(policy->default_files);
+    policy->default_files = NULL;
+    policy->n_default_files = 0;
+    policy->defaults_listed = false;
+}
+
+bool mt_policy_defaults(struct mt_policy *policy, const struct mt_model *model,
+                        struct mt_error *error)
+{
+    bool ok = true;
+
+    if (policy->no_defaults || policy->defaults[0] == '\0')
+        return true;
+    if (!default_list(policy)) {
+        mt_policy_forget_defaults(policy);
+        return mt_no_memory(error, "the suppressions");
+    }
+    for (size_t i = 0; ok && i < policy->n_default_files; i++) {
+        const char *name = policy->default_files[i];
+        if (default_has_module(model->source, name))
+            ok = default_read(policy, name, error);
+    }
     return ok;
 }

@@ -74,6 +74,9 @@ static pid_t read_pid(pid_t tid)
     int pid = tid;
     FILE *file;
 
+    /* The first thread of a process has its id. */
+    if (syscall(SYS_tgkill, tid, tid, 0) == 0)
+        return tid;
     snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
     file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))

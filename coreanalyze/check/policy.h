@@ -18,7 +18,9 @@ struct mt_policy {
     const char *baseline_path, *junit, *valgrind, *log, *sarif;
     bool generate, update, github;
     char defaults[4096]; /* folder of default suppressions, or "" */
-    bool no_defaults;
+    bool no_defaults, defaults_listed;
+    char **default_files; /* names in that folder, in order */
+    size_t n_default_files;
     bool wanted;            /* an option was given; begin sets it */
     unsigned fail_on;       /* bits of kinds that fail */
     uint64_t max_per_stack; /* bytes of a row that do not count */
@@ -63,6 +65,9 @@ bool mt_policy_begin(struct mt_policy *policy, struct mt_error *error);
 /* Adds those that are installed for the libraries of a target. */
 bool mt_policy_defaults(struct mt_policy *policy, const struct mt_model *model,
                         struct mt_error *error);
+
+/* Frees the list of their files. */
+void mt_policy_forget_defaults(struct mt_policy *policy);
 
 /* Adds the suppressions that a target has itself, if any. */
 bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,

@@ -92,6 +92,7 @@ void mt_policy_free(struct mt_policy *policy)
     for (size_t i = 0; i < policy->n_own; i++)
         free(policy->own[i]);
     free(policy->own);
+    mt_policy_forget_defaults(policy);
     mt_suppressions_free(&policy->suppressions);
     mt_baseline_free(&policy->baseline);
     mt_findings_free(&policy->findings);

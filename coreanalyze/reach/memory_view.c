@@ -33,16 +33,17 @@ bool mt_memory_view_is_shared(const struct mt_source *source)
 static bool view_load(struct mt_memory_view *view,
                       struct mt_memory_view_chunk *chunk, uint64_t address)
 {
-    uint64_t start = address & ~(MT_MEMORY_VIEW_CHUNK_BYTES - 1);
-    uint64_t end = start + MT_MEMORY_VIEW_CHUNK_BYTES;
+    /* Most of it is in place, or is kept by the source. */
+    uint64_t bytes =
+        view->source->still ? MT_MEMORY_VIEW_PAGE : MT_MEMORY_VIEW_CHUNK_BYTES;
+    uint64_t start = address & ~(bytes - 1), end = start + bytes;
 
     if (chunk->data == NULL)
         chunk->data = malloc(MT_MEMORY_VIEW_CHUNK_BYTES);
     if (chunk->data == NULL || end < start)
         return false;
     chunk->start = start;
-    chunk->bytes = mt_source_read_part(view->source, start, chunk->data,
-                                       MT_MEMORY_VIEW_CHUNK_BYTES);
+    chunk->bytes = mt_source_read_part(view->source, start, chunk->data, bytes);
     if (address - start >= chunk->bytes && address > start) {
         chunk->start = address;
         chunk->bytes = mt_source_read_part(view->source, address, chunk->data,

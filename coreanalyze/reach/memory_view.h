@@ -9,6 +9,7 @@
 #include "coreanalyze/source/source.h"
 
 #define MT_MEMORY_VIEW_CHUNK_BYTES (UINT64_C(64) << 10)
+#define MT_MEMORY_VIEW_PAGE UINT64_C(4096) /* where most is in place */
 
 struct mt_memory_view_chunk {
     uint64_t start, bytes; /* what it holds; bytes 0: nothing */

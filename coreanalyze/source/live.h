@@ -157,6 +157,8 @@ void mt_live_close_queues(struct live *);
 /* --- live_lazy.c --- */
 /* Finds out which mappings are lazy; false when out of memory. */
 bool mt_live_find_lazy(struct live *);
+/* A line of /proc/TID/smaps that says so of the mapping before it. */
+bool mt_smaps_line_is_lazy(const char *line);
 bool mt_live_is_lazy(const struct live *, uint64_t address);
 
 /* Adds the page statistics of a range of a process to `stats`. */

@@ -175,12 +175,16 @@ static bool is_own_socket(const struct live *live, int copy)
            peer.pid == live->pid;
 }
 
-static void keep_copy(struct live *live, int process, const struct end *end)
+static void keep_copy(struct live *live, int *process, const struct end *end)
 {
     uint32_t *unseen = &live->source.coverage.queues_unseen;
-    int copy = end->tid == live->pid && live->n_queues < MOST_COPIES
-                   ? (int)syscall(SYS_pidfd_getfd, process, end->descriptor, 0)
-                   : -1;
+    int copy = -1;
+
+    if (end->tid == live->pid && live->n_queues < MOST_COPIES) {
+        if (*process < 0)
+            *process = (int)syscall(SYS_pidfd_open, live->pid, 0);
+        copy = (int)syscall(SYS_pidfd_getfd, *process, end->descriptor, 0);
+    }
 
     if (copy >= 0 && end->socket && !is_own_socket(live, copy)) {
         close(copy);
@@ -197,7 +201,7 @@ static void keep_copy(struct live *live, int process, const struct end *end)
 static void keep_copies(struct search *s)
 {
     struct live *live = s->live;
-    int process = (int)syscall(SYS_pidfd_open, live->pid, 0);
+    int process = -1;
     size_t sockets = 0;
 
     live->queues = calloc(MOST_COPIES, sizeof *live->queues);
@@ -215,7 +219,7 @@ static void keep_copies(struct search *s)
                 reader = &s->ends[next];
         }
         if (reader && written && (!reader->socket || sockets++ < MOST_SOCKETS))
-            keep_copy(live, process, reader);
+            keep_copy(live, &process, reader);
     }
     if (process >= 0)
         close(process);

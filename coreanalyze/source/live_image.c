@@ -13,9 +13,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#define IMAGE_MOST                                                             \
-    (UINT64_C(2) << 20) /* bytes: the follower's reserve is 4                  \
-                         */
+/* The follower of processes has a reserve of 4 MiB. */
+#define IMAGE_MOST (UINT64_C(2) << 20)
 
 #ifndef IOV_MAX
 #define IOV_MAX 1024

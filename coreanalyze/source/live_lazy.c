@@ -17,6 +17,12 @@ struct mt_lazy {
     uint64_t start, end;
 };
 
+bool mt_smaps_line_is_lazy(const char *line)
+{
+    return line[0] == 'V' && strncmp(line, "VmFlags:", 8) == 0 &&
+           strstr(line + 8, " um");
+}
+
 static bool add_lazy(struct live *live, size_t *capacity, uint64_t start,
                      uint64_t end)
 {
@@ -39,13 +45,15 @@ bool mt_live_find_lazy(struct live *live)
     free(live->lazy);
     live->lazy = NULL;
     live->n_lazy = 0;
+    if (live->source.still)
+        return true;
     snprintf(path, sizeof path, "/proc/%d/smaps", (int)live->tid);
     file = fopen(path, "re");
     if (file)
         setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && file && getline(&line, &bytes, file) > 0) {
         if (line[0] >= 'A' && line[0] <= 'Z') {
-            if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, " um"))
+            if (mt_smaps_line_is_lazy(line))
                 ok = add_lazy(live, &capacity, start, end);
         } else {
             const char *at = line;

@@ -143,7 +143,7 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
         return true;
     list->mapping = m;
     list->at = m->start;
-    list->lazy = mt_live_is_lazy(live, m->start);
+    list->lazy = m->flags & MT_MAP_LAZY || mt_live_is_lazy(live, m->start);
     list->backing = (struct mt_backing){.file = -1};
     if (!(m->flags & MT_MAP_PRIVATE) && m->inode)
         list->backing = mt_backing_open(live->tid, m);

@@ -101,13 +101,25 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     free(source->mappings);
     source->mappings = NULL;
     source->n_mappings = 0;
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    /* Of a process that stands still, which mappings are lazy is known for
+     * good. */
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid,
+             source->still ? "smaps" : "maps");
     file = fopen(path, "re");
+    if (file == NULL && source->still) {
+        snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+        file = fopen(path, "re");
+    }
     if (file == NULL)
         return mt_fail(error, "cannot read %s", path);
     setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && getline(&line, &line_bytes, file) > 0) {
         struct mt_mapping mapping = {0};
+        if (line[0] >= 'A' && line[0] <= 'Z') {
+            if (source->n_mappings > 0 && mt_smaps_line_is_lazy(line))
+                source->mappings[source->n_mappings - 1].flags |= MT_MAP_LAZY;
+            continue;
+        }
         if (!live_proc_parse_line(source, line, &mapping))
             continue;
         /* The file changes while it is read: keep the order. */

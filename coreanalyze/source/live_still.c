@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PAGE UINT64_C(4096)
-#define STILL_PAGES 64u  /* a page has one place, by its address */
+#define STILL_PAGES 128u /* a page has one place, by its address */
 #define STILL_BYTES PAGE /* longer reads are worth a call */
 
 struct mt_still {

@@ -13,6 +13,8 @@
 struct mt_module_files {
     size_t n;
     struct mt_elf *items[MOST_FILES];
+    bool seen[MOST_FILES]; /* by the target, with no change */
+    bool targets;          /* that one target sees no change */
 };
 
 struct mt_module_files *mt_module_files_new(void)
@@ -27,6 +29,12 @@ void mt_module_files_free(struct mt_module_files *files)
     for (size_t i = 0; i < files->n; i++)
         mt_elf_close(files->items[i]);
     free(files);
+}
+
+void mt_module_files_next_target(struct mt_module_files *files)
+{
+    files->targets = true;
+    memset(files->seen, 0, sizeof files->seen);
 }
 
 /* The place of a path's file, or the number of files. */
@@ -49,14 +57,20 @@ struct mt_elf *mt_module_files_open(struct mt_module_files *files,
         return mt_elf_open(path, error);
     i = files_place(files, path);
     elf = i < files->n ? files->items[i] : NULL;
-    if (!elf || !mt_elf_unchanged(elf)) {
-        /* Its place is taken by the last one. */
-        if (elf)
-            files->items[i] = files->items[--files->n];
-        mt_elf_close(elf);
-        elf = mt_elf_open(path, error);
-        if (elf && elf->path && files->n < MOST_FILES)
-            files->items[files->n++] = elf;
+    if (elf && ((files->targets && files->seen[i]) || mt_elf_unchanged(elf))) {
+        files->seen[i] = true;
+        return elf;
+    }
+    /* Its place is taken by the last one. */
+    if (elf) {
+        files->items[i] = files->items[--files->n];
+        files->seen[i] = files->seen[files->n];
+    }
+    mt_elf_close(elf);
+    elf = mt_elf_open(path, error);
+    if (elf && elf->path && files->n < MOST_FILES) {
+        files->seen[files->n] = true;
+        files->items[files->n++] = elf;
     }
     return elf;
 }

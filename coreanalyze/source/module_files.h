@@ -14,6 +14,10 @@ struct mt_module_files;
 struct mt_module_files *mt_module_files_new(void);
 void mt_module_files_free(struct mt_module_files *); /* takes NULL */
 
+/* From now on files are looked at once for each target: whether they have
+ * changed since the one before. */
+void mt_module_files_next_target(struct mt_module_files *);
+
 /* The file at a path as it is now; as mt_elf_open if `files` is NULL. */
 struct mt_elf *mt_module_files_open(struct mt_module_files *files,
                                     const char *path, struct mt_error *error);

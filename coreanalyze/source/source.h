@@ -27,6 +27,7 @@ enum mt_source_kind {
 #define MT_MAP_EXEC 4u
 #define MT_MAP_PRIVATE 8u
 #define MT_MAP_ASSUMED 16u /* the core has no segment: flags are not known */
+#define MT_MAP_LAZY 32u    /* somebody else fills pages, see live_lazy.c */
 
 struct mt_mapping {
     uint64_t start, end;  /* addresses; end is not in it */

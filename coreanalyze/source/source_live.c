@@ -211,7 +211,7 @@ static struct mt_source *live_open(pid_t pid, bool still,
     source->still = still;
     source->strings = mt_strings_new();
     live->pid = pid;
-    live->tid = mt_proc_living(pid);
+    live->tid = still ? pid : mt_proc_living(pid);
     if (live->tid == 0)
         live->tid = pid;
     live->scan = true;

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #define SIGNALS_AT_ONCE 32u
+#define FEW_WORDS 4u
 #define MAX_SIGNALS (1u << 16) /* of one queue */
 
 size_t mt_thread_vectors(pid_t tid, const uint64_t registers[MT_N_REGISTERS],
@@ -109,12 +110,15 @@ bool mt_threads_words(const struct mt_thread *threads, size_t n_threads,
                       struct mt_kernel_word **words, size_t *n)
 {
     const size_t room = MT_MAX_THREAD_WORDS * sizeof **words;
-    struct mt_kernel_word *all =
-        mmap(NULL, room, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct mt_kernel_word few[FEW_WORDS], *all;
 
     *words = NULL;
     *n = 0;
+    /* One thread in a system call has no words, mostly. */
+    if (n_threads == 1 && threads_fill(threads, 1, few, FEW_WORDS) == 0)
+        return true;
+    all = mmap(NULL, room, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED)
         return false;
     *n = threads_fill(threads, n_threads, all, MT_MAX_THREAD_WORDS);
