@@ -51,7 +51,16 @@ static const void *graph_extent(struct mt_source *source, uint64_t address,
 
     *start = GRAPH_BASE;
     *bytes = g->words * 8;
-    return address - GRAPH_BASE < *bytes ? g->memory : NULL;
+    if (address - GRAPH_BASE >= *bytes ||
+        (address >= g->hole && address < g->hole_end))
+        return NULL;
+    if (address < g->hole)
+        *bytes = g->hole - *start;
+    else if (g->hole_end) {
+        *bytes -= g->hole_end - *start;
+        *start = g->hole_end;
+    }
+    return (const char *)g->memory + (*start - GRAPH_BASE);
 }
 
 /* One span of n blocks after root_words words of roots (a multiple of a slice
@@ -99,6 +108,7 @@ static struct graph *graph_new(size_t root_words, size_t n, size_t block_bytes)
 
 static void graph_free(struct graph *g)
 {
+    mt_pointer_lists_free(g->mark.lists);
     mt_map_free(g->map);
     free(g->memory);
     free(g);
@@ -126,6 +136,7 @@ static bool graph_reach(struct graph *g)
 {
     struct mt_mark_range range = {GRAPH_BASE, GRAPH_BASE + g->root_words * 8};
 
+    mt_pointer_lists_free(g->mark.lists);
     g->mark = (struct mt_mark){
         .map = g->map, .source = &g->source, .options = &g->options};
     for (size_t i = 0; i < g->map->n_slots; i++)

@@ -454,6 +454,54 @@ static void copied_memory(void)
     graph_free(g);
 }
 
+#define LISTED 6000
+
+/* Lists of pointers find what scans of each block find: blocks with none, few,
+ * and more than a list has, with holes, freed ones, and unused bytes. */
+static void pointer_lists(void)
+{
+    static uint8_t flags[LISTED];
+    static const size_t block_bytes[] = {16, 24, 32, 48, 2400, 16384, 20000};
+    unsigned seed = 1;
+
+    for (size_t k = 0; k < sizeof block_bytes / sizeof *block_bytes; k++) {
+        size_t words = block_bytes[k] / 8, n = words > 100 ? 300 : LISTED;
+        struct graph *g = graph_new(2, n, block_bytes[k]);
+        uint64_t missing;
+        for (size_t i = 0; i < n; i++) {
+            size_t most = (size_t)rand_r(&seed) % (i % 7 ? 3 : words + 1);
+            g->map->slack[i] = (uint16_t)(rand_r(&seed) % 9);
+            if (rand_r(&seed) % 8 == 0)
+                g->map->flags[i] = 0;
+            for (size_t j = 0; j < most; j++)
+                *word(g, i, (size_t)rand_r(&seed) % words) =
+                    at(g, (size_t)rand_r(&seed) % n) +
+                    (rand_r(&seed) % 3 ? 0 : 8);
+        }
+        *root(g, 0) = at(g, n / 2);
+        *root(g, 1) = at(g, n / 3) + 8;
+        for (unsigned hole = 0; hole < 2; hole++) {
+            g->hole = hole ? (at(g, n / 4) & ~UINT64_C(4095)) + 4096 : 0;
+            g->hole_end = hole ? g->hole + 8192 : 0;
+            for (g->options.stack_items = 0; g->options.stack_items < 6;
+                 g->options.stack_items += 5) {
+                g->ops.extent = NULL;
+                mark_all(g);
+                CU_ASSERT_PTR_NULL(g->mark.lists);
+                memcpy(flags, g->map->flags, n);
+                missing = g->mark.missing_bytes;
+                g->ops.extent = graph_extent;
+                mark_all(g);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(g->mark.lists);
+                CU_ASSERT_EQUAL(memcmp(flags, g->map->flags, n), 0);
+                CU_ASSERT_EQUAL(missing > 0, g->mark.missing_bytes > 0);
+                CU_ASSERT_EQUAL(missing > 0, hole > 0);
+            }
+        }
+        graph_free(g);
+    }
+}
+
 static void reciprocals(void)
 {
     for (uint64_t b = 8; b <= 40000; b += 8) {
@@ -482,6 +530,7 @@ static const struct unit_test tests[] = {
     {"layouts of runtimes that are known", known_layouts},
     {"mappings as nodes", nodes},
     {"memory that must be copied, with a hole", copied_memory},
+    {"lists of pointers and scans of blocks agree", pointer_lists},
     {"reciprocals are exact", reciprocals},
 };
 UNIT_MAIN(tests)

@@ -154,6 +154,7 @@ static bool leaks_mark(struct mt_model *model, struct classifier *c,
 
     leaks->in_vectors = ok ? count_in_vectors(model->source, c->map) : 0;
     leaks->roots = roots.coverage;
+    mt_pointer_lists_free(mark.lists);
     leaks->roots.stacks_unknown -= mark.stacks_found;
     leaks->scanned_bytes = mark.scanned_bytes;
     leaks->missing_bytes = mark.missing_bytes;

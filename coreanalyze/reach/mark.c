@@ -215,7 +215,10 @@ bool mt_mark_reach(struct mt_mark *mark, const struct mt_mark_range *ranges,
     bool ok;
 
     free(cut);
-
+    if (!mark->lists && !mt_pointer_lists_make(mark, error)) {
+        free(clipped);
+        return false;
+    }
     roots.ranges = ranges = clipped;
     n_ranges = roots.n_ranges;
     roots.first = clipped ? calloc(n_ranges + 1, sizeof *roots.first) : NULL;

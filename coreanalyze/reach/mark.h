@@ -12,6 +12,7 @@
 #define MT_MARK_H
 
 #include "coreanalyze/reach/idle_stacks.h"
+#include "coreanalyze/reach/pointer_lists.h"
 
 struct mt_mark_options {
     struct mt_scan_options scan;
@@ -28,6 +29,8 @@ struct mt_mark {
     const struct mt_mark_options *options;
     /* Unused parts of stacks, which hold blocks possibly; may be NULL. */
     struct mt_idle_stacks *idle;
+    /* Made by mt_mark_reach() where it pays, and freed by the caller. */
+    struct mt_pointer_lists *lists;
     uint64_t idle_blocks;   /* that they alone point to */
     uint64_t stacks_found;  /* of threads, by what is in memory */
     uint64_t scanned_bytes; /* of roots and blocks, again and again */

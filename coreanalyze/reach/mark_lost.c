@@ -74,9 +74,24 @@ static void refer_from(void *context, const struct mt_hit *hit)
         mark_lost_refer(from->map, hit);
 }
 
+/* As refer_from, of a block with a list. */
+static void refer_from_list(const struct mt_pointer_lists *lists,
+                            struct mt_map *map, uint64_t slot)
+{
+    unsigned n = lists->counts[slot];
+    const uint32_t *list = n > 0 ? mt_pointer_list(lists, slot) : NULL;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct mt_hit hit = {.place = {.slot = list[i] >> 1}};
+        if (hit.place.slot != slot)
+            mark_lost_refer(map, &hit);
+    }
+}
+
 static void find_referenced(struct mt_worker *worker, void *context)
 {
     struct mt_map *map = worker->map;
+    const struct mt_pointer_lists *lists = worker->all->mark->lists;
     uint64_t n_parts = map->n_spans / SPANS_OF_PART + 1, part;
 
     (void)context;
@@ -92,6 +107,10 @@ static void find_referenced(struct mt_worker *worker, void *context)
                  i++) {
                 struct referrer from = {map, span->first + i};
                 uint64_t start = mt_map_address(map, (uint32_t)id, i);
+                if (lists && lists->counts[from.slot] != MT_LIST_UNKNOWN) {
+                    refer_from_list(lists, map, from.slot);
+                    continue;
+                }
                 mt_scan_block(&worker->scan, start,
                               start +
                                   mt_map_bytes(map, (uint32_t)id, from.slot),

@@ -12,6 +12,9 @@
 #define SHARE_FROM 32u /* a stack with fewer items is not shared */
 #define PREFETCH_BYTES 256u
 #define PROGRESS_BYTES (UINT64_C(16) << 20)
+#define ASK_TARGETS 4u
+#define ASK_AHEAD 4u     /* items */
+#define LISTED_BYTES 64u /* that a list counts as, of what is done */
 
 bool mt_workers_next(struct mt_worker *worker, uint64_t n, uint64_t *part)
 {
@@ -111,6 +114,16 @@ static const uint8_t *ask_for(struct mt_worker *worker, uint64_t item)
     return data;
 }
 
+/* The same for lists: what says where a list is. */
+static const uint8_t *ask_for_list(struct mt_worker *worker, uint64_t slot)
+{
+    const struct mt_pointer_lists *lists = worker->all->mark->lists;
+
+    __builtin_prefetch(&lists->groups[slot / MT_LIST_GROUP]);
+    __builtin_prefetch(&worker->map->flags[slot]);
+    return &lists->counts[slot];
+}
+
 /* Takes some items off the stack; their first words are loaded, all at the
  * same time, since none waits for another. */
 static unsigned take_batch(struct mt_worker *worker)
@@ -119,13 +132,61 @@ static unsigned take_batch(struct mt_worker *worker)
     unsigned n = 0;
 
     for (; n < MT_TEAM_BATCH && worker->n > 0; n++) {
-        worker->batch[n] = worker->stack[--worker->n];
-        data[n] = ask_for(worker, worker->batch[n]);
+        uint64_t item = worker->batch[n] = worker->stack[--worker->n];
+        data[n] = item & MT_ITEM_LIST
+                      ? ask_for_list(worker, item & ~MT_ITEM_LIST)
+                      : ask_for(worker, item);
     }
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t item = worker->batch[i];
         if (data[i])
             (void)*(const volatile uint8_t *)data[i];
+        if (!(item & MT_ITEM_LIST))
+            continue;
+        worker->lists[i] =
+            mt_pointer_list(worker->all->mark->lists, item & ~MT_ITEM_LIST);
+        __builtin_prefetch(worker->lists[i]);
+    }
     return n;
+}
+
+/* The targets of the first pointers of a list, which are looked at soon. */
+static void ask_for_targets(struct mt_worker *worker, unsigned i)
+{
+    const struct mt_pointer_lists *lists = worker->all->mark->lists;
+    uint64_t slot = worker->batch[i] & ~MT_ITEM_LIST;
+    unsigned n = lists->counts[slot];
+
+    if (slot == worker->batch[i])
+        return;
+    for (unsigned k = 0; k < n && k < ASK_TARGETS; k++) {
+        uint32_t target = worker->lists[i][k] >> 1;
+        __builtin_prefetch(&worker->map->flags[target], 1);
+        __builtin_prefetch(&lists->counts[target]);
+    }
+}
+
+/* Visits what the list of batch[i] leads to. */
+static inline __attribute__((always_inline)) void
+scan_list(struct mt_worker *worker, unsigned i, mt_hit_fn *visit)
+{
+    const struct mt_pointer_lists *lists = worker->all->mark->lists;
+    uint64_t slot = worker->batch[i] & ~MT_ITEM_LIST;
+    unsigned n = lists->counts[slot];
+
+    worker->definite =
+        __atomic_load_n(&worker->map->flags[slot], __ATOMIC_RELAXED) &
+        MT_BLOCK_DEFINITE;
+    worker->listed_bytes += LISTED_BYTES;
+    for (unsigned k = 0; k < n; k++) {
+        struct mt_hit hit = {
+            .place = {.slot = worker->lists[i][k] >> 1},
+            .start = worker->lists[i][k] & MT_LIST_START,
+        };
+        if (visit != mt_worker_reach)
+            mt_slot_place(&lists->index, &hit.place);
+        visit(worker, &hit);
+    }
 }
 
 /* Gives the lower half of the stack, the larger trees, to those that wait. */
@@ -151,30 +212,46 @@ static void workers_report(struct mt_worker *worker)
 {
     const struct mt_mark_options *options = worker->all->mark->options;
     uint64_t total = worker->all->progress_total;
-    uint64_t done = worker->scan.scanned_bytes * worker->all->n_threads;
+    uint64_t bytes = worker->scan.scanned_bytes + worker->listed_bytes;
+    uint64_t done = bytes * worker->all->n_threads;
 
-    worker->reported = worker->scan.scanned_bytes;
+    worker->reported = bytes;
     if (options->progress &&
         !options->progress(options->progress_context,
                            done < total ? done : total, total))
         mt_parts_stop(&worker->all->parts);
 }
 
+void mt_worker_progress(struct mt_worker *worker)
+{
+    if (worker->leader &&
+        worker->scan.scanned_bytes + worker->listed_bytes - worker->reported >
+            PROGRESS_BYTES)
+        workers_report(worker);
+}
+
 static inline __attribute__((always_inline)) void
 drain(struct mt_worker *worker, mt_hit_fn *visit)
 {
     struct mt_workers *all = worker->all;
+    const bool lists = all->mark->lists != NULL;
 
     while (worker->n > 0) {
         unsigned n = take_batch(worker);
-        for (unsigned i = 0; i < n; i++)
-            scan_item(worker, worker->batch[i], visit);
+        for (unsigned i = 0; lists && i < n && i < ASK_AHEAD; i++)
+            ask_for_targets(worker, i);
+        for (unsigned i = 0; i < n; i++) {
+            if (lists && i + ASK_AHEAD < n)
+                ask_for_targets(worker, i + ASK_AHEAD);
+            if (worker->batch[i] & MT_ITEM_LIST)
+                scan_list(worker, i, visit);
+            else
+                scan_item(worker, worker->batch[i], visit);
+        }
         if (worker->n >= SHARE_FROM &&
             __atomic_load_n(&all->n_idle, __ATOMIC_RELAXED) > 0)
             workers_share(worker);
-        if (worker->leader &&
-            worker->scan.scanned_bytes - worker->reported > PROGRESS_BYTES)
-            workers_report(worker);
+        mt_worker_progress(worker);
         if (mt_parts_stopped(&all->parts))
             worker->n = 0;
     }

@@ -12,7 +12,9 @@
 #include <pthread.h>
 
 /* An item is a block to be scanned: span << 32 | index, or for a block that
- * is alone in its span and large, span << 32 | number of its piece. */
+ * is alone in its span and large, span << 32 | number of its piece; or the slot
+ * of a block with a list of pointers. */
+#define MT_ITEM_LIST (UINT64_C(1) << 63)
 #define MT_PIECE_BYTES (UINT64_C(1) << 20)
 #define MT_TEAM_BATCH 32u
 
@@ -37,9 +39,12 @@ struct mt_worker {
     struct mt_scan scan;
     uint64_t *stack;
     size_t n, capacity;
-    uint64_t batch[MT_TEAM_BATCH]; /* taken off the stack, being scanned */
-    bool leader;                   /* reports progress */
-    bool definite;                 /* the block being scanned is DEFINITE */
+    /* Taken off the stack, being scanned; the lists of those with lists. */
+    uint64_t batch[MT_TEAM_BATCH];
+    const uint32_t *lists[MT_TEAM_BATCH];
+    uint64_t listed_bytes; /* of blocks that were scanned by their lists */
+    bool leader;           /* reports progress */
+    bool definite;         /* the block being scanned is DEFINITE */
     uint64_t reported;
 };
 
@@ -58,17 +63,32 @@ void mt_worker_drain(struct mt_worker *worker);
 /* Runs the workers with another way of marking. */
 void mt_worker_drain_by(struct mt_worker *worker, mt_hit_fn *visit);
 
-/* The block of `slot` is to be scanned. */
+/* Reports how far the work is, now and then. */
+void mt_worker_progress(struct mt_worker *worker);
+
+/* A block to be scanned; its span is 0 if a list led to it. */
 static inline void mt_worker_push(struct mt_worker *worker,
                                   const struct mt_block_ref *place)
 {
+    const struct mt_pointer_lists *lists = worker->all->mark->lists;
+    unsigned count = lists ? lists->counts[place->slot] : MT_LIST_UNKNOWN;
+    struct mt_block_ref found = *place;
+
+    if (count == 0)
+        return;
     if (worker->n == worker->capacity) {
         __atomic_fetch_or(&worker->map->flags[place->slot], MT_BLOCK_PENDING,
                           __ATOMIC_RELAXED);
         __atomic_store_n(&worker->all->overflow, true, __ATOMIC_RELAXED);
         return;
     }
-    worker->stack[worker->n++] = (uint64_t)place->span << 32 | place->index;
+    if (count != MT_LIST_UNKNOWN) {
+        worker->stack[worker->n++] = MT_ITEM_LIST | place->slot;
+        return;
+    }
+    if (found.span == 0)
+        mt_slot_place(&lists->index, &found);
+    worker->stack[worker->n++] = (uint64_t)found.span << 32 | found.index;
 }
 
 /* Marks what the hit leads to; `context` is a struct mt_worker. */

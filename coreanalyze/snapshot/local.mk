@@ -7,4 +7,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/snapshot_ranges.c %D%/snapshot_read.c %D%/snapshot_root.c \
 	%D%/snapshot_schema.c %D%/snapshot_spans.c %D%/snapshot_stacks.c \
 	%D%/snapshot_tables.c \
+	%D%/slot_index.c %D%/slot_index.h \
 	%D%/snapshot_mapped.c %D%/snapshot_samples.c %D%/snapshot_peak.c
