@@ -91,8 +91,10 @@ struct mt_thread *mt_leave_exit_calls(struct mt_resolver *resolver,
             continue;
         if (!before) {
             before = calloc(source->n_threads, sizeof *before);
-            if (!before)
+            if (!before) {
+                mt_resolver_lacks(resolver);
                 return NULL;
+            }
             memcpy(before, source->threads, source->n_threads * sizeof *before);
         }
         /* Its red zone is not in use either. */
