@@ -16,6 +16,7 @@
  * looked at after the other. When it has come to hold many, the child is a
  * process of its own kind: they are added to the large table.
  */
+#include "heap/seldom.h"
 #include "heap/capture/rules.h"
 #include "heap/os.h"
 #include "heap/trace_region.h"
