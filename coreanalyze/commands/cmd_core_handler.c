@@ -90,7 +90,7 @@ static bool handler_save(const struct handler *h, uint64_t root,
     if (!file)
         return mt_no_memory(error, "the file");
     snprintf(path, sizeof path, "/proc/self/fd/%d", h->rest);
-    source = mt_source_open_core(path, error);
+    source = mt_source_open_core_part(path, error);
     if (source) {
         result->signal = source->process.signal;
         memcpy(result->name, source->process.name, sizeof result->name);

@@ -299,25 +299,12 @@ static void lists_of(struct stack_finder *f, const struct record *r)
 
 /* --- the first stack without a record --- */
 
-static uint64_t auxv_word(const struct mt_source *source, uint64_t type)
-{
-    Elf64_auxv_t entry;
-
-    for (size_t at = 0; at + sizeof entry <= source->auxv_bytes;
-         at += sizeof entry) {
-        memcpy(&entry, source->auxv + at, sizeof entry);
-        if (entry.a_type == type)
-            return entry.a_un.a_val;
-    }
-    return 0;
-}
-
 /* The kernel puts random bytes onto the first stack, and says where. */
 static void main_by_auxv(struct stack_finder *f)
 {
     struct mt_thread_stacks *stacks = f->stacks;
     const struct mt_mapping *m =
-        mt_source_mapping(f->source, auxv_word(f->source, AT_RANDOM));
+        mt_source_mapping(f->source, mt_source_auxv(f->source, AT_RANDOM));
     struct record r;
 
     if (!m || !(m->flags & MT_MAP_WRITE))

@@ -8,6 +8,7 @@
 #include "coreanalyze/source/module_files.h"
 #include "coreanalyze/source/word_copy.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reg.h>
@@ -119,4 +120,17 @@ uint64_t mt_source_skip_empty(const struct mt_source *source, uint64_t address,
         return address;
     stop = next && next->start < m->end ? next->start : m->end;
     return stop < end ? stop : end;
+}
+
+uint64_t mt_source_auxv(const struct mt_source *source, uint64_t type)
+{
+    Elf64_auxv_t entry;
+
+    for (size_t at = 0; at + sizeof entry <= source->auxv_bytes;
+         at += sizeof entry) {
+        memcpy(&entry, source->auxv + at, sizeof entry);
+        if (entry.a_type == type)
+            return entry.a_un.a_val;
+    }
+    return 0;
 }

@@ -294,6 +294,9 @@ struct mt_source *mt_source_open_still(pid_t pid, struct mt_error *error);
 /* Has it the mark of a black box? */
 bool mt_file_is_box(int file);
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);
+/* One that has holes where nothing was kept. */
+struct mt_source *mt_source_open_core_part(const char *path,
+                                           struct mt_error *error);
 /* A file is a core; a number is a pid; any other word names a process by its
  * program, its systemd unit or its cgroup (process_name.h). */
 struct mt_source *mt_source_open(const char *target, struct mt_error *error);
@@ -315,6 +318,8 @@ bool mt_source_read_string(struct mt_source *, uint64_t address, char *buffer,
 
 const struct mt_mapping *mt_source_mapping(const struct mt_source *,
                                            uint64_t address);
+/* The value of this type in the auxiliary vector; 0: there is none. */
+uint64_t mt_source_auxv(const struct mt_source *, uint64_t type);
 const struct mt_module *mt_source_module(const struct mt_source *,
                                          uint64_t address);
 /* The first part of `present` that ends after an address, or NULL. */

@@ -385,7 +385,48 @@ static bool core_read_headers(struct core *core, const Elf64_Ehdr *header,
     return true;
 }
 
+#define HOLE_MOST (UINT64_C(1) << 30) /* that is measured */
+
+static bool core_page_is_zero(const uint8_t page[4096])
+{
+    return page[0] == 0 && memcmp(page, page + 1, 4095) == 0;
+}
+
+/* A core that was cut off, and made as long as before, ends with a hole.  Near
+ * the end lies the first stack, in whose last page the kernel has put the
+ * program's name. */
+static void core_find_hole(struct core *core)
+{
+    struct mt_source *source = &core->source;
+    uint64_t name = mt_source_auxv(source, AT_EXECFN), hole = 0;
+    uint8_t page[4096];
+
+    if (source->coverage.missing_bytes > 0 || name == 0 ||
+        !mt_source_read(source, name & ~UINT64_C(4095), page, sizeof page) ||
+        !core_page_is_zero(page))
+        return;
+    for (uint64_t left = core->bytes / sizeof page;
+         left-- > 0 && hole < HOLE_MOST;) {
+        size_t bytes = sizeof page;
+        if (!mt_core_read(core, left * sizeof page, page, &bytes) ||
+            !core_page_is_zero(page))
+            break;
+        hole += sizeof page;
+    }
+    source->coverage.missing_bytes = hole ? hole : sizeof page;
+}
+
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error)
+{
+    struct mt_source *source = mt_source_open_core_part(path, error);
+
+    if (source)
+        core_find_hole((struct core *)source);
+    return source;
+}
+
+struct mt_source *mt_source_open_core_part(const char *path,
+                                           struct mt_error *error)
 {
     struct core *core = calloc(1, sizeof *core);
     struct mt_source *source = &core->source;
