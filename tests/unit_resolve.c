@@ -5,6 +5,7 @@
  */
 #include "coreanalyze/reports/print.h"
 #include "coreanalyze/snapshot/snapshot.h"
+#include "coreanalyze/symbols/symbolize.h"
 #include "tests/trace_image.h"
 #include "tests/unit.h"
 
@@ -279,6 +280,120 @@ static void below_a_call(void)
     forget_frames();
 }
 
+/* --- more debug information than may be held --- */
+
+#define UNITS 60u
+#define LINES 400
+
+/* A library of many units, each with a function of many lines. */
+static char *many_units(char *folder)
+{
+    char *path = NULL, *command = NULL;
+    bool built = true;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    for (unsigned i = 0; i < UNITS; i++) {
+        char name[64];
+        FILE *file;
+        snprintf(name, sizeof name, "%s/u%u.c", folder, i);
+        file = fopen(name, "w");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+        fprintf(file, "int f%u(int n)\n{\n", i);
+        for (int line = 0; line < LINES; line++)
+            fprintf(file, "    n = n * %d + %u;\n", line + 2, i);
+        fputs("    return n;\n}\n", file);
+        built &= fclose(file) == 0;
+    }
+    built &= asprintf(&command,
+                      "cd %s && for u in u*.c; do ${CC:-cc} -g -O0 -fPIC -c "
+                      "$u || exit 1; done && ${CC:-cc} -shared -o many.so u*.o",
+                      folder) > 0 &&
+             asprintf(&path, "%s/many.so", folder) > 0;
+    CU_ASSERT_FATAL(built && system(command) == 0);
+    free(command);
+    return path;
+}
+
+static void remove_folder(const char *folder)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
+/* A model with a stack for each function of the library. */
+static void *take_units(const char *path, uint64_t pcs[UNITS])
+{
+    void *library = dlopen(path, RTLD_NOW);
+    struct link_map *map = NULL;
+
+    CU_ASSERT_FATAL(library && dlinfo(library, RTLD_DI_LINKMAP, &map) == 0);
+    start();
+    image_module(image, map->l_addr, map->l_addr + (1 << 20), path);
+    for (unsigned i = 0; i < UNITS; i++) {
+        char name[16];
+        uint32_t id;
+        snprintf(name, sizeof name, "f%u", i);
+        pcs[i] = (uint64_t)(uintptr_t)dlsym(library, name) + 40;
+        id = image_stack(image, 1, &pcs[i]);
+        IMAGE_RECORD(image, STACKS, mt_stack_record, id)->modules = 2;
+    }
+    take();
+    return library;
+}
+
+/* Asks for all functions in an order that goes from unit to unit; returns how
+ * often something was dropped in the second half. */
+static unsigned ask_units(struct mt_symbolizer *symbols, uint64_t pcs[UNITS])
+{
+    const struct mt_resolver_options options = {.modules = symbols};
+    struct mt_resolver *resolver = mt_resolver_new(model, &options);
+    unsigned dropped = 0;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(resolver);
+    for (unsigned i = 0; i < UNITS; i++) {
+        unsigned unit = i * 7 % UNITS;
+        size_t before = mt_symbolizer_memory(symbols);
+        struct mt_pc at = {pcs[unit], 2, false};
+        struct mt_resolved found = mt_resolve(resolver, &at);
+        char name[16];
+        snprintf(name, sizeof name, "f%u", unit);
+        CU_ASSERT(found.n == 1 && found.frames[0].function &&
+                  strcmp(found.frames[0].function, name) == 0);
+        CU_ASSERT(found.frames[0].line > 0);
+        if (i >= UNITS / 2)
+            dropped += mt_symbolizer_memory(symbols) < before;
+    }
+    CU_ASSERT(mt_resolver_is_whole(resolver));
+    mt_resolver_free(resolver);
+    return dropped;
+}
+
+/* Each unit would be read again for each question; all are named in order. */
+static void more_than_may_be_held(void)
+{
+    char folder[] = "/tmp/unit_resolve.XXXXXX";
+    char *path = many_units(folder);
+    struct mt_symbolizer_options options = {.no_debuginfod = true};
+    struct mt_symbolizer *symbols = mt_symbolizer_new(&options);
+    uint64_t pcs[UNITS];
+    void *library = take_units(path, pcs);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(symbols);
+    CU_ASSERT_EQUAL(ask_units(symbols, pcs), 0);
+    options.memory_budget = mt_symbolizer_memory(symbols) / 4;
+    mt_symbolizer_free(symbols);
+    symbols = mt_symbolizer_new(&options);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(symbols);
+    CU_ASSERT_EQUAL(ask_units(symbols, pcs), 0);
+    mt_symbolizer_free(symbols);
+    end();
+    dlclose(library);
+    remove_folder(folder);
+    free(path);
+}
+
 static const struct unit_test tests[] = {
     {"a frame is in the last of the modules listed then", last_of_those_listed},
     {"damaged and unfinished modules count", damaged_and_unfinished_ones_count},
@@ -287,5 +402,6 @@ static const struct unit_test tests[] = {
     {"stacks are merged by address and module", merging},
     {"the frame below a signal frame is exact", below_a_signal_frame},
     {"other frames are looked up by their calls", below_a_call},
+    {"more debug information than may be held", more_than_may_be_held},
 };
 UNIT_MAIN(tests)

@@ -246,7 +246,7 @@ mt_arguments_names(const struct mt_session *session,
 
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
                                           const struct mt_debug_places *places,
-                                          const struct mt_model *model,
+                                          struct mt_model *model,
                                           struct mt_error *error)
 {
     const struct mt_resolver_options names =

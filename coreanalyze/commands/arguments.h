@@ -172,7 +172,7 @@ mt_arguments_names(const struct mt_session *session,
 /* Names for the model's frames: NULL with `error` filled on failure. */
 struct mt_resolver *mt_arguments_resolver(const struct mt_session *session,
                                           const struct mt_debug_places *places,
-                                          const struct mt_model *model,
+                                          struct mt_model *model,
                                           struct mt_error *error);
 
 #endif

@@ -36,7 +36,7 @@ struct resolve_memo {
 };
 
 struct mt_resolver {
-    const struct mt_model *model; /* or NULL */
+    struct mt_model *model; /* or NULL */
     struct mt_source *source;
     struct mt_symbolizer *symbolizer;
     struct mt_resolver_options options;
@@ -52,6 +52,11 @@ struct mt_resolver {
     struct mt_frame fallback;
     bool shared;    /* the symbolizer is the caller's */
     bool no_memory; /* an answer may lack names */
+    /* Bytes that the symbolizer held when it was last asked, at most, and that
+     * it has dropped since the model is used. */
+    size_t held, most_held;
+    uint64_t dropped;
+    bool ahead; /* resolve_ahead() was called for the model */
     /* Path of the module that was asked about last, or "". */
     char running[80];
     uint64_t running_start, running_end;
@@ -106,7 +111,7 @@ mt_resolver_of_source(struct mt_source *source,
     return resolver;
 }
 
-struct mt_resolver *mt_resolver_new(const struct mt_model *model,
+struct mt_resolver *mt_resolver_new(struct mt_model *model,
                                     const struct mt_resolver_options *options)
 {
     struct mt_resolver *resolver =
@@ -117,9 +122,11 @@ struct mt_resolver *mt_resolver_new(const struct mt_model *model,
     return resolver;
 }
 
-void mt_resolver_use(struct mt_resolver *resolver, const struct mt_model *model)
+void mt_resolver_use(struct mt_resolver *resolver, struct mt_model *model)
 {
     resolver->model = model;
+    resolver->dropped = 0;
+    resolver->ahead = false;
     resolver->running_end = 0;
     if (resolver->n_entries > 0)
         memset(resolver->memo, 0, sizeof resolver->memo);
@@ -395,6 +402,32 @@ static struct mt_resolved resolve_answer(const struct entry *entry)
     return (struct mt_resolved){entry->frames, entry->n, entry->signal_frame};
 }
 
+static const struct entry *resolve_find(struct mt_resolver *resolver,
+                                        const struct entry *key)
+{
+    size_t i = mt_table_find(&resolver->by_pc, key->pc, resolve_match,
+                             resolver->entries, key);
+
+    return i != MT_TABLE_NONE ? &resolver->entries[i] : NULL;
+}
+
+/* Has the symbolizer dropped more than it ever held?  Then it reads again what
+ * it had read before. */
+static bool resolve_is_short(struct mt_resolver *resolver)
+{
+    size_t now = mt_symbolizer_memory(resolver->symbolizer);
+
+    if (now < resolver->held)
+        resolver->dropped += resolver->held - now;
+    if (now > resolver->most_held)
+        resolver->most_held = now;
+    resolver->held = now;
+    return resolver->dropped > resolver->most_held && resolver->model &&
+           !resolver->ahead;
+}
+
+static void resolve_ahead(struct mt_resolver *resolver);
+
 static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
                                      const struct mt_pc *at, bool brief)
 {
@@ -414,11 +447,14 @@ static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
                               .exact = at->exact,
                               .brief = brief && kept && kept->path &&
                                        mt_module_is_library(kept->path)};
-    size_t i = mt_table_find(&resolver->by_pc, key.pc, resolve_match,
-                             resolver->entries, &key);
 
-    entry =
-        i != MT_TABLE_NONE ? &resolver->entries[i] : resolve_add(resolver, key);
+    entry = resolve_find(resolver, &key);
+    if (!entry && resolve_is_short(resolver)) {
+        resolve_ahead(resolver);
+        entry = resolve_find(resolver, &key);
+    }
+    if (!entry)
+        entry = resolve_add(resolver, key);
     if (entry) {
         size_t index = (size_t)(entry - resolver->entries);
         if (index < UINT32_MAX)
@@ -429,6 +465,76 @@ static struct mt_resolved resolve_pc(struct mt_resolver *resolver,
     resolver->no_memory = true;
     resolve_describe(key.module, at->pc, &resolver->fallback);
     return (struct mt_resolved){&resolver->fallback, 1, false};
+}
+
+/* --- many at once --- */
+
+struct resolve_pcs {
+    struct resolve_return {
+        uint64_t pc;
+        uint32_t modules;
+    } * all;
+    size_t n, capacity;
+    struct mt_table by_pc;
+};
+
+static bool resolve_match_return(const void *items, size_t item,
+                                 const void *key)
+{
+    const struct resolve_return *one =
+        (const struct resolve_return *)items + item;
+    const struct resolve_return *other = key;
+
+    return one->pc == other->pc && one->modules == other->modules;
+}
+
+static bool resolve_collect(struct resolve_pcs *pcs, uint64_t pc,
+                            uint32_t modules)
+{
+    struct resolve_return key = {pc, modules};
+
+    if (mt_table_find(&pcs->by_pc, pc, resolve_match_return, pcs->all, &key) !=
+        MT_TABLE_NONE)
+        return true;
+    if (!mt_grow(&pcs->all, &pcs->capacity, pcs->n + 1, sizeof *pcs->all) ||
+        !mt_table_add(&pcs->by_pc, pc, pcs->n))
+        return false;
+    pcs->all[pcs->n++] = key;
+    return true;
+}
+
+static int resolve_by_pc(const void *a, const void *b)
+{
+    const struct resolve_return *x = a, *y = b;
+
+    return x->pc < y->pc ? -1 : x->pc > y->pc;
+}
+
+/* Names the return addresses of all stacks in order of address, so that each
+ * unit's debug information is read once. */
+static void resolve_ahead(struct mt_resolver *resolver)
+{
+    struct mt_model *model = resolver->model;
+    uint64_t unreadable = model->coverage.unreadable_bytes;
+    struct resolve_pcs pcs = {0};
+    uint64_t frames[MT_MAX_FRAMES];
+    bool ok = true;
+
+    resolver->ahead = true;
+    for (uint32_t id = 0; ok && id < model->n_stacks; id++) {
+        size_t n = mt_model_frames(model, id, frames);
+        for (size_t i = 0; ok && i < n; i++)
+            ok = resolve_collect(&pcs, frames[i], model->stacks[id].modules);
+    }
+    model->coverage.unreadable_bytes = unreadable;
+    mt_table_free(&pcs.by_pc);
+    if (pcs.n > 0)
+        qsort(pcs.all, pcs.n, sizeof *pcs.all, resolve_by_pc);
+    for (size_t i = 0; ok && i < pcs.n; i++)
+        resolve_pc(resolver,
+                   &(struct mt_pc){pcs.all[i].pc, pcs.all[i].modules, false},
+                   false);
+    free(pcs.all);
 }
 
 struct mt_resolved mt_resolve(struct mt_resolver *resolver,

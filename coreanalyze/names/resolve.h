@@ -45,7 +45,7 @@ mt_resolver_modules(const struct mt_resolver_options *options);
 struct mt_resolver;
 /* NULL when out of memory.  The model and all that the options name must
  * outlive it. */
-struct mt_resolver *mt_resolver_new(const struct mt_model *model,
+struct mt_resolver *mt_resolver_new(struct mt_model *model,
                                     const struct mt_resolver_options *options);
 /* A resolver without a model: it knows the modules of the source alone, until
  * mt_resolver_use gives it the model of that source. */
@@ -54,7 +54,7 @@ mt_resolver_of_source(struct mt_source *source,
                       const struct mt_resolver_options *options);
 /* A later model of the source may follow: answers for the earlier one stay, and
  * need it no more. */
-void mt_resolver_use(struct mt_resolver *, const struct mt_model *model);
+void mt_resolver_use(struct mt_resolver *, struct mt_model *model);
 void mt_resolver_free(struct mt_resolver *); /* takes NULL */
 /* Answers may lack names, for want of memory. */
 void mt_resolver_lacks(struct mt_resolver *);
