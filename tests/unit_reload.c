@@ -56,16 +56,19 @@ static bool build(int which, int frame)
              "cd %s && printf '%%s\\n' 'int call(void (*f)(void)) { "
              "volatile char pad[%d]; pad[0] = 1; f(); return pad[0] + %d; }' "
              ">l%d.c && %s -O1 -fomit-frame-pointer -fno-stack-protector "
-             "-shared -fPIC -o l%d.so l%d.c",
+             "-nostdlib -shared -fPIC -o l%d.so l%d.c",
              directory, frame, which, which, cc ? cc : "cc", which, which);
     return system(command) == 0;
 }
+
+static bool elsewhere; /* the first library has a namespace of its own */
 
 static void *load(int which)
 {
     char path[100];
     snprintf(path, sizeof path, "%s/l%d.so", directory, which);
-    return dlopen(path, RTLD_NOW);
+    return elsewhere && which == 0 ? dlmopen(LM_ID_NEWLM, path, RTLD_NOW)
+                                   : dlopen(path, RTLD_NOW);
 }
 
 static const struct mt_module_record *module_at(uint32_t index)
@@ -138,6 +141,14 @@ static void replaced(void)
         unit_skip("the linker used other addresses");
 }
 
+/* The linker's count of the objects in the first namespace does not change. */
+static void replaced_elsewhere(void)
+{
+    elsewhere = true;
+    replaced();
+    elsewhere = false;
+}
+
 /* Another copy of the same file is the same module. */
 static void loaded_again(void)
 {
@@ -163,6 +174,7 @@ static void loaded_again(void)
 static const struct unit_test tests[] = {
     {"a library replaced at its addresses", replaced},
     {"a library loaded again", loaded_again},
+    {"a library of another namespace replaced", replaced_elsewhere},
 };
 
 int main(int argc, char **argv)

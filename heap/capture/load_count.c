@@ -12,7 +12,11 @@
  * may be called. Facts derived from addresses are dropped when the word differs
  * from its value at that time. An object that is unloaded, by anyone, needs no
  * notice: until another is loaded, no code runs at its addresses.
+ *
+ * The linker also counts the objects on the program's list, in its first words.
+ * The difference shows whether an object may have been unloaded.
  */
+#include "heap/seldom.h"
 #include "heap/capture/load_count.h"
 #include "heap/attributes.h"
 
@@ -23,6 +27,8 @@
 static const volatile uint64_t zero;
 const volatile uint64_t *mt_modules_loads[2] = {&zero, &zero};
 uint64_t mt_modules_events;
+const volatile uint32_t *mt_modules_listed = (const volatile uint32_t *)&zero;
+int64_t mt_modules_unlisted[2];
 
 static const uint64_t *linker_data; /* _rtld_global */
 static size_t linker_words;
@@ -102,6 +108,7 @@ static void set_count(const volatile uint64_t *const found[2])
     /* The number of events makes every sum differ from those before. */
     mt_store_relaxed(&mt_modules_loads[0], found[0]);
     mt_store_relaxed(&mt_modules_loads[1], found[1]);
+    mt_modules_unlisted[0] = mt_modules_unlisted[1] = 0;
     __atomic_fetch_add(&mt_modules_events, UINT64_C(1) << 48, __ATOMIC_RELAXED);
 }
 
@@ -120,6 +127,9 @@ void mt_modules_start(void)
     if (linker_data && find_count(n, found) > 0) {
         set_count(found);
         start_count = n;
+        if (linker_data[0] == (uintptr_t)_r_debug.r_map &&
+            (uint32_t)linker_data[1] == n)
+            mt_modules_listed = (const uint32_t *)&linker_data[1];
     }
 }
 

@@ -21,6 +21,18 @@ static inline uint64_t mt_modules_load_count(void)
            mt_load_folded(&mt_modules_events);
 }
 
+/* Loads that the program's list of objects does not show, by each word. They
+ * were unloads, and loads of dlmopen(). So until an object on the list is
+ * unloaded, the number stays by the word that is the count. By another it
+ * may grow, which only makes modules be looked at in vain. */
+extern MT_HIDDEN const volatile uint32_t *mt_modules_listed;
+extern MT_HIDDEN int64_t mt_modules_unlisted[2]; /* at the last check */
+static inline int64_t mt_modules_unlisted_now(unsigned i)
+{
+    uint64_t count = *mt_modules_loads[i]; /* which the linker writes last */
+    return (int64_t)(count - *mt_modules_listed);
+}
+
 /* Finds where the count is. Once, before the first capture. */
 void mt_modules_start(void);
 

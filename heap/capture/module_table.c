@@ -19,6 +19,7 @@
 #include "heap/os.h"
 #include "heap/trace_region.h"
 
+#include "heap/capture/load_count.h"
 #include "heap/capture/module_path.h"
 #include "heap/capture/object.h"
 
@@ -122,6 +123,21 @@ static bool has_path(const struct mt_module_record *m,
            memcmp(path + length - end, name, end) == 0;
 }
 
+/* A module of dlmopen(): its list of objects is not the one that is watched. */
+static uint32_t any_elsewhere;
+
+/* The linker's own part of a link_map begins with l_real, itself, and l_ns. */
+static bool modules_find_object(uint64_t pc, struct mt_object *object)
+{
+    if (!mt_object_find(pc, object))
+        return false;
+    const struct link_map *map = object->link_map;
+    const uint64_t *own = (const void *)(map + 1);
+    if (own[0] != (uintptr_t)map || own[1] != 0)
+        mt_store_release(&any_elsewhere, 1);
+    return true;
+}
+
 static bool modules_same_module(const struct mt_module_record *m,
                                 const struct mt_object *object)
 {
@@ -140,13 +156,15 @@ static bool modules_same_module(const struct mt_module_record *m,
 /* Indices + 1 of the modules' records, in any order, with 0 in between. A
  * loaded module may be listed twice; a module that was found gone is not
  * listed. */
-#define MAX_LIVE 1024
+#define MAX_LIVE 16384
 MT_FILLED_BSS static uint32_t live[MAX_LIVE];
-static uint32_t n_live; /* entries that were ever in use */
+static uint32_t n_live;  /* entries that were ever in use */
+static uint32_t unloads; /* modules found gone, so that entries are free */
 
 static void live_add(uint32_t index)
 {
-    for (uint32_t i = 0; i < MAX_LIVE; i++) {
+    uint32_t i = mt_load_acquire(&unloads) ? 0 : mt_load_acquire(&n_live);
+    for (; i < MAX_LIVE; i++) {
         uint32_t none = 0;
         if (!__atomic_compare_exchange_n(&live[i], &none, index + 1, false,
                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -164,12 +182,13 @@ static void live_add(uint32_t index)
 static int64_t live_find(uint64_t pc, uint32_t *hint)
 {
     uint32_t n = mt_load_acquire(&n_live);
+    const struct mt_module_record *records = record_at(0);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = *hint + i < n ? *hint + i : *hint + i - n;
         uint32_t entry = mt_load_acquire(&live[at]);
         if (entry == 0)
             continue;
-        const struct mt_module_record *m = record_at(entry - 1);
+        const struct mt_module_record *m = &records[entry - 1];
         if (pc < m->end && pc >= m->start &&
             !mt_load_relaxed(&m->unloaded_ns)) {
             *hint = at;
@@ -181,7 +200,7 @@ static int64_t live_find(uint64_t pc, uint32_t *hint)
 
 /* --- those that are gone --- */
 
-static uint32_t unloads; /* modules found gone, and entered here */
+/* Each module found gone is entered here. */
 MT_SELDOM_BSS static struct {
     uint32_t number; /* 1 + the value of `unloads` before; 0: being written */
     uint64_t start, end;
@@ -216,7 +235,7 @@ void mt_modules_gone_since(uint32_t from, uint32_t to,
 static uint64_t checked_load_count;
 
 /* Marks what is gone. */
-static MT_COLD void check_modules(uint64_t load_count)
+static MT_COLD void check_live(void)
 {
     uint32_t n = mt_load_acquire(&n_live);
     for (uint32_t i = 0; i < n; i++) {
@@ -224,7 +243,7 @@ static MT_COLD void check_modules(uint64_t load_count)
         struct mt_module_record *m = entry ? record_at(entry - 1) : NULL;
         struct mt_object object;
         uint64_t loaded = 0;
-        if (!m || (mt_object_find(m->start, &object) &&
+        if (!m || (modules_find_object(m->start, &object) &&
                    modules_same_module(m, &object)))
             continue;
         if (__atomic_compare_exchange_n(&m->unloaded_ns, &loaded,
@@ -233,6 +252,21 @@ static MT_COLD void check_modules(uint64_t load_count)
             log_gone(m);
         __atomic_compare_exchange_n(&live[i], &entry, 0, false,
                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+}
+
+/* Modules are looked at after the counts: what is unloaded from then on makes
+ * the next ones higher. */
+static MT_COLD void check_modules(uint64_t load_count)
+{
+    int64_t first = mt_modules_unlisted_now(0);
+    int64_t second = mt_modules_unlisted_now(1);
+    if (mt_load_acquire(&any_elsewhere) ||
+        first > mt_load_relaxed(&mt_modules_unlisted[0]) ||
+        second > mt_load_relaxed(&mt_modules_unlisted[1])) {
+        check_live();
+        mt_store_release(&mt_modules_unlisted[0], first);
+        mt_store_release(&mt_modules_unlisted[1], second);
     }
     mt_store_release(&checked_load_count, load_count);
 }
@@ -252,8 +286,8 @@ const struct mt_module_record *mt_modules_recent;
 
 static void find_contest(struct mt_module_record *m, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        struct mt_module_record *other = record_at(i);
+    struct mt_module_record *other = record_at(0);
+    for (uint32_t i = 0; i < n; i++, other++) {
         if (other->same != m->same && m->start < other->end &&
             other->start < m->end) {
             mt_store_relaxed(&other->contested, 1);
@@ -278,7 +312,7 @@ static MT_NOINLINE uint64_t describe_module(uint64_t pc,
                                             struct mt_module_record *m)
 {
     struct mt_object object;
-    if (!mt_object_find(pc, &object))
+    if (!modules_find_object(pc, &object))
         return 0;
     m->start = object.start;
     m->load_bias = object.bias;
@@ -311,15 +345,15 @@ static MT_COLD void add_module(uint64_t pc)
 static MT_COLD MT_NOINLINE bool revive_module(uint64_t pc)
 {
     struct mt_object object;
-    if (!mt_object_find(pc, &object))
+    if (!modules_find_object(pc, &object))
         return true; /* not a module */
-    for (uint32_t i = mt_modules_count(); i-- > 0;) {
-        struct mt_module_record *m = record_at(i);
+    struct mt_module_record *m = record_at(mt_modules_count());
+    while (m-- > record_at(0)) {
         if (mt_load_acquire(&m->end) != object.end ||
             !modules_same_module(m, &object))
             continue;
         mt_store_release(&m->unloaded_ns, 0);
-        live_add(i);
+        live_add((uint32_t)(m - record_at(0)));
         return true;
     }
     return false;
@@ -336,6 +370,8 @@ static int64_t module_now(uint64_t pc, uint32_t *hint)
         return index;
     if (!revive_module(pc))
         add_module(pc);
+    uint32_t n = mt_load_acquire(&n_live);
+    *hint = n ? n - 1 : 0; /* where a new one is, if none has gone */
     index = live_find(pc, hint);
     if (index < 0)
         mt_store_release(&any_stray, 1);

@@ -18,6 +18,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include "heap/seldom.h"
 #include "heap/capture/object.h"
 #include "heap/os.h"
 

@@ -39,7 +39,8 @@
 
 static struct mt_rule_table *current;
 static struct mt_rule_table *of_child;
-static uint32_t wanted; /* how often a larger table was wanted */
+static uint32_t any_no_data; /* rules, ever */
+static uint32_t wanted;      /* how often a larger table was wanted */
 
 /* The group is that of the address with 0 for its lower bits, but for those
  * bits exclusive-ored in. */
@@ -62,6 +63,8 @@ static MT_COLD void rules_refresh(struct mt_rule_table *table,
     uint32_t unload_count = mt_modules_unload_count(load_count);
     mt_modules_gone_since((uint32_t)mt_load_relaxed(&table->unload_count),
                           unload_count, &gone);
+    if (!gone.n && !gone.all && !mt_load_acquire(&any_no_data))
+        n = 0;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t word = mt_load_relaxed(&table->words[i]);
         mt_rule rule = (mt_rule)(word & ((1u << MT_RULE_BITS) - 1));
@@ -335,6 +338,8 @@ mt_rule mt_rules_compile(uint64_t pc, const struct mt_rule_table *used,
     else if (status == MT_CFI_NONE)
         rule = MT_RULE_BARE(mt_rules_outermost(pc, work) ? MT_RULE_OUTERMOST
                                                          : MT_RULE_NO_DATA);
+    if (mt_rule_kind(rule) == MT_RULE_NO_DATA)
+        mt_store_release(&any_no_data, 1);
     if (!table) {
         rules_grow(NULL);
         return rule;
