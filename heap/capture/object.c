@@ -104,45 +104,41 @@ static uint64_t segment_end(const struct mt_object *object, uint64_t address)
 #ifdef HAVE__DL_FIND_OBJECT
 #include <dlfcn.h>
 
-/* [*start, *end) is what the C library knows of the object at `address`. */
-static const struct link_map *ask_linker(uint64_t address, uint64_t *start,
-                                         uint64_t *end, const void **eh_frame)
+/* What the C library knows of the object at `address`. Inline: a function would
+ * take more of a small stack. */
+static inline __attribute__((always_inline)) const struct link_map *
+ask_linker(uint64_t address, struct dl_find_object *found)
 {
-    struct dl_find_object found;
-    if (_dl_find_object((void *)(uintptr_t)address, &found) != 0)
-        return NULL;
-    *start = (uint64_t)(uintptr_t)found.dlfo_map_start;
-    *end = (uint64_t)(uintptr_t)found.dlfo_map_end;
-    *eh_frame = found.dlfo_eh_frame;
-    return found.dlfo_link_map;
+    return _dl_find_object((void *)(uintptr_t)address, found) == 0
+               ? found->dlfo_link_map
+               : NULL;
 }
 
 /* The start of the file of a position-independent object; 0 for others. */
-static uint64_t file_base(const struct mt_object *object)
+static uint64_t file_base(const struct mt_object *object,
+                          struct dl_find_object *found)
 {
-    uint64_t start, end;
-    const void *eh_frame;
     if (object->bias - object->start < object->end - object->start)
         return object->bias;
-    return object->bias && ask_linker(object->bias, &start, &end, &eh_frame) ==
-                               object->link_map
+    return object->bias && ask_linker(object->bias, found) == object->link_map
                ? object->bias
                : 0;
 }
 
 bool mt_object_find(uint64_t address, struct mt_object *object)
 {
-    const void *eh_frame;
-    uint64_t start, end;
-    const struct link_map *map = ask_linker(address, &start, &end, &eh_frame);
+    struct dl_find_object found;
+    const struct link_map *map = ask_linker(address, &found);
     if (!map)
         return false;
+    uint64_t start = (uint64_t)(uintptr_t)found.dlfo_map_start;
+    uint64_t end = (uint64_t)(uintptr_t)found.dlfo_map_end;
     *object = (struct mt_object){.start = start,
                                  .end = end,
                                  .bias = map->l_addr,
-                                 .eh_frame_hdr = eh_frame,
+                                 .eh_frame_hdr = found.dlfo_eh_frame,
                                  .link_map = map};
-    uint64_t base = file_base(object);
+    uint64_t base = file_base(object, &found);
     if (!object_read_file(object, base ? base : start) &&
         !object_read_program(object)) {
         object->headers = NULL;
@@ -153,16 +149,15 @@ bool mt_object_find(uint64_t address, struct mt_object *object)
 }
 
 /* Without program headers, the kernel is asked about each page. */
-uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
+static MT_NOINLINE uint64_t pages_end(const struct mt_object *object,
+                                      uint64_t address)
 {
-    uint64_t start, end = 0, at = address & ~(PAGE - 1);
-    const void *eh_frame;
-    if (object->headers)
-        return segment_end(object, address);
+    uint64_t end = 0, at = address & ~(PAGE - 1);
+    struct dl_find_object found;
     if (address - object->start < object->end - object->start)
         end = object->end;
-    else if (ask_linker(address, &start, &end, &eh_frame) != object->link_map)
-        return 0;
+    else if (ask_linker(address, &found) == object->link_map)
+        end = (uint64_t)(uintptr_t)found.dlfo_map_end;
     if (address >= end)
         return 0;
     if (end - at > MAX_ASKED * PAGE)
@@ -170,6 +165,12 @@ uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
     while (at < end && mt_os_readable((const void *)(uintptr_t)at, 8))
         at += PAGE;
     return at < end ? at > address ? at : 0 : end;
+}
+
+uint64_t mt_object_readable_to(const struct mt_object *object, uint64_t address)
+{
+    return object->headers ? segment_end(object, address)
+                           : pages_end(object, address);
 }
 
 #else
