@@ -132,7 +132,7 @@ static inline uint64_t *root(struct graph *g, size_t k)
 }
 
 /* Forgets all marks, and marks anew. */
-static bool graph_reach(struct graph *g)
+static inline bool graph_reach(struct graph *g)
 {
     struct mt_mark_range range = {GRAPH_BASE, GRAPH_BASE + g->root_words * 8};
 

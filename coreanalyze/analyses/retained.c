@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STEP_VERTICES 65536u
+#define ASK_AHEAD 16u     /* vertices */
 #define OPEN_BLOCKS 64u   /* at most; see retained_open() */
 #define OPEN_PART 8u      /* of all that is reached, at least */
 #define OPEN_OWN_PART 16u /* of what it retains, its own bytes at most */
@@ -163,6 +164,8 @@ static void retained_sum_up(struct summer *s)
 
     for (uint32_t p = 0; p < graph->n; p++) {
         struct mt_vertex v = mt_graph_vertex(graph, graph->ids[p]);
+        if (graph->n - p > ASK_AHEAD)
+            mt_graph_ask(graph, graph->ids[p + ASK_AHEAD]);
         if (p % STRIDE == 0)
             s->before[p / STRIDE] = sum;
         s->own[p] = v.bytes < UINT32_MAX ? (uint32_t)v.bytes : UINT32_MAX;
@@ -432,9 +435,28 @@ static void retained_enter(struct summer *s, uint32_t place)
     retained_add_to_row(s, place, above, &block, &retained);
 }
 
+/* Tags are in no order: those of the next blocks are asked for at once. */
+static void retained_ask(struct summer *s, uint32_t place)
+{
+    const struct mt_graph *graph = &s->graph;
+    uint32_t id;
+
+    if (graph->n - place > 2 * ASK_AHEAD)
+        mt_graph_ask(graph, graph->ids[place + 2 * ASK_AHEAD]);
+    if (graph->n - place <= ASK_AHEAD)
+        return;
+    id = graph->ids[place + ASK_AHEAD];
+    if (id < graph->map->n_slots) {
+        uint32_t span = mt_slot_span(&graph->index, id);
+        mt_model_ask_block(s->model, span,
+                           (uint32_t)(id - graph->map->spans[span].first));
+    }
+}
+
 static bool walk_tree(struct summer *s)
 {
     for (uint32_t place = 0; place < s->graph.n && !s->out_of_memory; place++) {
+        retained_ask(s, place);
         retained_enter(s, place);
         if (place % STEP_VERTICES == 0 &&
             !mt_model_step(s->model, "adding up", place, s->graph.n))

@@ -3,18 +3,20 @@
  * retained_graph.c - a depth-first search over roots and blocks.
  *
  * Most blocks have one pointer to them, which the search takes: only others
- * are stored.  The search needs no stack: the path is in the parents, and of
- * each vertex on it the place of the next word to look at.
+ * are stored.  The path is in the parents, and of each vertex on it the place
+ * of the next word to look at.  Where the source is in place, the heap is read
+ * first, in order, and the search follows lists of pointers.
  */
 #include "coreanalyze/analyses/retained_graph.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/reach/mark.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NONE MT_GRAPH_NONE
 #define STEP_VERTICES 65536u
-#define SLOTS_OF_HINT 64u
+#define ASK_TARGETS 4u
 #define MAX_PLACES (1u << 20) /* more are not told apart */
 
 struct builder {
@@ -28,11 +30,22 @@ struct builder {
     uint64_t variable;   /* of the newest place; of a module */
     uint32_t place;      /* the newest one, NONE: of another range */
     uint32_t *numbers;   /* by id */
-    uint32_t *positions; /* by number: of what comes next; see pack() */
+    uint32_t *positions; /* by depth: of what comes next; see graph_pack() */
     uint32_t capacity;   /* vertices at most */
     uint32_t *order;     /* of the holders: the strongest first */
     uint32_t strong;     /* vertices that stronger holders have reached */
+    const struct mt_pointer_lists *lists; /* NULL: blocks are scanned */
     bool out_of_memory;
+};
+
+/* Where the search is. */
+struct graph_step {
+    uint32_t number;
+    struct mt_vertex vertex; /* unless it has a list */
+    bool listed;
+    uint32_t n; /* pointers of the list */
+    const uint32_t *list;
+    uint64_t position; /* begins with 0 */
 };
 
 /* --- holders and places --- */
@@ -133,45 +146,6 @@ static void graph_find_places(struct builder *b)
 
 /* --- vertices --- */
 
-/* Spans that have blocks, so that a slot leads to its span. */
-static bool list_spans(struct mt_graph *graph)
-{
-    const struct mt_map *map = graph->map;
-    uint64_t n_hints = map->n_slots / SLOTS_OF_HINT + 2;
-    uint32_t at = 0;
-
-    graph->spans = calloc(map->n_spans + 1, sizeof *graph->spans);
-    graph->hints = calloc(n_hints, sizeof *graph->hints);
-    if (graph->spans == NULL || graph->hints == NULL)
-        return false;
-    for (size_t i = 1; i < map->n_spans; i++)
-        if (map->spans[i].n_blocks > 0)
-            graph->spans[graph->n_spans++] = (uint32_t)i;
-    for (uint64_t i = 0; i < n_hints; i++) {
-        while (at + 1 < graph->n_spans &&
-               map->spans[graph->spans[at + 1]].first <= i * SLOTS_OF_HINT)
-            at++;
-        graph->hints[i] = at;
-    }
-    return true;
-}
-
-static uint32_t span_of(const struct mt_graph *graph, uint64_t slot)
-{
-    const struct mt_span_view *spans = graph->map->spans;
-    size_t low = graph->hints[slot / SLOTS_OF_HINT];
-    size_t high = (size_t)graph->hints[slot / SLOTS_OF_HINT + 1] + 1;
-
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (spans[graph->spans[middle]].first <= slot)
-            low = middle;
-        else
-            high = middle;
-    }
-    return graph->spans[low];
-}
-
 struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id)
 {
     const struct mt_map *map = graph->map;
@@ -180,7 +154,7 @@ struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id)
     if (id < map->n_slots) {
         v.kind = MT_VERTEX_BLOCK;
         v.slot = id;
-        v.span = span_of(graph, id);
+        v.span = mt_slot_span(&graph->index, id);
         v.index = (uint32_t)(id - map->spans[v.span].first);
         v.address = mt_map_address(map, v.span, v.index);
         v.bytes = mt_map_bytes(map, v.span, id);
@@ -272,32 +246,39 @@ static void graph_enter_holder(struct builder *b, uint32_t position)
         b->strong = b->graph->n;
 }
 
-/* The id that the next edge of a vertex leads to.  `position` begins with 0. */
-static bool next_edge(struct builder *b, const struct mt_vertex *v,
-                      uint64_t *position, uint32_t *id)
+/* The id that the next edge of a vertex leads to. */
+static bool next_edge(struct builder *b, struct graph_step *step, uint32_t *id)
 {
     const struct mt_retained *r = b->graph->retained;
+    const struct mt_vertex *v = &step->vertex;
     uint32_t first = (uint32_t)b->graph->map->n_slots, next;
 
+    if (step->listed) {
+        if (step->position == step->n)
+            return false;
+        *id = step->list[step->position++] >> 1;
+        return true;
+    }
     switch (v->kind) {
     case MT_VERTEX_BLOCK:
-        return next_pointer(b, v->address, v->address + v->bytes, position, id);
+        return next_pointer(b, v->address, v->address + v->bytes,
+                            &step->position, id);
     case MT_VERTEX_PLACE:
-        return next_of_place(b, v->index, position, id);
+        return next_of_place(b, v->index, &step->position, id);
     case MT_VERTEX_HOLDER:
         /* The position is the number of the place, plus one. */
-        next = *position ? r->places[*position - 1].next
-                         : r->holders[v->index].first;
+        next = step->position ? r->places[step->position - 1].next
+                              : r->holders[v->index].first;
         if (next == NONE)
             return false;
-        *position = (uint64_t)next + 1;
+        step->position = (uint64_t)next + 1;
         *id = first + (uint32_t)r->n_holders + next;
         return true;
     default:
-        if (*position >= r->n_holders)
+        if (step->position >= r->n_holders)
             return false;
-        graph_enter_holder(b, (uint32_t)*position);
-        *id = first + b->order[(*position)++];
+        graph_enter_holder(b, (uint32_t)step->position);
+        *id = first + b->order[step->position++];
         return true;
     }
 }
@@ -328,12 +309,15 @@ static bool graph_allocate(struct builder *b)
 
 /* Positions in memory are kept as numbers of words; in blocks of more than 32
  * GB of several words, so that a few are looked at again. */
-static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
+static unsigned shift_of(const struct builder *b, const struct graph_step *step)
 {
     const struct mt_holder_slot *places = b->graph->retained->places;
+    const struct mt_vertex *v = &step->vertex;
     uint64_t bytes = 0;
     unsigned shift;
 
+    if (step->listed)
+        return 0;
     if (v->kind == MT_VERTEX_BLOCK)
         bytes = v->bytes;
     else if (v->kind == MT_VERTEX_PLACE)
@@ -344,16 +328,16 @@ static unsigned shift_of(const struct builder *b, const struct mt_vertex *v)
     return shift;
 }
 
-static uint32_t graph_pack(const struct builder *b, const struct mt_vertex *v,
-                           uint64_t position)
+static uint32_t graph_pack(const struct builder *b,
+                           const struct graph_step *step)
 {
-    return (uint32_t)(position >> shift_of(b, v));
+    return (uint32_t)(step->position >> shift_of(b, step));
 }
 
-static uint64_t graph_unpack(const struct builder *b, const struct mt_vertex *v,
-                             uint32_t position)
+static uint64_t graph_unpack(const struct builder *b,
+                             const struct graph_step *step, uint32_t position)
 {
-    return (uint64_t)position << shift_of(b, v);
+    return (uint64_t)position << shift_of(b, step);
 }
 
 static void add_vertex(struct builder *b, uint32_t id, uint32_t parent)
@@ -375,45 +359,103 @@ static bool add_edge(struct builder *b, uint32_t from, uint32_t to)
     return !b->out_of_memory;
 }
 
+static bool graph_is_listed(const struct builder *b, uint32_t id)
+{
+    return b->lists && id < b->lists->n_slots &&
+           b->lists->counts[id] != MT_LIST_UNKNOWN;
+}
+
+static void graph_enter(const struct builder *b, struct graph_step *step,
+                        uint32_t number)
+{
+    uint32_t id = b->graph->ids[number];
+
+    step->number = number;
+    step->position = 0;
+    step->listed = graph_is_listed(b, id);
+    if (!step->listed) {
+        step->vertex = mt_graph_vertex(b->graph, id);
+        return;
+    }
+    step->n = b->lists->counts[id];
+    step->list = step->n > 0 ? mt_pointer_list(b->lists, id) : NULL;
+}
+
+/* Asks for what the search looks at soon. */
+static void graph_ask(const struct builder *b, const struct graph_step *step)
+{
+    for (uint32_t i = 0; step->listed && i < step->n && i < ASK_TARGETS; i++) {
+        uint32_t target = step->list[i] >> 1;
+        __builtin_prefetch(&b->numbers[target], 1);
+        __builtin_prefetch(&b->lists->counts[target]);
+        __builtin_prefetch(&b->lists->groups[target / MT_LIST_GROUP]);
+    }
+}
+
 /* False when out of memory or stopped. */
 static bool graph_search(struct builder *b)
 {
     struct mt_graph *graph = b->graph;
-    uint32_t current = 0, id = 0;
-    struct mt_vertex vertex;
-    uint64_t position = 0;
+    uint32_t depth = 0, id = 0;
+    struct graph_step step;
 
     add_vertex(b, graph->n_ids - 1, 0);
-    vertex = mt_graph_vertex(graph, graph->n_ids - 1);
+    graph_enter(b, &step, 0);
     for (;;) {
-        if (next_edge(b, &vertex, &position, &id)) {
+        if (next_edge(b, &step, &id)) {
             uint32_t number = b->numbers[id];
             graph->retained->n_pointers += number != NONE;
             if (number != NONE) {
-                if (!add_edge(b, current, number))
+                if (!add_edge(b, step.number, number))
                     return false;
                 continue;
             }
             if (graph->n == b->capacity)
                 continue;
             graph->retained->n_pointers++;
-            b->positions[current] = graph_pack(b, &vertex, position);
-            add_vertex(b, id, current);
+            add_vertex(b, id, step.number);
             if (graph->n % STEP_VERTICES == 0 &&
                 !mt_model_step(b->model, "following pointers", graph->n,
                                b->capacity))
                 return false;
-            current = b->numbers[id];
-            vertex = mt_graph_vertex(graph, graph->ids[current]);
-            position = 0;
-        } else if (current == 0) {
+            if (graph_is_listed(b, id) && b->lists->counts[id] == 0)
+                continue;
+            b->positions[depth++] = graph_pack(b, &step);
+            graph_enter(b, &step, graph->n - 1);
+            graph_ask(b, &step);
+        } else if (depth == 0) {
             return true;
         } else {
-            current = graph->parents[current];
-            vertex = mt_graph_vertex(graph, graph->ids[current]);
-            position = graph_unpack(b, &vertex, b->positions[current]);
+            graph_enter(b, &step, graph->parents[step.number]);
+            step.position = graph_unpack(b, &step, b->positions[--depth]);
         }
     }
+}
+
+static bool graph_report(void *context, uint64_t done, uint64_t total)
+{
+    return mt_model_step(context, "reading the blocks", done, total);
+}
+
+/* False when out of memory or stopped. */
+static bool graph_search_lists(struct builder *b)
+{
+    /* Heuristics do not matter: all pointers count alike. */
+    const struct mt_mark_options options = {
+        .scan = {.low_tags = b->options->scan.low_tags,
+                 .high_tags = b->options->scan.high_tags},
+        .progress = graph_report,
+        .progress_context = b->model};
+    struct mt_mark mark = {
+        .map = b->graph->map, .source = b->model->source, .options = &options};
+    bool ok = mt_pointer_lists_make(&mark, NULL);
+
+    b->out_of_memory = !ok;
+    b->lists = mark.lists;
+    ok = ok && !mark.stopped && graph_search(b);
+    b->lists = NULL;
+    mt_pointer_lists_free(mark.lists);
+    return ok;
 }
 
 bool mt_graph_build(struct mt_model *model,
@@ -421,13 +463,13 @@ bool mt_graph_build(struct mt_model *model,
                     struct mt_graph *graph, struct mt_error *error)
 {
     struct builder b = {.model = model, .options = options, .graph = graph};
-    bool ok = list_spans(graph), whole;
+    bool ok = mt_slot_index_make(&graph->index, graph->map), whole;
 
     mt_scan_init(&b.scan, graph->map, model->source, &options->scan);
     if (ok)
         graph_find_places(&b);
     ok = ok && !b.out_of_memory && order_holders(&b) && graph_allocate(&b);
-    whole = ok && graph_search(&b);
+    whole = ok && graph_search_lists(&b);
     graph->retained->missing_bytes = b.scan.missing_bytes;
     free(b.positions);
     free(b.numbers);
@@ -452,6 +494,5 @@ void mt_graph_free(struct mt_graph *graph)
 {
     mt_graph_drop_edges(graph);
     free(graph->ids);
-    free(graph->spans);
-    free(graph->hints);
+    mt_slot_index_free(&graph->index);
 }

@@ -8,6 +8,7 @@
 
 #include "coreanalyze/analyses/dominators.h"
 #include "coreanalyze/analyses/retained.h"
+#include "coreanalyze/snapshot/slot_index.h"
 
 #define MT_GRAPH_NONE UINT32_MAX
 
@@ -29,9 +30,7 @@ enum mt_vertex_kind {
 struct mt_graph {
     struct mt_map *map;
     struct mt_retained *retained; /* its holders and places */
-    uint32_t *spans;              /* that have blocks, by first slot */
-    size_t n_spans;
-    uint32_t *hints; /* of every 64th slot, where its span is in `spans` */
+    struct mt_slot_index index;
     uint32_t n, n_ids;
     uint32_t *ids;              /* by number */
     uint32_t *parents;          /* by number; NULL after the dominators */
@@ -47,6 +46,15 @@ struct mt_vertex {
     uint64_t slot, address, bytes;
 };
 struct mt_vertex mt_graph_vertex(const struct mt_graph *graph, uint32_t id);
+
+/* Asks for the memory of a vertex that is looked at soon. */
+static inline void mt_graph_ask(const struct mt_graph *graph, uint32_t id)
+{
+    if (id >= graph->map->n_slots)
+        return;
+    __builtin_prefetch(&graph->index.hints[id / MT_SLOTS_OF_HINT]);
+    __builtin_prefetch(&graph->map->slack[id]);
+}
 
 /* Finds the holders and their places, and searches from them.  False when out
  * of memory or stopped; mt_graph_free() is then due, too. */

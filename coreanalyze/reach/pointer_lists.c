@@ -8,6 +8,7 @@
 #include "coreanalyze/reach/range_filter.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define SLOTS_OF_PART 8192u /* a multiple of MT_LIST_GROUP */
 #define CHUNK_ITEMS 65536u
@@ -37,16 +38,17 @@ struct list_writer {
 static bool pointer_list_new_chunk(struct list_writer *w)
 {
     struct mt_pointer_lists *lists = w->lists;
-    struct mt_list_chunk *chunk = NULL;
+    struct mt_list_chunk *chunk;
 
     w->at = w->end = NULL;
-    if (__atomic_load_n(&lists->bytes, __ATOMIC_RELAXED) < lists->limit &&
-        __atomic_add_fetch(&lists->bytes, sizeof *chunk, __ATOMIC_RELAXED) <=
+    if (__atomic_load_n(&lists->bytes, __ATOMIC_RELAXED) >= lists->limit ||
+        __atomic_add_fetch(&lists->bytes, sizeof *chunk, __ATOMIC_RELAXED) >
             lists->limit)
-        chunk = malloc(sizeof *chunk);
-    else
         return false;
-    if (!chunk) {
+    /* By malloc it would stay with the thread when it is free. */
+    chunk = mmap(NULL, sizeof *chunk, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (chunk == MAP_FAILED) {
         __atomic_store_n(&lists->no_memory, true, __ATOMIC_RELAXED);
         return false;
     }
@@ -348,7 +350,7 @@ void mt_pointer_lists_free(struct mt_pointer_lists *lists)
         return;
     for (chunk = lists->chunks; chunk; chunk = next) {
         next = chunk->next;
-        free(chunk);
+        munmap(chunk, sizeof *chunk);
     }
     mt_slot_index_free(&lists->index);
     free(lists->counts);

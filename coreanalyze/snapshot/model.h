@@ -280,6 +280,8 @@ enum mt_address_kind mt_model_find(struct mt_model *, uint64_t address,
  * as for a node of a map. */
 bool mt_model_block(struct mt_model *, uint32_t span, uint32_t index,
                     struct mt_block *block);
+/* Asks for the memory of what is looked at soon by mt_model_block(). */
+void mt_model_ask_block(struct mt_model *, uint32_t span, uint32_t index);
 
 /* True to continue; calls the progress hook now and then. */
 bool mt_model_step(struct mt_model *, const char *step, uint64_t done,

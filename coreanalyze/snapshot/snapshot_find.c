@@ -120,3 +120,14 @@ bool mt_model_block(struct mt_model *model, uint32_t span, uint32_t i,
     find_fill(index, span, i, block);
     return true;
 }
+
+void mt_model_ask_block(struct mt_model *model, uint32_t span, uint32_t i)
+{
+    const struct mt_index *index = model->snapshot->index;
+    struct mt_source *source = model->source;
+
+    if (index && span < index->n_spans && index->more[span].tags &&
+        source->ops->view)
+        __builtin_prefetch(source->ops->view(
+            source, index->more[span].tags + (uint64_t)i * 8, 8));
+}
