@@ -65,7 +65,7 @@ SCRIPT_TESTS += %D%/e2e/summary %D%/e2e/terminal
 EXTRA_DIST += %D%/programs/wide.cc %D%/programs/containers.cc %D%/programs/owner.cc %D%/programs/nested.cc
 
 SCRIPT_TESTS += %D%/e2e/exports %D%/e2e/page
-EXTRA_DIST += %D%/programs/chain.cc %D%/programs/sessions.cc %D%/e2e/browser.py %D%/e2e/redis_server.py
+EXTRA_DIST += %D%/programs/chain.cc %D%/programs/manynames.c %D%/programs/sessions.cc %D%/e2e/browser.py %D%/e2e/redis_server.py
 UNIT_TESTS += %D%/unit_top
 %C%_unit_top_SOURCES = %D%/unit_top.c $(IMAGE)
 %C%_unit_top_LDADD = $(READER_TEST)

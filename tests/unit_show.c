@@ -210,6 +210,51 @@ static void scales_samples(void)
     end();
 }
 
+/* Rows that are taken one by one are those that are made at once: by stack, but
+ * for those of another heap, and with estimates of their own. */
+static void late_rows(void)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        static struct mt_show_row rows[64];
+        struct mt_show_row row;
+        size_t n = 0, n_late = 0;
+        uint32_t stack = 0, other, region, small;
+
+        start();
+        image->root->sample_bytes = 100;
+        other = image_heap(image, "second", MT_TRACE_ON, MT_HEAP_LOCKED);
+        region = image_region(image, other, IMAGE_HEAP + (1 << 24), 4);
+        small = image_small(image, region, 64, 8);
+        image_block(image, small, 0, plan.stacks[2], 1, 64);
+        image_block(image, small, 1, plan.stacks[0], 1, 60);
+        small = image_small(image, 0, 64, 40);
+        for (uint32_t i = 0; i < 40; i++) {
+            uint64_t frame = 0x500000 + i * 16;
+            stack = image_stack(image, 1, &frame);
+            image_block(image, small, i * 7 % 40, stack, 1, 8 + i);
+        }
+        options.unsorted = true;
+        options.late = late;
+        CU_ASSERT(run_show());
+        CU_ASSERT_EQUAL(show.n_rows, 45);
+        if (!late)
+            memcpy(rows, show.rows, sizeof *rows * 45);
+        for (stack = UINT32_MAX; late && mt_show_take_row(&show, model, &row);
+             n_late++) {
+            for (n = 0; n < 45; n++)
+                if (rows[n].heap == row.heap && rows[n].stack == row.stack &&
+                    rows[n].bytes == row.bytes && rows[n].count == row.count &&
+                    rows[n].sample == row.sample)
+                    break;
+            CU_ASSERT(n < 45);
+            CU_ASSERT(row.heap == other || row.stack < stack);
+            stack = row.heap == other ? stack : row.stack;
+        }
+        CU_ASSERT_EQUAL(n_late, late ? 45 : 0);
+        end();
+    }
+}
+
 /* --- as text --- */
 
 static struct memtrace_reader *reader;
@@ -521,6 +566,7 @@ static const struct unit_test tests[] = {
     {"--depth merges stacks", merges_by_depth},
     {"a sample is scaled up", scales_samples},
     {"the table", prints_table},
+    {"rows that are taken one by one", late_rows},
     {"the folded form", prints_folded},
     {"hostile names are escaped", escapes},
     {"wrong options are refused in one line", refuses},

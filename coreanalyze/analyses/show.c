@@ -364,8 +364,10 @@ static bool make_room(struct walk *walk, bool *one_by_one)
                   (options->top != 0 || options->late);
     if (*one_by_one) {
         show->n_rows = n;
-        if (options->late)
+        if (options->late) {
+            mt_show_sums_sort(&walk->sums);
             return (show->late = malloc(sizeof *show->late)) != NULL;
+        }
         return mt_grow(&show->rows, &walk->capacity,
                        (n < options->top ? n : (size_t)options->top) + 1,
                        sizeof *show->rows);

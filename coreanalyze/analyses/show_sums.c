@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define TAKEN_LINES 65536u /* whose memory is worth a call */
+#define AHEAD 16u          /* stacks whose lines are on their way */
 
 struct mt_show_line {
     uint64_t bytes, count, sample;
@@ -209,11 +210,47 @@ void mt_show_sums_row(const struct mt_show_sums *sums,
     }
 }
 
+static void show_sums_swap(void *array, size_t item_bytes, size_t a, size_t b)
+{
+    char other[sizeof(struct mt_show_line)];
+    char *items = array;
+
+    if (!items || a == b)
+        return;
+    memcpy(other, items + a * item_bytes, item_bytes);
+    memcpy(items + a * item_bytes, items + b * item_bytes, item_bytes);
+    memcpy(items + b * item_bytes, other, item_bytes);
+}
+
+/* Each line of the array changes places with the one where it belongs. */
+void mt_show_sums_sort(struct mt_show_sums *sums)
+{
+    size_t n = 0;
+
+    for (size_t stack = 0; stack < sums->n_stacks; stack++) {
+        size_t at = sums->by_stack[stack], ahead = stack + AHEAD;
+        const struct mt_show_line *other = &sums->lines[n];
+        if (ahead < sums->n_stacks && sums->by_stack[ahead])
+            __builtin_prefetch(&sums->lines[sums->by_stack[ahead] - 1], 1);
+        if (at-- == 0)
+            continue;
+        if (other->heap == sums->heap && other->kind == 0 &&
+            other->thread == 0 && other->stack < sums->n_stacks)
+            sums->by_stack[other->stack] = (uint32_t)at + 1;
+        show_sums_swap(sums->lines, sizeof *sums->lines, n, at);
+        show_sums_swap(sums->estimates, sizeof *sums->estimates, n, at);
+        show_sums_swap(sums->indirect, sizeof *sums->indirect, n, at);
+        n++;
+    }
+    free(sums->by_stack);
+    sums->by_stack = NULL;
+    sums->n_stacks = 0;
+    mt_table_free(&sums->by_key);
+}
+
 void mt_show_sums_take(struct mt_show_sums *sums, const struct mt_model *model,
                        struct mt_show_row *row)
 {
-    free(sums->by_stack);
-    sums->by_stack = NULL;
     mt_show_sums_row(sums, model, --sums->n, row);
     if (sums->n % TAKEN_LINES == 0 &&
         mt_resize(&sums->lines, sums->n + 1, sizeof *sums->lines))

@@ -43,6 +43,9 @@ bool mt_show_sums_add(struct mt_show_sums *, const struct mt_model *model,
 void mt_show_sums_raise(const struct mt_show_sums *, struct mt_model *model);
 void mt_show_sums_row(const struct mt_show_sums *, const struct mt_model *model,
                       size_t line, struct mt_show_row *row);
+/* Sorts the lines by stack, as far as an array finds them: what is read of the
+ * stacks then lies together.  No block can be added from here on. */
+void mt_show_sums_sort(struct mt_show_sums *);
 /* The row of the last line, which goes. */
 void mt_show_sums_take(struct mt_show_sums *, const struct mt_model *model,
                        struct mt_show_row *row);

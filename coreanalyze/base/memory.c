@@ -40,6 +40,18 @@ bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes)
     return true;
 }
 
+bool mt_extend(void *array, size_t *capacity, size_t needed, size_t item_bytes)
+{
+    size_t target = needed + needed / 4 + 16;
+
+    if (needed <= *capacity)
+        return true;
+    if (target < needed || !mt_resize(array, target, item_bytes))
+        return false;
+    *capacity = target;
+    return true;
+}
+
 uint64_t mt_clock_ns(clockid_t clock)
 {
     struct timespec now;

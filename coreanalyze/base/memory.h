@@ -15,6 +15,10 @@
  * pointer); new items are zero.  False when out of memory: nothing changed. */
 bool mt_grow(void *array, size_t *capacity, size_t needed, size_t item_bytes);
 
+/* The same, but a quarter more each time, and new items are not initialised.
+ * For arrays that take most of a command's memory. */
+bool mt_extend(void *array, size_t *capacity, size_t needed, size_t item_bytes);
+
 /* Makes `*array` exactly `n` items long; new items are not initialised.  For
  * arrays that are cut, or too large to be doubled.  False when out of memory:
  * nothing changed. */

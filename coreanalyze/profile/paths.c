@@ -9,20 +9,6 @@
 
 #define LEAST_SLOTS 1024u
 
-/* Room for `n` items: a quarter more each time, and new ones are not touched,
- * as arrays may take the most of a command's memory. */
-static bool paths_room(void *array, size_t *room, size_t n, size_t item_bytes)
-{
-    size_t target = n + n / 4 + 16;
-
-    if (n <= *room)
-        return true;
-    if (!mt_resize(array, target, item_bytes))
-        return false;
-    *room = target;
-    return true;
-}
-
 static size_t paths_start(const struct mt_paths *paths, uint32_t parent,
                           uint32_t frame)
 {
@@ -55,7 +41,7 @@ static bool paths_grow(struct mt_paths *paths, const struct mt_profile *p)
 
 bool mt_paths_begin(struct mt_paths *paths, struct mt_profile *p)
 {
-    if (!paths_room(&p->nodes, &paths->nodes_room, 1, sizeof *p->nodes))
+    if (!mt_extend(&p->nodes, &paths->nodes_room, 1, sizeof *p->nodes))
         return false;
     p->nodes[0] = (struct mt_profile_node){MT_PROFILE_NONE, MT_PROFILE_NONE, 0};
     p->n_nodes = 1;
@@ -78,8 +64,8 @@ bool mt_paths_descend(struct mt_paths *paths, struct mt_profile *p,
         }
     }
     if (p->n_nodes >= MT_PROFILE_NONE ||
-        !paths_room(&p->nodes, &paths->nodes_room, p->n_nodes + 1,
-                    sizeof *p->nodes))
+        !mt_extend(&p->nodes, &paths->nodes_room, p->n_nodes + 1,
+                   sizeof *p->nodes))
         return false;
     p->nodes[p->n_nodes] = (struct mt_profile_node){*node, frame, 0};
     *node = paths->slots[at] = (uint32_t)p->n_nodes++;
@@ -92,8 +78,8 @@ bool mt_paths_add(struct mt_paths *paths, struct mt_profile *p, uint32_t node,
     struct mt_profile_node *at = &p->nodes[node];
 
     if (at->end == 0) {
-        if (!paths_room(&p->ends, &paths->ends_room, p->n_ends + 1,
-                        sizeof *p->ends))
+        if (!mt_extend(&p->ends, &paths->ends_room, p->n_ends + 1,
+                       sizeof *p->ends))
             return false;
         p->ends[p->n_ends++] = (struct mt_measures){{0}};
         at->end = (uint32_t)p->n_ends;

@@ -7,6 +7,7 @@
 #include "coreanalyze/snapshot/snapshot_internal.h"
 
 #define PIECE_BLOCKS 16384u /* a multiple of 64 */
+#define AHEAD 16u           /* blocks whose stacks are on their way */
 
 struct walk {
     struct mt_snapshot *snapshot;
@@ -96,6 +97,7 @@ static bool walk_piece(struct walk *walk, uint32_t from, uint32_t n)
     struct mt_snapshot *snapshot = walk->snapshot;
     const struct mt_span_more *more = walk->more;
     const uint64_t *bits = snapshot->index->bits + more->bits + from / 64;
+    const struct mt_model *model = snapshot->model;
     const uint64_t *tags = &more->tag;
 
     if (more->tags)
@@ -112,6 +114,11 @@ static bool walk_piece(struct walk *walk, uint32_t from, uint32_t n)
         for (; live; live &= live - 1) {
             uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(live);
             uint64_t tag = more->tags == 0 ? more->tag : tags ? tags[i] : 0;
+            /* Stacks are all over their table. */
+            if (more->tags && tags && n - i > AHEAD &&
+                MT_TAG_STACK(tags[i + AHEAD]) < model->n_stacks)
+                __builtin_prefetch(
+                    &model->stacks[MT_TAG_STACK(tags[i + AHEAD])]);
             if (!visit_live(walk, from + i, tag))
                 return false;
         }
