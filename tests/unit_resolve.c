@@ -394,7 +394,31 @@ static void more_than_may_be_held(void)
     free(path);
 }
 
+/* The module with the closest start below an address, of those that hold it. */
+static void nested_modules(void)
+{
+    struct mt_module modules[] = {
+        {.start = 0x1000, .end = 0x9000}, {.start = 0x2000, .end = 0x6000},
+        {.start = 0x3000, .end = 0x4000}, {.start = 0x3000, .end = 0x3800},
+        {.start = 0xa000, .end = 0xb000},
+    };
+    const struct mt_source source = {.modules = modules, .n_modules = 5};
+    static const struct {
+        uint64_t address;
+        int module; /* -1: none */
+    } wanted[] = {{0xfff, -1},     {0x1000, 0}, {0x2000, 1},  {0x37ff, 3},
+                  {0x3800, 2},     {0x4000, 1}, {0x6000, 0},  {0x9000, -1},
+                  {0xa000, 4},     {0xafff, 4}, {0xb000, -1}, {0, -1},
+                  {UINT64_MAX, -1}};
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        CU_ASSERT_PTR_EQUAL(mt_source_module(&source, wanted[i].address),
+                            wanted[i].module < 0 ? NULL
+                                                 : &modules[wanted[i].module]);
+}
+
 static const struct unit_test tests[] = {
+    {"modules within others: the closest start wins", nested_modules},
     {"a frame is in the last of the modules listed then", last_of_those_listed},
     {"damaged and unfinished modules count", damaged_and_unfinished_ones_count},
     {"the module that is there now", what_is_there_now},

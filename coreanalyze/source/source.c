@@ -73,16 +73,13 @@ const struct mt_mapping *mt_source_mapping(const struct mt_source *source,
 const struct mt_module *mt_source_module(const struct mt_source *source,
                                          uint64_t address)
 {
-    const struct mt_module *best = NULL;
+    size_t i =
+        mt_count_up_to(source->modules, source->n_modules, start, address);
 
-    for (size_t i = 0; i < source->n_modules; i++) {
-        const struct mt_module *m = &source->modules[i];
-        if (m->start > address)
-            break;
-        if (address < m->end)
-            best = m;
-    }
-    return best;
+    while (i-- > 0)
+        if (address < source->modules[i].end)
+            return &source->modules[i];
+    return NULL;
 }
 
 bool mt_mapping_is_shared_memory(const struct mt_mapping *m)
