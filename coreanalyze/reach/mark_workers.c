@@ -155,11 +155,10 @@ static void ask_for_targets(struct mt_worker *worker, unsigned i)
 {
     const struct mt_pointer_lists *lists = worker->all->mark->lists;
     uint64_t slot = worker->batch[i] & ~MT_ITEM_LIST;
-    unsigned n = lists->counts[slot];
 
-    if (slot == worker->batch[i])
+    if (slot == worker->batch[i]) /* it has no list */
         return;
-    for (unsigned k = 0; k < n && k < ASK_TARGETS; k++) {
+    for (unsigned k = 0; k < lists->counts[slot] && k < ASK_TARGETS; k++) {
         uint32_t target = worker->lists[i][k] >> 1;
         __builtin_prefetch(&worker->map->flags[target], 1);
         __builtin_prefetch(&lists->counts[target]);
