@@ -402,7 +402,7 @@ static void nested_modules(void)
         {.start = 0x3000, .end = 0x4000}, {.start = 0x3000, .end = 0x3800},
         {.start = 0xa000, .end = 0xb000},
     };
-    const struct mt_source source = {.modules = modules, .n_modules = 5};
+    const struct mt_source nested = {.modules = modules, .n_modules = 5};
     static const struct {
         uint64_t address;
         int module; /* -1: none */
@@ -412,7 +412,7 @@ static void nested_modules(void)
                   {UINT64_MAX, -1}};
 
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        CU_ASSERT_PTR_EQUAL(mt_source_module(&source, wanted[i].address),
+        CU_ASSERT_PTR_EQUAL(mt_source_module(&nested, wanted[i].address),
                             wanted[i].module < 0 ? NULL
                                                  : &modules[wanted[i].module]);
 }
