@@ -42,7 +42,11 @@ struct input {
 };
 
 static uint8_t *object; /* the object's memory, where it can be written */
-static struct link_map link_map;
+/* The linker's own part of one begins with its address and its namespace. */
+static struct {
+    struct link_map map;
+    uint64_t own[2];
+} linked;
 static uint64_t eh_frame;
 static struct {
     uint64_t start, end;
@@ -68,7 +72,7 @@ int _dl_find_object(void *pc, struct dl_find_object *found)
     if (at < OBJECT || at >= OBJECT + PAGES * PAGE || n_loads == 0)
         return -1;
     *found = (struct dl_find_object){.dlfo_eh_frame = (void *)eh_frame,
-                                     .dlfo_link_map = &link_map};
+                                     .dlfo_link_map = &linked.map};
     found->dlfo_map_start = (void *)loads[0].start;
     found->dlfo_map_end = (void *)loads[n_loads - 1].end;
     for (unsigned i = 0; i < n_loads && !contiguous; i++) {
@@ -267,8 +271,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     n_live = 0;
     modules_section()->used = 0;
     contiguous = take(&in, 1) & 1;
-    link_map.l_addr = take(&in, 1) & 3 ? OBJECT : 0;
-    link_map.l_name = (char *)"/odd/object";
+    linked.own[0] = (uintptr_t)&linked.map;
+    linked.own[1] = in.left & 1;
+    linked.map.l_addr = take(&in, 1) & 3 ? OBJECT : 0;
+    linked.map.l_name = (char *)"/odd/object";
     size_t from = put_headers(&in);
     struct input again = {data, bytes};
     put_unwind_data(&in, from);
