@@ -81,7 +81,8 @@ static void pointer_list_give_up(struct list_writer *w, uint64_t slot)
 {
     uint8_t *count = &w->lists->counts[slot];
 
-    if (*count != MT_LIST_UNKNOWN)
+    /* Without pointers there may be no chunk yet. */
+    if (*count != 0 && *count != MT_LIST_UNKNOWN)
         w->at -= *count;
     *count = MT_LIST_UNKNOWN;
 }
