@@ -57,4 +57,4 @@ EXTRA_DIST += %D%/bench/symbols %D%/bench/processes
 
 SCRIPT_TESTS += %D%/budget %D%/patterns
 EXTRA_DIST += %D%/programs/pairs.c
-EXTRA_DIST += %D%/programs/pagefaults.c %D%/programs/stackuse.c
+EXTRA_DIST += %D%/programs/pagefaults.c

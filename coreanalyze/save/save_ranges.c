@@ -73,24 +73,11 @@ static void add_modules(struct mt_save *save)
 
 /* --- ld.so's list, that debuggers find the modules by --- */
 
-static uint64_t save_ranges_auxv(const struct mt_source *source, uint64_t type)
-{
-    Elf64_auxv_t entry;
-
-    for (size_t at = 0; at + sizeof entry <= source->auxv_bytes;
-         at += sizeof entry) {
-        memcpy(&entry, source->auxv + at, sizeof entry);
-        if (entry.a_type == type)
-            return entry.a_un.a_val;
-    }
-    return 0;
-}
-
 static bool save_ranges_find_dynamic(struct mt_source *source,
                                      Elf64_Phdr *dynamic, uint64_t *bias)
 {
-    uint64_t headers = save_ranges_auxv(source, AT_PHDR),
-             n = save_ranges_auxv(source, AT_PHNUM);
+    uint64_t headers = mt_source_auxv(source, AT_PHDR),
+             n = mt_source_auxv(source, AT_PHNUM);
     bool found = false, biased = false;
     Elf64_Phdr program;
 
