@@ -17,8 +17,11 @@ include %D%/alloc.mk
 include %D%/capture/local.mk
 include %D%/cold.mk
 
+# A dlclose leaves the library where it is: threads that have allocated call it
+# when they end, and blocks may be live.
 lib_LTLIBRARIES += %D%/libmemtrace.la
 %C%_libmemtrace_la_SOURCES =
 %C%_libmemtrace_la_CFLAGS = $(PLAIN_CFLAGS)
 %C%_libmemtrace_la_LIBADD = %D%/libheap.la
-%C%_libmemtrace_la_LDFLAGS = -version-info 0:0:0 -Wl,-z,now
+%C%_libmemtrace_la_LDFLAGS = -version-info 0:0:0 -Wl,-z,now \
+	-Wl,-z,nodelete

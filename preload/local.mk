@@ -12,7 +12,8 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 	-fno-tree-slp-vectorize
 %C%_libmemtrace_preload_la_LIBADD = heap/libheap.la %D%/libseldom.la
 %C%_libmemtrace_preload_la_LDFLAGS = -module -avoid-version -shared \
-	-Wl,-z,now -Wl,-z,defs -Wl,-fini= -Wl,--sort-section=name
+	-Wl,-z,now -Wl,-z,nodelete -Wl,-z,defs -Wl,-fini= \
+	-Wl,--sort-section=name
 %C%_libmemtrace_preload_la_CCASFLAGS = $(PLAIN_CFLAGS) -g -I$(top_srcdir)
 %C%_libmemtrace_preload_la_SOURCES += %D%/rlimits.c
 %C%_libmemtrace_preload_la_SOURCES += %D%/maps.c

@@ -31,7 +31,7 @@ LONG_TESTS += %D%/e2e/stacks-more %D%/e2e/oom-matrix %D%/e2e/guest %D%/e2e/rpm
 EXTRA_DIST += %D%/run $(SCRIPT_TESTS) $(LONG_TESTS) \
 	%D%/e2e/harness.py %D%/e2e/sampled.py %D%/e2e/third_reader.py \
 	%D%/programs/stackshim.c %D%/programs/known.c %D%/programs/reload.c %D%/programs/stale.c \
-	%D%/programs/odd.c %D%/programs/smallstack.c %D%/programs/sandboxed.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
+	%D%/programs/odd.c %D%/programs/unloaded.c %D%/programs/smallstack.c %D%/programs/sandboxed.c %D%/programs/conformance.c %D%/programs/early.c %D%/programs/news.cc
 
 SCRIPT_TESTS += %D%/e2e/sysroot %D%/e2e/static %D%/e2e/coredumps %D%/e2e/top %D%/e2e/core-handler
 LONG_TESTS += %D%/releases %D%/screens
