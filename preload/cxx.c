@@ -122,6 +122,13 @@ static MT_COLD void *cxx_next(const char *name, uintptr_t caller)
     return function;
 }
 
+/* The size that the runtime is asked for, in the place of one that no heap has:
+ * libstdc++ rounds sizes up to the alignment, those near SIZE_MAX to 0. */
+static inline size_t without_overflow(size_t size)
+{
+    return size > PTRDIFF_MAX ? PTRDIFF_MAX : size;
+}
+
 /* new.S: as the entries of heap/fast.h. */
 void *mt_enter_new(size_t size);
 void *mt_enter_new_nothrow(size_t size, const void *nothrow);
@@ -170,10 +177,10 @@ void *mt_traced_new_aligned(size_t size, size_t align, size_t a3,
 {
     (void)a3;
     void *block = alloc_aligned(size, align, regs);
-    return MT_LIKELY(block != NULL)
-               ? block
-               : ((void *(*)(size_t, size_t))cxx_next("_ZnwmSt11align_val_t",
-                                                      regs->rip))(size, align);
+    return MT_LIKELY(block != NULL) ? block
+                                    : ((void *(*)(size_t, size_t))cxx_next(
+                                          "_ZnwmSt11align_val_t", regs->rip))(
+                                          without_overflow(size), align);
 }
 
 void *mt_traced_new_aligned_nothrow(size_t size, size_t align,
@@ -185,7 +192,7 @@ void *mt_traced_new_aligned_nothrow(size_t size, size_t align,
                ? block
                : ((void *(*)(size_t, size_t, const void *))cxx_next(
                      "_ZnwmSt11align_val_tRKSt9nothrow_t", regs->rip))(
-                     size, align, nothrow);
+                     without_overflow(size), align, nothrow);
 }
 
 static MT_NOINLINE void *traced_new(size_t size)

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -188,8 +189,30 @@ static void containers()
     fact("threads", shared->back().size() == 99);
 }
 
-int main()
+// libstdc++'s own give a block of no bytes for some of these.
+static void near_the_end()
 {
+    for (std::size_t less : {0, 1, 100, 4095, 4096, 100000})
+        for (std::size_t align : {16, 64, 4096, 1 << 20}) {
+            const std::align_val_t a{align};
+            const std::size_t size = hide_size(SIZE_MAX - less);
+            bool thrown = false;
+            try {
+                ::operator delete(hide(::operator new(size, a)), a);
+            } catch (const std::bad_alloc &) {
+                thrown = true;
+            }
+            fact("a size near SIZE_MAX", thrown && !hide(::operator new[](
+                                             size, a, std::nothrow)));
+        }
+}
+
+int main(int argc, char **)
+{
+    if (argc > 1) {
+        near_the_end();
+        return wrong != 0;
+    }
     plain();
     nothrow();
     aligned();
