@@ -18,7 +18,7 @@ struct mt_check {
     uint64_t top; /* rows to print of a process, 0: all */
     bool json;
     bool verbose;
-    char why_untraced[100]; /* the program is not, or "" */
+    char why_untraced[200]; /* the program is not, or "" */
     struct mt_style style;  /* of the text */
     unsigned columns;       /* of the terminal that `out` is, or 0 */
     bool unfollowed;        /* ptrace was refused, or not wanted */

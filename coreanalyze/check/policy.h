@@ -36,6 +36,7 @@ struct mt_policy {
 /* The facts that decide the result of a process. */
 struct mt_facts {
     const char *not_searched; /* why, or NULL: it was */
+    const char *unseen;       /* why not all blocks were, or NULL */
     bool incomplete;          /* some memory could not be searched */
     uint64_t failing_bytes, failing_blocks; /* lost, and count */
     uint64_t lost_bytes;                    /* definitely or indirectly lost */

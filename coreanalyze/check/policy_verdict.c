@@ -81,6 +81,9 @@ struct mt_verdict mt_policy_decide(const struct mt_policy *policy,
             verdict_add(&verdict, ", ",
                         "if nothing in memory that was not searched holds "
                         "them");
+    } else if (facts->unseen) {
+        verdict.result = MT_RESULT_NOT_CHECKED;
+        verdict_add(&verdict, "", "%s", facts->unseen);
     } else if (facts->incomplete) {
         verdict.result = MT_RESULT_NOT_CHECKED;
         verdict_add(&verdict, "",
@@ -113,9 +116,19 @@ struct mt_facts mt_policy_facts(const struct mt_findings_process *process,
         .known_bytes = facts_sum(leaks->known),
     };
 
-    if (!facts.not_searched && mt_model_serves_nothing(model))
-        facts.not_searched = "the program defines malloc itself: none of its "
-                             "blocks are seen";
+    switch (mt_model_own_malloc(model)) {
+    case MT_OWN_MALLOC_NONE:
+        break;
+    case MT_OWN_MALLOC_HIDDEN:
+        facts.unseen = "the program uses a malloc of its own: its blocks are "
+                       "not seen; build it without that malloc";
+        break;
+    case MT_OWN_MALLOC_ALL:
+        if (!facts.not_searched)
+            facts.not_searched =
+                "the program defines malloc itself: none of its blocks are "
+                "seen; build it without that malloc";
+    }
     if (!facts.not_searched && mt_model_lacks_memory(model))
         facts.not_searched = "out of memory";
     if (process) {

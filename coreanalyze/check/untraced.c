@@ -186,9 +186,10 @@ static bool untraced_by_file(const struct mt_elf *elf, const char *sanitizer,
     else if (interpreter[0] == '\0')
         snprintf(text, bytes,
                  "it is a static program, into which no library can be "
-                 "preloaded");
+                 "preloaded; link it dynamically");
     else if (is_other_libc(interpreter))
-        snprintf(text, bytes, "it is a program of another libc (%s)",
+        snprintf(text, bytes,
+                 "it is a program of another libc (%s); build it with glibc",
                  mt_base_name(interpreter));
     else
         return false;
@@ -211,13 +212,15 @@ bool mt_untraced_why(pid_t pid, char *text, size_t bytes)
     if (found || !is_secure(pid))
         return found;
     snprintf(text, bytes,
-             "it runs with more rights than its caller (set-user-ID), "
-             "which excludes LD_PRELOAD");
+             "it runs with more rights than its caller (set-user-ID, file "
+             "capabilities), which excludes LD_PRELOAD; run a copy without "
+             "them");
     return true;
 }
 
 static const char without_library[] =
-    "it was started without libmemtrace-preload.so in LD_PRELOAD";
+    "it was started without libmemtrace-preload.so in LD_PRELOAD; its parent "
+    "must keep that variable";
 
 static FILE *process_file(pid_t pid, const char *name)
 {
@@ -238,8 +241,32 @@ static bool has_memory(pid_t pid)
     return any;
 }
 
-/* Does the environment that the process was started with lack the library? */
-static bool is_without_library(pid_t pid)
+static const char not_loaded[] =
+    "it did not load libmemtrace-preload.so, although LD_PRELOAD names it; the "
+    "file must be readable there (chroot, container)";
+
+/* Has the process mapped the library?  True if that is not known. */
+static bool has_library(pid_t pid)
+{
+    FILE *file = process_file(pid, "maps");
+    char *line = NULL;
+    size_t bytes = 0;
+    bool any = false, found = false;
+
+    if (file == NULL)
+        return true;
+    while (!found && getline(&line, &bytes, file) >= 0) {
+        any = true;
+        found = strstr(line, "libmemtrace-preload") != NULL;
+    }
+    fclose(file);
+    free(line);
+    return found || !any;
+}
+
+/* Why the library is not in a process that could load it; NULL if it is, or if
+ * that is not known. */
+static const char *library_missing(pid_t pid)
 {
     FILE *file = process_file(pid, "environ");
     char *variable = NULL;
@@ -247,24 +274,30 @@ static bool is_without_library(pid_t pid)
     bool found = false, known;
 
     if (file == NULL)
-        return false;
+        return NULL;
     while (!found && getdelim(&variable, &bytes, '\0', file) >= 0)
         found = strncmp(variable, "LD_PRELOAD=", 11) == 0 &&
                 strstr(variable, "libmemtrace-preload");
     known = !ferror(file) && has_memory(pid);
     fclose(file);
     free(variable);
-    return known && !found;
+    if (!known)
+        return NULL;
+    if (!found)
+        return without_library;
+    return has_library(pid) ? NULL : not_loaded;
 }
 
 bool mt_untraced_child_why(pid_t pid, char *text, size_t bytes)
 {
+    const char *why;
+
     if (mt_untraced_why(pid, text, bytes))
         return true;
-    if (!is_without_library(pid))
-        return false;
-    snprintf(text, bytes, "no trace found: %s", without_library);
-    return true;
+    why = library_missing(pid);
+    if (why)
+        snprintf(text, bytes, "no trace found: %s", why);
+    return why != NULL;
 }
 
 void mt_untraced_explain(pid_t pid, struct mt_error *error)
@@ -277,9 +310,12 @@ void mt_untraced_explain(pid_t pid, struct mt_error *error)
 
 void mt_untraced_explain_child(pid_t pid, struct mt_error *error)
 {
+    const char *why;
+
     mt_untraced_explain(pid, error);
-    if (error->untraced && is_without_library(pid))
-        mt_fail(error, "no trace found: %s", without_library);
+    why = error->untraced ? library_missing(pid) : NULL;
+    if (why)
+        mt_fail(error, "no trace found: %s", why);
 }
 
 /* --- before the start --- */

@@ -95,7 +95,10 @@ static void other_heap_describe(FILE *out, const struct mt_allocator *found)
         fputs(") are not seen", out);
         return;
     }
-    fputs(" defines malloc itself", out);
+    fputs(found->hidden
+              ? " uses a malloc of its own, which no other module sees"
+              : " defines malloc itself",
+          out);
     if (found->name)
         fprintf(out, " (%s)", found->name);
     fputs(found->alone

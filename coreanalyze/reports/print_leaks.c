@@ -349,8 +349,9 @@ static void leaks_put_lost(const struct mt_report *report,
         mt_summary_amount(report, &lost);
         fputs(" lost\n", report->out);
     } else {
-        fputs(mt_model_serves_nothing(report->model) ? "no block is seen\n"
-                                                     : "nothing is lost\n",
+        fputs(mt_model_own_malloc(report->model) == MT_OWN_MALLOC_ALL
+                  ? "no block is seen\n"
+                  : "nothing is lost\n",
               report->out);
     }
 }

@@ -7,7 +7,8 @@
  * An executable comes before the preload library in the search order: one that
  * defines malloc serves itself, and the libraries too.  Unless that malloc asks
  * the next one, none of its blocks are seen, though others may be: those of
- * functions that it lacks, as calloc.
+ * functions that it lacks, as calloc.  A malloc that it does not export serves
+ * its own calls alone, and then it asks no other module for one.
  */
 #include "coreanalyze/snapshot/allocators.h"
 #include "coreanalyze/base/text.h"
@@ -121,6 +122,30 @@ static bool allocator_asks_next(const struct mt_model *model,
     return true;
 }
 
+static const char *const allocator_malloc[] = {"malloc", NULL};
+
+/* A malloc of the program's own.  False when out of memory. */
+static bool allocator_of_program(const struct mt_model *model,
+                                 const struct mt_module *program, bool exported,
+                                 struct mt_allocator *found)
+{
+    unsigned called = 0;
+    bool asks;
+
+    if (!exported &&
+        !mt_module_calls(model->source, program, allocator_malloc, &called))
+        return false;
+    if (called)
+        return true; /* it is a file's own: others have the usual one */
+    if (!allocator_asks_next(model, program, &asks))
+        return false;
+    found->module = program;
+    found->is_malloc = found->linked = true;
+    found->hidden = !exported;
+    found->alone = !asks;
+    return true;
+}
+
 /* What a module has; `module` is NULL if it has none, or one whose functions
  * are all ours.  False when out of memory. */
 static bool allocator_of(const struct mt_model *model,
@@ -149,15 +174,9 @@ static bool allocator_of(const struct mt_model *model,
         found->linked = true;
         memcpy(found->function, f->name, sizeof found->function);
     }
-    if (program && functions[N_FUNCTIONS - 1].exported) {
-        bool asks;
-        found->module = module;
-        found->is_malloc = found->linked = true;
-        if (!allocator_asks_next(model, module, &asks))
-            return false;
-        found->alone = !asks;
-    }
-    return true;
+    return !program || functions[N_FUNCTIONS - 1].name[0] == '\0' ||
+           allocator_of_program(model, module,
+                                functions[N_FUNCTIONS - 1].exported, found);
 }
 
 static bool allocators_find(struct mt_snapshot *snapshot)
@@ -193,7 +212,7 @@ const struct mt_allocator *mt_model_allocators(const struct mt_model *model,
     return snapshot->allocators;
 }
 
-bool mt_model_serves_nothing(const struct mt_model *model)
+enum mt_own_malloc mt_model_own_malloc(const struct mt_model *model)
 {
     const struct mt_source *source = model->source;
     struct mt_allocator found = {.name = NULL};
@@ -205,5 +224,7 @@ bool mt_model_serves_nothing(const struct mt_model *model)
     if (i < source->n_modules &&
         !allocator_of(model, &source->modules[i], &found))
         model->snapshot->no_memory = true;
-    return found.alone;
+    if (!found.alone)
+        return MT_OWN_MALLOC_NONE;
+    return found.hidden ? MT_OWN_MALLOC_HIDDEN : MT_OWN_MALLOC_ALL;
 }

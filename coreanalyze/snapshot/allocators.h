@@ -15,6 +15,7 @@ struct mt_allocator {
     bool linked;    /* into a module that is not its own library */
     bool is_malloc; /* the program's malloc comes from this module */
     bool alone;     /* and none of its blocks from the traced heap */
+    bool hidden;    /* it serves the calls of this module only */
 };
 
 /* All of them, by address; they live as long as the model.  When out of memory
@@ -22,8 +23,12 @@ struct mt_allocator {
 const struct mt_allocator *mt_model_allocators(const struct mt_model *,
                                                size_t *n);
 
-/* Does the program have a malloc of its own, to which the traced heap gives
- * nothing? */
-bool mt_model_serves_nothing(const struct mt_model *);
+/* A malloc of the program's own, to which the traced heap gives nothing. */
+enum mt_own_malloc {
+    MT_OWN_MALLOC_NONE,
+    MT_OWN_MALLOC_HIDDEN, /* not exported: libraries use the traced heap */
+    MT_OWN_MALLOC_ALL     /* it serves the libraries, too */
+};
+enum mt_own_malloc mt_model_own_malloc(const struct mt_model *);
 
 #endif

@@ -6,7 +6,8 @@
  * With -DLIBRARY -shared it is the allocator: it maps 8 MiB, and hands out the
  * start of them.  Without, it is the program.  With -DLINKED it is both; with
  * -DMALLOC too, and the allocator is the program's malloc.  With -DLESS it has
- * no calloc, which the program uses.
+ * no calloc, which the program uses; with -DHIDDEN no other module sees the
+ * program's malloc.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -39,6 +40,9 @@ void *mi_malloc(size_t bytes)
 #endif
 
 #ifdef MALLOC
+#ifdef HIDDEN
+#pragma GCC visibility push(hidden)
+#endif
 void *malloc(size_t bytes)
 {
     return mi_malloc((bytes + 15) & ~(size_t)15);
@@ -65,6 +69,9 @@ void free(void *block)
 {
     (void)block;
 }
+#ifdef HIDDEN
+#pragma GCC visibility pop
+#endif
 #endif
 
 #ifndef LIBRARY
@@ -87,6 +94,14 @@ int main(int argc, char **argv)
     void *volatile cleared = calloc(3, 100);
     if (!cleared)
         return 1;
+#endif
+#ifdef HIDDEN
+    void *volatile own_block = malloc(100);
+    if (!own_block)
+        return 1;
+    if (argc > 2)
+        *(void *volatile *)argv = strdup("lost, once this is overwritten");
+    *argv = NULL;
 #endif
     puts("ready");
     fflush(stdout);
