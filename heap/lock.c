@@ -17,33 +17,42 @@
 
 #define OWN_WAITS 1000 /* of a moment each */
 
+#define WAITED UINT32_C(1)
+
 /* By its control block, which lies at multiples of 64. */
 static uint32_t lock_self(void)
 {
     uint64_t pointer;
     __asm__("mov %%fs:0, %0" : "=r"(pointer));
-    return (uint32_t)(pointer >> 6);
+    return (uint32_t)(pointer >> 6) << 1;
 }
 
+/* Not for ever: who let go of the lock may have left the heap by longjmp()
+ * before it woke anybody. */
 static void futex_wait(uint32_t *word, uint32_t seen, bool briefly)
 {
-    static const struct timespec moment = {.tv_nsec = 1000000};
+    static const struct timespec moment = {.tv_nsec = 1000000},
+                                 second = {.tv_sec = 1};
     if (MT_UNLIKELY(mt_sandbox.level == MT_SANDBOX_STRICT))
         __builtin_ia32_pause();
     else
         mt_kernel(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen,
                   briefly || mt_load_relaxed(&mt_sandbox_strict) ? &moment
-                                                                 : NULL);
+                                                                 : &second);
+}
+
+/* The lock is taken, and known to be this thread's, in one step: a handler of a
+ * signal comes before it or after it. */
+static bool lock_take(struct mt_lock *lock, uint32_t value)
+{
+    uint32_t expected = 0;
+    return __atomic_compare_exchange_n(&lock->word, &expected, value, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 bool mt_lock_try(struct mt_lock *lock)
 {
-    uint32_t expected = 0;
-    if (!__atomic_compare_exchange_n(&lock->word, &expected, 1, false,
-                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-        return false;
-    mt_store_relaxed(&lock->owner, lock_self());
-    return true;
+    return lock_take(lock, lock_self());
 }
 
 static _Noreturn MT_COLD void lock_is_own(void)
@@ -67,15 +76,21 @@ static MT_COLD void acquire_slow(struct mt_lock *lock)
     }
     int saved = errno;
     unsigned waits = 0;
-    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0) {
+    /* Others may wait, too: who has waited lets the next one know. */
+    while (!lock_take(lock, lock_self() | WAITED)) {
+        uint32_t seen = mt_load_relaxed(&lock->word);
+        if (seen == 0 ||
+            (!(seen & WAITED) && !__atomic_compare_exchange_n(
+                                     &lock->word, &seen, seen | WAITED, false,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)))
+            continue;
         /* Tasks of clone(2) may share a control block: the other one lets go
          * of the lock soon. */
-        bool own = mt_load_relaxed(&lock->owner) == lock_self();
+        bool own = (seen & ~WAITED) == lock_self();
         if (own && ++waits > OWN_WAITS)
             lock_is_own();
-        futex_wait(&lock->word, 2, own);
+        futex_wait(&lock->word, seen | WAITED, own);
     }
-    mt_store_relaxed(&lock->owner, lock_self());
     errno = saved;
 }
 
@@ -87,9 +102,8 @@ void mt_lock_acquire(struct mt_lock *lock)
 
 void mt_lock_release(struct mt_lock *lock)
 {
-    mt_store_relaxed(&lock->owner, 0);
-    if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) ==
-                    2) &&
+    if (MT_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) &
+                    WAITED) &&
         mt_sandbox.level != MT_SANDBOX_STRICT) {
         int saved = errno;
         mt_kernel(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
@@ -99,8 +113,6 @@ void mt_lock_release(struct mt_lock *lock)
 
 void mt_lock_reset(struct mt_lock *lock)
 {
-    if (mt_load_relaxed(&lock->word)) { /* or its page stays the parent's */
-        mt_store_relaxed(&lock->owner, 0);
+    if (mt_load_relaxed(&lock->word)) /* or its page stays the parent's */
         mt_store_release(&lock->word, 0);
-    }
 }

@@ -14,8 +14,7 @@
 #include <stdint.h>
 
 struct mt_lock {
-    uint32_t word;  /* 0 free, 1 held, 2 held and waited for */
-    uint32_t owner; /* the thread that holds it (lock_self); 0: none */
+    uint32_t word; /* 0: free; the thread that holds it; | 1: waited for */
 };
 void mt_lock_acquire(struct mt_lock *);
 bool mt_lock_try(struct mt_lock *);
