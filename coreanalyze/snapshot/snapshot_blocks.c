@@ -18,6 +18,8 @@ struct walk {
     uint32_t id;
     const struct mt_span_view *span;
     const struct mt_span_more *more;
+    uint64_t live_blocks, requested_bytes; /* of it */
+    struct mt_block block;                 /* of it, the one that is visited */
     bool stopped;
 };
 
@@ -33,18 +35,20 @@ static struct mt_class_usage *walk_class_of(const struct walk *walk)
                                : MT_MAX_CLASSES];
 }
 
-static void add_usage(struct walk *walk, const struct mt_block *block)
+/* Of the live blocks of a span, those that were visited. */
+static void add_usage(struct walk *walk)
 {
     struct mt_heap_usage *usage = &walk->usage[walk->span->heap];
     struct mt_class_usage *size_class = walk_class_of(walk);
+    uint64_t used = walk->live_blocks * walk->span->block_bytes;
 
-    usage->used_bytes += block->block_bytes;
-    usage->requested_bytes += block->bytes;
-    usage->live_blocks++;
+    usage->used_bytes += used;
+    usage->requested_bytes += walk->requested_bytes;
+    usage->live_blocks += walk->live_blocks;
     if (size_class) {
-        size_class->used_bytes += block->block_bytes;
-        size_class->requested_bytes += block->bytes;
-        size_class->live_blocks++;
+        size_class->used_bytes += used;
+        size_class->requested_bytes += walk->requested_bytes;
+        size_class->live_blocks += walk->live_blocks;
     }
 }
 
@@ -71,24 +75,49 @@ static void add_span(struct walk *walk)
     }
 }
 
-static bool visit_live(struct walk *walk, uint32_t index, uint64_t tag)
+/* What is the same in all blocks of the span. */
+static void walk_enter(struct walk *walk)
 {
-    const struct mt_span_view *s = walk->span;
-    struct mt_block block = {
-        .address = s->base + index * s->block_bytes,
-        .block_bytes = s->block_bytes,
-        .heap = s->heap,
+    walk->live_blocks = walk->requested_bytes = 0;
+    walk->block = (struct mt_block){
+        .block_bytes = walk->span->block_bytes,
+        .heap = walk->span->heap,
         .span = walk->id,
-        .index = index,
-        .slot = s->first + index,
         .owner = walk->more->owner,
         .live = true,
     };
+}
 
-    mt_snapshot_tag(walk->snapshot, tag, s->requested, &block);
-    if (walk->usage)
-        add_usage(walk, &block);
-    return walk->visit(walk->context, &block);
+/* What most tags say; false: a tag that must be looked at closely. */
+static inline bool walk_plain_tag(const struct mt_model *model, uint64_t tag,
+                                  uint64_t requested, struct mt_block *block)
+{
+    uint64_t all = block->block_bytes;
+    uint64_t slack = requested ? all - requested : MT_TAG_SLACK(tag);
+    uint32_t stack = MT_TAG_STACK(tag), epoch = MT_TAG_EPOCH(tag);
+
+    block->stack = stack;
+    block->epoch = epoch;
+    block->bytes = all - slack;
+    return stack >= MT_ID_FIRST && stack < model->n_stacks &&
+           model->stacks[stack].valid && epoch < model->n_epochs &&
+           slack <= all;
+}
+
+static inline bool visit_live(struct walk *walk, uint32_t index, uint64_t tag)
+{
+    struct mt_snapshot *snapshot = walk->snapshot;
+    const struct mt_span_view *s = walk->span;
+    struct mt_block *block = &walk->block;
+
+    block->address = s->base + index * block->block_bytes;
+    block->index = index;
+    block->slot = s->first + index;
+    if (!walk_plain_tag(snapshot->model, tag, s->requested, block))
+        mt_snapshot_tag(snapshot, tag, s->requested, block);
+    walk->live_blocks++;
+    walk->requested_bytes += block->bytes;
+    return walk->visit(walk->context, block);
 }
 
 /* Blocks [from, from + n) of the span; n is at most PIECE_BLOCKS. */
@@ -129,15 +158,18 @@ static bool walk_piece(struct walk *walk, uint32_t from, uint32_t n)
 static bool walk_blocks(struct walk *walk)
 {
     uint32_t n_blocks = walk->span->n_blocks, n;
+    bool more = true;
 
     if (walk->usage)
         add_span(walk);
-    for (uint32_t from = 0; from < n_blocks; from += n) {
+    walk_enter(walk);
+    for (uint32_t from = 0; from < n_blocks && more; from += n) {
         n = n_blocks - from < PIECE_BLOCKS ? n_blocks - from : PIECE_BLOCKS;
-        if (!walk_piece(walk, from, n))
-            return false;
+        more = walk_piece(walk, from, n);
     }
-    return true;
+    if (walk->usage)
+        add_usage(walk);
+    return more;
 }
 
 static bool walk_span(void *context, uint32_t id)
