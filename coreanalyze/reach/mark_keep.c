@@ -169,15 +169,16 @@ static void mark_keep_set(uint64_t *bits, size_t word)
 }
 
 /* One less than a power of two, and no address: a table's size, beside the
- * pointer to it.  PHP's has a power of two below zero, after flags.  Without
- * branches, which no processor would foresee. */
+ * pointer to it.  PHP's has a power of two below zero, after flags.  Hardly any
+ * word is below zero; the rest is without branches, which no processor would
+ * foresee. */
 static inline __attribute__((always_inline)) bool is_mask(uint64_t word)
 {
     uint32_t below = -(uint32_t)(word >> 32);
-    bool size = ((word & (word + 1)) == 0) & (word - 3 < MASK_LIMIT - 3);
-    bool php = (word >> 63) & (below >= 2) & ((below & (below - 1)) == 0);
 
-    return size | php;
+    if (__builtin_expect((int64_t)word < 0, 0))
+        return below >= 2 && (below & (below - 1)) == 0;
+    return ((word & (word + 1)) == 0) & (word - 3 < MASK_LIMIT - 3);
 }
 
 /* The masks beside word `at`, of n. */

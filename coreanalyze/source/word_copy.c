@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #define CHUNK_BYTES ((size_t)512 << 10)
-#define OVERREAD 8u    /* bytes read after a value */
+#define OVERREAD 16u   /* bytes read after a value or a place */
 #define LIST_WORDS 64u /* more take a bit for each word of the page */
 
 /* Before the rows of a record in columns. */
@@ -27,12 +27,12 @@ static void *copy_map(uint64_t bytes)
     return place == MAP_FAILED ? NULL : place;
 }
 
-static void free_chunks(struct mt_word_copy_chunk **list)
+static void free_chunks(struct mt_word_copy_chunk *chunk)
 {
-    while (*list) {
-        struct mt_word_copy_chunk *chunk = *list;
-        *list = chunk->next;
+    while (chunk) {
+        struct mt_word_copy_chunk *next = chunk->next;
         munmap(chunk, CHUNK_BYTES);
+        chunk = next;
     }
 }
 
@@ -49,24 +49,29 @@ struct mt_word_copy *mt_word_copy_new(uint64_t limit)
 
 void mt_word_copy_reserve(struct mt_word_copy *word_copy, uint64_t bytes)
 {
+    uint8_t *place;
+
     bytes = bytes < word_copy->limit ? bytes : word_copy->limit;
-    for (uint64_t n = bytes / CHUNK_BYTES; n > 0; n--) {
-        struct mt_word_copy_chunk *chunk = copy_map(CHUNK_BYTES);
-        if (chunk == NULL)
-            return;
-        /* Not for the process that holds the target. */
-        madvise(chunk, CHUNK_BYTES, MADV_DONTFORK);
+    bytes -= bytes % CHUNK_BYTES;
+    place = bytes > 0 && !word_copy->reserved ? copy_map(bytes) : NULL;
+    if (place == NULL)
+        return;
+    /* Not for the process that holds the target. */
+    madvise(place, bytes, MADV_DONTFORK);
 #ifdef MADV_POPULATE_WRITE
-        madvise(chunk, CHUNK_BYTES, MADV_POPULATE_WRITE);
+    madvise(place, bytes, MADV_POPULATE_WRITE);
 #endif
-        chunk->next = word_copy->spare;
-        word_copy->spare = chunk;
-    }
+    word_copy->reserved = place;
+    word_copy->reserved_bytes = bytes;
 }
 
 void mt_word_copy_trim(struct mt_word_copy *word_copy)
 {
-    free_chunks(&word_copy->spare);
+    uint64_t used = word_copy->used_bytes;
+
+    if (word_copy->reserved_bytes > used)
+        munmap(word_copy->reserved + used, word_copy->reserved_bytes - used);
+    word_copy->reserved_bytes = used;
 }
 
 bool mt_word_copy_pieces(struct mt_word_copy *word_copy,
@@ -98,8 +103,9 @@ void mt_word_copy_free(struct mt_word_copy *word_copy)
         return;
     if (word_copy->table)
         munmap(word_copy->table, word_copy->table_bytes);
-    free_chunks(&word_copy->chunks);
-    free_chunks(&word_copy->spare);
+    free_chunks(word_copy->chunks);
+    if (word_copy->reserved_bytes > 0)
+        munmap(word_copy->reserved, word_copy->reserved_bytes);
     pthread_mutex_destroy(&word_copy->lock);
     free(word_copy->pieces);
     free(word_copy);
@@ -127,39 +133,40 @@ uint64_t mt_word_copy_gap(const struct mt_word_copy *word_copy,
 
 /* --- records --- */
 
-static struct mt_word_copy_chunk *take_chunk(struct mt_word_copy *word_copy)
+/* The reserved ones first. */
+static uint8_t *take_chunk(struct mt_word_copy *word_copy)
 {
     struct mt_word_copy_chunk *chunk = NULL;
+    uint8_t *place = NULL;
 
     pthread_mutex_lock(&word_copy->lock);
     if (word_copy->limit - word_copy->bytes >= CHUNK_BYTES) {
-        chunk = word_copy->spare;
-        if (chunk)
-            word_copy->spare = chunk->next;
-        else
-            chunk = copy_map(CHUNK_BYTES);
+        if (word_copy->used_bytes < word_copy->reserved_bytes) {
+            place = word_copy->reserved + word_copy->used_bytes;
+            word_copy->used_bytes += CHUNK_BYTES;
+        } else if ((chunk = copy_map(CHUNK_BYTES)) != NULL) {
+            chunk->next = word_copy->chunks;
+            word_copy->chunks = chunk;
+            place = (uint8_t *)(chunk + 1);
+        }
     }
-    if (chunk) {
+    if (place)
         word_copy->bytes += CHUNK_BYTES;
-        chunk->next = word_copy->chunks;
-        word_copy->chunks = chunk;
-    }
     pthread_mutex_unlock(&word_copy->lock);
-    return chunk;
+    return place;
 }
 
 /* Room for a record; what is left of the last chunk is lost. */
 static uint8_t *copy_take(struct mt_word_copy_writer *writer, size_t bytes)
 {
-    struct mt_word_copy_chunk *chunk;
     uint8_t *place;
 
     if ((size_t)(writer->end - writer->at) < bytes + OVERREAD) {
-        chunk = take_chunk(writer->word_copy);
-        if (chunk == NULL)
+        place = take_chunk(writer->word_copy);
+        if (place == NULL)
             return NULL;
-        writer->at = (uint8_t *)(chunk + 1);
-        writer->end = (uint8_t *)chunk + CHUNK_BYTES;
+        writer->at = place;
+        writer->end = place + CHUNK_BYTES - sizeof(struct mt_word_copy_chunk);
     }
     place = writer->at;
     writer->at += bytes;
@@ -195,6 +202,7 @@ static bool put_columns(struct mt_word_copy_writer *writer,
     const struct mt_word_copy_record head = {.n = MT_STORE_WORDS,
                                              .form = MT_RECORD_COLUMNS};
     uint8_t *to = copy_take(writer, sizeof head + bytes), *masks, *rows;
+    const uint8_t *from;
 
     if (to == NULL)
         return false;
@@ -210,8 +218,10 @@ static bool put_columns(struct mt_word_copy_writer *writer,
                 continue;
             masks[c] |= (uint8_t)(1u << i);
             same &= ~(UINT64_C(0xff) << (8 * i));
+            from = (const uint8_t *)&words[c] + i; /* little-endian */
             for (unsigned r = 0; r < MT_STORE_ROWS; r++)
-                *rows++ = (uint8_t)(words[r * MT_STORE_COLUMNS + c] >> (8 * i));
+                rows[r] = from[r * MT_STORE_COLUMNS * sizeof *words];
+            rows += MT_STORE_ROWS;
         }
         memcpy(masks + MT_STORE_COLUMNS + c * sizeof same, &same, sizeof same);
     }
@@ -396,10 +406,12 @@ static void get_columns(const uint8_t *columns, unsigned from, unsigned to,
                sizeof *words);
     for (unsigned c = 0; c < MT_STORE_COLUMNS; c++)
         for (unsigned i = 0; i < 8; i++) {
+            uint8_t *place = (uint8_t *)&words[c] + i; /* little-endian */
             if (!(columns[c] >> i & 1))
                 continue;
             for (unsigned r = 0; r < MT_STORE_ROWS; r++)
-                words[r * MT_STORE_COLUMNS + c] |= (uint64_t)*rows++ << (8 * i);
+                place[r * MT_STORE_COLUMNS * sizeof *words] = rows[r];
+            rows += MT_STORE_ROWS;
         }
 }
 
@@ -427,10 +439,11 @@ static void get_words(const uint8_t *record, unsigned from, unsigned to,
         words[i - from] = walk.head.base;
     bytes = walk.values;
     for (unsigned i = 0; i < 8; i++) {
+        uint8_t *place = (uint8_t *)words + i; /* little-endian */
         if (!(walk.head.width >> i & 1))
             continue;
-        for (unsigned w = from; w < to; w++)
-            words[w - from] |= (uint64_t)bytes[w] << (8 * i);
+        for (unsigned w = from; w < to; w++, place += sizeof *words)
+            *place = bytes[w];
         bytes += MT_STORE_WORDS;
     }
 }

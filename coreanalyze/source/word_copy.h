@@ -12,6 +12,7 @@
 #ifndef MT_WORD_COPY_H
 #define MT_WORD_COPY_H
 
+#include <emmintrin.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,10 @@ struct mt_word_copy {
     const uint8_t **table; /* of all pieces' pages */
     uint64_t table_bytes;
     pthread_mutex_t lock;
-    struct mt_word_copy_chunk *chunks, *spare; /* of memory for records */
-    uint64_t bytes, limit; /* that the first take, and may take */
+    struct mt_word_copy_chunk *chunks; /* of memory for records */
+    uint8_t *reserved;                 /* the same, in one piece, or NULL */
+    uint64_t reserved_bytes, used_bytes;
+    uint64_t bytes, limit; /* that all records take, and may take */
 };
 
 /* A word copy that takes at most `limit` bytes for records; NULL when out of
@@ -170,6 +173,26 @@ static inline void mt_word_copy_next(struct mt_word_copy_walk *walk)
     mt_word_copy_settle(walk, walk->place + 1);
 }
 
+/* The first of the places [i, end), which ascend, that is not below `low`;
+ * sixteen are compared at once.  Chunks have room for what is read after the
+ * last. */
+static inline unsigned mt_word_copy_seek(const uint8_t *places, unsigned i,
+                                         unsigned end, unsigned low)
+{
+    const __m128i least = _mm_set1_epi8((char)low);
+
+    for (; i < end; i += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(places + i));
+        int not_below =
+            _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(some, least), some));
+        if (not_below) {
+            i += (unsigned)__builtin_ctz((unsigned)not_below);
+            return i < end ? i : end;
+        }
+    }
+    return end;
+}
+
 /* Begins with the first word at or after the place. */
 static inline void mt_word_copy_begin(struct mt_word_copy_walk *walk,
                                       const uint8_t *record, unsigned place)
@@ -184,11 +207,9 @@ static inline void mt_word_copy_begin(struct mt_word_copy_walk *walk,
         head->width < 8 ? (UINT64_C(1) << 8 * head->width) - 1 : UINT64_MAX;
     if (head->form == MT_RECORD_LIST) {
         walk->values += head->n;
-        if (place >= 256)
-            i = head->low;
-        for (unsigned end = place < 256 ? head->low : head->n;
-             i < end && walk->places[i] < place % 256; i++)
-            continue;
+        i = place < 256 ? mt_word_copy_seek(walk->places, 0, head->low, place)
+                        : mt_word_copy_seek(walk->places, head->low, head->n,
+                                            place % 256);
     } else if (head->form == MT_RECORD_BITS) {
         uint64_t bits[MT_STORE_WORDS / 64];
         walk->values += sizeof bits;
