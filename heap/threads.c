@@ -117,11 +117,14 @@ static void threads_abandon(struct mt_cache *cache)
 }
 
 /* A thread that allocated after its last destructor kept its cache, as do all
- * when the program has the key. */
+ * when the program has the key.  The child of a fork that called no handlers
+ * has the numbers of its parent's threads: there, all of them would seem dead.
+ */
 static void find_dead(void)
 {
-    uint32_t n = mt_thread_count();
-    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any))
+    uint32_t n = mt_thread_count(), pid;
+    if (mt_sandbox.level || mt_load_relaxed(&mt_sandbox_any) ||
+        (pid = mt_os_pid()) != memtrace_root->pid)
         return;
     for (uint32_t i = 1; i < n; i++) {
         struct mt_thread_record *record = mt_thread_record(i);
@@ -130,8 +133,7 @@ static void find_dead(void)
             (mt_thread_has_key() &&
              mt_load_relaxed(&cache->late) <= LATE_ROUNDS))
             continue;
-        if (mt_kernel(SYS_tgkill, mt_os_pid(), mt_load_relaxed(&record->tid),
-                      0) == 0 ||
+        if (mt_kernel(SYS_tgkill, pid, mt_load_relaxed(&record->tid), 0) == 0 ||
             errno != ESRCH)
             continue;
         mt_store_relaxed(&cache->late, 0);

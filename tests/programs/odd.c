@@ -8,17 +8,22 @@
  *                        frame that only looks like a return address
  *     odd misaligned     calls the malloc family with a stack pointer that is 8
  *                        bytes off
+ *     odd forked         a child that the kernel's call alone makes, without
+ *                        handlers, has threads, and all allocate at once
  *     odd conversions N  N times iconv_open() and iconv_close(), which load and
  *                        unload libraries; prints the microseconds of each in
  *                        the first and in the last tenth
  */
 #define _GNU_SOURCE
 #include <iconv.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -160,6 +165,48 @@ static int misaligned(void)
     return puts("done"), 0;
 }
 
+/* --- a fork without handlers --- */
+
+#define THREADS 4
+#define KEPT 200
+
+static pthread_barrier_t together;
+
+/* Its blocks are its own: no other thread writes to them. */
+static void *allocate_all_day(void *arg)
+{
+    unsigned char *kept[KEPT] = {NULL}, mark = (unsigned char)(uintptr_t)arg;
+    pthread_barrier_wait(&together);
+    for (size_t round = 0; round < 300000; round++) {
+        size_t i = round * 7 % KEPT, bytes = i * 13 % 400 + 1;
+        for (size_t k = 0; kept[i] && k < bytes; k++)
+            if (kept[i][k] != mark)
+                abort();
+        free(kept[i]);
+        kept[i] = memset(malloc(bytes), mark, bytes);
+    }
+    for (size_t i = 0; i < KEPT; i++)
+        free(kept[i]);
+    return NULL;
+}
+
+static int forked(void)
+{
+    pthread_t threads[THREADS];
+    int status = 0;
+    free(malloc(100));
+    pid_t child = (pid_t)syscall(SYS_fork);
+    if (child != 0)
+        return waitpid(child, &status, 0) != child || status || puts("done") < 0;
+    pthread_barrier_init(&together, NULL, THREADS + 1);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, allocate_all_day, (void *)(i + 1));
+    allocate_all_day((void *)(uintptr_t)(THREADS + 1));
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    _exit(0);
+}
+
 /* --- libraries that come and go --- */
 
 static double now_us(void)
@@ -212,6 +259,8 @@ int main(int argc, char **argv)
         return coroutines();
     if (strcmp(what, "misaligned") == 0)
         return misaligned();
+    if (strcmp(what, "forked") == 0)
+        return forked();
     if (strcmp(what, "conversions") == 0 && argc > 2)
         return conversions(strtoul(argv[2], NULL, 10));
     return 2;
