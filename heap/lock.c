@@ -19,12 +19,13 @@
 
 #define WAITED UINT32_C(1)
 
-/* By its control block, which lies at multiples of 64. */
+/* By its control block, which lies at multiples of 64. Never 0, which is a free
+ * lock, nor odd. */
 static uint32_t lock_self(void)
 {
     uint64_t pointer;
     __asm__("mov %%fs:0, %0" : "=r"(pointer));
-    return (uint32_t)(pointer >> 6) << 1;
+    return (uint32_t)(pointer >> 6) << 2 | 2;
 }
 
 /* Not for ever: who let go of the lock may have left the heap by longjmp()
