@@ -178,6 +178,7 @@ static bool report_put_extra(struct mt_page *page,
     }
     mt_json_open(&json, NULL, '{');
     mt_json_string(&json, "memtrace", PACKAGE_VERSION);
+    mt_json_string(&json, "gdb", MT_GDB);
     mt_json_string(&json, "target", target);
     mt_json_u64(&json, "rss_bytes", process->rss_bytes);
     mt_json_u64(&json, "peak_rss_bytes", process->peak_rss_bytes);
@@ -198,12 +199,14 @@ static bool report_write(struct mt_profile_side sides[2],
                          FILE *out, struct mt_error *error)
 {
     const struct mt_process *process = &sides[1].target.source->process;
+    bool is_file = strcmp(a->output, "-") != 0;
     struct mt_page page;
     char title[256];
     bool ok;
 
     snprintf(title, sizeof title, "%s: memory by stack", process->name);
-    ok = mt_page_begin(&page, out, title, error) &&
+    ok = mt_page_begin(&page, out, is_file ? a->output : "standard output",
+                       title, error) &&
          report_put_profile(&page, "data", &sides[1], error) &&
          (!names[0] || report_put_profile(&page, "old", &sides[0], error)) &&
          (!sides[1].leaks_options ||
@@ -251,7 +254,7 @@ static int cmd_report_run(struct mt_session *session, int argc,
     a.leaks.show.threads = true;
     if (!a.no_leaks)
         sides[1].leaks_options = &a.leaks;
-    ok = (a.output || mt_fail(error, "report: missing option -o FILE")) &&
+    ok = (a.output || mt_missing("report", "option -o FILE", error)) &&
          mt_sides_begin(session, "report", a.common.target, a.common.second,
                         sides, names, error);
     for (unsigned i = 0; ok && i < 2; i++)

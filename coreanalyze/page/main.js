@@ -39,8 +39,8 @@ function show(name) {
 }
 const target = profile.json.target;
 document.getElementById("name").textContent = text((target.name || "process") + " " + target.pid, 60);
-document.getElementById("foot").textContent = "memtrace " + extra.memtrace + " \u00b7 keys: 1\u2013" + VIEWS.length + " views, / search, t dark or light";
-VIEWS.forEach(([name, label], i) => nav.append(el("button", { "data-view": name, title: "key: " + ((i + 1) % 10), onclick: () => show(name) }, label)));
+document.getElementById("foot").textContent = "memtrace " + extra.memtrace + " \u00b7 keys: " + (VIEWS.length < 10 ? "1\u2013" + VIEWS.length : "1\u20139 and 0") + " views, / search, t dark or light";
+VIEWS.forEach(([name, label], i) => nav.append(el("button", { "data-view": name, title: i < 10 ? "key: " + ((i + 1) % 10) : null, onclick: () => show(name) }, label)));
 document.getElementById("theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
   show(getHash("view"));

@@ -34,12 +34,13 @@ static void page_put_text(FILE *out, const char *text)
     }
 }
 
-bool mt_page_begin(struct mt_page *page, FILE *out, const char *title,
-                   struct mt_error *error)
+bool mt_page_begin(struct mt_page *page, FILE *out, const char *path,
+                   const char *title, struct mt_error *error)
 {
     uint8_t random[16];
 
     page->out = out;
+    page->path = path;
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return mt_fail(error, "no random bytes for the page");
     for (unsigned i = 0; i < sizeof random; i++)
@@ -99,7 +100,8 @@ bool mt_page_data_end(struct mt_page *page, FILE *data, struct mt_error *error)
     int number = errno;
 
     fputs("</script>\n", page->out);
-    return ok || mt_fail(error, "cannot write the page: %s", strerror(number));
+    return ok ||
+           mt_fail(error, "cannot write %s: %s", page->path, strerror(number));
 }
 
 void mt_page_end(struct mt_page *page)

@@ -15,12 +15,13 @@
 
 struct mt_page {
     FILE *out;
+    const char *path; /* for errors */
     char nonce[33];
 };
 
 /* The head of the file; `title` may hold any bytes. */
-bool mt_page_begin(struct mt_page *page, FILE *out, const char *title,
-                   struct mt_error *error);
+bool mt_page_begin(struct mt_page *page, FILE *out, const char *path,
+                   const char *title, struct mt_error *error);
 /* A stream for one JSON value, which the page finds as `id`; NULL with `error`
  * filled when out of memory. */
 FILE *mt_page_data(struct mt_page *page, const char *id,

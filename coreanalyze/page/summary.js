@@ -75,7 +75,7 @@ function gdbLine(p, extra, sample) {
   const t = p.json.target;
   const quote = (s) => (/^[\w.\/+-]+$/.test(s) ? s : "'" + s.replace(/'/g, "'\\''") + "'");
   const where = t.kind === "live" ? "-p " + t.pid : quote(t.exe || "PROGRAM") + " " + quote(t.path || extra.target || "CORE");
-  return "gdb " + where + " -ex 'memtrace " + (extra.searched ? "refs" : "whatis") + " " + sample + "'";
+  return extra.gdb + " " + where + " -ex 'memtrace " + (extra.searched ? "refs" : "whatis") + " " + sample + "'";
 }
 
 function lead(p, extra, list, holders) {
