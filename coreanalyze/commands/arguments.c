@@ -126,8 +126,7 @@ bool mt_arguments_take_second(void *arguments, const struct mt_args *args,
     const char **place = common->target ? &common->second : &common->target;
 
     if (*place)
-        return mt_fail(error, "%s: unexpected argument '%s'", args->argv[0],
-                       args->value);
+        return mt_unexpected(args->argv[0], args->value, error);
     *place = args->value;
     return true;
 }
@@ -146,8 +145,12 @@ static bool arguments_take_operand(const struct mt_session *session,
     }
     if (command->operand)
         return command->operand(arguments, args, error);
-    return mt_fail(error, "%s: unexpected argument '%s'", args->argv[0],
-                   args->value);
+    if (session->target)
+        return mt_fail(error,
+                       "%s: unexpected argument '%s': the target is the "
+                       "debugger's (see memtrace %s --help)",
+                       args->argv[0], args->value, args->argv[0]);
+    return mt_unexpected(args->argv[0], args->value, error);
 }
 
 /* An option that names a target stands for the operand. */
@@ -179,7 +182,7 @@ static bool arguments_finish(struct mt_session *session,
     common->rest = args->argv + args->at;
     session->sysroot = common->places.sysroot;
     if (args->stop_at_operand && args->at >= args->argc)
-        return mt_fail(error, "%s: missing PROGRAM", args->argv[0]);
+        return mt_missing(args->argv[0], "PROGRAM", error);
     if (common->json && common->folded)
         return mt_fail(error, "%s: --json and --folded exclude each other",
                        args->argv[0]);

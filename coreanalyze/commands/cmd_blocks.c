@@ -218,7 +218,7 @@ static bool cmd_blocks_take_operand(void *arguments, const struct mt_args *args,
     struct arguments *a = arguments;
 
     if (a->what)
-        return mt_fail(error, "blocks: unexpected argument '%s'", args->value);
+        return mt_unexpected("blocks", args->value, error);
     a->what = args->value;
     return true;
 }
@@ -271,7 +271,7 @@ static int cmd_blocks_run(struct mt_session *session, int argc,
                            error))
         return status;
     if (!a.what) {
-        mt_fail(error, "blocks: missing ROW or FUNCTION");
+        mt_missing("blocks", "ROW or FUNCTION", error);
         return MT_EXIT_ERROR;
     }
     /* The rows are those of show. */

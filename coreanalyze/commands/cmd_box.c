@@ -133,7 +133,7 @@ static bool cmd_box_operand(void *arguments, const struct mt_args *args,
                             struct mt_error *error)
 {
     (void)arguments;
-    return mt_fail(error, "box: unexpected argument '%s'", args->value);
+    return mt_unexpected("box", args->value, error);
 }
 
 static int cmd_box_run(struct mt_session *session, int argc,

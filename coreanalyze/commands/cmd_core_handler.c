@@ -217,8 +217,7 @@ static bool handler_operand(void *arguments, const struct mt_args *args,
     char *end;
 
     if (a->n == N_CRASHED)
-        return mt_fail(error, "core-handler: unexpected argument '%s'",
-                       args->value);
+        return mt_unexpected("core-handler", args->value, error);
     errno = 0;
     a->crashed[a->n] = strtoull(args->value, &end, 10);
     if (errno != 0 || end == args->value || *end != '\0' ||

@@ -74,7 +74,7 @@ static bool cmd_diff_take_operand(void *arguments, const struct mt_args *args,
     struct arguments *a = arguments;
 
     if (a->n_words == MAX_WORDS)
-        return mt_fail(error, "diff: unexpected argument '%s'", args->value);
+        return mt_unexpected("diff", args->value, error);
     a->words[a->n_words++] = args->value;
     return true;
 }

@@ -126,7 +126,7 @@ static bool export_check(const struct arguments *a,
                          struct mt_error *error)
 {
     if (!a->output)
-        return mt_fail(error, "export: missing option -o FILE");
+        return mt_missing("export", "option -o FILE", error);
     if (!format && a->format)
         return mt_fail(error,
                        "export: unknown format '%s' (pprof, folded, "

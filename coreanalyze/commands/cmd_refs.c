@@ -42,7 +42,7 @@ static bool cmd_refs_take_operand(void *arguments, const struct mt_args *args,
     struct arguments *a = arguments;
 
     if (a->has_address)
-        return mt_fail(error, "refs: unexpected argument '%s'", args->value);
+        return mt_unexpected("refs", args->value, error);
     a->has_address = true;
     return mt_parse_address(args, &a->address, error);
 }
@@ -223,7 +223,7 @@ static int cmd_refs_run(struct mt_session *session, int argc,
     if (!mt_arguments_read(session, &mt_command_refs, argc, argv, &a, &status,
                            error))
         return status;
-    ok = (a.has_address || mt_fail(error, "refs: missing ADDRESS")) &&
+    ok = (a.has_address || mt_missing("refs", "ADDRESS", error)) &&
          mt_target_captured(session, "refs", a.common.target, !a.no_stop,
                             &a.refs.mark.scan, &target, error) &&
          cmd_refs_search_and_print(session, &a, &target, error);

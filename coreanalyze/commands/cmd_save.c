@@ -66,7 +66,7 @@ static int cmd_save_run(struct mt_session *session, int argc,
         return status;
     status = MT_EXIT_ERROR;
     if (a.output == NULL) {
-        mt_fail(error, "save: missing option -o FILE");
+        mt_missing("save", "option -o FILE", error);
         return status;
     }
     if (!cmd_save_is_file(a.output, error))

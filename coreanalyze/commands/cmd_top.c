@@ -151,7 +151,7 @@ static bool cmd_top_start(struct mt_session *session, struct arguments *a,
     pid_t first;
 
     if (!a->common.target)
-        return mt_fail(error, "top: missing PID");
+        return mt_missing("top", "PID", error);
     if (!cmd_top_add(&a->pids, a->common.target, error) ||
         !mt_arguments_style(&a->common.style, session->out, &o.style, error))
         return false;

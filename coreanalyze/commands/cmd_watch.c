@@ -128,7 +128,7 @@ static bool cmd_watch_operand(void *arguments, const struct mt_args *args,
                               struct mt_error *error)
 {
     (void)arguments;
-    return mt_fail(error, "watch: unexpected argument '%s'", args->value);
+    return mt_unexpected("watch", args->value, error);
 }
 
 static int cmd_watch_run(struct mt_session *session, int argc,

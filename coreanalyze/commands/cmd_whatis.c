@@ -214,7 +214,7 @@ static int cmd_whatis_run(struct mt_session *session, int argc,
     if (mt_arguments_read(session, &mt_command_whatis, argc, argv, &a, &status,
                           error)) {
         status = MT_EXIT_ERROR;
-        if ((a.n > 0 || mt_fail(error, "whatis: missing ADDRESS")) &&
+        if ((a.n > 0 || mt_missing("whatis", "ADDRESS", error)) &&
             mt_session_style(session, &a.common.style, &style, error) &&
             open_target(session, &a, &target, error) &&
             mt_roots_find(target.model, &all, &roots, error) &&

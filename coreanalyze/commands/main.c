@@ -49,7 +49,8 @@ static int main_finish(int status, const struct mt_error *error)
     if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
         return status;
     if (!error->text[0])
-        fprintf(stderr, "memtrace: cannot write: %s\n", strerror(errno));
+        fprintf(stderr, "memtrace: cannot write standard output: %s\n",
+                strerror(errno));
     return MT_EXIT_ERROR;
 }
 

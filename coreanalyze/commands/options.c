@@ -31,6 +31,20 @@ static int find_option(const struct mt_option *options, const char *word,
     return MT_ARG_ERROR;
 }
 
+bool mt_unexpected(const char *command, const char *word,
+                   struct mt_error *error)
+{
+    return mt_fail(error,
+                   "%s: unexpected argument '%s' (see memtrace %s --help)",
+                   command, word, command);
+}
+
+bool mt_missing(const char *command, const char *what, struct mt_error *error)
+{
+    return mt_fail(error, "%s: missing %s (see memtrace %s --help)", command,
+                   what, command);
+}
+
 static void unknown_option(const struct mt_args *args, const char *word,
                            size_t length, struct mt_error *error)
 {

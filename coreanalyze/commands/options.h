@@ -63,6 +63,11 @@ struct mt_args {
  * option of every command. */
 int mt_args_next(struct mt_args *args, struct mt_error *error);
 
+/* Fails: a command was given a word too many, or lacks `what`. */
+bool mt_unexpected(const char *command, const char *word,
+                   struct mt_error *error);
+bool mt_missing(const char *command, const char *what, struct mt_error *error);
+
 /* Prints the table as --help shows it. */
 void mt_options_print(const struct mt_option *options, FILE *out);
 /* A line of help: `left`, and at the column of all helps `help`, which is

@@ -18,10 +18,9 @@ bool mt_sides_begin(struct mt_session *session, const char *command,
     names[0] = session->target ? first : second ? first : NULL;
     names[1] = session->target ? NULL : second ? second : first;
     if (session->target && second)
-        return mt_fail(error, "%s: unexpected argument '%s'", command, second);
+        return mt_unexpected(command, second, error);
     return names[1] || session->target ||
-           mt_fail(error, "%s: missing TARGET (a process or a core file)",
-                   command);
+           mt_missing(command, "TARGET (a process or a core file)", error);
 }
 
 /* The whole memory, for a search. */

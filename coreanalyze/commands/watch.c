@@ -37,6 +37,7 @@ struct watched {
     pid_t pid;
     uint64_t start_time; /* tells a process from a later one of its number */
     uint64_t rss;        /* when it was listed */
+    uint64_t listed_ns;  /* 0: whether it can be saved has been looked at */
     bool seen, looked_at, above, refused;
     uint64_t saved_rss, saved_ns;
     char **files; /* the newest last */
@@ -113,7 +114,8 @@ static struct watched *watch_find(struct watch *watch, pid_t pid)
                          .start_time = start_time,
                          .rss = rss,
                          .saved_rss = rss,
-                         .saved_ns = mt_clock_ns(CLOCK_MONOTONIC)};
+                         .listed_ns = mt_clock_ns(CLOCK_MONOTONIC)};
+    watch->processes[watch->n].saved_ns = watch->processes[watch->n].listed_ns;
     return &watch->processes[watch->n++];
 }
 
@@ -347,6 +349,29 @@ static void watch_first_look(struct watch *watch, struct watched *w)
     watch->said_no_limit = true;
 }
 
+/* Looks once whether a process can be saved, before it is due.  One that has
+ * just begun may not have reached its own program yet. */
+static void watch_try(const struct watch *watch, struct watched *w)
+{
+    struct mt_snapshot_options options = {0};
+    struct mt_error error = {0};
+    struct mt_source *source;
+    struct mt_model *model;
+    uint64_t rss, start_time;
+
+    if (watch->options->cgroup || !w->listed_ns || w->refused ||
+        mt_clock_ns(CLOCK_MONOTONIC) - w->listed_ns < MOST_WAIT_NS)
+        return;
+    w->listed_ns = 0;
+    source = mt_source_open_pid(w->pid, &error);
+    model = source ? mt_snapshot_outline(source, &options, &error) : NULL;
+    if (!model && watch_stat(w->pid, &rss, &start_time))
+        fprintf(stderr, "memtrace: watch: process %d cannot be saved: %s\n",
+                (int)w->pid, error.text);
+    mt_model_free(model);
+    mt_source_free(source);
+}
+
 /* Looks at every process once; returns the time to the next look. */
 static uint64_t watch_look(struct watch *watch)
 {
@@ -368,6 +393,8 @@ static uint64_t watch_look(struct watch *watch)
         why = watch_due(watch, w, rss);
         if (why)
             watch_save(watch, w, rss, why);
+        else
+            watch_try(watch, w);
         if (o->at_bytes > 0 && !w->above)
             wait = watch_less(wait, (double)o->at_bytes - (double)rss);
         if (watch->use.limit && o->at_share > 0 && !w->above)

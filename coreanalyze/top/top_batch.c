@@ -46,7 +46,8 @@ static bool batch_put_refresh(struct mt_top_view *view, struct mt_error *error)
         if (top->processes[i]->model || top->n == 1)
             ok = batch_put(view, MT_PAGE_ROWS, i, true, error);
     if (ok && (fflush(top->options->out) != 0 || ferror(top->options->out)))
-        ok = mt_fail(error, "cannot write: %s", strerror(errno));
+        ok =
+            mt_fail(error, "cannot write standard output: %s", strerror(errno));
     return ok;
 }
 

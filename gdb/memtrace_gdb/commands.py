@@ -16,6 +16,16 @@ from .verbs import VERBS
 
 STOPS = "--no-stop"  # of verbs that look at one moment of the process
 STATUS = "_memtrace_status"  # a convenience variable, as $_exitcode is
+# Commands that the shell alone has, and what serves in their place.
+OF_THE_SHELL = {
+    "run": "GDB's own `run`, after `memtrace gdb --args PROGRAM`",
+    "gdb": "this is GDB",
+    "check": "shell memtrace check -- PROGRAM",
+    "top": "shell memtrace top PID",
+    "watch": "shell memtrace watch PID",
+    "box": "shell memtrace box",
+    "core-handler": "shell memtrace core-handler --help",
+}
 
 
 def part(name):
@@ -54,6 +64,9 @@ $_memtrace_status is the status of the last one, 0 if it did its work."""
         self.dont_repeat()
         library()  # says what is wrong with it
         words = argument.split()
+        if words and words[0] in OF_THE_SHELL:
+            raise gdb.GdbError("memtrace: '%s' is a command of the shell: %s" %
+                               (words[0], OF_THE_SHELL[words[0]]))
         if words:
             import difflib  # pylint: disable=import-outside-toplevel
             near = difflib.get_close_matches(words[0], VERBS, 1)
@@ -79,6 +92,10 @@ class Verb(gdb.Command):
         if set(words) & {"--help", "-h"}:
             gdb.write(library().help_text(self.verb))
             status = 0
+        elif set(words) & {"|", ">", ">>"}:
+            raise gdb.GdbError("memtrace: %s: for output elsewhere, write "
+                               "`pipe memtrace %s | COMMAND`" % (self.verb,
+                                                                self.verb))
         else:
             words = self._usual_options() + self._operands(words)
             status, text, error = part("readers").use(
