@@ -20,7 +20,7 @@ lib_LTLIBRARIES += %D%/libmemtrace-preload.la
 # What the start of a C program does not run comes after the heap, so that it is
 # not mapped (heap/alloc.mk).
 noinst_LTLIBRARIES += %D%/libseldom.la
-%C%_libseldom_la_SOURCES = %D%/cxx.c %D%/new.S %D%/legacy.c %D%/jemalloc_api.c %D%/other_api.S %D%/tcmalloc_api.c %D%/exec.c %D%/refused.c
+%C%_libseldom_la_SOURCES = %D%/altstack.c %D%/cxx.c %D%/new.S %D%/legacy.c %D%/jemalloc_api.c %D%/other_api.S %D%/tcmalloc_api.c %D%/exec.c %D%/refused.c
 %C%_libseldom_la_CPPFLAGS = $(%C%_libmemtrace_preload_la_CPPFLAGS)
 %C%_libseldom_la_CFLAGS = $(%C%_libmemtrace_preload_la_CFLAGS)
 %C%_libseldom_la_CCASFLAGS = $(%C%_libmemtrace_preload_la_CCASFLAGS)

@@ -30,11 +30,16 @@
 /* Two addresses, in the place of the register that a case uses. */
 static void *words[8] __attribute__((aligned(64)));
 
+NOINLINE static void *keep_bytes(size_t bytes)
+{
+    char *block = malloc(bytes);
+    memset(block, 0, bytes);
+    return block;
+}
+
 NOINLINE static void *keep(void)
 {
-    char *block = malloc(200);
-    memset(block, 0, 200);
-    return block;
+    return keep_bytes(200);
 }
 
 NOINLINE static void ready(void)
@@ -207,16 +212,51 @@ NOINLINE static void notified(void)
     __asm__ volatile("" : : "r"(&event) : "memory");
 }
 
+/* Alternate stacks of two threads; one of them is in use no more. */
+NOINLINE static void set_stack(int flags)
+{
+    stack_t stack = {
+        .ss_sp = keep_bytes(32768), .ss_size = 32768, .ss_flags = 0};
+
+    if (sigaltstack(&stack, NULL) != 0)
+        exit(1);
+    stack.ss_flags = flags;
+    if (flags && sigaltstack(&stack, NULL) != 0)
+        exit(1);
+    memset(&stack, 0, sizeof stack);
+    __asm__ volatile("" : : "r"(&stack) : "memory");
+}
+
+static void *stack_of_thread(void *unused)
+{
+    set_stack(0);
+    has_own = 1;
+    for (;;)
+        pause();
+    return unused;
+}
+
+NOINLINE static void stacked(void)
+{
+    pthread_t thread;
+
+    set_stack(SS_DISABLE);
+    set_stack(0);
+    pthread_create(&thread, NULL, stack_of_thread, NULL);
+    while (!has_own)
+        usleep(1000);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*function)(void);
-    } cases[] = {{"xmm", in_xmm},       {"ymm", in_ymm},
-                 {"zmm", in_zmm},       {"queued", queued},
-                 {"epoll_ctl", polled}, {"timer_create", timed},
-                 {"passed", passed},    {"polled_apart", polled_apart},
-                 {"notified", notified}};
+    } cases[] = {{"xmm", in_xmm},        {"ymm", in_ymm},
+                 {"zmm", in_zmm},        {"queued", queued},
+                 {"epoll_ctl", polled},  {"timer_create", timed},
+                 {"passed", passed},     {"polled_apart", polled_apart},
+                 {"notified", notified}, {"stacked", stacked}};
 
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (strcmp(argv[1], cases[i].name) == 0)
