@@ -20,7 +20,15 @@
 #include "heap/alloc.h"
 #include "heap/capture/collect.h"
 #include "heap/live_words.h"
+#include "heap/kernel.h"
 #include "heap/os.h"
+#include "heap/sandbox.h"
+
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
+#endif
 
 #define BLOCK_NS 4 /* to look at a tag, at least; the last walk says more */
 #define MOST_BLOCK_NS 64
@@ -194,10 +202,16 @@ static bool peak_begin(const struct mt_peak_now *now)
     uint64_t sums = (peak.n_stacks + 1) * sizeof *peak.sums;
     peak.bytes =
         (sums + peak.n_stacks * sizeof *peak.numbers + 4095) & ~UINT64_C(4095);
+    uint64_t expected = peak.n_sums * sizeof *peak.sums;
     peak.n_sums = 0;
     peak.sums = mt_os_reserve(peak.bytes, 4096);
     peak.numbers = (uint32_t *)((char *)peak.sums + sums);
-    return peak.sums && mt_os_commit(peak.sums, peak.bytes);
+    if (!peak.sums || !mt_os_commit(peak.sums, peak.bytes))
+        return false;
+    /* As many pages as the last walk wrote to, without a fault for each. */
+    if (!mt_load_relaxed(&mt_sandbox_any) && expected <= peak.bytes)
+        mt_kernel(SYS_madvise, peak.sums, expected, MADV_POPULATE_WRITE);
+    return true;
 }
 
 static void peak_end(void)
