@@ -176,6 +176,19 @@ static bool leaks_has_loss(const struct mt_leaks *leaks)
            leaks->sums[MT_LEAK_POSSIBLE].count > 0;
 }
 
+/* What may hold it, and was not read. */
+static bool leaks_what_is_missing(struct mt_model *model,
+                                  struct mt_leaks *leaks,
+                                  struct mt_error *error)
+{
+    struct mt_source *source = model->source;
+
+    if (source->ops->unfilled && !source->ops->unfilled(source))
+        return mt_no_memory(error, "the mappings");
+    return mt_roots_kernel_calls(model, &leaks->roots) ||
+           mt_no_memory(error, "the files of modules");
+}
+
 bool mt_leaks_run(struct mt_model *model,
                   const struct mt_leaks_options *options,
                   struct mt_leaks *leaks, struct mt_error *error)
@@ -192,8 +205,7 @@ bool mt_leaks_run(struct mt_model *model,
     ok = c.map && leaks_mark(model, &c, error) &&
          mt_show_run(model, &leaks->show_options, &leaks->show, error);
     if (ok && leaks_has_loss(leaks))
-        ok = mt_roots_kernel_calls(model, &leaks->roots) ||
-             mt_no_memory(error, "the files of modules");
+        ok = leaks_what_is_missing(model, leaks, error);
     free(c.indirects);
     mt_map_free(c.map);
     return ok;

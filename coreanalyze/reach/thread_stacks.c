@@ -73,6 +73,19 @@ static bool record_read(struct stack_finder *f, uint64_t tcb, struct record *r)
     return bytes >= LIST_TO && r->words[0] == tcb && r->words[2] == tcb;
 }
 
+/* A page that is a file's, and was never written to, has no address of a
+ * thread. */
+static bool may_be_written(const struct stack_finder *f, uint64_t address)
+{
+    const struct mt_source *source = f->source;
+    const struct mt_present *p;
+
+    if (!source->present_known || source->coverage.swapped_bytes > 0)
+        return true;
+    p = mt_source_present(source, address);
+    return p && p->start <= address;
+}
+
 /* Do the neighbours of a node of a ring lead back to it? */
 static bool node_linked(struct stack_finder *f, uint64_t node, uint64_t next,
                         uint64_t prev)
@@ -80,6 +93,7 @@ static bool node_linked(struct stack_finder *f, uint64_t node, uint64_t next,
     uint64_t back, forth;
 
     return next % 8 == 0 && prev % 8 == 0 && next > 4096 && prev > 4096 &&
+           may_be_written(f, next + 8) && may_be_written(f, prev) &&
            mt_source_read(f->source, next + 8, &back, sizeof back) &&
            back == node &&
            mt_source_read(f->source, prev, &forth, sizeof forth) &&
@@ -254,8 +268,11 @@ static bool head_ok(struct stack_finder *f, uint64_t at, const uint64_t *links)
 static void heads_in(struct stack_finder *f, uint64_t page)
 {
     uint64_t words[PAGE / 8];
-    size_t n = mt_source_read_part(f->source, page, words, sizeof words) / 8;
+    size_t n;
 
+    if (!may_be_written(f, page))
+        return;
+    n = mt_source_read_part(f->source, page, words, sizeof words) / 8;
     for (size_t i = 0; i + 1 < n; i++) {
         uint64_t at = page + i * 8;
         if (head_ok(f, at, words + i) && head_add(f, at))

@@ -4,7 +4,6 @@
  */
 #include "coreanalyze/source/exited_process.h"
 #include "coreanalyze/source/live.h"
-#include "coreanalyze/source/thread_order.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,27 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The registers of those that were held; a thread that ended before has none
- * and needs none. */
+/* Those that were held, with their registers; a thread that ended before has
+ * none and needs none. */
 static bool set_threads(struct mt_source *source, const struct mt_exited *ended)
 {
     struct mt_thread *threads = calloc(ended->n_threads, sizeof *threads);
-    struct mt_thread_order known;
 
-    if (threads == NULL ||
-        !mt_thread_order_make(&known, source->threads, source->n_threads)) {
-        free(threads);
+    if (threads == NULL)
         return false;
-    }
     memcpy(threads, ended->threads, ended->n_threads * sizeof *threads);
     for (size_t i = 0; i < ended->n_threads; i++) {
-        const struct mt_thread *t =
-            mt_thread_order_find(&known, threads[i].tid);
-        if (t)
-            memcpy(threads[i].name, t->name, sizeof t->name);
+        mt_live_thread_name(&threads[i]);
+        if (threads[i].tid == (uint32_t)ended->reader)
+            memcpy(source->process.name, threads[i].name,
+                   sizeof source->process.name);
     }
-    mt_thread_order_free(&known);
-    free(source->threads);
     source->threads = threads;
     source->n_threads = ended->n_threads;
     return true;

@@ -40,6 +40,8 @@ struct live {
     sigset_t signals;     /* blocked before it was stopped */
     struct mt_lazy *lazy; /* mappings that somebody else fills */
     size_t n_lazy;
+    bool lazy_known; /* otherwise these two say nothing */
+    bool fills;      /* it has a descriptor of userfaultfd */
     struct mt_poll *polls;
     struct mt_queue *queues;
     size_t n_polls, n_queues, kernel_words_capacity;
@@ -62,12 +64,14 @@ struct live {
 
 /* The tables of a process from /proc; also for a source that reads its memory
  * in another way.  `source` needs its strings and ops; `tid` is a thread of
- * the process that lives. */
+ * the process that lives.  Of one that stands still, threads and modules are
+ * left to the caller. */
 bool mt_live_tables(struct mt_source *, pid_t pid, pid_t tid,
                     struct mt_error *);
 bool mt_live_maps(struct mt_source *, pid_t tid, struct mt_error *);
 /* The mapping, without its path, that an address is in by now. */
 bool mt_live_mapping_now(pid_t tid, uint64_t address, struct mt_mapping *);
+void mt_live_thread_name(struct mt_thread *);
 bool mt_live_threads(struct mt_source *, pid_t pid, pid_t tid,
                      struct mt_error *);
 /* What has changed of them. */
@@ -105,6 +109,9 @@ bool mt_live_gone(struct live *);
 size_t mt_live_peek_still(struct live *, uint64_t address, void *buffer,
                           size_t bytes);
 
+/* Reads the headers of all modules in one call, where they have pages. */
+void mt_live_still_headers(struct live *);
+
 /* --- live_table.c --- */
 /* mt_page_walk over the process; the page table of one that stands still is
  * read once. */
@@ -117,6 +124,9 @@ bool mt_live_table_kept(const struct live *);
 /* Fills in the source's `present`, and what is left out. */
 bool mt_live_list_present(struct live *, const struct mt_word_filter *,
                           struct mt_error *);
+/* The operation of the source: adds to what is left out what lazy mappings
+ * have, if they were not known. */
+bool mt_live_unfilled(struct mt_source *);
 
 /* --- live_image.c --- */
 /* May all memory of the process be kept as it is? */
@@ -157,8 +167,6 @@ void mt_live_close_queues(struct live *);
 /* --- live_lazy.c --- */
 /* Finds out which mappings are lazy; false when out of memory. */
 bool mt_live_find_lazy(struct live *);
-/* A line of /proc/TID/smaps that says so of the mapping before it. */
-bool mt_smaps_line_is_lazy(const char *line);
 bool mt_live_is_lazy(const struct live *, uint64_t address);
 
 /* Adds the page statistics of a range of a process to `stats`. */

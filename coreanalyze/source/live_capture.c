@@ -174,7 +174,10 @@ bool mt_live_capture(struct mt_source *source,
     uint64_t start;
     bool ok;
 
-    if (!mt_live_find_lazy(live) || !mt_live_find_descriptors(live)) {
+    live->lazy_known = false;
+    if (!mt_live_find_descriptors(live) ||
+        ((!source->still || live->fills) && !mt_live_find_lazy(live))) {
+        mt_live_close_queues(live);
         mt_word_copy_free(word_copy);
         return mt_no_memory(error, "the mappings");
     }

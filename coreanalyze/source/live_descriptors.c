@@ -2,8 +2,8 @@
  *
  * live_descriptors.c - descriptors of a process that hold words of its own: an
  * epoll, a pipe of which it has both ends, a Unix socket that is connected to
- * itself, and a message queue that notifies it.  A thread may have descriptors
- * of its own.
+ * itself, and a message queue that notifies it; and those that say that it
+ * fills memory when it is touched.  A thread may have descriptors of its own.
  *
  * What waits in a pipe or a socket is looked at through a copy of the
  * descriptor, and stays there.
@@ -121,6 +121,8 @@ static void search_take(struct search *s, int folder, const char *name)
     end.socket = sscanf(target, "socket:[%" SCNu64, &end.inode) == 1;
     if (strcmp(target, "anon_inode:[eventpoll]") == 0) {
         search_add_poll(s, end.descriptor);
+    } else if (strcmp(target, "anon_inode:[userfaultfd]") == 0) {
+        s->live->fills = true;
     } else if (end.socket ||
                sscanf(target, "pipe:[%" SCNu64, &end.inode) == 1) {
         if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
@@ -242,6 +244,7 @@ bool mt_live_find_descriptors(struct live *live)
     free(live->polls);
     live->polls = NULL;
     live->n_polls = 0;
+    live->fills = false;
     live->source.coverage.notifications = 0;
     live->source.coverage.queues_unseen = 0;
     mt_live_close_queues(live);

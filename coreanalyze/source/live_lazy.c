@@ -2,6 +2,11 @@
  *
  * live_lazy.c - which mappings somebody fills page by page when they are
  * touched (userfaultfd), by the flags in /proc/TID/smaps.
+ *
+ * That file takes the kernel five times as long as the table of mappings does.
+ * Memory that was not filled can only hold what looks lost.  So a process that
+ * stands still is asked once something is lost, unless it has such a
+ * descriptor.
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
@@ -17,7 +22,7 @@ struct mt_lazy {
     uint64_t start, end;
 };
 
-bool mt_smaps_line_is_lazy(const char *line)
+static bool line_is_lazy(const char *line)
 {
     return line[0] == 'V' && strncmp(line, "VmFlags:", 8) == 0 &&
            strstr(line + 8, " um");
@@ -45,15 +50,14 @@ bool mt_live_find_lazy(struct live *live)
     free(live->lazy);
     live->lazy = NULL;
     live->n_lazy = 0;
-    if (live->source.still)
-        return true;
+    live->lazy_known = true;
     snprintf(path, sizeof path, "/proc/%d/smaps", (int)live->tid);
     file = fopen(path, "re");
     if (file)
         setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && file && getline(&line, &bytes, file) > 0) {
         if (line[0] >= 'A' && line[0] <= 'Z') {
-            if (mt_smaps_line_is_lazy(line))
+            if (line_is_lazy(line))
                 ok = add_lazy(live, &capacity, start, end);
         } else {
             const char *at = line;

@@ -143,7 +143,7 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
         return true;
     list->mapping = m;
     list->at = m->start;
-    list->lazy = m->flags & MT_MAP_LAZY || mt_live_is_lazy(live, m->start);
+    list->lazy = mt_live_is_lazy(live, m->start);
     list->backing = (struct mt_backing){.file = -1};
     if (!(m->flags & MT_MAP_PRIVATE) && m->inode)
         list->backing = mt_backing_open(live->tid, m);
@@ -161,6 +161,41 @@ static bool list_mapping(struct present_list *list, const struct mt_mapping *m)
     else
         mt_backing_close(&list->backing);
     return ok;
+}
+
+static bool add_filled(void *context, const struct mt_page_run *run)
+{
+    uint64_t *filled = context;
+
+    *filled += run->end - run->start;
+    return true;
+}
+
+static void count_unfilled(struct live *live)
+{
+    const struct mt_source *source = &live->source;
+
+    for (size_t i = 0; i < source->n_mappings; i++) {
+        const struct mt_mapping *m = &source->mappings[i];
+        uint64_t filled = 0;
+        if (may_write(m) && (m->flags & MT_MAP_PRIVATE) && !is_device(m) &&
+            mt_live_is_lazy(live, m->start) &&
+            mt_live_walk(live, m->start, m->end, add_filled, &filled))
+            live->source.coverage.untouched_bytes += m->end - m->start - filled;
+    }
+}
+
+bool mt_live_unfilled(struct mt_source *source)
+{
+    struct live *live = (struct live *)source;
+
+    if (live->lazy_known || !source->still)
+        return true;
+    if (!mt_live_find_lazy(live))
+        return false;
+    if (live->n_lazy > 0)
+        count_unfilled(live);
+    return true;
 }
 
 bool mt_live_list_present(struct live *live,

@@ -101,25 +101,13 @@ bool mt_live_maps(struct mt_source *source, pid_t pid, struct mt_error *error)
     free(source->mappings);
     source->mappings = NULL;
     source->n_mappings = 0;
-    /* Of a process that stands still, which mappings are lazy is known for
-     * good. */
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid,
-             source->still ? "smaps" : "maps");
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     file = fopen(path, "re");
-    if (file == NULL && source->still) {
-        snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-        file = fopen(path, "re");
-    }
     if (file == NULL)
         return mt_fail(error, "cannot read %s", path);
     setvbuf(file, buffer, _IOFBF, sizeof buffer);
     while (ok && getline(&line, &line_bytes, file) > 0) {
         struct mt_mapping mapping = {0};
-        if (line[0] >= 'A' && line[0] <= 'Z') {
-            if (source->n_mappings > 0 && mt_smaps_line_is_lazy(line))
-                source->mappings[source->n_mappings - 1].flags |= MT_MAP_LAZY;
-            continue;
-        }
         if (!live_proc_parse_line(source, line, &mapping))
             continue;
         /* The file changes while it is read: keep the order. */
@@ -285,9 +273,9 @@ static const char *live_root(struct mt_source *source, pid_t pid)
 
     snprintf(mounts, sizeof mounts, "/proc/%d/ns/mnt", (int)pid);
     int length = snprintf(root, sizeof root, "/proc/%d/root", (int)pid);
-    if (access(root, X_OK) != 0 ||
-        (live_same_file(mounts, "/proc/self/ns/mnt") &&
-         live_same_file(root, "/")))
+    if ((live_same_file(mounts, "/proc/self/ns/mnt") &&
+         live_same_file(root, "/")) ||
+        access(root, X_OK) != 0)
         return NULL;
     return mt_strings_add(source->strings, root, (size_t)length);
 }
@@ -373,11 +361,11 @@ static bool shares_clock(pid_t tid)
     return n == m && (n < 0 || memcmp(theirs, ours, (size_t)n) == 0);
 }
 
-static void read_thread_name(pid_t tid, struct mt_thread *thread)
+void mt_live_thread_name(struct mt_thread *thread)
 {
     char name[16];
 
-    mt_proc_name(tid, name);
+    mt_proc_name((pid_t)thread->tid, name);
     if (strcmp(name, "?") != 0)
         memcpy(thread->name, name, sizeof thread->name);
 }
@@ -402,7 +390,7 @@ bool mt_live_threads(struct mt_source *source, pid_t pid, pid_t tid,
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         thread.tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        read_thread_name((pid_t)thread.tid, &thread);
+        mt_live_thread_name(&thread);
         if (thread.tid == (uint32_t)pid)
             memcpy(source->process.name, thread.name, sizeof thread.name);
         /* A first thread that has ended stays in the list. */
@@ -434,8 +422,8 @@ bool mt_live_tables(struct mt_source *source, pid_t pid, pid_t tid,
     source->process.root = live_root(source, tid);
     read_auxv(source, tid);
     return mt_live_maps(source, tid, error) &&
-           mt_live_threads(source, pid, tid, error) &&
-           mt_modules_scan(source, error);
+           (source->still || (mt_live_threads(source, pid, tid, error) &&
+                              mt_modules_scan(source, error)));
 }
 
 /* The next mapping of a file from index `i` on. */

@@ -9,12 +9,19 @@
 #include <string.h>
 
 #define MOST_FILES 256u
+#define MOST_NAME 32u
+
+struct noted {
+    char name[MOST_NAME]; /* of a symbol, or "" */
+    uint64_t value;
+};
 
 struct mt_module_files {
     size_t n;
     struct mt_elf *items[MOST_FILES];
     bool seen[MOST_FILES]; /* by the target, with no change */
-    bool targets;          /* that one target sees no change */
+    struct noted noted[MOST_FILES];
+    bool targets; /* that one target sees no change */
 };
 
 struct mt_module_files *mt_module_files_new(void)
@@ -65,28 +72,56 @@ struct mt_elf *mt_module_files_open(struct mt_module_files *files,
     if (elf) {
         files->items[i] = files->items[--files->n];
         files->seen[i] = files->seen[files->n];
+        files->noted[i] = files->noted[files->n];
     }
     mt_elf_close(elf);
     elf = mt_elf_open(path, error);
     if (elf && elf->path && files->n < MOST_FILES) {
         files->seen[files->n] = true;
+        files->noted[files->n].name[0] = '\0';
         files->items[files->n++] = elf;
     }
     return elf;
 }
 
-static bool files_have(const struct mt_module_files *files,
-                       const struct mt_elf *elf)
+/* The place of an open file, or the number of files. */
+static size_t files_place_of(const struct mt_module_files *files,
+                             const struct mt_elf *elf)
 {
-    for (size_t i = 0; i < files->n; i++)
-        if (files->items[i] == elf)
-            return true;
-    return false;
+    size_t i = 0;
+
+    while (i < files->n && files->items[i] != elf)
+        i++;
+    return i;
+}
+
+bool mt_module_files_symbol(const struct mt_module_files *files,
+                            const struct mt_elf *elf, const char *name,
+                            uint64_t *value)
+{
+    size_t i = files ? files_place_of(files, elf) : 0;
+
+    if (!files || i == files->n || strcmp(files->noted[i].name, name) != 0)
+        return false;
+    *value = files->noted[i].value;
+    return true;
+}
+
+void mt_module_files_note(struct mt_module_files *files,
+                          const struct mt_elf *elf, const char *name,
+                          uint64_t value)
+{
+    size_t i = files ? files_place_of(files, elf) : 0;
+
+    if (!files || i == files->n || strlen(name) >= MOST_NAME)
+        return;
+    strcpy(files->noted[i].name, name);
+    files->noted[i].value = value;
 }
 
 void mt_module_files_close(const struct mt_module_files *files,
                            struct mt_elf *elf)
 {
-    if (!files || !files_have(files, elf))
+    if (!files || files_place_of(files, elf) == files->n)
         mt_elf_close(elf);
 }

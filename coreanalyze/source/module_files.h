@@ -21,6 +21,15 @@ void mt_module_files_next_target(struct mt_module_files *);
 /* The file at a path as it is now; as mt_elf_open if `files` is NULL. */
 struct mt_elf *mt_module_files_open(struct mt_module_files *files,
                                     const char *path, struct mt_error *error);
+/* The value of a symbol of a file, if it was noted; 0: the file has none. False
+ * if it is not known. */
+bool mt_module_files_symbol(const struct mt_module_files *files,
+                            const struct mt_elf *elf, const char *name,
+                            uint64_t *value);
+/* Notes one, in the place of the one before. */
+void mt_module_files_note(struct mt_module_files *files,
+                          const struct mt_elf *elf, const char *name,
+                          uint64_t value);
 /* Ends each use of a file that was opened so; takes NULL. */
 void mt_module_files_close(const struct mt_module_files *files,
                            struct mt_elf *elf);

@@ -232,9 +232,9 @@ static uint64_t in_file(const struct mt_source *source,
     return value ? module->load_bias + value : 0;
 }
 
-uint64_t mt_module_symbol(struct mt_source *source,
-                          const struct mt_module *module, const char *name,
-                          bool *no_memory)
+static uint64_t module_symbol_look_up(struct mt_source *source,
+                                      const struct mt_module *module,
+                                      const char *name, bool *no_memory)
 {
     bool known = false;
     uint64_t address = in_memory(source, module, name, &known);
@@ -242,4 +242,38 @@ uint64_t mt_module_symbol(struct mt_source *source,
     if (address == 0)
         address = in_file(source, module, name, !known, no_memory);
     return address;
+}
+
+static bool has_dynamic_symbols(const struct mt_elf *elf)
+{
+    for (size_t i = 0; i < elf->n_sections; i++)
+        if (elf->sections[i].type == SHT_DYNSYM)
+            return true;
+    return false;
+}
+
+/* Processes that are looked at in turn share files, and with them what these
+ * define. */
+uint64_t mt_module_symbol(struct mt_source *source,
+                          const struct mt_module *module, const char *name,
+                          bool *no_memory)
+{
+    struct mt_elf *elf = source->still && module->build_id_bytes > 0
+                             ? mt_module_file(source, module, NULL)
+                             : NULL;
+    bool lacks = false;
+    uint64_t value = 0;
+
+    if (elf && mt_module_files_symbol(source->files, elf, name, &value)) {
+        mt_module_file_done(source, elf);
+        return value ? module->load_bias + value : 0;
+    }
+    value = module_symbol_look_up(source, module, name, &lacks);
+    if (elf && !lacks && has_dynamic_symbols(elf))
+        mt_module_files_note(source->files, elf, name,
+                             value ? value - module->load_bias : 0);
+    mt_module_file_done(source, elf);
+    if (lacks && no_memory)
+        *no_memory = true;
+    return value;
 }

@@ -133,7 +133,8 @@ bool mt_modules_scan(struct mt_source *source, struct mt_error *error)
 {
     size_t capacity = 0;
 
-    if (!source->files)
+    /* Those who look at one process after another have files for all. */
+    if (!source->files && !source->still)
         source->files = source->own_files = mt_module_files_new();
     for (size_t i = 0; i < source->n_mappings; i++) {
         const struct mt_mapping *mapping = &source->mappings[i];

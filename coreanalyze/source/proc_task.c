@@ -86,11 +86,15 @@ long mt_proc_status(pid_t tid, const char *field)
 
 void mt_proc_name(pid_t tid, char name[16])
 {
-    char *text = mt_proc_text(tid, "comm", NULL);
+    int file = mt_proc_open(tid, "comm");
+    ssize_t n = file >= 0 ? read(file, name, 15) : -1;
 
-    snprintf(name, 16, "%.15s", text && text[0] ? text : "?");
+    if (file >= 0)
+        close(file);
+    name[n > 0 ? n : 0] = '\0';
     name[strcspn(name, "\n")] = '\0';
-    free(text);
+    if (name[0] == '\0')
+        strcpy(name, "?");
 }
 
 static bool lives(pid_t tid)

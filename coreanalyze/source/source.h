@@ -27,7 +27,6 @@ enum mt_source_kind {
 #define MT_MAP_EXEC 4u
 #define MT_MAP_PRIVATE 8u
 #define MT_MAP_ASSUMED 16u /* the core has no segment: flags are not known */
-#define MT_MAP_LAZY 32u    /* somebody else fills pages, see live_lazy.c */
 
 struct mt_mapping {
     uint64_t start, end;  /* addresses; end is not in it */
@@ -208,6 +207,10 @@ struct mt_source_ops {
      * target stays stopped until go, and is read in place.  May be NULL. */
     bool (*capture)(struct mt_source *, const struct mt_word_filter *,
                     bool stop, struct mt_error *);
+    /* Adds to untouched_bytes what somebody else would fill when it is touched,
+     * if the capture has not done so: only where a block is lost does it
+     * matter.  False when out of memory.  May be NULL. */
+    bool (*unfilled)(struct mt_source *);
     void (*destroy)(struct mt_source *);
 };
 

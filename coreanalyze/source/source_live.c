@@ -6,6 +6,7 @@
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/string_set.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/modules.h"
 #include "coreanalyze/source/proc_task.h"
 #include "coreanalyze/source/word_copy.h"
 
@@ -113,7 +114,8 @@ bool mt_live_refresh(struct mt_source *source, struct mt_error *error)
     .read = live_read, .write = live_write, .pages = mt_live_pages,            \
     .resident = mt_live_resident, .uses = mt_live_uses, .stop = mt_live_stop,  \
     .resume = mt_live_go, .refresh = mt_live_refresh,                          \
-    .capture = mt_live_capture, .destroy = live_destroy
+    .capture = mt_live_capture, .unfilled = mt_live_unfilled,                  \
+    .destroy = live_destroy
 
 static const struct mt_source_ops live_ops = {LIVE_OPS};
 static const struct mt_source_ops image_ops = {LIVE_OPS, .view = mt_live_view,
@@ -194,6 +196,12 @@ static bool live_proc_is_ours(pid_t pid, struct mt_error *error)
                    (int)pid);
 }
 
+static bool live_still_modules(struct live *live, struct mt_error *error)
+{
+    mt_live_still_headers(live);
+    return mt_modules_scan(&live->source, error);
+}
+
 static struct mt_source *live_open(pid_t pid, bool still,
                                    struct mt_error *error)
 {
@@ -225,9 +233,10 @@ static struct mt_source *live_open(pid_t pid, bool still,
         live_refused(pid, errno, error);
     } else if (source->strings &&
                mt_live_tables(source, pid, live->tid, error)) {
-        if (source->n_mappings > 0)
+        if (source->n_mappings == 0)
+            live_has_no_memory(pid, error);
+        else if (!still || live_still_modules(live, error))
             return source;
-        live_has_no_memory(pid, error);
     }
     mt_source_free(source);
     return NULL;

@@ -36,15 +36,18 @@
 #define SYS_memfd_secret_ 447
 
 static long filled;
-static int lazy;
+static int lazy, lives[2] = {-1, -1};
 static volatile int stop_threads;
 
+/* Ends with the pipe, if there is one. */
 static void *fill_lazy(void *page)
 {
     for (;;) {
         struct uffd_msg message;
-        struct pollfd wait = {lazy, POLLIN, 0};
-        poll(&wait, 1, -1);
+        struct pollfd wait[2] = {{lazy, POLLIN, 0}, {lives[0], POLLIN, 0}};
+        poll(wait, 2, -1);
+        if (wait[1].revents)
+            _exit(0);
         if (read(lazy, &message, sizeof message) != sizeof message)
             continue;
         filled++;
@@ -58,7 +61,8 @@ static void *fill_lazy(void *page)
     return NULL;
 }
 
-static void make_lazy(char *memory, size_t bytes)
+/* A child may fill it: the process then has no such descriptor. */
+static void make_lazy(char *memory, size_t bytes, int by_child)
 {
     struct uffdio_api api = {.api = UFFD_API};
     struct uffdio_register range = {.range = {(unsigned long)memory, bytes},
@@ -69,7 +73,16 @@ static void make_lazy(char *memory, size_t bytes)
     if (lazy < 0 || ioctl(lazy, UFFDIO_API, &api) ||
         ioctl(lazy, UFFDIO_REGISTER, &range))
         exit(NOT_HERE);
-    pthread_create(&thread, NULL, fill_lazy, aligned_alloc(PAGE, PAGE));
+    if (!by_child) {
+        pthread_create(&thread, NULL, fill_lazy, aligned_alloc(PAGE, PAGE));
+        return;
+    }
+    if (pipe2(lives, O_CLOEXEC) == 0 && fork() == 0) {
+        close(lives[1]);
+        fill_lazy(aligned_alloc(PAGE, PAGE));
+    }
+    close(lives[0]);
+    close(lazy);
 }
 
 static void *sleeper(void *unused)
@@ -225,7 +238,7 @@ int main(int argc, char **argv)
     void **there = (void **)(memory + (size_t)THERE * PAGE);
 
     if (strstr(kind, "lazy"))
-        make_lazy(memory, bytes);
+        make_lazy(memory, bytes, strstr(kind, "child") != NULL);
     if (strstr(kind, "thp") && madvise(memory, bytes, MADV_HUGEPAGE) != 0)
         return NOT_HERE;
     if (strstr(kind, "onfault") && mlock2(memory, bytes, MLOCK_ONFAULT) != 0)
