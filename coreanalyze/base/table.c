@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define LEAST_CAPACITY 1024u
+#define LEAST_CAPACITY 64u
 
 static struct mt_table_slot *table_free_slot(const struct mt_table *table,
                                              uint64_t hash)

@@ -57,9 +57,8 @@ struct mt_resolver {
     size_t held, most_held;
     uint64_t dropped;
     bool ahead; /* resolve_ahead() was called for the model */
-    /* Path of the module that was asked about last, or "". */
-    char running[80];
-    uint64_t running_start, running_end;
+    const struct mt_module *asked; /* about last */
+    char running[80];              /* its path, or "" */
 };
 
 static bool resolve_waiting(void *context, const char *step, uint64_t done,
@@ -127,7 +126,6 @@ void mt_resolver_use(struct mt_resolver *resolver, struct mt_model *model)
     resolver->model = model;
     resolver->dropped = 0;
     resolver->ahead = false;
-    resolver->running_end = 0;
     if (resolver->n_entries > 0)
         memset(resolver->memo, 0, sizeof resolver->memo);
 }
@@ -251,24 +249,26 @@ static bool resolve_is_program(const struct mt_source *source,
 
 /* The kernel's path to the file that a live process runs: an upgrade may have
  * put another one at its path, or removed it. */
-static void find_running(struct mt_resolver *resolver,
-                         const struct mt_module *module)
+static const char *find_running(void *context)
 {
+    struct mt_resolver *resolver = context;
     const struct mt_source *source = resolver->source;
+    const struct mt_module *module = resolver->asked;
     const struct mt_mapping *m = mt_source_mapping(source, module->start);
     int pid = (int)source->process.pid;
 
     resolver->running[0] = '\0';
     if (source->process.kind != MT_SOURCE_LIVE || pid == 0 || m == NULL)
-        return;
+        return resolver->running;
     snprintf(resolver->running, sizeof resolver->running,
              "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
     if (access(resolver->running, R_OK) == 0)
-        return;
+        return resolver->running;
     resolver->running[0] = '\0';
     if (resolve_is_program(source, module))
         snprintf(resolver->running, sizeof resolver->running, "/proc/%d/exe",
                  pid);
+    return resolver->running;
 }
 
 static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
@@ -276,17 +276,14 @@ static struct mt_symbol_module symbol_module(struct mt_resolver *resolver,
 {
     bool identified = module->build_id_bytes != 0;
 
-    if (resolver->running_start != module->start ||
-        resolver->running_end != module->end)
-        find_running(resolver, module);
-    resolver->running_start = module->start;
-    resolver->running_end = module->end;
+    resolver->asked = module;
     return (struct mt_symbol_module){
         .path = module->path,
         .build_id = identified ? module->build_id : NULL,
         .build_id_bytes = module->build_id_bytes,
         .fingerprint = identified ? 0 : module->fingerprint,
-        .running = resolver->running};
+        .running = find_running,
+        .context = resolver};
 }
 
 /* A signal handler returns to code that makes the system call rt_sigreturn,

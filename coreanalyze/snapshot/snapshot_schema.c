@@ -67,35 +67,47 @@ static int record_named(const char *name)
     return -1;
 }
 
+/* Most fields come in the order that we know them in: `*next` is the one after
+ * the last. */
 static void set_field(struct mt_record_map *map, unsigned record,
-                      const char *name, const unsigned place[3])
+                      const char *name, const unsigned place[3], uint32_t *next)
 {
+    uint32_t n = map->n_fields, i = *next < n ? *next : 0;
+
     if (place[2] == 0 || place[1] == 0 || place[0] > map->bytes ||
         place[1] > (map->bytes - place[0]) / place[2])
         return;
-    for (uint32_t i = 0; i < map->n_fields; i++) {
+    for (uint32_t tried = 0; tried < n; tried++, i = i + 1 < n ? i + 1 : 0) {
         const char *known = own[record].fields[i].name;
         if (known[0] != name[0] || strcmp(known, name) != 0)
             continue;
         map->fields[i].from = place[0];
         map->fields[i].from_bytes = place[1];
         map->fields[i].from_count = place[2];
+        *next = i + 1;
+        return;
     }
+}
+
+static const char *skip_spaces(const char *at)
+{
+    while (*at == ' ')
+        at++;
+    return at;
 }
 
 /* The next word at *AT, which moves after it; false if it is not there or too
  * long. */
 static bool schema_word(const char **at, char *word, size_t bytes)
 {
-    size_t n;
+    size_t n = 0;
 
-    *at += strspn(*at, " ");
-    n = strcspn(*at, " ");
+    *at = skip_spaces(*at);
+    for (; **at != ' ' && **at != '\0' && n < bytes; ++*at)
+        word[n++] = **at;
     if (n == 0 || n >= bytes)
         return false;
-    memcpy(word, *at, n);
     word[n] = '\0';
-    *at += n;
     return true;
 }
 
@@ -104,7 +116,7 @@ static bool schema_number(const char **at, unsigned *number)
     const char *start;
     uint64_t value;
 
-    *at += strspn(*at, " ");
+    *at = skip_spaces(*at);
     start = *at;
     value = mt_scan_decimal(at);
     *number = (unsigned)value;
@@ -112,7 +124,7 @@ static bool schema_number(const char **at, unsigned *number)
 }
 
 static void schema_parse_line(const char *line, struct mt_record_map *maps,
-                              int *record)
+                              int *record, uint32_t *next)
 {
     char kind[8], name[64];
     const char *at = line;
@@ -123,13 +135,14 @@ static void schema_parse_line(const char *line, struct mt_record_map *maps,
         return;
     if (strcmp(kind, "record") == 0) {
         *record = record_named(name);
+        *next = 0;
         if (place[0] > MT_MAX_RECORD_BYTES)
             *record = -1;
         if (*record >= 0)
             maps[*record].bytes = place[0];
     } else if (*record >= 0 && strcmp(kind, "field") == 0 &&
                schema_number(&at, &place[1]) && schema_number(&at, &place[2])) {
-        set_field(&maps[*record], (unsigned)*record, name, place);
+        set_field(&maps[*record], (unsigned)*record, name, place, next);
     }
 }
 
@@ -149,6 +162,7 @@ bool mt_schema_parse(const char *text, size_t bytes,
 {
     static const char head[] = "memtrace layout ";
     const char *end = text + bytes;
+    uint32_t next = 0;
     int record = -1;
 
     *remapped = false;
@@ -156,13 +170,13 @@ bool mt_schema_parse(const char *text, size_t bytes,
         return false;
     schema_forget(maps);
     while (text < end) {
-        char line[160];
+        char line[128]; /* without the end of what it is for */
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         size_t length = (size_t)((stop ? stop : end) - text);
         size_t n = length < sizeof line ? length : sizeof line - 1;
         memcpy(line, text, n);
         line[n] = '\0';
-        schema_parse_line(line, maps, &record);
+        schema_parse_line(line, maps, &record, &next);
         text += length + 1;
     }
     for (unsigned r = 0; r < MT_N_RECORDS; r++) {

@@ -5,6 +5,8 @@
  */
 #include "coreanalyze/symbols/call_frames_program.h"
 
+#include <string.h>
+
 #define MAX_REMEMBERED 16
 #define MAX_INSTRUCTIONS 100000u
 
@@ -226,8 +228,16 @@ bool mt_frame_program(const struct mt_frame_cie *cie,
                       const struct mt_byte_cursor *fde, uint64_t offset,
                       struct mt_frame_row *row)
 {
-    struct machine m = {.cie = cie, .code = cie->program, .wanted = offset};
+    struct machine m;
 
+    /* Not the rows that may be remembered: these are large. */
+    m.cie = cie;
+    m.code = cie->program;
+    m.at = 0;
+    m.wanted = offset;
+    m.n_remembered = 0;
+    memset(&m.row, 0, sizeof m.row);
+    m.initial = m.row;
     if (!row_run_program(&m))
         return false;
     m.initial = m.row;

@@ -67,8 +67,9 @@ struct mt_symbol_module {
     uint64_t
         fingerprint; /* of one without build-id (mt_elf_fingerprint), or 0 */
     /* The kernel's path to the very file that runs, whatever lies at `path`
-     * now; NULL, or "": not known. */
-    const char *running;
+     * now; "": not known.  Asked for where it is needed; may be NULL. */
+    const char *(*running)(void *context);
+    void *context;
 };
 
 struct mt_symbol_frame {

@@ -188,9 +188,9 @@ static struct mt_elf *open_running(const struct mt_symbol_module *module,
                                    struct mt_files *out)
 {
     struct mt_error error;
-    struct mt_elf *elf = module->running != NULL && module->running[0] != '\0'
-                             ? files_open(options, module->running, &error)
-                             : NULL;
+    const char *path = module->running ? module->running(module->context) : "";
+    struct mt_elf *elf =
+        path[0] != '\0' ? files_open(options, path, &error) : NULL;
 
     if (elf != NULL && match_of(module, elf) == MT_MATCH_MISMATCH) {
         mt_elf_close(elf);
