@@ -42,7 +42,7 @@ struct mt_show_options {
     enum mt_show_sort sort;
     bool unsorted; /* rows in any order: the caller sorts them; not with top */
     bool late;     /* mt_show_take_row() makes each row: all of them, unsorted
-                      and unmerged */
+                      and unmerged, most of them by stack */
     bool freed; /* rows of stacks without live blocks, too; sample: MT_NO_SAMPLE
                  */
     /* If not NULL, called for every block, also those without a stack: all of

@@ -54,9 +54,10 @@ static bool show_sums_plain(struct mt_show_sums *sums,
         sums->by_stack = calloc(model->n_stacks, sizeof *sums->by_stack);
         sums->n_stacks = sums->by_stack ? model->n_stacks : 0;
         sums->heap = key->heap;
+        sums->thread = key->thread;
     }
     return key->stack < sums->n_stacks && key->heap == sums->heap &&
-           key->kind == 0 && key->thread == 0;
+           key->kind == 0 && key->thread == sums->thread;
 }
 
 static bool show_sums_room(struct mt_show_sums *sums)
@@ -64,7 +65,7 @@ static bool show_sums_room(struct mt_show_sums *sums)
     size_t n = sums->n + 1;
 
     return n < UINT32_MAX &&
-           mt_grow(&sums->lines, &sums->room, n, sizeof *sums->lines) &&
+           mt_extend(&sums->lines, &sums->room, n, sizeof *sums->lines) &&
            (!sums->scaled || mt_grow(&sums->estimates, &sums->estimates_room, n,
                                      sizeof *sums->estimates)) &&
            (!sums->classified || mt_grow(&sums->indirect, &sums->indirect_room,
@@ -235,7 +236,7 @@ void mt_show_sums_sort(struct mt_show_sums *sums)
         if (at-- == 0)
             continue;
         if (other->heap == sums->heap && other->kind == 0 &&
-            other->thread == 0 && other->stack < sums->n_stacks)
+            other->thread == sums->thread && other->stack < sums->n_stacks)
             sums->by_stack[other->stack] = (uint32_t)at + 1;
         show_sums_swap(sums->lines, sizeof *sums->lines, n, at);
         show_sums_swap(sums->estimates, sizeof *sums->estimates, n, at);

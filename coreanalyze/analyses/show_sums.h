@@ -16,9 +16,9 @@ struct mt_show_estimate;
 struct mt_show_sums {
     struct mt_show_line *lines;
     size_t n, room;
-    uint32_t *by_stack; /* line + 1, of one heap, without kind and thread */
+    uint32_t *by_stack; /* line + 1, of one heap and thread, without a kind */
     size_t n_stacks;
-    uint32_t heap;                      /* that heap */
+    uint32_t heap, thread;              /* those */
     struct mt_table by_key;             /* other lines */
     struct mt_show_estimate *estimates; /* by line, of a sample */
     size_t estimates_room;

@@ -162,6 +162,9 @@ static int cmd_export_run(struct mt_session *session, int argc,
     a.leaks.show = a.show;
     if (format && format->searches)
         sides[1].leaks_options = &a.leaks;
+    for (unsigned i = 0; i < 2; i++)
+        sides[i].once = format && !format->searches &&
+                        !(format->parts & MT_PROFILE_SAMPLES);
     ok = mt_sides_begin(session, "export", a.common.target, a.common.second,
                         sides, names, error) &&
          export_check(&a, format, names[0] != NULL, error);

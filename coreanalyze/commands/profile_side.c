@@ -65,7 +65,10 @@ bool mt_side_read(struct mt_profile_side *side, const char *command,
         !mt_target_open(&side->session, command, name, &side->target, error))
         return false;
     side->options.threads = true;
+    side->options.late = side->options.unsorted =
+        side->once && !side->options.depth && !side->rows.filter;
     side->rows.all_kinds = true;
+    side->rows.taken = side->options.late ? &side->show : NULL;
     if (side->leaks_options && side->target.source->process.mini)
         side->leaks_options = NULL;
     return side->leaks_options ? side_search(side, stop, error)

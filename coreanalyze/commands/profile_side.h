@@ -12,6 +12,7 @@
 struct mt_profile_side {
     struct mt_session session;
     struct mt_target target;
+    bool once; /* its rows are looked at once, in any order */
     struct mt_show_options options;
     struct mt_rows rows;
     struct mt_show show;

@@ -79,6 +79,7 @@ struct mt_profile_options mt_rows_profiled(const struct mt_rows *rows,
         .lifetime = !cut && !mt_profile_is_partial(report->show) &&
                     (rows->all_kinds || !report->show->options->classify),
         .filter = rows->filter,
+        .taken = rows->taken,
     };
 
     return options;

@@ -42,7 +42,8 @@ struct mt_rows {
     const struct mt_row_arguments *arguments;
     struct mt_filter *filter; /* or NULL */
     uint64_t top, min_bytes;
-    bool all_kinds; /* rows of a search are of all blocks */
+    bool all_kinds;        /* rows of a search are of all blocks */
+    struct mt_show *taken; /* as of a profile's options, or NULL */
 };
 /* Before the show is run: keeps --top and --min for later.  False with `error`
  * filled if the arguments make no sense. */

@@ -113,7 +113,10 @@ bool mt_export_folded(const struct mt_export *export, struct mt_error *error)
         struct mt_report report = *export->now.report;
         free(lines.path);
         report.out = export->out;
-        return mt_print_folded(&report, error);
+        return export->now.options->taken
+                   ? mt_print_folded_last(&report, export->now.options->taken,
+                                          error)
+                   : mt_print_folded(&report, error);
     }
     bool ok = lines.path && folded_add_side(&lines, export->now.profile, 1) &&
               folded_add_side(&lines, export->old.profile, 0);

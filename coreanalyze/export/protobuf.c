@@ -10,6 +10,7 @@
 
 #define PROTOBUF_VARINT 0u
 #define PROTOBUF_BYTES 2u
+#define VARINT_BYTES 10u /* at most */
 
 static void protobuf_put(struct mt_protobuf *p, const void *data, size_t bytes)
 {
@@ -25,13 +26,15 @@ static void protobuf_put(struct mt_protobuf *p, const void *data, size_t bytes)
 
 void mt_protobuf_varint(struct mt_protobuf *p, uint64_t value)
 {
-    unsigned char bytes[10];
-    size_t n = 0;
-
+    if (p->failed ||
+        (p->capacity - p->n < VARINT_BYTES &&
+         !mt_grow(&p->data, &p->capacity, p->n + VARINT_BYTES, 1))) {
+        p->failed = true;
+        return;
+    }
     for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (unsigned char)(value | 0x80);
-    bytes[n++] = (unsigned char)value;
-    protobuf_put(p, bytes, n);
+        p->data[p->n++] = (unsigned char)(value | 0x80);
+    p->data[p->n++] = (unsigned char)value;
 }
 
 void mt_protobuf_number(struct mt_protobuf *p, unsigned field, uint64_t value)

@@ -344,6 +344,8 @@ static bool profile_keep_sample(struct profile_builder *b,
                  sizeof *p->samples))
         return false;
     sample->title = profile_title(p, sample->node);
+    if (b->options->taken)
+        sample->row = NULL;
     p->samples[p->n_samples++] = *sample;
     return true;
 }
@@ -395,21 +397,32 @@ static void profile_lifetime(const struct mt_stack *stack, bool *seen,
     is->of[MT_PEAK_BLOCKS] = stack->peak_blocks;
 }
 
+static bool profile_row(struct profile_builder *b,
+                        const struct mt_show_row *row, bool *seen)
+{
+    struct mt_measures is = {
+        .of = {[MT_LIVE_BYTES] = row->bytes, [MT_LIVE_BLOCKS] = row->count}};
+
+    profile_lifetime(&b->profile->model->stacks[row->stack], &seen[row->stack],
+                     &is);
+    return profile_add(b, row->stack, row->depth, row, &is);
+}
+
 static bool profile_rows(struct profile_builder *b, bool *seen)
 {
-    struct mt_profile *p = b->profile;
-    const struct mt_show *show = p->show;
+    const struct mt_show *show = b->profile->show;
+    struct mt_show_row row;
+    bool ok = true;
 
-    for (size_t i = 0; i < show->n_rows; i++) {
-        const struct mt_show_row *row = &show->rows[i];
-        struct mt_measures is = {
-            .of = {
-                [MT_LIVE_BYTES] = row->bytes, [MT_LIVE_BLOCKS] = row->count}};
-        profile_lifetime(&p->model->stacks[row->stack], &seen[row->stack], &is);
-        if (!profile_add(b, row->stack, row->depth, row, &is))
-            return false;
+    if (b->options->taken) {
+        while (ok &&
+               mt_show_take_row(b->options->taken, b->profile->model, &row))
+            ok = profile_row(b, &row, seen);
+        return ok;
     }
-    return true;
+    for (size_t i = 0; ok && i < show->n_rows; i++)
+        ok = profile_row(b, &show->rows[i], seen);
+    return ok;
 }
 
 static bool profile_dead(struct profile_builder *b,

@@ -68,7 +68,7 @@ struct mt_profile_sample {
     uint32_t node;                 /* 0: the profile has no paths */
     uint32_t title;                /* node of the frame that names the stack */
     uint32_t stack;                /* id */
-    const struct mt_show_row *row; /* NULL: nothing is live */
+    const struct mt_show_row *row; /* NULL: nothing is live, or it is taken */
     struct mt_measures is;
 };
 
@@ -92,6 +92,8 @@ struct mt_profile_options {
     unsigned parts;           /* of enum mt_profile_parts */
     mt_profile_visit *visit;  /* or NULL */
     void *context;            /* of `visit` */
+    struct mt_show *taken;    /* the show, if each row is to be taken out of it;
+                                 only a visit has it */
     bool lifetime;            /* also stacks without live blocks */
     struct mt_filter *filter; /* of stacks without live blocks */
 };
