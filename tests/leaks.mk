@@ -20,7 +20,7 @@ UNIT_TESTS += %D%/unit_dominators
 %C%_unit_dominators_LDADD = coreanalyze/libread.la $(CUNIT_LIBS)
 SCRIPT_TESTS += %D%/e2e/leaks %D%/e2e/roots %D%/e2e/oracle %D%/e2e/growth %D%/e2e/large \
 	%D%/e2e/nowhere %D%/e2e/targets %D%/e2e/pages %D%/e2e/stop %D%/e2e/unseen %D%/e2e/known-layouts %D%/e2e/changing %D%/e2e/holders %D%/e2e/idle-stacks %D%/e2e/other-stacks
-EXTRA_DIST += %D%/programs/holders.cc %D%/programs/idlestacks.c %D%/programs/otherstacks.c %D%/programs/lastframes.c %D%/programs/unseen.c %D%/programs/layouts.c %D%/programs/mappings.c %D%/programs/ended.c
+EXTRA_DIST += %D%/programs/holders.cc %D%/programs/sharers.c %D%/programs/idlestacks.c %D%/programs/otherstacks.c %D%/programs/lastframes.c %D%/programs/unseen.c %D%/programs/layouts.c %D%/programs/mappings.c %D%/programs/ended.c
 LONG_TESTS += %D%/e2e/leaks-compare
 EXTRA_DIST += %D%/e2e/leaks.py %D%/programs/leakcases.c %D%/programs/heapwords.c %D%/programs/nowhere.c %D%/programs/waits.c %D%/programs/rootcases.cc %D%/programs/randomgraph.c %D%/programs/growth.c %D%/programs/redisleak.c \
 	%D%/programs/leakmodule.c %D%/bench/leakgraph.c %D%/bench/leaks

@@ -259,7 +259,8 @@ bool mt_leaks_complete(const struct mt_model *model,
            leaks->roots.missing_bytes == 0 && leaks->missing_bytes == 0 &&
            s->missing_bytes == 0 && !s->damaged && !s->tables_incomplete &&
            s->bad_notes == 0 && c->unreadable_bytes == 0 &&
-           s->threads_running == 0 && !s->let_go && leaks_all_read(s, leaks) &&
-           c->skipped_heaps == 0 && c->skipped_regions == 0 &&
-           c->skipped_spans == 0 && c->skipped_sections == 0;
+           s->threads_running == 0 && s->sharers_running == 0 && !s->let_go &&
+           leaks_all_read(s, leaks) && c->skipped_heaps == 0 &&
+           c->skipped_regions == 0 && c->skipped_spans == 0 &&
+           c->skipped_sections == 0;
 }

@@ -252,6 +252,7 @@ void mt_json_put_coverage(struct mt_json *json, const struct mt_report *report)
         {"missing_bytes", s->missing_bytes + s->box_bytes},
         {"bad_notes", s->bad_notes},
         {"threads_running", s->threads_running},
+        {"sharers_running", s->sharers_running},
         {"untouched_bytes", s->untouched_bytes},
         {"swapped_bytes", s->swapped_bytes},
         {"unread_bytes", s->unread_bytes},

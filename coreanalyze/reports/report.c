@@ -126,6 +126,9 @@ static void note_counts(const struct mt_coverage *c,
         {s->threads_running,
          "%s thread{|s} did not stop in time (see --stop-timeout): {it|they} "
          "ran on, or {sleeps|sleep} in the kernel"},
+        {s->sharers_running,
+         "%s process{|es} with the same memory {was|were} not stopped: blocks "
+         "that only {its|their} registers hold look lost"},
         {s->untouched_bytes,
          "%b of files and of shared memory {was|were} not searched: "
          "the process has no pages of them"},

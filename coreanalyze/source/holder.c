@@ -48,6 +48,8 @@ static bool make_shared(struct mt_holder *holder, pid_t tid,
     hold->parent = getpid();
     hold->stop_ns = options->stop_ns;
     hold->idle_ns = options->idle_ns;
+    for (size_t i = 0; i < options->n_sharers && i < MT_MOST_SHARERS; i++)
+        hold->sharers[hold->n_sharers++] = options->sharers[i];
     hold->capacity = (uint32_t)capacity;
     hold->words = (struct mt_kernel_word *)(void *)(hold->threads + capacity);
     hold->words_capacity = MT_MAX_THREAD_WORDS;
@@ -262,6 +264,11 @@ const struct mt_held_thread *mt_held_threads(const struct mt_holder *holder,
 {
     *n = holder->shared ? holder->shared->n : 0;
     return holder->shared ? holder->shared->threads : NULL;
+}
+
+uint32_t mt_held_not(const struct mt_holder *holder)
+{
+    return holder->shared ? holder->shared->sharers_refused : 0;
 }
 
 const struct mt_kernel_word *mt_held_words(const struct mt_holder *holder,

@@ -14,8 +14,13 @@
 
 enum mt_held_state { MT_HELD_NOT, MT_HELD_STOPPED, MT_HELD_ENDED };
 
+/* Other processes that share the target's memory (clone with CLONE_VM): their
+ * threads are held as its own are. */
+#define MT_MOST_SHARERS 64u
+
 struct mt_held_thread {
     pid_t tid;
+    uint32_t process; /* 0: the target, n: the nth sharer */
     enum mt_held_state state;
     int signal; /* to hand back */
     bool has_registers;
@@ -32,6 +37,8 @@ struct mt_holder {
 struct mt_hold_options {
     uint64_t stop_ns; /* to wait for threads to stop */
     uint64_t idle_ns; /* the target resumes after this time without a beat */
+    const pid_t *sharers;
+    size_t n_sharers;                   /* at most MT_MOST_SHARERS */
     const struct mt_progress *progress; /* or NULL */
 };
 
@@ -48,6 +55,8 @@ void mt_hold_beat(const struct mt_holder *holder);
 /* The threads that are known; valid until mt_hold_end. */
 const struct mt_held_thread *mt_held_threads(const struct mt_holder *holder,
                                              size_t *n);
+/* Sharers that could not be held; valid until mt_hold_end. */
+uint32_t mt_held_not(const struct mt_holder *holder);
 /* Words that the threads had in no memory: of vector registers, and values of
  * queued signals; valid until mt_hold_end. */
 const struct mt_kernel_word *mt_held_words(const struct mt_holder *holder,
@@ -69,6 +78,8 @@ struct mt_hold {
     uint32_t phase; /* enum mt_hold_phase, set by the holder */
     int error;      /* errno, if refused */
     pid_t refused;  /* the thread that it was refused for */
+    uint32_t n_sharers, sharers_refused;
+    pid_t sharers[MT_MOST_SHARERS];
     struct mt_kernel_word *words;
     uint32_t n_words, words_capacity;
     uint32_t n, capacity;

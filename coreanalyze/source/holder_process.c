@@ -40,10 +40,11 @@ _Static_assert(sizeof(struct user_regs_struct) == MT_N_REGISTERS * 8,
 
 struct hold_process {
     struct mt_hold *hold;
-    int go, ready, tasks;
-    uint32_t *index_of; /* by tid: index + 1 */
-    uint32_t waiting;   /* threads that did not stop yet */
-    bool queue_taken;   /* signals to the process */
+    int go, ready;
+    int tasks[1 + MT_MOST_SHARERS];        /* of the target first */
+    uint32_t *index_of;                    /* by tid: index + 1 */
+    uint32_t waiting;                      /* threads that did not stop yet */
+    bool queue_taken[1 + MT_MOST_SHARERS]; /* signals to each process */
 };
 
 static uint64_t hold_clock(void)
@@ -89,7 +90,7 @@ static char hold_state(pid_t pid)
 }
 
 /* True if nothing is wrong: it is being stopped, or has ended. */
-static bool hold_seize(struct hold_process *p, pid_t tid)
+static bool hold_seize(struct hold_process *p, pid_t tid, uint32_t process)
 {
     struct mt_hold *hold = p->hold;
     char state;
@@ -103,8 +104,8 @@ static bool hold_seize(struct hold_process *p, pid_t tid)
         state = hold_state(tid);
         return state == 0 || state == 'Z' || state == 'X' || state == 'x';
     }
-    hold->threads[hold->n] =
-        (struct mt_held_thread){.tid = tid, .state = MT_HELD_NOT};
+    hold->threads[hold->n] = (struct mt_held_thread){
+        .tid = tid, .process = process, .state = MT_HELD_NOT};
     p->index_of[tid] = ++hold->n;
     if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0)
         p->waiting++;
@@ -113,15 +114,16 @@ static bool hold_seize(struct hold_process *p, pid_t tid)
     return true;
 }
 
-/* Asks all threads that are not known yet; false if one refuses. */
-static bool hold_seize_new(struct hold_process *p)
+/* Asks all threads of a process that are not known yet; false if one refuses.
+ */
+static bool hold_seize_new(struct hold_process *p, uint32_t process)
 {
+    int tasks = p->tasks[process];
     char buffer[16384];
     long got;
 
-    lseek(p->tasks, 0, SEEK_SET);
-    while ((got = syscall(SYS_getdents64, p->tasks, buffer, sizeof buffer)) >
-           0) {
+    lseek(tasks, 0, SEEK_SET);
+    while ((got = syscall(SYS_getdents64, tasks, buffer, sizeof buffer)) > 0) {
         for (long at = 0; at < got;) {
             struct dirent64 *entry = (struct dirent64 *)(void *)(buffer + at);
             uint32_t tid = 0;
@@ -135,9 +137,25 @@ static bool hold_seize_new(struct hold_process *p)
                 p->hold->refused = (pid_t)tid;
                 return false;
             }
-            if (!hold_seize(p, (pid_t)tid))
+            if (!hold_seize(p, (pid_t)tid, process))
                 return false;
         }
+    }
+    return true;
+}
+
+/* Of the target and the sharers; false if a thread of the target refuses.  A
+ * sharer that refuses is not asked again. */
+static bool hold_seize_all(struct hold_process *p)
+{
+    for (uint32_t i = 0; i <= p->hold->n_sharers; i++) {
+        if (p->tasks[i] < 0 || hold_seize_new(p, i))
+            continue;
+        if (i == 0)
+            return false;
+        close(p->tasks[i]);
+        p->tasks[i] = -1;
+        p->hold->sharers_refused++;
     }
     return true;
 }
@@ -156,9 +174,9 @@ static void hold_take_words(struct hold_process *p,
     n += (uint32_t)mt_thread_signals(t->tid, false, words + n, most - n);
     if (now)
         n += (uint32_t)mt_thread_signal_now(t->tid, words + n, most - n);
-    if (!p->queue_taken)
+    if (!p->queue_taken[t->process])
         n += (uint32_t)mt_thread_signals(t->tid, true, words + n, most - n);
-    p->queue_taken = true;
+    p->queue_taken[t->process] = true;
     __atomic_store_n(&hold->n_words, n, __ATOMIC_RELEASE);
 }
 
@@ -214,7 +232,7 @@ static bool hold_stop_all(struct hold_process *p)
 
     do {
         before = p->hold->n;
-        if (!hold_seize_new(p))
+        if (!hold_seize_all(p))
             return false;
         while (p->waiting > 0) {
             uint64_t now = hold_clock();
@@ -260,20 +278,29 @@ static void hold_release(const struct hold_process *p)
     }
 }
 
+static void hold_open_tasks(struct hold_process *p)
+{
+    char path[64];
+
+    for (uint32_t i = 0; i <= p->hold->n_sharers; i++) {
+        hold_path(path, i == 0 ? p->hold->target : p->hold->sharers[i - 1],
+                  "/task");
+        p->tasks[i] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+}
+
 void mt_hold_run(struct mt_hold *hold, int go, int ready)
 {
     struct hold_process p = {.hold = hold, .go = go, .ready = ready};
-    char path[64];
 
     prctl(PR_SET_NAME, MT_HOLDER_NAME, 0, 0, 0);
     setsid();
-    hold_path(path, hold->target, "/task");
-    p.tasks = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    hold_open_tasks(&p);
     p.index_of =
         mmap(NULL, MAX_PID * sizeof *p.index_of, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     hold->error = errno;
-    if (p.tasks < 0 || p.index_of == MAP_FAILED || !hold_stop_all(&p)) {
+    if (p.tasks[0] < 0 || p.index_of == MAP_FAILED || !hold_stop_all(&p)) {
         hold_release(&p);
         __atomic_store_n(&hold->phase, MT_HOLD_REFUSED, __ATOMIC_RELEASE);
         _exit(1);

@@ -7,6 +7,8 @@
  */
 #include "coreanalyze/source/live.h"
 #include "coreanalyze/base/memory.h"
+#include "coreanalyze/source/memory_sharers.h"
+#include "coreanalyze/source/proc_task.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -70,6 +72,8 @@ static bool take_held(struct live *live, struct mt_error *error)
                      : NULL;
         if (before)
             memcpy(t->name, before->name, sizeof t->name);
+        else if (held[i].process > 0)
+            mt_proc_name(held[i].tid, t->name);
         copy_registers_of(t, &held[i]);
         source->coverage.threads_running += held[i].state == MT_HELD_NOT;
         kept++;
@@ -83,18 +87,26 @@ static bool take_held(struct live *live, struct mt_error *error)
 bool mt_live_stop(struct mt_source *source, struct mt_error *error)
 {
     struct live *live = (struct live *)source;
+    pid_t sharers[MT_MOST_SHARERS];
+    size_t n =
+        mt_memory_sharers(live->pid, live->tid, sharers, MT_MOST_SHARERS);
     const struct mt_hold_options options = {
         .stop_ns =
             source->limits.stop_ns ? source->limits.stop_ns : USUAL_STOP_NS,
         .idle_ns = IDLE_NS,
+        .sharers = sharers,
+        .n_sharers = n < MT_MOST_SHARERS ? n : MT_MOST_SHARERS,
         .progress = source->progress,
     };
 
     mt_live_go(source);
     block_job_control(live);
     if (mt_hold_begin(&live->holder, live->tid, &options, error) &&
-        take_held(live, error) && mt_live_maps(source, live->tid, error))
+        take_held(live, error) && mt_live_maps(source, live->tid, error)) {
+        source->coverage.sharers_running =
+            (uint32_t)(n - options.n_sharers) + mt_held_not(&live->holder);
         return true;
+    }
     if (live->holder.shared)
         mt_live_go(source);
     else

@@ -16,4 +16,5 @@ coreanalyze_libread_la_SOURCES += \
 	%D%/segments.c %D%/segments.h %D%/thread_order.c %D%/thread_order.h %D%/thread_words.c %D%/thread_words.h \
 	%D%/vector_words.c %D%/vector_words.h \
 	%D%/process_name.c %D%/process_name.h \
-	%D%/process_tree.c %D%/process_tree.h
+	%D%/process_tree.c %D%/process_tree.h \
+	%D%/memory_sharers.c %D%/memory_sharers.h

@@ -229,6 +229,8 @@ struct mt_source_coverage {
     uint64_t swapped_bytes;   /* they are in swap */
     uint64_t unread_bytes;    /* the kernel refused */
     uint32_t threads_running; /* that did not stop in time */
+    uint32_t sharers_running; /* other processes with the same memory that were
+                                 not stopped */
     bool let_go;              /* before all was read, and it ran on */
     bool ended;               /* while it was read */
     uint32_t queues_unseen;   /* pipes and sockets not looked into */
