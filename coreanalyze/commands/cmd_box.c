@@ -14,7 +14,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,15 +33,6 @@ static const struct mt_option options[] = {
 static int box_compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Is anything of the file mapped by a process?  Its lock lasts as long. */
-static bool box_is_in_use(int file)
-{
-    if (flock(file, LOCK_EX | LOCK_NB) != 0)
-        return true;
-    flock(file, LOCK_UN);
-    return false;
 }
 
 static void box_print(FILE *out, const char *path, const struct stat *status,
@@ -81,7 +71,7 @@ static bool box_visit(FILE *out, const char *path, bool clean, size_t *n,
         return true;
     if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
         mt_file_is_box(file)) {
-        bool in_use = box_is_in_use(file);
+        bool in_use = mt_box_use(file) != MT_BOX_LEFT;
         bool ours = lstat(path, &named) == 0 && named.st_ino == status.st_ino &&
                     named.st_dev == status.st_dev;
         bool removes = clean && !in_use && ours;

@@ -61,7 +61,7 @@ bool mt_target_open(struct mt_session *session, const char *command,
         return true;
     }
     if (name == NULL)
-        return mt_missing(command, "TARGET (a process or a core file)", error);
+        return mt_missing(command, "TARGET, a process or a core file", error);
     target->source = target_source(session, name, error);
     target->owned = true;
     if (target->source) {

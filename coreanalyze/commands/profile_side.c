@@ -20,7 +20,7 @@ bool mt_sides_begin(struct mt_session *session, const char *command,
     if (session->target && second)
         return mt_unexpected(command, second, error);
     return names[1] || session->target ||
-           mt_missing(command, "TARGET (a process or a core file)", error);
+           mt_missing(command, "TARGET, a process or a core file", error);
 }
 
 /* The whole memory, for a search. */

@@ -11,7 +11,7 @@ function howItEnded(target) {
   if (target.saved_at && target.saved_at.of === "growth") return "wrote this file when its memory had grown";
   if (target.saved_at) return "wrote this file when its " + target.saved_at.of + " limit was near";
   if (target.signal) return "was ended by signal " + target.signal + (SIGNALS[target.signal] ? " (" + SIGNALS[target.signal] + ")" : "");
-  if (target.box) return "kept a black box";
+  if (target.box) return target.box_in_use ? "runs, and keeps a black box" : "kept a black box";
   return target.mini ? "was saved while it ran" : "left a core";
 }
 

@@ -42,6 +42,8 @@ void mt_json_put_target(struct mt_json *json, struct mt_model *model)
     mt_json_bool(json, "mini", process->mini);
     if (process->box)
         mt_json_bool(json, "box", true);
+    if (process->box && process->box_use != MT_BOX_USE_UNKNOWN)
+        mt_json_bool(json, "box_in_use", process->box_use == MT_BOX_IN_USE);
     mt_json_i64(json, "signal", process->signal);
     mt_json_u64(json, "started_ns", model->start_realtime_ns);
     mt_json_seconds(json, "running_s", (double)model->now_ns / 1e9);

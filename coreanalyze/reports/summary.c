@@ -93,6 +93,10 @@ void mt_summary_core(const struct mt_report *report)
         if (process->signal)
             fprintf(out, ", ended by signal %d (%s)", process->signal,
                     strsignal(process->signal));
+        if (process->box && process->box_use == MT_BOX_IN_USE)
+            fputs("; its process runs", out);
+        if (process->box && process->box_use == MT_BOX_LEFT)
+            fputs("; its process has ended, or this is a copy", out);
         putc('\n', out);
         if (process->signal)
             summary_put_crash(report);

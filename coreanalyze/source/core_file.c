@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -306,6 +307,15 @@ bool mt_file_is_box(int file)
     return pread(file, ident, sizeof ident, 0) == (ssize_t)sizeof ident &&
            memcmp(ident, ELFMAG, SELFMAG) == 0 &&
            memcmp(ident + EI_PAD, MT_BOX_MARK, sizeof MT_BOX_MARK - 1) == 0;
+}
+
+/* The lock of a process lasts as long as its mapping. */
+enum mt_box_use mt_box_use(int file)
+{
+    if (flock(file, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? MT_BOX_IN_USE : MT_BOX_USE_UNKNOWN;
+    flock(file, LOCK_UN);
+    return MT_BOX_LEFT;
 }
 
 /* --- reading --- */

@@ -100,6 +100,10 @@ struct mt_saved_at {
 #define MT_SAVED_GROWN 5u /* no limit: what was resident at the last file */
 #define MT_N_SAVED_KINDS 6
 
+/* Whether a process still writes to a black box.  A copy looks like one that
+ * was left. */
+enum mt_box_use { MT_BOX_USE_UNKNOWN, MT_BOX_IN_USE, MT_BOX_LEFT };
+
 struct mt_process {
     enum mt_source_kind kind;
     uint32_t pid;           /* as the reader sees it; 0 if not known */
@@ -112,6 +116,7 @@ struct mt_process {
     const char *root;       /* folder that has its files, NULL: "/" */
     bool mini;              /* a mini-core: the trace without the program */
     bool box;               /* a black box: a mini-core that was kept current */
+    enum mt_box_use box_use;
     /* Resident memory of a live process, now and at most; 0 if not known. */
     uint64_t rss_bytes, peak_rss_bytes;
     bool same_clock; /* live, and its CLOCK_MONOTONIC is the reader's */
@@ -296,8 +301,9 @@ struct mt_source {
 struct mt_source *mt_source_open_pid(pid_t pid, struct mt_error *error);
 /* One that will not run again: what is read of it may be kept. */
 struct mt_source *mt_source_open_still(pid_t pid, struct mt_error *error);
-/* Has it the mark of a black box? */
+/* Has it the mark of a black box?  And does a process have it mapped? */
 bool mt_file_is_box(int file);
+enum mt_box_use mt_box_use(int file);
 struct mt_source *mt_source_open_core(const char *path, struct mt_error *error);
 /* One that has holes where nothing was kept. */
 struct mt_source *mt_source_open_core_part(const char *path,

@@ -226,6 +226,7 @@ static bool map_file(struct core *core, const char *path,
     core->bytes = (uint64_t)status.st_size;
     if (mt_file_is_box(file)) {
         core->file = file;
+        core->source.process.box_use = mt_box_use(file);
         core->source.ops = &unmapped_core_ops;
         return true;
     }
