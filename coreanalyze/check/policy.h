@@ -17,7 +17,8 @@ struct mt_policy {
     size_t n_files, files_capacity;
     const char *baseline_path, *junit, *valgrind, *log, *sarif;
     bool generate, update, github;
-    char defaults[4096]; /* folder of default suppressions, or "" */
+    const char *generated; /* file of generated suppressions, or NULL */
+    char defaults[4096];   /* folder of default suppressions, or "" */
     bool no_defaults, defaults_listed;
     char **default_files; /* names in that folder, in order */
     size_t n_default_files;

@@ -59,7 +59,8 @@ bool mt_policy_begin(struct mt_policy *policy, struct mt_error *error)
            (!policy->update || can_write(policy->baseline_path, error)) &&
            can_write(policy->junit, error) &&
            can_write(policy->valgrind, error) &&
-           can_write(policy->log, error) && can_write(policy->sarif, error);
+           can_write(policy->log, error) && can_write(policy->sarif, error) &&
+           can_write(policy->generated, error);
 }
 
 bool mt_policy_own(struct mt_policy *policy, const struct mt_model *model,
@@ -163,7 +164,7 @@ void mt_policy_print(struct mt_policy *policy, FILE *out)
                 " no longer seen%s\n",
                 policy->known, policy->grown, policy->fresh,
                 policy_unseen(policy), policy->update ? "; updated" : "");
-    if (policy->generate)
+    if (policy->generate && !policy->generated)
         put_all_generated(policy, out, NULL);
 }
 
@@ -231,6 +232,19 @@ static bool write_valgrind_files(const struct mt_ci *ci, const char *path,
     return ok;
 }
 
+static bool write_generated(const struct mt_policy *policy,
+                            struct mt_error *error)
+{
+    struct mt_output output;
+
+    if (policy->generated == NULL)
+        return true;
+    if (!mt_output_open(&output, policy->generated, 0666, error))
+        return false;
+    put_all_generated(policy, output.file, NULL);
+    return mt_output_close(&output, true, error);
+}
+
 static bool write_baseline(struct mt_policy *policy, struct mt_error *error)
 {
     struct mt_output output;
@@ -260,6 +274,7 @@ bool mt_policy_finish(struct mt_policy *policy, struct mt_ci *ci, FILE *out,
          write_valgrind_files(ci, policy->valgrind, error) &&
          write_one(ci, policy->log, mt_ci_log, error) &&
          write_one(ci, policy->sarif, mt_ci_sarif, error) &&
+         write_generated(policy, error) &&
          (!policy->update || write_baseline(policy, error));
     if (policy->github)
         mt_ci_github(ci, out);

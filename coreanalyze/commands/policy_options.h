@@ -10,7 +10,7 @@
 #include "coreanalyze/commands/options.h"
 
 /* For a table of options; `policy` is a member of the command's arguments. */
-mt_parse mt_parse_suppressions;
+mt_parse mt_parse_suppressions, mt_parse_generated;
 #define MT_POLICY_OPTIONS(policy)                                              \
     {"--suppressions", 0, "FILE",                                              \
      "leaks to leave out, as LeakSanitizer or Valgrind has them; may be "      \
@@ -20,9 +20,10 @@ mt_parse mt_parse_suppressions;
          "do not use the suppressions that are installed for well-known "      \
          "libraries",                                                          \
          MT_FIELD(mt_parse_flag, bool, policy.no_defaults)},                   \
-        {"--gen-suppressions", 0, NULL,                                        \
-         "print suppressions for what is found, in Valgrind's form",           \
-         MT_FIELD(mt_parse_flag, bool, policy.generate)},                      \
+        {"--gen-suppressions", 0, "[=FILE]",                                   \
+         "print suppressions for what is found, in Valgrind's form, or write " \
+         "them to FILE",                                                       \
+         MT_FIELD(mt_parse_generated, struct mt_policy, policy)},              \
         {"--baseline", 0, "FILE",                                              \
          "leaks that are known: only new ones, or more of a known one, count", \
          MT_FIELD(mt_parse_text, const char *, policy.baseline_path)},         \
