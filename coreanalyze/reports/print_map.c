@@ -231,9 +231,12 @@ static void map_put_last_rss(const struct mt_map_report *r)
 void mt_print_map(const struct mt_map_report *r)
 {
     const struct mt_process *process = &r->source->process;
+    uint64_t peak = process->peak_rss_bytes;
     FILE *out = r->report->out;
     char text[MT_FIGURE_BYTES];
 
+    if (peak && peak < r->map->all.resident)
+        peak = r->map->all.resident; /* pages that were not counted yet */
     fprintf(out, "Process %u", process->pid);
     if (process->name[0] || process->exe) {
         putc(' ', out);
@@ -242,9 +245,8 @@ void mt_print_map(const struct mt_map_report *r)
     }
     fprintf(out, ": %s %s",
             mt_figure_bytes(r->report, r->map->all.resident, text), map_of(r));
-    if (process->peak_rss_bytes)
-        fprintf(out, ", at most %s",
-                mt_figure_bytes(r->report, process->peak_rss_bytes, text));
+    if (peak)
+        fprintf(out, ", at most %s", mt_figure_bytes(r->report, peak, text));
     putc('\n', out);
     map_put_last_rss(r);
     map_put_sums(r);

@@ -3,6 +3,7 @@
  * summary.c - which process a report is of, and what memory it has.
  */
 #include "coreanalyze/reports/summary.h"
+#include "coreanalyze/analyses/memory_map.h"
 #include "coreanalyze/base/text.h"
 #include "coreanalyze/names/backtrace.h"
 #include "coreanalyze/names/short_name.h"
@@ -110,6 +111,11 @@ void mt_summary_memory(const struct mt_report *report)
     const struct mt_process *process = &report->model->source->process;
     const struct mt_model *model = report->model;
     FILE *out = report->out;
+    const struct mt_memory_map *map = report->show->memory;
+    /* The kernel's sum of the process may lack pages that its threads have not
+     * counted yet; those of the mappings do not. */
+    uint64_t rss =
+        map && map->measured ? map->all.resident : process->rss_bytes;
     uint64_t used = 0, peak = 0, limit = 0;
     char text[MT_FIGURE_BYTES];
 
@@ -125,11 +131,11 @@ void mt_summary_memory(const struct mt_report *report)
     fprintf(out, ", at most %s", mt_figure_bytes(report, peak, text));
     if (limit)
         fprintf(out, ", limit %s", mt_figure_bytes(report, limit, text));
-    if (process->rss_bytes) {
-        fprintf(out, "; process: RSS %s",
-                mt_figure_bytes(report, process->rss_bytes, text));
-        fprintf(out, ", at most %s",
-                mt_figure_bytes(report, process->peak_rss_bytes, text));
+    if (rss) {
+        fprintf(out, "; process: RSS %s", mt_figure_bytes(report, rss, text));
+        if (rss < process->peak_rss_bytes)
+            rss = process->peak_rss_bytes;
+        fprintf(out, ", at most %s", mt_figure_bytes(report, rss, text));
     }
     putc('\n', out);
 }
