@@ -2,6 +2,7 @@
  *
  * fill.c - the patterns that free blocks hold, and writes found by them.
  */
+#include "heap/seldom.h"
 #include "heap/fill.h"
 
 #include <string.h>

@@ -10,6 +10,7 @@
  * It is written and read without a lock: a torn entry names a wrong stack in
  * the report of an error, no more.
  */
+#include "heap/seldom.h"
 #include "heap/recent_frees.h"
 #include "heap/alloc.h"
 

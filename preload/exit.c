@@ -4,6 +4,7 @@
  * main, after the program's own exit handlers, and _exit().  Not seen are
  * quick_exit(), signals, and execve(2), which does not end a process.
  */
+#include "heap/seldom.h"
 #include "heap/attributes.h"
 #include "heap/box.h"
 #include "heap/kernel.h"

@@ -49,23 +49,18 @@ MT_EXPORT struct mallinfo2 mallinfo2(void)
     return info;
 }
 
-static int legacy_capped(size_t n)
-{
-    return n > INT_MAX ? INT_MAX : (int)n;
-}
-
+/* The same fields in the same order. */
 MT_EXPORT struct mallinfo mallinfo(void)
 {
     struct mallinfo2 wide = mallinfo2();
+    size_t from[sizeof wide / sizeof(size_t)];
+    int to[sizeof from / sizeof *from];
     struct mallinfo info;
-    memset(&info, 0, sizeof info);
-    info.arena = legacy_capped(wide.arena);
-    info.ordblks = legacy_capped(wide.ordblks);
-    info.smblks = legacy_capped(wide.smblks);
-    info.usmblks = legacy_capped(wide.usmblks);
-    info.uordblks = legacy_capped(wide.uordblks);
-    info.fordblks = legacy_capped(wide.fordblks);
-    info.keepcost = legacy_capped(wide.keepcost);
+    _Static_assert(sizeof info == sizeof to, "as many fields");
+    memcpy(from, &wide, sizeof from);
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        to[i] = from[i] > INT_MAX ? INT_MAX : (int)from[i];
+    memcpy(&info, to, sizeof info);
     return info;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Calls f with stderr in a file; returns what it wrote. */
@@ -222,7 +223,71 @@ static void every_call_fails_once(void)
     CU_ASSERT(completed);
 }
 
+/* Allocates from ever new stacks, so that a collection is due. */
+static __attribute__((noinline)) void *alloc_below(unsigned way)
+{
+    void *volatile block;
+    if (way == 0)
+        return memtrace_alloc(NULL, 40);
+    block = way & 1 ? alloc_below(way >> 1) : NULL;
+    if (!(way & 1))
+        block = alloc_below(way >> 1);
+    return block;
+}
+
+/* What a process does, from the start of its heap; 0: as it should be. */
+static int whole_life(void)
+{
+    unsigned char *blocks[60] = {NULL};
+    for (unsigned i = 0; i < 60; i++) {
+        size_t size = i % 20 == 19 ? 2000000 : i * 50 + 1;
+        blocks[i] = memtrace_alloc(NULL, size);
+        if (blocks[i])
+            memset(blocks[i], (int)i + 1, size < 3000 ? size : 3000);
+        else if (errno != ENOMEM)
+            return 2;
+    }
+    for (unsigned way = 0; way < 3000; way++)
+        memtrace_free(alloc_below(way));
+    for (unsigned i = 0; i < 60; i++)
+        if (blocks[i] && (blocks[i][0] != i + 1 ||
+                          blocks[i][i % 20 == 19 ? 2999 : i * 50] != i + 1))
+            return 3;
+    /* Only a heap that could not start, or has no thread, has no stacks. */
+    unsigned char *last = alloc_below(77);
+    uint32_t index;
+    if (!last)
+        return blocks[0] || blocks[59] ? 4 : 0;
+    mt_span *span = mt_block_of((uintptr_t)last, &index, "test", 0);
+    uint64_t tag = span && span->tags ? mt_tags(span)[index] : 0;
+    if (MT_TAG_STACK(tag) < MT_STACK_FIRST)
+        return 5;
+    return memtrace_heap_check(NULL) ? 6 : 0;
+}
+
+/* In children: the heap of this process is not started. */
+static void every_call_from_the_start(void)
+{
+    int completed = 0;
+    for (uint64_t n = 1; !completed && n < 300; n++) {
+        pid_t child = fork();
+        if (child == 0) {
+            mt_os_fail_at = n;
+            int wrong = whole_life();
+            _exit(wrong ? wrong : mt_os_calls < n ? 1 : 0);
+        }
+        int status = 0;
+        CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+        completed = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+        CU_ASSERT(completed || status == 0);
+        if (!completed && status)
+            printf("  call %d: status 0x%x\n", (int)n, (unsigned)status);
+    }
+    CU_ASSERT(completed);
+}
+
 static const struct unit_test tests[] = {
+    {"every system call of a process fails once", every_call_from_the_start},
     {"wrong pointers are told apart", wrong_pointers},
     {"realloc of a freed block", realloc_of_freed},
     {"planted damage is found", planted_damage},

@@ -59,23 +59,25 @@ struct mt_capture_totals mt_capture_totals;
 
 static struct mt_capture *all;
 
-/* 0 not started, 1 being started, 2 started */
+/* NO_MEMORY: there was none for the stack table; it is tried again. */
+enum { NOT_STARTED, NO_MEMORY, STARTING, STARTED };
 static uint32_t started;
 
-static MT_COLD void capture_start(void)
+static MT_COLD MT_NOINLINE void capture_start(void)
 {
-    uint32_t state = 0;
-    if (__atomic_compare_exchange_n(&started, &state, 1, false,
-                                    __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+    uint32_t state = mt_load_acquire(&started);
+    if (state >= STARTING ||
+        !__atomic_compare_exchange_n(&started, &state, STARTING, false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    if (state == NOT_STARTED)
         mt_modules_start();
-        mt_stacks_start();
-        mt_store_release(&started, 2);
-    }
+    mt_store_release(&started, mt_stacks_start() ? STARTED : NO_MEMORY);
 }
 
 void mt_capture_init(struct mt_capture *c, struct mt_thread_record *thread)
 {
-    if (mt_load_acquire(&started) != 2)
+    if (mt_load_acquire(&started) != STARTED)
         capture_start();
     mt_memo_init(&c->memo, thread);
     c->next = mt_load_relaxed(&all);
@@ -193,9 +195,9 @@ static MT_COLD MT_NOINLINE uint32_t capture_nested(struct mt_capture *c,
 /* A handler may have interrupted the start. */
 uint32_t mt_capture_once(const struct mt_regs *regs, uint64_t bytes)
 {
-    if (mt_load_acquire(&started) != 2)
+    if (mt_load_acquire(&started) != STARTED)
         capture_start();
-    if (mt_load_acquire(&started) != 2)
+    if (mt_load_acquire(&started) != STARTED)
         return MT_STACK_UNTRACED;
     mt_stacks_enter();
     uint32_t id = capture_nested(NULL, regs, bytes);
@@ -341,6 +343,14 @@ static MT_NOINLINE uint32_t capture_whole(struct mt_capture *c,
     return capture_learn(c, regs, bytes, id, known);
 }
 
+static MT_COLD void capture_crowded(struct mt_capture *c)
+{
+    if (mt_load_acquire(&started) == STARTED)
+        mt_collect_step(c, mt_load_acquire(&all));
+    else
+        capture_start();
+}
+
 static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
                                          const struct mt_regs *regs,
                                          uint64_t bytes)
@@ -348,7 +358,7 @@ static MT_NOINLINE uint32_t capture_miss(struct mt_capture *c,
     struct mt_stack_path *path = &c->path;
     bool known;
     if (MT_UNLIKELY(mt_load_relaxed(&mt_stacks_crowded)))
-        mt_collect_step(c, mt_load_acquire(&all));
+        capture_crowded(c);
     mt_stacks_check_path(path);
     if (mt_capture_room(c, regs->rsp) == 0 ||
         !mt_path_walk(path, regs, c->ranges.range[0].low,

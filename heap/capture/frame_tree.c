@@ -200,7 +200,8 @@ static void index_release(struct index *index, bool soon)
 
 bool mt_tree_start(void)
 {
-    if (!mt_section_alloc(MT_SECTION_NODES,
+    if (!memtrace_root->sections[MT_SECTION_NODES].used &&
+        !mt_section_alloc(MT_SECTION_NODES,
                           MT_NODE_FIRST * sizeof(struct mt_node_record)))
         return false;
     struct index *index = new_index(FIRST_SLOTS);

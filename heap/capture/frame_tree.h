@@ -36,7 +36,8 @@ uint64_t mt_tree_limit(void);
 uint64_t mt_tree_room(void);
 uint64_t mt_tree_heap_bytes(void); /* of the main heap's spans, at most */
 
-/* Prepares the tree; once, before anything else here. */
+/* Prepares the tree, before anything else here; false, without memory: to be
+ * called again, by one thread at a time. */
 bool mt_tree_start(void);
 
 /* The node of a frame that `parent` called, known or added; 0: no room. The

@@ -37,10 +37,13 @@ uint64_t mt_stacks_trigger = MT_STACKS_TRIGGER;
 
 bool mt_stacks_start(void)
 {
-    /* Ids below MT_STACK_FIRST have meanings of their own. */
-    return mt_tree_start() &&
-           mt_section_alloc(MT_SECTION_STACKS,
-                            MT_STACK_FIRST * sizeof(struct mt_stack_record));
+    /* Ids below MT_STACK_FIRST have meanings of their own.  No stack has a
+     * record before there is a tree. */
+    return (memtrace_root->sections[MT_SECTION_STACKS].used ||
+            mt_section_alloc(MT_SECTION_STACKS,
+                             MT_STACK_FIRST *
+                                 sizeof(struct mt_stack_record))) &&
+           mt_tree_start();
 }
 
 /* The id is that of a record that the table has given out. */

@@ -3,6 +3,7 @@
  * at_exit.c - save= and core=: whether the process leaves a file at its end.
  * Every start and every end runs this; exit_file.c writes.
  */
+#include "heap/seldom.h"
 #include "heap/exit/at_exit.h"
 #include "heap/alloc.h"
 #include "heap/exit/save_at.h"
