@@ -16,7 +16,7 @@ void *mt_traced_small(size_t size, uint64_t rip, uint64_t rsp, uint64_t rbp)
                     mt_load_folded(&root->sample_bytes) != 0 ||
                     !mt_capture_begin(capture, rsp)))
         return mt_take_untraced(cache, size);
-    const struct mt_memo_slot *slot = NULL;
+    struct mt_memo_slot *slot = NULL;
     if (MT_LIKELY(mt_capture_is_usual(capture, root)))
         slot = mt_capture_known(capture, rip, rsp, rbp, true);
     if (MT_UNLIKELY(!slot)) {

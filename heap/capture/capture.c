@@ -254,8 +254,7 @@ static MT_COLD MT_NOINLINE void capture_verify(struct mt_capture *c,
         __atomic_fetch_add(&mt_capture_totals.mismatches, 1, __ATOMIC_RELAXED);
 }
 
-static uint32_t capture_hit(struct mt_capture *c,
-                            const struct mt_memo_slot *slot,
+static uint32_t capture_hit(struct mt_capture *c, struct mt_memo_slot *slot,
                             const struct mt_regs *regs, uint64_t bytes)
 {
     uint32_t id = mt_capture_hit(c, slot, bytes);
@@ -264,8 +263,8 @@ static uint32_t capture_hit(struct mt_capture *c,
     return id;
 }
 
-static MT_NOINLINE const struct mt_memo_slot *
-capture_look(struct mt_capture *c, const struct mt_regs *regs)
+static MT_NOINLINE struct mt_memo_slot *capture_look(struct mt_capture *c,
+                                                     const struct mt_regs *regs)
 {
     return mt_capture_known(c, regs->rip, regs->rsp, regs->rbp, false);
 }
@@ -332,7 +331,7 @@ static MT_NOINLINE uint32_t capture_whole(struct mt_capture *c,
     mt_walk_finish(&c->walk, mt_walk_fast(&c->walk));
     if (MT_UNLIKELY(mt_capture_room(c, regs->rsp) > room)) {
         /* An entry may only have wanted a larger range. */
-        const struct mt_memo_slot *slot = capture_look(c, regs);
+        struct mt_memo_slot *slot = capture_look(c, regs);
         if (slot)
             return capture_hit(c, slot, regs, bytes);
     }
@@ -385,7 +384,7 @@ uint32_t mt_capture_hold(struct mt_capture *c, const struct mt_regs *regs,
     /* Not to look again does no harm, should this be another capture. */
     bool missed = c->missed == regs->rsp;
     c->missed = 0;
-    const struct mt_memo_slot *slot = missed ? NULL : capture_look(c, regs);
+    struct mt_memo_slot *slot = missed ? NULL : capture_look(c, regs);
     return slot ? capture_hit(c, slot, regs, bytes)
                 : capture_miss(c, regs, bytes);
 }

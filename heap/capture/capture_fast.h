@@ -120,7 +120,7 @@ mt_capture_known(struct mt_capture *c, uint64_t rip, uint64_t rsp, uint64_t rbp,
                  bool first)
 {
     uint64_t room = mt_capture_room(c, rsp);
-    if (MT_LIKELY(c->memo.trust != 0)) {
+    if (MT_LIKELY(c->memo.trust != 0 && room != 0)) {
         struct mt_memo_slot *slot =
             mt_memo_expected(&c->memo, rip, rsp, rbp, room);
         if (MT_LIKELY(slot != NULL))
@@ -139,17 +139,16 @@ static inline bool mt_capture_count(uint32_t *allocs)
 
 /* Counts the hit, and returns its stack. */
 static inline uint32_t mt_capture_hit(struct mt_capture *c,
-                                      const struct mt_memo_slot *slot,
-                                      uint64_t bytes)
+                                      struct mt_memo_slot *slot, uint64_t bytes)
 {
-    const struct mt_memo_entry *e = mt_memo_at(&c->memo, slot->at);
     struct mt_counter_record *counter = mt_memo_counter(&c->memo, slot);
+    uint32_t stack = counter->stack;
     c->memo.hits++;
     counter->bytes += bytes;
     if (MT_UNLIKELY(mt_capture_count(&counter->allocs)))
         mt_memo_merge_one(counter);
     mt_memo_found(&c->memo, slot);
-    return e->id;
+    return stack;
 }
 
 #endif

@@ -205,7 +205,9 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
     struct mt_memo old = *m;
     m->slots = slots;
     m->counters = counters;
-    m->last = m->next = 0;
+    m->to_counter = (char *)counters - (char *)slots;
+    m->last = slots;
+    m->next = 0;
     m->next_at = MT_MEMO_NONE;
     m->n_slots = n_slots;
     m->set_mask = (n_slots - MT_MEMO_WAYS) * sizeof *slots;
@@ -222,8 +224,8 @@ static bool add_index(struct mt_memo *m, uint32_t n_slots)
             lead_to(m, choose_slot(m, e->key), e);
         }
     }
-    if (slots[m->last].at == MT_MEMO_BRANCH)
-        memo_drop(m, m->last);
+    if (m->last->at == MT_MEMO_BRANCH)
+        memo_drop(m, 0);
     mt_store_release(&m->thread->counters, (uint64_t)(uintptr_t)counters);
     mt_store_release(&m->thread->n_counters, n_slots);
     if (old.n_slots) {
@@ -305,6 +307,7 @@ void mt_memo_init(struct mt_memo *m, struct mt_thread_record *thread)
         .base = memtrace_root->sections[MT_SECTION_PRIVATE].base,
         .thread = thread,
         .slots = nothing,
+        .last = nothing,
         .next_at = MT_MEMO_NONE,
     };
     memset(m->credit, CREDIT_FIRST, sizeof m->credit);
@@ -482,25 +485,26 @@ static uint32_t branch_end(const struct mt_memo_entry *e, uint32_t at)
 static void memo_split(struct mt_memo *m, struct mt_memo_slot *slot,
                        struct mt_memo_entry *e, uint32_t at)
 {
-    uint32_t key = slot->key, place = mt_memo_place_of(m, slot);
+    uint32_t key = slot->key;
     memo_drop(m, (uint32_t)(slot - m->slots));
     slot->key = key;
     slot->at = MT_MEMO_BRANCH;
     slot->position = (uint16_t)at;
     slot->used = 1;
     slot->end = branch_end(e, at);
-    e->key = mt_memo_key_of(key, memo_value(e, at));
+    e->key = (uint32_t)mt_memo_key_of(key, memo_value(e, at));
     uint32_t other = choose_slot(m, e->key);
     lead_to(m, other, e);
-    if (m->last == place)
-        m->last = mt_memo_place_of(m, &m->slots[other]);
+    if (m->last == slot)
+        m->last = &m->slots[other];
 }
 
 /* The slot for a new entry: its place in the tree, where that has one. */
 static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
 {
     struct mt_memo_slot *slot;
-    for (unsigned level = 0; (slot = mt_memo_slot_of(m, e->key)); level++) {
+    for (unsigned level = 0; (slot = mt_memo_slot_of(m, m->slots, e->key));
+         level++) {
         uint32_t at;
         if (level == MT_MEMO_LEVELS)
             break;
@@ -515,7 +519,7 @@ static uint32_t memo_place(struct mt_memo *m, struct mt_memo_entry *e)
                 break;
             memo_split(m, slot, other, at);
         }
-        e->key = mt_memo_key_of(e->key, memo_value(e, at));
+        e->key = (uint32_t)mt_memo_key_of(e->key, memo_value(e, at));
     }
     return slot ? (uint32_t)(slot - m->slots) : choose_slot(m, e->key);
 }
@@ -543,7 +547,7 @@ struct mt_memo_slot *mt_memo_add(struct mt_memo *m, const struct mt_regs *regs,
         .rip = regs->rip,
         .rsp = regs->rsp,
         .rbp = regs->rbp,
-        .key = mt_memo_key(regs->rip, regs->rsp),
+        .key = (uint32_t)mt_memo_key(regs->rip, regs->rsp),
         .id = id,
         .extent = (uint32_t)extent,
         .size = (uint16_t)size,

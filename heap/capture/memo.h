@@ -65,15 +65,16 @@ struct mt_memo_slot {
 struct mt_memo {
     uint64_t base; /* of the private section */
     struct mt_memo_slot *slots;
-    struct mt_counter_record *counters; /* of the entries in the same slots */
+    int64_t to_counter; /* from a slot to its entry's counter, in bytes */
     uint64_t set_mask; /* a key's bits that are the place of its set in bytes */
+    struct mt_counter_record *counters; /* of the entries in the same slots */
+    struct mt_memo_slot *last;          /* that was found, not a branch */
     uint64_t load_count;  /* mt_modules_load_count() that it holds for */
     uint64_t usual_count; /* the same, or none if captures are verified */
     uint64_t unload_count;
     uint32_t depth; /* mt_root.depth that it holds for */
     uint32_t n_slots;
-    uint32_t last;          /* the slot found last, not a branch: its place */
-    uint32_t next, next_at; /* what is expected after it */
+    uint32_t next, next_at; /* what is expected after `last` */
     uint32_t trust;         /* is it tried?  MT_MEMO_TRUST after it was right */
     uint32_t changes;       /* of slots' stacks, but for those that go */
     bool has_guesses;       /* entries with frames outside of all modules */
@@ -113,9 +114,10 @@ void mt_memo_end_round(struct mt_memo *m);
 MT_COLD MT_REALIGN void mt_memo_merge_one(struct mt_counter_record *counter);
 
 /* No key is 0. */
-#define MT_MEMO_KEY(product) ((uint32_t)((product) >> 32) | 1)
+#define MT_MEMO_KEY(product) ((product) >> 32 | 1)
 
-static inline uint32_t mt_memo_key(uint64_t rip, uint64_t rsp)
+/* Keys have 32 bits. */
+static inline uint64_t mt_memo_key(uint64_t rip, uint64_t rsp)
 {
     uint64_t h = rip * UINT64_C(0x9e3779b97f4a7c15);
     return MT_MEMO_KEY((h ^ rsp) * UINT64_C(0xc2b2ae3d27d4eb4f));
@@ -141,10 +143,9 @@ static inline bool mt_memo_tries(const struct mt_memo *m, uint64_t rip,
 }
 
 /* The key after a branch, by the word there. */
-static inline uint32_t mt_memo_key_of(uint32_t key, uint64_t word)
+static inline uint64_t mt_memo_key_of(uint64_t key, uint64_t word)
 {
-    return MT_MEMO_KEY((word + (uint64_t)key * 0x2c1b3c6d) *
-                       UINT64_C(0x9fb21c651e98df25));
+    return MT_MEMO_KEY((word + key) * UINT64_C(0x9fb21c651e98df25));
 }
 
 static inline struct mt_memo_entry *mt_memo_at(const struct mt_memo *m,
@@ -195,8 +196,8 @@ mt_memo_counter(const struct mt_memo *m, const struct mt_memo_slot *slot)
 {
     _Static_assert(sizeof *slot == sizeof(struct mt_counter_record),
                    "one place for both");
-    return (struct mt_counter_record *)((char *)m->counters +
-                                        mt_memo_place_of(m, slot));
+    return (struct mt_counter_record *)((char *)(uintptr_t)slot +
+                                        m->to_counter);
 }
 
 /* Not __builtin_prefetch(): gcc 12 finds that a function of such has no effect,
@@ -230,14 +231,13 @@ mt_memo_expected(const struct mt_memo *m, uint64_t rip, uint64_t rsp,
 
 /* `slot` was found; what is expected after it is fetched into the processor's
  * cache while the program continues. */
-static inline void mt_memo_found(struct mt_memo *m,
-                                 const struct mt_memo_slot *slot)
+static inline void mt_memo_found(struct mt_memo *m, struct mt_memo_slot *slot)
 {
     uint32_t next = slot->next, next_at = slot->next_at;
-    m->last = mt_memo_place_of(m, slot);
+    m->last = slot;
     m->next = next;
     m->next_at = next_at;
-    if (m->trust != 0 && next != m->last)
+    if (m->trust != 0 && mt_memo_slot_at(m, next) != slot)
         mt_memo_fetch(m, next_at, mt_memo_slot_at(m, next));
 }
 
@@ -246,7 +246,7 @@ static inline void mt_memo_found(struct mt_memo *m,
 static inline void mt_memo_expect(struct mt_memo *m,
                                   const struct mt_memo_slot *slot)
 {
-    struct mt_memo_slot *last = mt_memo_slot_at(m, m->last);
+    struct mt_memo_slot *last = m->last;
     uint32_t place = mt_memo_place_of(m, slot);
     if (MT_UNLIKELY(place == m->next))
         m->trust = MT_MEMO_TRUST;
@@ -256,11 +256,14 @@ static inline void mt_memo_expect(struct mt_memo *m,
     last->next_at = slot->at;
 }
 
-/* The slot with this key, or NULL; a free one's is 0. */
+/* The slot with this key in the memo's `slots`, or NULL; a free one's is 0. */
 static inline __attribute__((always_inline)) struct mt_memo_slot *
-mt_memo_slot_of(const struct mt_memo *m, uint32_t key)
+mt_memo_slot_of(const struct mt_memo *m, struct mt_memo_slot *slots,
+                uint64_t wide)
 {
-    struct mt_memo_slot *s = mt_memo_slot_at(m, key & m->set_mask);
+    uint32_t key = (uint32_t)wide;
+    struct mt_memo_slot *s =
+        (struct mt_memo_slot *)((char *)slots + (wide & m->set_mask));
     _Static_assert(MT_MEMO_WAYS == 8, "as many looks");
     return s->key == key || (++s)->key == key || (++s)->key == key ||
                    (++s)->key == key || (++s)->key == key ||
@@ -277,9 +280,10 @@ MT_READS_STACK static inline
                  uint64_t rbp, uint64_t room)
 {
     const char *stack = (const char *)(uintptr_t)rsp;
-    uint32_t key = mt_memo_key(rip, rsp);
+    struct mt_memo_slot *slots = m->slots;
+    uint64_t key = mt_memo_key(rip, rsp);
     for (unsigned level = 0; level <= MT_MEMO_LEVELS; level++) {
-        struct mt_memo_slot *slot = mt_memo_slot_of(m, key);
+        struct mt_memo_slot *slot = mt_memo_slot_of(m, slots, key);
         if (!slot)
             return NULL;
         if (slot->at != MT_MEMO_BRANCH) {
@@ -291,8 +295,7 @@ MT_READS_STACK static inline
         uint64_t end = slot->end;
         if (end > room)
             return NULL;
-        if (MT_UNLIKELY(!slot->used))
-            slot->used = 1;
+        slot->used = 1;
         key = mt_memo_key_of(key, *(const mt_any_word *)(stack + end - 8));
     }
     return NULL;
