@@ -127,11 +127,24 @@ static bool same_bytes(const struct mt_elf *elf, const char *other)
     return same;
 }
 
-/* A file that stays open is the one at its path, at each time. */
+static bool is_noted(const struct mt_module_files *files,
+                     const struct mt_elf *elf)
+{
+    uint64_t value = 0;
+
+    return mt_module_files_symbol(files, elf, "one", &value) && value == 5 &&
+           !mt_module_files_symbol(files, elf, "two", &value) &&
+           mt_module_files_lacks(files, elf, 7) &&
+           !mt_module_files_lacks(files, elf, 8);
+}
+
+/* A file that stays open is the one at its path, at each time; and what is
+ * noted of it is not said of another one. */
 static void open_files(void)
 {
     struct mt_module_files *files = mt_module_files_new();
     struct mt_elf *elf, *again;
+    uint64_t value;
 
     strcpy(folder, "/tmp/unit_targets.XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
@@ -140,13 +153,20 @@ static void open_files(void)
                               "gcc -c a.c -o second && cp first target"));
     elf = mt_module_files_open(files, target(), NULL);
     CU_ASSERT(same_bytes(elf, "first"));
+    CU_ASSERT_FALSE(mt_module_files_symbol(files, elf, "one", &value));
+    mt_module_files_note(files, elf, "one", 5);
+    mt_module_files_note_lack(files, elf, 7);
     mt_module_files_close(files, elf);
     again = mt_module_files_open(files, target(), NULL);
     CU_ASSERT_PTR_EQUAL(again, elf);
+    CU_ASSERT(is_noted(files, again));
     mt_module_files_close(files, again);
     CU_ASSERT(run_there("cp second new && mv new target"));
     elf = mt_module_files_open(files, target(), NULL);
     CU_ASSERT(same_bytes(elf, "second"));
+    CU_ASSERT_FALSE(mt_module_files_symbol(files, elf, "one", &value));
+    CU_ASSERT_FALSE(mt_module_files_lacks(files, elf, 7));
+    CU_ASSERT_FALSE(mt_module_files_lacks(NULL, elf, 7));
     mt_module_files_close(files, elf);
     CU_ASSERT(run_there("rm target"));
     CU_ASSERT_PTR_NULL(mt_module_files_open(files, target(), NULL));

@@ -144,11 +144,12 @@ static void follow_report(struct follower *f, const struct mt_traced *last)
                               .program = last->pid == f->program,
                               .reader = last->tid,
                               .status = last->status};
+    size_t room = f->traced.ids[last->pid].held;
     bool shares = false;
 
     if (is_killed(last))
         ended.oom = mt_oom_kills() > f->oom_kills;
-    ended.threads = calloc(f->traced.n, sizeof *ended.threads);
+    ended.threads = calloc(room, sizeof *ended.threads);
     for (size_t i = 0; ended.threads && i < f->traced.n; i++) {
         const struct mt_traced *t = &f->traced.all[i];
         if (t->pid != last->pid)
@@ -160,7 +161,8 @@ static void follow_report(struct follower *f, const struct mt_traced *last)
             t->signal.signal ==
                 (WIFSIGNALED(last->status) ? WTERMSIG(last->status) : 0))
             ended.signal = t->signal;
-        ended.threads[ended.n_threads++] = t->thread;
+        if (ended.n_threads < room)
+            ended.threads[ended.n_threads++] = t->thread;
     }
     if (ended.threads == NULL ||
         (!shares && !mt_threads_words(ended.threads, ended.n_threads,

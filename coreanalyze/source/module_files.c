@@ -14,6 +14,7 @@
 struct noted {
     char name[MOST_NAME]; /* of a symbol, or "" */
     uint64_t value;
+    uint64_t lacks; /* hash of a set of names, or 0 */
 };
 
 struct mt_module_files {
@@ -78,7 +79,7 @@ struct mt_elf *mt_module_files_open(struct mt_module_files *files,
     elf = mt_elf_open(path, error);
     if (elf && elf->path && files->n < MOST_FILES) {
         files->seen[files->n] = true;
-        files->noted[files->n].name[0] = '\0';
+        files->noted[files->n] = (struct noted){.value = 0};
         files->items[files->n++] = elf;
     }
     return elf;
@@ -117,6 +118,24 @@ void mt_module_files_note(struct mt_module_files *files,
         return;
     strcpy(files->noted[i].name, name);
     files->noted[i].value = value;
+}
+
+void mt_module_files_note_lack(struct mt_module_files *files,
+                               const struct mt_elf *elf, uint64_t names)
+{
+    size_t i = files ? files_place_of(files, elf) : 0;
+
+    if (files && i < files->n)
+        files->noted[i].lacks = names;
+}
+
+bool mt_module_files_lacks(const struct mt_module_files *files,
+                           const struct mt_elf *elf, uint64_t names)
+{
+    size_t i = files ? files_place_of(files, elf) : 0;
+
+    return files && i < files->n && names != 0 &&
+           files->noted[i].lacks == names;
 }
 
 void mt_module_files_close(const struct mt_module_files *files,

@@ -30,6 +30,12 @@ bool mt_module_files_symbol(const struct mt_module_files *files,
 void mt_module_files_note(struct mt_module_files *files,
                           const struct mt_elf *elf, const char *name,
                           uint64_t value);
+/* Notes that a file has none of a set of names, by the set's hash, in the place
+ * of the one before; and was that noted? */
+void mt_module_files_note_lack(struct mt_module_files *files,
+                               const struct mt_elf *elf, uint64_t names);
+bool mt_module_files_lacks(const struct mt_module_files *files,
+                           const struct mt_elf *elf, uint64_t names);
 /* Ends each use of a file that was opened so; takes NULL. */
 void mt_module_files_close(const struct mt_module_files *files,
                            struct mt_elf *elf);

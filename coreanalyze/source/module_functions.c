@@ -6,6 +6,8 @@
  */
 #include "coreanalyze/source/modules.h"
 #include "coreanalyze/base/elf_file.h"
+#include "coreanalyze/base/hash.h"
+#include "coreanalyze/source/module_files.h"
 
 #include <elf.h>
 #include <string.h>
@@ -119,6 +121,23 @@ static const struct mt_elf_section *module_table(const struct mt_elf *elf,
     return NULL;
 }
 
+static uint64_t hash_of_names(const char *const names[], size_t n)
+{
+    uint64_t hash = MT_HASH_START;
+
+    for (size_t i = 0; i < n; i++)
+        hash = mt_hash_bytes(hash, names[i], strlen(names[i]) + 1);
+    return hash;
+}
+
+static bool has_any(const struct mt_module_function found[], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (found[i].name[0] != '\0')
+            return true;
+    return false;
+}
+
 bool mt_module_functions(const struct mt_source *source,
                          const struct mt_module *module,
                          const char *const names[], size_t n,
@@ -128,6 +147,7 @@ bool mt_module_functions(const struct mt_source *source,
     const struct mt_elf_section *table;
     struct mt_elf *elf;
     bool no_memory = false;
+    uint64_t hash;
 
     memset(found, 0, n * sizeof *found);
     /* Without a build-id nothing shows that it is the one of a core. */
@@ -136,11 +156,16 @@ bool mt_module_functions(const struct mt_source *source,
     elf = mt_module_file(source, module, &no_memory);
     if (elf == NULL)
         return !no_memory;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    hash = hash_of_names(names, n);
+    for (size_t i = 0; i < sizeof types / sizeof *types &&
+                       !mt_module_files_lacks(source->files, elf, hash);
+         i++) {
         table = module_table(elf, types[i]);
         if (table)
             module_search(elf, table, names, n, found);
     }
+    if (!has_any(found, n))
+        mt_module_files_note_lack(source->files, elf, hash);
     mt_module_file_done(source, elf);
     return true;
 }
