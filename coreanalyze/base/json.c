@@ -5,7 +5,6 @@
 #include "coreanalyze/base/json.h"
 #include "coreanalyze/base/text.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define JSON_MAX_EXACT (UINT64_C(1) << 53) /* integers of a double */
@@ -121,18 +120,14 @@ void mt_json_bytes(struct mt_json *json, const char *key, const uint8_t *data,
 /* In integers: printf of a double would follow the locale. */
 void mt_json_seconds(struct mt_json *json, const char *key, double value)
 {
-    int64_t ms = (int64_t)(value * 1000 + 0.5);
+    uint64_t ms = (uint64_t)(value * 1000 + 0.5);
     char text[24], *end = text + sizeof text, *at = end;
 
     json_begin(json, key);
-    if (ms < 0) {
-        fprintf(json->out, "%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
-        return;
-    }
     for (unsigned i = 0; i < 3; i++, ms /= 10)
         *--at = (char)('0' + ms % 10);
     *--at = '.';
-    at = json_decimal(at, (uint64_t)ms);
+    at = json_decimal(at, ms);
     json_put(json, at, (size_t)(end - at));
 }
 

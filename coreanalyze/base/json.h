@@ -26,7 +26,7 @@ void mt_json_i64(struct mt_json *, const char *key, int64_t value);
 void mt_json_address(struct mt_json *, const char *key, uint64_t value);
 void mt_json_bytes(struct mt_json *, const char *key, const uint8_t *,
                    size_t bytes);
-/* With three decimals. */
+/* With three decimals; not negative. */
 void mt_json_seconds(struct mt_json *, const char *key, double value);
 void mt_json_bool(struct mt_json *, const char *key, bool value);
 void mt_json_null(struct mt_json *, const char *key);

@@ -157,6 +157,7 @@ static void look_at_part(struct mt_check *check,
                  WTERMSIG(about->status));
     about->head = head[0] ? head : NULL;
     mt_check_look(check, about, source, NULL, &error);
+    about->head = NULL; /* which mt_check_look() has copied */
 }
 
 static int by_pid(const void *a, const void *b)
