@@ -6,6 +6,7 @@
 #include "coreanalyze/check/policy.h"
 #include "coreanalyze/base/memory.h"
 #include "coreanalyze/base/output.h"
+#include "coreanalyze/base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -157,13 +158,14 @@ static uint64_t policy_unseen(const struct mt_policy *policy)
 void mt_policy_print(struct mt_policy *policy, FILE *out)
 {
     mt_print_suppressions(&policy->suppressions, out);
-    if (policy->baseline_path)
+    if (policy->baseline_path) {
+        mt_put_count(out, "  baseline: %s known leak{|s}", policy->known);
         fprintf(out,
-                "  baseline: %" PRIu64 " leaks known, %" PRIu64
-                " with more blocks, %" PRIu64 " new, %" PRIu64
+                ", %" PRIu64 " with more blocks, %" PRIu64 " new, %" PRIu64
                 " no longer seen%s\n",
-                policy->known, policy->grown, policy->fresh,
-                policy_unseen(policy), policy->update ? "; updated" : "");
+                policy->grown, policy->fresh, policy_unseen(policy),
+                policy->update ? "; updated" : "");
+    }
     if (policy->generate && !policy->generated)
         put_all_generated(policy, out, NULL);
 }

@@ -35,6 +35,10 @@ static const struct habit option_habits[] = {
     {"--pid", "a process is an operand: memtrace show PID"},
     {"-p", "a process is an operand: memtrace show PID"},
     {"--core", "a core is an operand: memtrace show FILE"},
+    {"-q", "a check that passes prints one line; -o FILE takes the report"},
+    {"--quiet",
+     "a check that passes prints one line; -o FILE takes the report"},
+    {"--track-fds", "memtrace looks at memory alone"},
     {"--record-only", "`memtrace run` writes no data; show reads the process"},
 };
 
@@ -44,6 +48,10 @@ static const struct habit command_habits[] = {
     {"massif", "memtrace show --timeline PID"},
     {"dhat", "memtrace export PID -o FILE --format dhat"},
     {"heaptrack", "memtrace run -- PROGRAM"},
+    {"heaptrack_print", "memtrace show PID or FILE"},
+    {"heaptrack_gui", "memtrace report PID -o FILE.html"},
+    {"ms_print", "memtrace show --timeline PID"},
+    {"vgdb", "memtrace show PID"},
     {"record", "memtrace run -- PROGRAM"},
     {"start", "memtrace run -- PROGRAM"},
     {"exec", "memtrace run -- PROGRAM"},
@@ -91,9 +99,12 @@ bool mt_habit_command(const char *word, char *text, size_t bytes)
     const char *here = habit_find(
         command_habits, sizeof command_habits / sizeof *command_habits, word);
     struct stat status;
+    char name[64];
 
+    /* An option before the command; what follows its `=` is not looked at. */
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
     if (here == NULL && word[0] == '-')
-        here = mt_habit_option(word);
+        here = mt_habit_option(name);
     if (here)
         snprintf(text, bytes, "%s", here);
     else if (word[0] && word[strspn(word, "0123456789")] == '\0')
