@@ -89,7 +89,7 @@ static size_t core_stream_count(const Elf64_Ehdr *header,
 {
     uint64_t n = header->e_phnum;
 
-    if (n == PN_XNUM && first->p_offset > header->e_phoff)
+    if (n == PN_XNUM && first->p_offset >= header->e_phoff + sizeof *first)
         n = (first->p_offset - header->e_phoff) / sizeof *first;
     return n < MOST_SEGMENTS ? (size_t)n : MOST_SEGMENTS;
 }
