@@ -18,9 +18,16 @@ struct mt_paths {
 
 /* Adds the root.  This and the others return false when out of memory. */
 bool mt_paths_begin(struct mt_paths *, struct mt_profile *);
-/* Moves `*node` to its child with this frame, which it adds if it is new. */
-bool mt_paths_descend(struct mt_paths *, struct mt_profile *, uint32_t frame,
-                      uint32_t *node);
+/* A way from the root along frames; `node` is where it has come to. */
+struct mt_path_walk {
+    const uint32_t *frames; /* the outermost first */
+    size_t n, level;        /* frames, and how many were taken */
+    uint32_t node;
+    uint64_t hash; /* of the next step */
+};
+/* Takes all walks to their ends, and adds the nodes that are new. */
+bool mt_paths_descend(struct mt_paths *, struct mt_profile *,
+                      struct mt_path_walk *walks, size_t n);
 /* Adds to what was allocated at a node itself. */
 bool mt_paths_add(struct mt_paths *, struct mt_profile *, uint32_t node,
                   const struct mt_measures *);

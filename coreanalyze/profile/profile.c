@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAITING 32u /* stacks whose nodes are found together */
+
 /* A program counter as stacks have it, and what it was found to be. */
 struct profile_pc {
     uint64_t pc;
@@ -31,6 +33,11 @@ struct profile_builder {
     size_t n_pcs, pcs_room, sources_room, modules_room, functions_room,
         frames_room, locations_room, samples_room;
     struct mt_table by_pc, by_source, by_module, by_function;
+    /* Stacks whose nodes are found together, and their frames. */
+    struct mt_path_walk walks[WAITING];
+    struct mt_profile_sample waiting[WAITING];
+    uint32_t *path;
+    size_t n_waiting, n_path, path_room;
 };
 
 /* --- modules, functions, frames --- */
@@ -300,19 +307,26 @@ static bool profile_stack(struct profile_builder *b, uint32_t stack,
     return n > 0 || profile_nowhere(b, stack, locations);
 }
 
-/* The node that the locations lead to. */
-static bool profile_descend(struct profile_builder *b,
-                            const uint32_t *locations, size_t n, uint32_t *node)
+/* The frames of the locations wait until several stacks have theirs. */
+static bool profile_wait(struct profile_builder *b,
+                         const struct mt_profile_sample *sample,
+                         const uint32_t *locations, size_t n_locations)
 {
     struct mt_profile *p = b->profile;
+    size_t at = b->n_path, n = 0;
 
-    *node = 0;
-    for (size_t i = n; i-- > 0;) {
-        const struct mt_profile_location *at = &p->locations[locations[i]];
-        for (uint32_t j = at->n; j-- > 0;)
-            if (!mt_paths_descend(&b->paths, p, at->first + j, node))
-                return false;
+    for (size_t i = 0; i < n_locations; i++)
+        n += p->locations[locations[i]].n;
+    if (!mt_extend(&b->path, &b->path_room, at + n, sizeof *b->path))
+        return false;
+    b->n_path += n;
+    for (size_t i = n_locations; i-- > 0;) {
+        const struct mt_profile_location *l = &p->locations[locations[i]];
+        for (uint32_t j = l->n; j-- > 0;)
+            b->path[at++] = l->first + j;
     }
+    b->walks[b->n_waiting] = (struct mt_path_walk){.n = n};
+    b->waiting[b->n_waiting++] = *sample;
     return true;
 }
 
@@ -350,6 +364,29 @@ static bool profile_keep_sample(struct profile_builder *b,
     return true;
 }
 
+/* Finds the nodes of the stacks that wait, and keeps their figures. */
+static bool profile_descend(struct profile_builder *b)
+{
+    const unsigned parts = b->options->parts;
+    size_t at = 0;
+    bool ok;
+
+    for (size_t i = 0; i < b->n_waiting; i++) {
+        b->walks[i].frames = b->path + at;
+        at += b->walks[i].n;
+    }
+    ok = mt_paths_descend(&b->paths, b->profile, b->walks, b->n_waiting);
+    for (size_t i = 0; ok && i < b->n_waiting; i++) {
+        struct mt_profile_sample *sample = &b->waiting[i];
+        sample->node = b->walks[i].node;
+        ok = (!(parts & MT_PROFILE_ENDS) ||
+              mt_paths_add(&b->paths, b->profile, sample->node, &sample->is)) &&
+             (!(parts & MT_PROFILE_SAMPLES) || profile_keep_sample(b, sample));
+    }
+    b->n_path = b->n_waiting = 0;
+    return ok;
+}
+
 static bool profile_add(struct profile_builder *b, uint32_t stack,
                         uint32_t depth, const struct mt_show_row *row,
                         const struct mt_measures *is)
@@ -364,13 +401,11 @@ static bool profile_add(struct profile_builder *b, uint32_t stack,
         return false;
     for (unsigned m = 0; m < MT_N_MEASURES; m++)
         p->total.of[m] += is->of[m];
-    return (!(o->parts & MT_PROFILE_PATHS) ||
-            profile_descend(b, locations, n, &fresh.node)) &&
-           (!(o->parts & MT_PROFILE_ENDS) ||
-            mt_paths_add(&b->paths, p, fresh.node, is)) &&
-           (!(o->parts & MT_PROFILE_SAMPLES) ||
-            profile_keep_sample(b, &fresh)) &&
-           (!o->visit || o->visit(o->context, p, &fresh, locations, n));
+    if (o->visit && !o->visit(o->context, p, &fresh, locations, n))
+        return false;
+    return !(o->parts & MT_PROFILE_PATHS) ||
+           (profile_wait(b, &fresh, locations, n) &&
+            (b->n_waiting < WAITING || profile_descend(b)));
 }
 
 /* --- the whole --- */
@@ -466,6 +501,7 @@ static void profile_builder_free(struct profile_builder *b)
 {
     free(b->pcs);
     free(b->sources);
+    free(b->path);
     mt_table_free(&b->by_pc);
     mt_table_free(&b->by_source);
     mt_table_free(&b->by_module);
@@ -490,7 +526,7 @@ bool mt_profile_build(struct mt_model *model, const struct mt_show *show,
     ok = ok && profile_rows(&b, seen) &&
          (!options->lifetime || profile_dead(&b, options, seen)) &&
          (!(options->parts & MT_PROFILE_UNTRACED) || profile_untraced(&b)) &&
-         mt_strings_are_whole(profile->names, NULL);
+         profile_descend(&b) && mt_strings_are_whole(profile->names, NULL);
     profile_builder_free(&b);
     free(seen);
     return ok || mt_no_memory(error, "the report");

@@ -82,8 +82,8 @@ enum mt_profile_parts {
 };
 
 struct mt_profile;
-/* Is given a sample and its locations, the innermost first, which are in the
- * profile by then.  False when out of memory. */
+/* Is given a sample, without a node, and its locations, the innermost first,
+ * which are in the profile by then.  False when out of memory. */
 typedef bool mt_profile_visit(void *context, const struct mt_profile *,
                               const struct mt_profile_sample *,
                               const uint32_t *locations, size_t n);
