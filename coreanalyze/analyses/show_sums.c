@@ -45,17 +45,24 @@ static uint64_t show_sums_hash(const struct mt_show_line *key)
            (uint64_t)key->thread << 40;
 }
 
-/* Is the line one of those that an array finds? */
-static bool show_sums_plain(struct mt_show_sums *sums,
+/* Makes the array, of the heap and thread that come first. */
+static bool show_sums_begin(struct mt_show_sums *sums,
                             const struct mt_model *model,
                             const struct mt_show_line *key)
 {
-    if (sums->by_stack == NULL && sums->n == 0) {
-        sums->by_stack = calloc(model->n_stacks, sizeof *sums->by_stack);
-        sums->n_stacks = sums->by_stack ? model->n_stacks : 0;
-        sums->heap = key->heap;
-        sums->thread = key->thread;
-    }
+    if (sums->by_stack)
+        return true;
+    sums->by_stack = calloc(model->n_stacks, sizeof *sums->by_stack);
+    sums->n_stacks = sums->by_stack ? model->n_stacks : 0;
+    sums->heap = key->heap;
+    sums->thread = key->thread;
+    return sums->by_stack != NULL;
+}
+
+/* Is the line one of those that the array finds? */
+static bool show_sums_plain(const struct mt_show_sums *sums,
+                            const struct mt_show_line *key)
+{
     return key->stack < sums->n_stacks && key->heap == sums->heap &&
            key->kind == 0 && key->thread == sums->thread;
 }
@@ -77,9 +84,12 @@ static bool show_sums_find(struct mt_show_sums *sums,
                            const struct mt_model *model,
                            const struct mt_show_line *key, size_t *line)
 {
-    bool plain = show_sums_plain(sums, model, key);
     uint64_t hash = show_sums_hash(key);
+    bool plain;
 
+    if (!show_sums_begin(sums, model, key))
+        return false;
+    plain = show_sums_plain(sums, key);
     if (plain && sums->by_stack[key->stack]) {
         *line = sums->by_stack[key->stack] - 1;
         return true;
