@@ -443,11 +443,9 @@ void mt_stacks_sweep(void)
     for (uint32_t id = MT_STACK_FIRST; id < end; id++) {
         struct mt_stack_record *s = mt_stacks_record(id);
         if (record_turn(s, MT_TREE_CONDEMNED, MT_TREE_DEAD)) {
-            __atomic_fetch_add(&root->dropped_stacks, 1, __ATOMIC_RELAXED);
-            __atomic_fetch_add(&root->dropped_allocs, s->allocs,
-                               __ATOMIC_RELAXED);
-            __atomic_fetch_add(&root->dropped_bytes, s->bytes,
-                               __ATOMIC_RELAXED);
+            root->dropped_stacks++; /* nobody else writes them */
+            root->dropped_allocs += s->allocs;
+            root->dropped_bytes += s->bytes;
         }
         /* An earlier collection may have ended before it did this. */
         if (mt_load_relaxed(&s->state) == MT_TREE_DEAD)
