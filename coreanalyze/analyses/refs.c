@@ -62,7 +62,7 @@ static void scan_word(struct search *s, uint32_t i, mt_hit_fn *visit)
     struct mt_hit hit;
 
     s->current = (struct mt_ref){.word = i};
-    if (mt_scan_word(&s->scan, 0, word & ~s->scan.options->high_tags, &hit))
+    if (mt_scan_whole_word(&s->scan, 0, word, &hit))
         visit(s, &hit);
 }
 

@@ -37,8 +37,7 @@ static void reach_word(struct mt_worker *worker, uint64_t word)
 {
     struct mt_hit hit;
 
-    word &= ~worker->scan.options->high_tags;
-    if (mt_scan_word(&worker->scan, 0, word, &hit))
+    if (mt_scan_whole_word(&worker->scan, 0, word, &hit))
         mt_worker_reach(worker, &hit);
 }
 

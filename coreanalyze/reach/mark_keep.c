@@ -80,7 +80,7 @@ static void find_clusters(struct filter *k, const struct mt_source *source)
             split = i;
         }
     k->clusters = (struct mt_clusters){
-        .keep = ~k->scan->high_tags,
+        .keep = mt_scan_address_bits(k->scan),
         .low = {m[0].start},
         .bytes = {m[split ? split - 1 : n - 1].end - m[0].start},
     };

@@ -60,10 +60,8 @@ static bool next_kept(struct mt_scan *scan,
                            (unsigned)(*at - base) / 8);
         for (; walk.place < (end - base) / 8; mt_word_copy_next(&walk)) {
             uint64_t here = base + walk.place * 8;
-            if (mt_scan_word(scan, here,
-                             mt_word_copy_value(&walk) &
-                                 ~scan->options->high_tags,
-                             hit)) {
+            if (mt_scan_whole_word(scan, here, mt_word_copy_value(&walk),
+                                   hit)) {
                 *at = here + 8;
                 return true;
             }
@@ -77,15 +75,14 @@ static bool next_kept(struct mt_scan *scan,
 static bool mark_scan_next_word(struct mt_scan *scan, const uint8_t *data,
                                 uint64_t *at, uint64_t end, struct mt_hit *hit)
 {
-    uint64_t keep = ~scan->options->high_tags, word;
+    uint64_t keep = mt_scan_address_bits(scan->options), word;
     uint64_t low = scan->map->low, all = scan->map->bytes;
 
     for (; *at < end; data += 8) {
         memcpy(&word, data, sizeof word);
-        word &= keep;
         *at += 8;
-        if (__builtin_expect(word - low < all, 0) &&
-            mt_scan_word(scan, *at - 8, word, hit))
+        if (__builtin_expect((word & keep) - low < all, 0) &&
+            mt_scan_whole_word(scan, *at - 8, word, hit))
             return true;
     }
     return false;

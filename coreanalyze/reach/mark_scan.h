@@ -44,6 +44,15 @@ struct mt_scan_options {
     uint64_t high_tags; /* 0xffff000000000000: so may be the high sixteen */
 };
 
+/* The bits of a word that may be an address.  Pointers with a counter in their
+ * high sixteen bits, as lock-free lists have them, are tagged, too. */
+static inline uint64_t mt_scan_address_bits(const struct mt_scan_options *o)
+{
+    return ~(o->high_tags || !(o->heuristics & MT_HEURISTIC_TAGGED)
+                 ? o->high_tags
+                 : UINT64_C(0xffff) << 48);
+}
+
 struct mt_mark_range {
     uint64_t start, end; /* addresses of root memory, multiples of 8 */
 };
@@ -133,13 +142,26 @@ mt_scan_word(struct mt_scan *scan, uint64_t at, uint64_t word,
     return true;
 }
 
+/* As mt_scan_word, for a word as it lies in memory.  The heuristic takes one
+ * with high tags only for a pointer to a start: random data have others. */
+static inline __attribute__((always_inline)) bool
+mt_scan_whole_word(struct mt_scan *scan, uint64_t at, uint64_t whole,
+                   struct mt_hit *hit)
+{
+    uint64_t word = whole & mt_scan_address_bits(scan->options);
+
+    return mt_scan_word(scan, at, word, hit) &&
+           (word == whole || hit->place.offset == 0 ||
+            scan->options->high_tags);
+}
+
 /* Scans memory of which the pointers alone are kept: [start, end) of one page
  * of a piece. */
 static inline __attribute__((always_inline)) void
 mt_scan_kept(struct mt_scan *scan, const struct mt_word_copy_piece *piece,
              uint64_t start, uint64_t end, mt_hit_fn *visit, void *context)
 {
-    const uint64_t keep = ~scan->options->high_tags;
+    const uint64_t keep = mt_scan_address_bits(scan->options);
     const uint64_t low = scan->map->low, all = scan->map->bytes;
     uint64_t page = (start - piece->start) / MT_STORE_PAGE;
     uint64_t base = piece->start + page * MT_STORE_PAGE;
@@ -151,10 +173,10 @@ mt_scan_kept(struct mt_scan *scan, const struct mt_word_copy_piece *piece,
         return;
     mt_word_copy_begin(&walk, record, (unsigned)((start - base) / 8));
     for (; walk.place < stop; mt_word_copy_next(&walk)) {
-        uint64_t word = mt_word_copy_value(&walk) & keep;
+        uint64_t word = mt_word_copy_value(&walk);
         struct mt_hit hit;
-        if (word - low < all &&
-            mt_scan_word(scan, base + walk.place * 8, word, &hit))
+        if ((word & keep) - low < all &&
+            mt_scan_whole_word(scan, base + walk.place * 8, word, &hit))
             visit(context, &hit);
     }
 }
@@ -177,7 +199,7 @@ static inline __attribute__((always_inline)) void
 mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
               mt_hit_fn *visit, void *context)
 {
-    const uint64_t keep = ~scan->options->high_tags;
+    const uint64_t keep = mt_scan_address_bits(scan->options);
     const uint64_t low = scan->map->low, all = scan->map->bytes;
     uint64_t at = (start + 7) & ~UINT64_C(7);
 
@@ -212,9 +234,8 @@ mt_scan_range(struct mt_scan *scan, uint64_t start, uint64_t end,
             struct mt_hit hit;
             uint64_t word;
             memcpy(&word, data + i, sizeof word);
-            word &= keep;
-            if (__builtin_expect(word - low < all, 0) &&
-                mt_scan_word(scan, at + i, word, &hit))
+            if (__builtin_expect((word & keep) - low < all, 0) &&
+                mt_scan_whole_word(scan, at + i, word, &hit))
                 visit(context, &hit);
         }
         at += bytes;

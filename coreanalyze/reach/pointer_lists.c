@@ -156,7 +156,7 @@ static inline void pointer_list_word(struct list_writer *w,
         offset - index * view->block_bytes + 8 >
             mt_map_bytes(map, span->id, slot))
         return;
-    if (mt_scan_word(&w->worker->scan, view->base + offset, word, &hit))
+    if (mt_scan_whole_word(&w->worker->scan, view->base + offset, word, &hit))
         pointer_list_add(w, slot, &hit);
 }
 
@@ -165,7 +165,7 @@ static void pointer_list_words(struct list_writer *w,
                                const uint64_t *words, size_t n)
 {
     const struct mt_map *map = w->worker->map;
-    uint64_t keep = ~w->worker->scan.options->high_tags;
+    uint64_t keep = mt_scan_address_bits(w->worker->scan.options);
     const struct mt_clusters heap = {
         .keep = keep, .low = {map->low}, .bytes = {map->bytes}};
     uint64_t bits[FILTER_WORDS / 64];
@@ -177,12 +177,12 @@ static void pointer_list_words(struct list_writer *w,
         for (size_t k = 0; k < m / 64; k++)
             for (uint64_t left = bits[k]; left; left &= left - 1) {
                 size_t i = k * 64 + (size_t)__builtin_ctzll(left);
-                pointer_list_word(w, span, offset + i * 8, words[i] & keep);
+                pointer_list_word(w, span, offset + i * 8, words[i]);
             }
     }
     for (size_t i = 0; i < n % 64; i++)
         if ((words[i] & keep) - map->low < map->bytes)
-            pointer_list_word(w, span, offset + i * 8, words[i] & keep);
+            pointer_list_word(w, span, offset + i * 8, words[i]);
 }
 
 /* Blocks [first, end) of a span, whose memory is in place. */

@@ -53,7 +53,7 @@ CASES = {
     "module_closed": {DEFINITE: (1, 64), INDIRECT: (2, 128)},
     "forked": {REACHABLE: (3, 192)},
     "low_tags": {REACHABLE: (2, 128)},
-    "high_tags": {DEFINITE: (1, 64), INDIRECT: (1, 64)},
+    "high_tags": {REACHABLE: (2, 128)},
     "new_array": {REACHABLE: (1, 64)},
     "length64": {REACHABLE: (1, 64)},
     "old_string": {REACHABLE: (1, 65)},

@@ -180,8 +180,8 @@ __attribute__((noinline)) static void *make_llvm(void)
     return operands + 8;
 }
 
-/* A node of metadata after its two operands; its word for the context is that of
- * LLVM 14 or of later ones. */
+/* A node of metadata after its two operands; its word for the context is that
+ * of LLVM 14 or of later ones. */
 __attribute__((noinline)) static void *make_metadata(void)
 {
     static uint64_t all[8], context[] = {(uintptr_t)all};
@@ -249,6 +249,17 @@ __attribute__((noinline)) static void *make_tagged(void)
     return (char *)block + 1 + n++ % 7;
 }
 
+/* As a lock-free list has a pointer: its high bits count the changes. */
+__attribute__((noinline)) static void *make_counted(void)
+{
+    static uint64_t n;
+    uint64_t *block = calloc(1, 40);
+
+    block[1] = (uintptr_t)layouts_inner();
+    n += 653;
+    return (void *)(((uintptr_t)block + (spoil ? 8 : 0)) | (n & 0xffff) << 48);
+}
+
 /* As the C++ runtime has an exception: type, destructor, two handlers; the
  * function that ends it is after the class of the unwinder's part. */
 __attribute__((noinline)) static void *make_exception(void)
@@ -282,6 +293,7 @@ static const struct {
     {"ring", make_ring},
     {"tree", make_tree},
     {"tagged", make_tagged},
+    {"counted", make_counted},
     {"exception", make_exception},
 };
 
