@@ -165,7 +165,8 @@ static int check_program(struct arguments *a, char *const *program,
     status = run_program(a, program, preload, annotations, error);
     if (a->output) {
         struct mt_error close_error = {0};
-        if (!mt_output_close(&output, true, &close_error)) {
+        bool is_report = !error->text[0] || ftello(output.file) > 0;
+        if (!mt_output_close(&output, is_report, &close_error) && is_report) {
             *error = close_error;
             status = MT_EXIT_ERROR;
         }

@@ -309,10 +309,11 @@ bool mt_file_is_box(int file)
            memcmp(ident + EI_PAD, MT_BOX_MARK, sizeof MT_BOX_MARK - 1) == 0;
 }
 
-/* The lock of a process lasts as long as its mapping. */
+/* The lock of a process is exclusive, and lasts as long as its mapping. That of
+ * a reader leaves other readers theirs. */
 enum mt_box_use mt_box_use(int file)
 {
-    if (flock(file, LOCK_EX | LOCK_NB) != 0)
+    if (flock(file, LOCK_SH | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? MT_BOX_IN_USE : MT_BOX_USE_UNKNOWN;
     flock(file, LOCK_UN);
     return MT_BOX_LEFT;
