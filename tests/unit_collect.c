@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -250,7 +251,7 @@ static void reservations(void)
     unsigned refused = 0;
     void *fitted = NULL;
     pthread_t thread;
-    begin(LIMIT);
+    begin(*taken + LIMIT);
     mt_tree_reserve(1, true); /* so that all LIMIT bytes do not fit */
     reserving = 1;
     pthread_create(&thread, NULL, reserve_too_much, NULL);
@@ -425,7 +426,74 @@ static void too_many(void)
     walker_clear(&w);
 }
 
+/* Nodes that are live while others come and go. */
+enum { LIVE = 6000, GONE = 40000, ADDED = 30000, NODES_OF_PAGE = 256 };
+static uint32_t live_nodes[LIVE], added_nodes[ADDED];
+static char *guarded; /* a page of nodes, with one that is live */
+
+static uint32_t node_of(unsigned number)
+{
+    return mt_tree_child(0, (uint64_t)(number + 1) << 12, false);
+}
+
+/* Comes when the node of that page is copied. */
+static void add_beside(int number)
+{
+    (void)number;
+    mprotect(guarded, 4096, PROT_READ | PROT_WRITE);
+    for (unsigned i = 0; i < ADDED; i++)
+        added_nodes[i] = node_of(i);
+}
+
+static int copied_and_filled(unsigned which)
+{
+    struct sigaction action = {.sa_handler = add_beside};
+    unsigned number = ADDED;
+    uint32_t last = 0;
+    begin(UINT64_C(6) << 20);
+    memtrace_free(memtrace_alloc(NULL, 16)); /* there is a tree by now */
+    sigaction(SIGSEGV, &action, NULL);
+    for (unsigned i = 0; i < LIVE; i++)
+        live_nodes[i] = node_of(number++);
+    for (unsigned i = 0; i < GONE || last % NODES_OF_PAGE != 255; i++)
+        last = node_of(number++);
+    live_nodes[0] = node_of(number + which);
+    mt_tree_condemn();
+    for (unsigned i = 0; i < LIVE; i++)
+        mt_tree_mark(live_nodes[i]);
+    if (!mt_tree_sweep())
+        return 1;
+    guarded = (char *)mt_tree_node(live_nodes[0]);
+    mprotect(guarded, 4096, PROT_NONE);
+    mt_tree_reindex();
+    mt_tree_release();
+    if (!added_nodes[0] || live_nodes[0] != node_of(number + which))
+        return 2;
+    for (unsigned i = 1; i < LIVE; i++)
+        if (node_of(ADDED + i) != live_nodes[i])
+            return 3;
+    for (unsigned i = 0; i < ADDED; i++)
+        if (!added_nodes[i] || node_of(i) != added_nodes[i])
+            return 4;
+    return 0;
+}
+
+/* While live nodes are copied to a smaller index, more come than that has room
+ * for, when a part of them is copied: each is found again. */
+static void filled_while_copied(void)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(copied_and_filled(i));
+        waitpid(child, &status, 0);
+        CU_ASSERT_EQUAL(status, 0);
+    }
+}
+
 static const struct unit_test tests[] = {
+    {"an index that fills while nodes are copied", filled_while_copied},
     {"a recursion stays within the bound", recursion},
     {"allocations of stacks that are gone are counted", counts},
     {"threads", by_threads},

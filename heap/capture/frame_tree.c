@@ -53,7 +53,8 @@ struct index {
     struct index *next; /* that replaces it, or NULL */
     uint64_t mask;      /* slots - 1 */
     uint64_t used;
-    uint32_t claimed; /* somebody replaces it */
+    uint64_t promised; /* of `used`: for nodes that a collection copies */
+    uint32_t claimed;  /* somebody replaces it */
     /* hash: 32, id: 32 */
     uint64_t slots[] __attribute__((aligned(8 * NEAR)));
 };
@@ -334,6 +335,20 @@ static struct index *tree_successor(struct index *old)
  * middle has more room than it seems. */
 #define COUNTED_AHEAD 16
 
+static uint64_t index_count_ahead(struct index *index)
+{
+    uint64_t promised = mt_load_relaxed(&index->promised), n = COUNTED_AHEAD;
+    while (promised > 0) {
+        n = promised < COUNTED_AHEAD ? promised : COUNTED_AHEAD;
+        if (__atomic_compare_exchange_n(&index->promised, &promised,
+                                        promised - n, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return n;
+    }
+    __atomic_fetch_add(&index->used, COUNTED_AHEAD, __ATOMIC_RELAXED);
+    return COUNTED_AHEAD;
+}
+
 static void tree_move(struct index *old, struct index *next)
 {
     uint64_t ahead = 0;
@@ -345,13 +360,19 @@ static void tree_move(struct index *old, struct index *next)
             continue;
         if (word == FROZEN)
             continue;
-        if (ahead == 0) {
-            ahead = COUNTED_AHEAD;
-            __atomic_fetch_add(&next->used, ahead, __ATOMIC_RELAXED);
-        }
+        if (ahead == 0)
+            ahead = index_count_ahead(next);
         ahead -= copy_slot(next, word);
     }
+    ahead += __atomic_exchange_n(&next->promised, 0, __ATOMIC_RELAXED);
     __atomic_fetch_sub(&next->used, ahead, __ATOMIC_RELAXED);
+}
+
+static bool index_leads_to(const struct index *from, const struct index *to)
+{
+    while (from && from != to)
+        from = mt_load_acquire(&from->next);
+    return from != NULL;
 }
 
 /* Replaces the current index, and those after it up to `crowded`. */
@@ -360,7 +381,7 @@ static MT_COLD void tree_replace(const struct index *crowded)
     for (;;) {
         struct index *old = mt_load_acquire(&current);
         struct index *next =
-            old->mask <= crowded->mask ? tree_successor(old) : NULL;
+            index_leads_to(old, crowded) ? tree_successor(old) : NULL;
         if (!next)
             return;
         tree_move(old, next);
@@ -533,6 +554,8 @@ bool mt_tree_reindex(void)
     bool is_new = !next && (next = index_make(slots));
     if (!next)
         return false;
+    if (is_new)
+        next->used = next->promised = n_live;
     if (is_new &&
         !__atomic_compare_exchange_n(&old->next, &none, next, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
