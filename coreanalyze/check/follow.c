@@ -46,7 +46,7 @@
 #define POLL_NS 50000000
 #define FOLLOWED 1 /* sent to the program before it starts */
 #define UNFOLLOWED 2
-#define RESERVE ((size_t)4 << 20)
+#define RESERVE ((size_t)8 << 20)
 #define STACK ((size_t)256 << 10)
 #define FEW 64u /* threads that are asked at once */
 
